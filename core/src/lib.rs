@@ -1,0 +1,19 @@
+//! The deaddrop protocol, version 1: bytes in, bytes out, time and randomness handed in.
+//!
+//! No allocator, no clock, no sockets, no global randomness, no unsafe code. A front end owns all of
+//! those and drives what stands here. From the bottom up:
+//!
+//! - [`limits`]: every capacity and deadline. [`time`], [`secret`], [`token`], [`offer`]: the vocabulary.
+//! - [`wire`]: what the bytes mean; parse and emit, nothing else.
+//! - [`crypto`]: CPace, the key schedule, and the sealing of records.
+//! - [`drops`]: the table of drops; who may take one, and when it is gone.
+//! - [`guard`]: how often anyone may guess, and how many connections may wait.
+//!
+//! The normative text is `docs/protocol.md` in this crate.
+#![no_std]
+
+pub mod limits;
+pub mod offer;
+pub mod secret;
+pub mod time;
+pub mod token;

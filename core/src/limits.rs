@@ -1,0 +1,193 @@
+//! Every capacity and deadline of the protocol, in one place.
+//!
+//! What differs between a host and a board stands in [`Profile`]; all else is the same everywhere,
+//! because both ends of a connection rely on it.
+
+use core::time::Duration;
+
+/// UDP port of discovery beacons.
+pub const UDP_PORT: u16 = 48_555;
+/// First TCP port a sender tries.
+pub const TCP_PORT_FIRST: u16 = 48_556;
+/// Last TCP port a sender tries.
+pub const TCP_PORT_LAST: u16 = 48_571;
+/// The lowest TCP port a beacon may point at: no beacon sends a listener to a system service.
+pub const TCP_PORT_MIN: u16 = 1_024;
+
+/// Protocol version on the wire.
+pub const VERSION: u8 = 1;
+
+/// Bytes of an authentication tag.
+pub const TAG: usize = 16;
+/// Bytes of a record's trailer: kind `u8`, payload length `u24`.
+pub const TRAILER: usize = 4;
+/// What a record adds to its payload space.
+pub const RECORD_OVERHEAD: usize = TRAILER + TAG;
+/// Bytes of a control record on the wire.
+pub const CONTROL_RECORD: usize = 512;
+/// Most bytes of a control message.
+pub const CONTROL_PAYLOAD: usize = CONTROL_RECORD - RECORD_OVERHEAD;
+/// Smallest data record size R.
+pub const RECORD_MIN: u32 = 512;
+/// Largest data record size R.
+pub const RECORD_MAX: u32 = 65_536;
+
+/// Most bytes of a drop's name.
+pub const NAME_MAX: usize = 255;
+/// Most bytes of a passphrase, before and after preparation.
+pub const PASSPHRASE_MAX: usize = 1_024;
+/// Shortest lifetime of a drop.
+pub const TTL_MIN: Duration = Duration::from_secs(1);
+/// Longest lifetime of a drop.
+pub const TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Most fetches one drop may allow.
+pub const FETCHES_MAX: usize = 64;
+/// Fewest characters of a token prefix.
+pub const TOKEN_PREFIX_MIN: usize = 4;
+
+/// Unknown keys skipped in one control message before it is refused.
+pub const UNKNOWN_KEYS_MAX: usize = 4;
+/// Most requests on one connection.
+pub const REQUESTS_MAX: u8 = 16;
+/// Control records in the answer to `list`: entries, fillers and the end.
+pub const LIST_RECORDS: usize = 8;
+/// Most offers and endings in one answer to `list`.
+pub const LIST_ENTRIES: usize = LIST_RECORDS - 1;
+/// How much of what a receiver already holds its digest covers.
+pub const PREFIX_DIGEST_MAX: u64 = 1024 * 1024;
+
+/// Deadline for a TCP connection to open.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Deadline for message 2 after the greeting was sent.
+pub const MESSAGE2_TIMEOUT: Duration = Duration::from_secs(2);
+/// Deadline for the whole handshake, parking included.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client waits for the next answer, or a data stream for its next record.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often a receiver says what it has stored.
+pub const HELD_EVERY: Duration = Duration::from_secs(3);
+/// A claim without a sign of its receiver for this long lapses.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// The span over which a receiver's rate is judged.
+pub const SLOW_WINDOW: Duration = Duration::from_secs(30);
+/// Fewest bytes per [`SLOW_WINDOW`]: 1 KiB a second.
+pub const SLOW_BYTES: u64 = 30 * 1024;
+/// A claim whose data was all sent must say `ready` within this.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A claim held at the end of the TTL may go on for the TTL again, but no longer than this.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+/// How long an ended drop is still listed with its reason.
+pub const ENDING_LISTED: Duration = Duration::from_secs(60);
+
+/// How long a sender answers after its last drop has ended.
+pub const LINGER: Duration = Duration::from_secs(3);
+/// The same after an interrupt.
+pub const LINGER_INTERRUPTED: Duration = Duration::from_millis(800);
+
+/// First gap between announcements.
+pub const ANNOUNCE_FIRST: Duration = Duration::from_millis(250);
+/// Longest gap between announcements.
+pub const ANNOUNCE_LAST: Duration = Duration::from_secs(15);
+/// When a listener solicits, counted from its start.
+pub const SOLICIT_AT: [Duration; 5] = [
+    Duration::from_millis(0),
+    Duration::from_millis(250),
+    Duration::from_millis(750),
+    Duration::from_millis(1_750),
+    Duration::from_millis(3_750),
+];
+/// One answer per source address and port within this.
+pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
+/// Most answers a second, to all sources together.
+pub const ANSWERS_PER_SECOND: u32 = 64;
+/// Most jitter before a listener connects to a new instance.
+pub const LOOK_JITTER_MAX: Duration = Duration::from_millis(250);
+/// A member whose revision differs is listed again no sooner than this.
+pub const RELIST_EVERY: Duration = Duration::from_secs(2);
+/// Silence after which a listener looks for itself.
+pub const SILENCE: Duration = Duration::from_secs(45);
+/// Connects that must fail in a row before a member counts as lost.
+pub const LOST_AFTER: u8 = 3;
+/// Gap between those connects.
+pub const LOST_RETRY: Duration = Duration::from_millis(300);
+/// A server that is not a member is looked at again after this.
+pub const STRANGER_MEMORY: Duration = Duration::from_secs(600);
+/// Ports of one address a listener will connect to within [`PORTS_WINDOW`].
+pub const PORTS_PER_ADDRESS: usize = 16;
+/// See [`PORTS_PER_ADDRESS`].
+pub const PORTS_WINDOW: Duration = Duration::from_secs(60);
+
+/// A source that succeeded within this keeps a bucket of its own.
+pub const KNOWN_GOOD: Duration = Duration::from_secs(600);
+/// Failed guesses of one source within a minute at which the owner is warned.
+pub const WARN_SOURCE: u32 = 3;
+/// Failed guesses in all within a minute at which the owner is warned.
+pub const WARN_TOTAL: u32 = 32;
+/// The span of the two above.
+pub const WARN_WINDOW: Duration = Duration::from_secs(60);
+/// Unconfirmed handshakes a client allows itself with one address.
+pub const CLIENT_PER_ADDRESS: u32 = 10;
+/// Unconfirmed handshakes a client allows itself in all.
+pub const CLIENT_TOTAL: u32 = 256;
+/// After that, one per address within this.
+pub const CLIENT_REFILL: Duration = Duration::from_secs(60);
+
+/// What a host and a board do differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Guess tokens one source may spend at once.
+    pub source_burst: u32,
+    /// One guess token of a source comes back in this time.
+    pub source_refill: Duration,
+    /// Guess tokens all sources together may spend at once.
+    pub total_burst: u32,
+    /// One of them comes back in this time.
+    pub total_refill: Duration,
+    /// Guess tokens a source that has succeeded keeps beside the others.
+    pub known_burst: u32,
+    /// Connections that may wait for a guess token.
+    pub parked: usize,
+    /// Connections that may be open before they have authenticated, parked ones aside.
+    pub unauthenticated: usize,
+    /// An authenticated connection without a claim closes after this much silence.
+    pub idle: Duration,
+    /// Largest data record this side takes or sends.
+    pub record_max: u32,
+}
+
+/// The profile of a host.
+pub const HOST: Profile = Profile {
+    source_burst: 16,
+    source_refill: Duration::from_secs(5),
+    total_burst: 1_024,
+    total_refill: Duration::from_millis(250),
+    known_burst: 16,
+    parked: 64,
+    unauthenticated: 64,
+    idle: Duration::from_secs(5),
+    record_max: RECORD_MAX,
+};
+
+/// The profile of a board.
+pub const BOARD: Profile = Profile {
+    source_burst: 4,
+    source_refill: Duration::from_secs(2),
+    total_burst: 16,
+    total_refill: Duration::from_secs(2),
+    known_burst: 4,
+    parked: 0,
+    unauthenticated: 2,
+    idle: Duration::from_secs(1),
+    record_max: 1_024,
+};
+
+const _: () = {
+    assert!(CONTROL_PAYLOAD == 492);
+    assert!(RECORD_MIN.is_power_of_two() && RECORD_MAX.is_power_of_two() && RECORD_MIN <= RECORD_MAX);
+    assert!(RECORD_MAX < 1 << 24, "a payload length is a u24");
+    assert!(BOARD.record_max.is_power_of_two() && BOARD.record_max >= RECORD_MIN);
+    assert!(HOST.record_max == RECORD_MAX);
+    assert!(TCP_PORT_FIRST <= TCP_PORT_LAST && TCP_PORT_FIRST >= TCP_PORT_MIN);
+    assert!(HELD_EVERY.as_secs() * 4 < LEASE.as_secs(), "a lease survives three lost signs");
+};
