@@ -17,3 +17,4 @@ pub mod offer;
 pub mod secret;
 pub mod time;
 pub mod token;
+pub mod wire;

@@ -1,0 +1,167 @@
+//! What a client asks: one request per control record, one after the other.
+
+use super::ControlError;
+use super::cbor::{Fields, Writer};
+use crate::limits::RECORD_MIN;
+use crate::token::{FetchId, Token};
+
+const LIST: u64 = 1;
+const FETCH: u64 = 2;
+const HELD: u64 = 3;
+const READY: u64 = 4;
+const COMMIT: u64 = 5;
+const RELEASE: u64 = 6;
+
+/// Asks for a drop, from its start or from where an earlier connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// Which drop.
+    pub token: Token,
+    /// Under which id it is claimed.
+    pub id: FetchId,
+    /// Largest data record the receiver takes: [`RECORD_MIN`] or more. Above
+    /// [`RECORD_MAX`](crate::limits::RECORD_MAX) it is legal, for a later version may send more.
+    pub record_max: u32,
+    /// How many bytes the receiver holds already.
+    pub offset: u64,
+    /// Digest over what it holds; there unless `offset` is 0.
+    pub digest: Option<[u8; 32]>,
+}
+
+impl FetchRequest {
+    fn check(&self) -> Result<(), ControlError> {
+        if self.record_max < RECORD_MIN {
+            return Err(ControlError::Range("record size"));
+        }
+        if self.digest.is_some() != (self.offset > 0) {
+            return Err(ControlError::Range("digest"));
+        }
+        Ok(())
+    }
+
+    fn parse(fields: &mut Fields<'_>) -> Result<Self, ControlError> {
+        let (token, id) = parse_claim(fields)?;
+        let record_max =
+            u32::try_from(fields.need(3)?.uint()?).map_err(|_| ControlError::Range("record size"))?;
+        let offset = fields.need(4)?.uint()?;
+        let digest = if fields.find(5)? { Some(fields.array()?) } else { None };
+        Ok(Self { token, id, record_max, offset, digest })
+    }
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Which drops are there?
+    List {
+        /// Only those whose tokens come after this one.
+        after: Option<Token>,
+    },
+    /// Claim a drop and send it.
+    Fetch(FetchRequest),
+    /// So much of the drop is stored. No reply.
+    Held {
+        /// Which drop.
+        token: Token,
+        /// Under which id it was claimed.
+        id: FetchId,
+        /// Bytes stored, counted from the drop's start.
+        stored: u64,
+    },
+    /// All but the final record is written: send that.
+    Ready {
+        /// Which drop.
+        token: Token,
+        /// Under which id it was claimed.
+        id: FetchId,
+    },
+    /// The whole drop is verified and safely stored: forget it.
+    Commit {
+        /// Which drop.
+        token: Token,
+        /// Under which id it was claimed.
+        id: FetchId,
+    },
+    /// The receiver gives up. No reply.
+    Release {
+        /// Which drop.
+        token: Token,
+        /// Under which id it was claimed.
+        id: FetchId,
+    },
+}
+
+impl Request {
+    /// Writes the message to `out` and says how many bytes it took:
+    /// [`CONTROL_PAYLOAD`](crate::limits::CONTROL_PAYLOAD) is always enough.
+    pub fn emit(&self, out: &mut [u8]) -> Result<usize, ControlError> {
+        self.check()?;
+        match self {
+            Self::List { after } => {
+                let mut w = Writer::begin(out, LIST, u64::from(after.is_some()))?;
+                if let Some(after) = after {
+                    w.bytes(1, after.as_bytes())?;
+                }
+                Ok(w.len())
+            }
+            Self::Fetch(fetch) => {
+                let mut w = Writer::begin(out, FETCH, 4 + u64::from(fetch.digest.is_some()))?;
+                w.bytes(1, fetch.token.as_bytes())?.bytes(2, fetch.id.as_bytes())?;
+                w.uint(3, fetch.record_max.into())?.uint(4, fetch.offset)?;
+                if let Some(digest) = &fetch.digest {
+                    w.bytes(5, digest)?;
+                }
+                Ok(w.len())
+            }
+            Self::Held { token, id, stored } => {
+                let mut w = Writer::begin(out, HELD, 3)?;
+                Ok(w.bytes(1, token.as_bytes())?.bytes(2, id.as_bytes())?.uint(3, *stored)?.len())
+            }
+            Self::Ready { token, id } => emit_claim(out, READY, token, id),
+            Self::Commit { token, id } => emit_claim(out, COMMIT, token, id),
+            Self::Release { token, id } => emit_claim(out, RELEASE, token, id),
+        }
+    }
+
+    /// The request these bytes hold.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ControlError> {
+        let (mut fields, kind) = Fields::open(bytes)?;
+        let request = match kind {
+            LIST => {
+                let after = if fields.find(1)? { Some(Token::from_bytes(fields.array()?)) } else { None };
+                Self::List { after }
+            }
+            FETCH => Self::Fetch(FetchRequest::parse(&mut fields)?),
+            HELD => {
+                let (token, id) = parse_claim(&mut fields)?;
+                Self::Held { token, id, stored: fields.need(3)?.uint()? }
+            }
+            READY => parse_claim(&mut fields).map(|(token, id)| Self::Ready { token, id })?,
+            COMMIT => parse_claim(&mut fields).map(|(token, id)| Self::Commit { token, id })?,
+            RELEASE => parse_claim(&mut fields).map(|(token, id)| Self::Release { token, id })?,
+            other => return Err(ControlError::UnknownType(other)),
+        };
+        fields.finish()?;
+        request.check()?;
+        Ok(request)
+    }
+
+    fn check(&self) -> Result<(), ControlError> {
+        match self {
+            Self::Fetch(fetch) => fetch.check(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a message that has only a token and a fetch id.
+fn emit_claim(out: &mut [u8], kind: u64, token: &Token, id: &FetchId) -> Result<usize, ControlError> {
+    let mut w = Writer::begin(out, kind, 2)?;
+    Ok(w.bytes(1, token.as_bytes())?.bytes(2, id.as_bytes())?.len())
+}
+
+/// Reads the token and the fetch id of a message.
+fn parse_claim(fields: &mut Fields<'_>) -> Result<(Token, FetchId), ControlError> {
+    let token = Token::from_bytes(fields.need(1)?.array()?);
+    Ok((token, FetchId::from_bytes(fields.need(2)?.array()?)))
+}

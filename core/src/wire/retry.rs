@@ -1,0 +1,23 @@
+//! How long a busy server asks to be left alone, in whole milliseconds.
+
+use core::time::Duration;
+
+/// `after` as a number for the wire: rounded up, so that nobody comes back too early, and from 1 to
+/// `max`, for zero means "not busy" and a longer wait may be asked for again.
+pub(super) fn to_wire(after: Duration, max: u32) -> u32 {
+    u32::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX).clamp(1, max.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_up_and_stays_within_its_bounds() {
+        for (nanos, ms) in [(0, 1), (1, 1), (1_000_000, 1), (1_000_001, 2), (4_999_999, 5), (5_000_001, 5)] {
+            assert_eq!(to_wire(Duration::from_nanos(nanos), 5), ms, "{nanos}");
+        }
+        assert_eq!(to_wire(Duration::MAX, u32::MAX), u32::MAX);
+        assert_eq!(to_wire(Duration::MAX, u32::from(u16::MAX)), 65_535);
+    }
+}
