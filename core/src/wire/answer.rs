@@ -167,12 +167,18 @@ impl Answer {
                 Ok(w.uint(3, begin.size)?.uint(4, begin.offset)?.uint(5, begin.record.into())?.len())
             }
             Self::Burned => Ok(Writer::begin(out, BURNED, 0)?.len()),
-            Self::Error(ErrorCode::Busy { retry_after }) => {
-                let ms = retry::to_wire(*retry_after, u32::MAX);
-                let mut w = Writer::begin(out, ERROR, 2)?;
-                Ok(w.uint(1, ErrorCode::Busy { retry_after: *retry_after }.code())?.uint(2, ms.into())?.len())
+            Self::Error(code) => {
+                let retry_after = match code {
+                    ErrorCode::Busy { retry_after } => Some(retry::to_wire(*retry_after, u32::MAX)),
+                    _ => None,
+                };
+                let mut w = Writer::begin(out, ERROR, 1 + u64::from(retry_after.is_some()))?;
+                w.uint(1, code.code())?;
+                if let Some(ms) = retry_after {
+                    w.uint(2, ms.into())?;
+                }
+                Ok(w.len())
             }
-            Self::Error(code) => Ok(Writer::begin(out, ERROR, 1)?.uint(1, code.code())?.len()),
         }
     }
 
@@ -195,7 +201,9 @@ impl Answer {
                 Self::Ending(Ending { token, reason })
             }
             FILLER => Self::Filler,
-            END => Self::End { revision: narrow(fields.need(1)?, "revision")?, more: fields.need(2)?.bool()? },
+            END => {
+                Self::End { revision: narrow(fields.need(1)?, "revision")?, more: fields.need(2)?.bool()? }
+            }
             BEGIN => Self::Begin(Begin {
                 kind: parse_kind(fields.need(1)?)?,
                 name: parse_name(fields.need(2)?)?,
@@ -219,7 +227,9 @@ impl Answer {
             Self::Offer(offer) if !(1..=FETCHES_MAX).contains(&usize::from(offer.fetches_left)) => {
                 "number of fetches"
             }
-            Self::Begin(begin) if begin.offset >= begin.size && (begin.offset, begin.size) != (0, 0) => "offset",
+            Self::Begin(begin) if begin.offset >= begin.size && (begin.offset, begin.size) != (0, 0) => {
+                "offset"
+            }
             Self::Begin(begin)
                 if !(RECORD_MIN..=RECORD_MAX).contains(&begin.record) || !begin.record.is_power_of_two() =>
             {
@@ -243,4 +253,214 @@ fn parse_kind(fields: &mut Fields<'_>) -> Result<Kind, ControlError> {
 
 fn parse_name(fields: &mut Fields<'_>) -> Result<Name, ControlError> {
     Name::new(fields.text()?).map_err(|_| ControlError::Range("name"))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::limits::CONTROL_PAYLOAD;
+
+    const TOKEN: Token = Token::from_bytes([b'T'; 16]);
+
+    fn offer() -> Offer {
+        Offer {
+            token: TOKEN,
+            kind: Kind::File,
+            name: Name::new("a.txt").unwrap(),
+            size: 1_000_000,
+            ttl_left: Duration::from_secs(60),
+            fetches_left: 1,
+        }
+    }
+
+    fn begin() -> Begin {
+        let name = Name::new("é").unwrap();
+        Begin { kind: Kind::Directory, name, size: 0x1_0000_0000, offset: 24, record: 1_024 }
+    }
+
+    fn emit(answer: &Answer) -> Result<Vec<u8>, ControlError> {
+        let mut out = [0; CONTROL_PAYLOAD];
+        answer.emit(&mut out).map(|n| out[..n].to_vec())
+    }
+
+    #[test]
+    fn known_answers() {
+        let ending = |reason| Answer::Ending(Ending { token: TOKEN, reason });
+        let error = Answer::Error;
+        let busy = ErrorCode::Busy { retry_after: Duration::from_millis(1_500) };
+        let known: [(Answer, &[u8]); 18] = [
+            (
+                Answer::Offer(offer()),
+                b"\xa7\x00\x10\x01\x50TTTTTTTTTTTTTTTT\x02\x01\x03\x65a.txt\x04\x1a\x00\x0f\x42\x40\
+                \x05\x19\xea\x60\x06\x01",
+            ),
+            (ending(Reason::Fetched), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x00"),
+            (ending(Reason::Expired), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x01"),
+            (ending(Reason::Withdrawn), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x02"),
+            (Answer::Filler, b"\xa1\x00\x12"),
+            (Answer::End { revision: 7, more: false }, b"\xa3\x00\x13\x01\x07\x02\xf4"),
+            (
+                Answer::End { revision: 0xdead_beef, more: true },
+                b"\xa3\x00\x13\x01\x1a\xde\xad\xbe\xef\x02\xf5",
+            ),
+            (
+                Answer::Begin(begin()),
+                b"\xa6\x00\x14\x01\x02\x02\x62\xc3\xa9\x03\x1b\x00\x00\x00\x01\x00\x00\x00\x00\
+                \x04\x18\x18\x05\x19\x04\x00",
+            ),
+            (Answer::Burned, b"\xa1\x00\x15"),
+            (error(ErrorCode::Gone), b"\xa2\x00\x16\x01\x01"),
+            (error(ErrorCode::Expired), b"\xa2\x00\x16\x01\x02"),
+            (error(busy), b"\xa3\x00\x16\x01\x03\x02\x19\x05\xdc"),
+            (error(ErrorCode::Unknown), b"\xa2\x00\x16\x01\x04"),
+            (error(ErrorCode::Changed), b"\xa2\x00\x16\x01\x05"),
+            (error(ErrorCode::Malformed), b"\xa2\x00\x16\x01\x06"),
+            (error(ErrorCode::Unsupported), b"\xa2\x00\x16\x01\x07"),
+            (error(ErrorCode::Other(0)), b"\xa2\x00\x16\x01\x00"),
+            (error(ErrorCode::Other(300)), b"\xa2\x00\x16\x01\x19\x01\x2c"),
+        ];
+        for (answer, bytes) in known {
+            assert_eq!(emit(&answer).as_deref(), Ok(bytes), "{answer:?}");
+            assert_eq!(Answer::parse(bytes), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn the_largest_messages_fit_a_control_record() {
+        let name = Name::new(&"n".repeat(255)).unwrap();
+        let largest = Offer {
+            name: name.clone(),
+            size: u64::MAX,
+            ttl_left: TTL_MAX,
+            fetches_left: 64,
+            kind: Kind::Directory,
+            ..offer()
+        };
+        let bytes = emit(&Answer::Offer(largest.clone())).unwrap();
+        assert_eq!(Answer::parse(&bytes), Ok(Answer::Offer(largest)));
+
+        let largest =
+            Begin { name, size: u64::MAX, offset: u64::MAX - 1, record: RECORD_MAX, kind: Kind::Directory };
+        let bytes = emit(&Answer::Begin(largest.clone())).unwrap();
+        assert_eq!(Answer::parse(&bytes), Ok(Answer::Begin(largest)));
+    }
+
+    /// What becomes of `answer` when the bytes `from` in it are replaced.
+    fn altered(answer: &Answer, from: &[u8], to: &[u8]) -> Result<Answer, ControlError> {
+        let bytes = emit(answer).unwrap();
+        let at = bytes.windows(from.len()).rposition(|w| w == from).unwrap();
+        Answer::parse(&[&bytes[..at], to, &bytes[at + from.len()..]].concat())
+    }
+
+    #[test]
+    fn an_offer_keeps_its_rules_both_ways() {
+        let emitted = |change: fn(&mut Offer)| {
+            let mut offer = offer();
+            change(&mut offer);
+            emit(&Answer::Offer(offer)).map(|_| ())
+        };
+        let range = |field| Err(ControlError::Range(field));
+        assert_eq!(emitted(|o| o.ttl_left = TTL_MAX), Ok(()));
+        assert_eq!(emitted(|o| o.ttl_left = TTL_MAX + Duration::from_nanos(1)), range("TTL"));
+        assert_eq!(emitted(|o| o.ttl_left = Duration::MAX), range("TTL"));
+        assert_eq!(emitted(|o| o.fetches_left = 64), Ok(()));
+        for n in [0, 65, 255] {
+            let mut offer = offer();
+            offer.fetches_left = n;
+            assert_eq!(emit(&Answer::Offer(offer)).map(|_| ()), range("number of fetches"));
+        }
+
+        let parsed = |from, to| altered(&Answer::Offer(offer()), from, to).map(|_| ());
+        let ttl = b"\x05\x19\xea\x60";
+        assert_eq!(parsed(ttl, b"\x05\x1a\x24\x0c\x84\x00"), Ok(()), "seven days");
+        assert_eq!(parsed(ttl, b"\x05\x1a\x24\x0c\x84\x01"), range("TTL"));
+        assert_eq!(parsed(ttl, b"\x05\x1b\xff\xff\xff\xff\xff\xff\xff\xff"), range("TTL"));
+        assert_eq!(parsed(b"\x06\x01", b"\x06\x00"), range("number of fetches"));
+        assert_eq!(parsed(b"\x06\x01", b"\x06\x18\x41"), range("number of fetches"));
+        assert_eq!(parsed(b"\x06\x01", b"\x06\x19\x01\x01"), range("number of fetches"));
+        assert_eq!(parsed(b"\x02\x01", b"\x02\x03"), range("kind"));
+        assert_eq!(parsed(b"\x02\x01", b"\x02\x19\x01\x01"), range("kind"));
+        assert_eq!(parsed(b"\x65a.txt", b"\x63a/b"), range("name"));
+        assert_eq!(parsed(b"\x65a.txt", b"\x63a\0b"), range("name"));
+        let long = [&b"\x79\x01\x00"[..], &[b'n'; 256]].concat();
+        assert_eq!(parsed(b"\x65a.txt", &long), range("name"));
+        assert_eq!(parsed(b"\x65a.txt", b"\x61\xff"), Err(ControlError::Malformed), "not UTF-8");
+        assert_eq!(parsed(b"\x65a.txt", b"\x45a.txt"), Err(ControlError::Malformed), "bytes, not text");
+        assert_eq!(parsed(b"\x65a.txt", b"\x78\x05a.txt"), Err(ControlError::Malformed), "a longer head");
+    }
+
+    #[test]
+    fn an_ending_and_an_end_keep_their_ranges() {
+        let ending = Answer::Ending(Ending { token: TOKEN, reason: Reason::Fetched });
+        assert_eq!(altered(&ending, b"\x02\x00", b"\x02\x03"), Err(ControlError::Range("reason")));
+        let end = Answer::End { revision: 7, more: true };
+        let wide = b"\x01\x1b\x00\x00\x00\x01\x00\x00\x00\x00";
+        assert_eq!(altered(&end, b"\x01\x07", wide), Err(ControlError::Range("revision")));
+        assert_eq!(altered(&end, b"\x02\xf5", b"\x02\x01"), Err(ControlError::Malformed));
+        assert_eq!(altered(&end, b"\x02\xf5", b"\x02\xf8\x15"), Err(ControlError::Malformed));
+    }
+
+    #[test]
+    fn a_begin_keeps_its_rules_both_ways() {
+        let check = |size, offset, record| {
+            let answer = Answer::Begin(Begin { size, offset, record, ..begin() });
+            let emitted = emit(&answer).map(|_| ());
+            // The same values, written without the rules.
+            let mut out = [0; CONTROL_PAYLOAD];
+            let mut w = Writer::begin(&mut out, BEGIN, 5).unwrap();
+            w.uint(1, 2).unwrap().text(2, "é").unwrap();
+            let n = w.uint(3, size).unwrap().uint(4, offset).unwrap().uint(5, record.into()).unwrap().len();
+            assert_eq!(Answer::parse(&out[..n]), emitted.map(|()| answer));
+            emitted
+        };
+        let range = |field| Err(ControlError::Range(field));
+        assert_eq!(check(0, 0, 512), Ok(()), "an empty drop");
+        assert_eq!(check(1, 0, 512), Ok(()));
+        assert_eq!(check(2, 1, 512), Ok(()));
+        assert_eq!(check(1, 1, 512), range("offset"));
+        assert_eq!(check(0, 1, 512), range("offset"));
+        assert_eq!(check(u64::MAX, u64::MAX, 512), range("offset"));
+        for record in 0..=RECORD_MAX * 2 {
+            let legal = [512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536].contains(&record);
+            assert_eq!(check(1, 0, record), if legal { Ok(()) } else { range("record size") });
+        }
+    }
+
+    #[test]
+    fn retry_after_comes_with_busy_and_with_nothing_else() {
+        let range = Err(ControlError::Range("retry-after"));
+        assert_eq!(Answer::parse(b"\xa2\x00\x16\x01\x03"), range, "busy without it");
+        for code in (0..=23).filter(|code| *code != 3) {
+            assert_eq!(Answer::parse(&[0xa3, 0x00, 0x16, 0x01, code, 0x02, 0x01]), range, "{code}");
+        }
+        assert_eq!(Answer::parse(b"\xa3\x00\x16\x01\x03\x02\x00"), range, "zero");
+        let over = b"\xa3\x00\x16\x01\x03\x02\x1b\x00\x00\x00\x01\x00\x00\x00\x00";
+        assert_eq!(Answer::parse(over), range, "over 32 bits");
+
+        let busy = |retry_after| Answer::Error(ErrorCode::Busy { retry_after });
+        let through = |after| emit(&busy(after)).and_then(|bytes| Answer::parse(&bytes));
+        assert_eq!(through(Duration::ZERO), Ok(busy(Duration::from_millis(1))));
+        assert_eq!(through(Duration::from_micros(1_001)), Ok(busy(Duration::from_millis(2))));
+        assert_eq!(through(Duration::MAX), Ok(busy(Duration::from_millis(u32::MAX.into()))));
+    }
+
+    #[test]
+    fn a_known_error_is_not_written_as_an_unknown_one() {
+        for code in 0..=20 {
+            let expected =
+                if (1..=7).contains(&code) { Err(ControlError::Range("error code")) } else { Ok(()) };
+            assert_eq!(emit(&Answer::Error(ErrorCode::Other(code))).map(|_| ()), expected);
+        }
+    }
+
+    #[test]
+    fn other_types_are_told_by_their_number() {
+        for n in (0..=255_u8).filter(|n| !(16..=22).contains(n)) {
+            let bytes: &[u8] = if n < 24 { &[0xa1, 0x00, n] } else { &[0xa1, 0x00, 0x18, n] };
+            assert_eq!(Answer::parse(bytes), Err(ControlError::UnknownType(n.into())));
+        }
+    }
 }

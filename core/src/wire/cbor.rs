@@ -28,8 +28,8 @@ const fn head_len(argument: u64) -> usize {
     }
 }
 
-/// Reads the fields of one message. Keys ascend, so they are asked for in ascending order, and what
-/// stands between two that are asked for is unknown.
+/// Reads the fields of one message. Keys ascend, and the known ones of a message have no gaps: they
+/// are asked for in ascending order, and those that are left after that are unknown.
 pub(super) struct Fields<'b> {
     decoder: Decoder<'b>,
     /// Entries of the map whose key has not been read.
@@ -38,8 +38,6 @@ pub(super) struct Fields<'b> {
     pending: Option<u64>,
     /// The last key that was read.
     last: Option<u64>,
-    /// Unknown keys skipped.
-    unknown: usize,
 }
 
 impl<'b> Fields<'b> {
@@ -50,23 +48,18 @@ impl<'b> Fields<'b> {
         if decoder.position() != head_len(left) {
             return Err(ControlError::Malformed);
         }
-        let mut fields = Self { decoder, left, pending: None, last: None, unknown: 0 };
+        let mut fields = Self { decoder, left, pending: None, last: None };
         let kind = fields.need(TYPE)?.uint()?;
         Ok((fields, kind))
     }
 
     /// Whether the message has `key`; if so its value is to be read next.
     pub(super) fn find(&mut self, key: u64) -> Result<bool, ControlError> {
-        while let Some(next) = self.peek()? {
-            if next >= key {
-                if next == key {
-                    self.pending = None;
-                }
-                return Ok(next == key);
-            }
-            self.skip_unknown()?;
+        let found = self.peek()? == Some(key);
+        if found {
+            self.pending = None;
         }
-        Ok(false)
+        Ok(found)
     }
 
     /// Goes to a key that must be there.
@@ -76,10 +69,20 @@ impl<'b> Fields<'b> {
 
     /// Ends the message: unknown keys may follow, and then nothing.
     pub(super) fn finish(mut self) -> Result<(), ControlError> {
+        let mut unknown = 0;
         while self.peek()?.is_some() {
-            self.skip_unknown()?;
+            unknown += 1;
+            if unknown > UNKNOWN_KEYS_MAX {
+                return Err(ControlError::Malformed);
+            }
+            self.pending = None;
+            self.skip(UNKNOWN_DEPTH_MAX)?;
         }
-        if self.decoder.position() == self.decoder.input().len() { Ok(()) } else { Err(ControlError::Malformed) }
+        if self.decoder.position() == self.decoder.input().len() {
+            Ok(())
+        } else {
+            Err(ControlError::Malformed)
+        }
     }
 
     /// The key that comes next.
@@ -94,16 +97,6 @@ impl<'b> Fields<'b> {
             self.pending = Some(key);
         }
         Ok(self.pending)
-    }
-
-    /// Skips the value of the pending key.
-    fn skip_unknown(&mut self) -> Result<(), ControlError> {
-        self.unknown += 1;
-        if self.unknown > UNKNOWN_KEYS_MAX {
-            return Err(ControlError::Malformed);
-        }
-        self.pending = None;
-        self.skip(UNKNOWN_DEPTH_MAX)
     }
 
     /// Skips one well-formed value of definite lengths and shortest heads, with at most `depth`
@@ -124,15 +117,14 @@ impl<'b> Fields<'b> {
             Type::Bytes => return self.bytes().map(|_| ()),
             Type::String => return self.text().map(|_| ()),
             Type::Bool | Type::Null | Type::Undefined => return self.advance(1),
-            // Below 32 a simple value has no second byte, and from 32 on it has one.
             Type::Simple => {
-                let len = |simple: &u8| if *simple < 24 { 1 } else { 2 };
-                let simple = self.shortest(Decoder::simple, len)?;
-                return if (24..32).contains(&simple) || simple_has_other_type(simple) {
-                    Err(ControlError::Malformed)
-                } else {
-                    Ok(())
+                // No spelling is legal for 24 to 31.
+                let len = |simple: &u8| match simple {
+                    0..=23 => 1,
+                    24..=31 => 0,
+                    32.. => 2,
                 };
+                return self.shortest(Decoder::simple, len).map(|_| ());
             }
             Type::F16 => return self.advance(3),
             Type::F32 => return self.advance(5),
@@ -212,11 +204,6 @@ fn container_len(count: &Option<u64>) -> usize {
     count.map_or(0, head_len)
 }
 
-/// Whether a simple value has a type of its own: false, true, null, undefined.
-fn simple_has_other_type(simple: u8) -> bool {
-    (20..24).contains(&simple)
-}
-
 impl From<decode::Error> for ControlError {
     /// Which of the ways to break CBOR it was says nothing that helps.
     fn from(_: decode::Error) -> Self {
@@ -269,5 +256,177 @@ impl From<encode::Error<EndOfSlice>> for ControlError {
     /// Writing to a slice fails in one way only.
     fn from(_: encode::Error<EndOfSlice>) -> Self {
         Self::Space
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::super::{Answer, ControlError, Request};
+    use super::head_len;
+    use crate::token::Token;
+
+    /// A filler with more keys: the head of the map, the type, and `rest`.
+    fn filler(keys: u8, rest: &[u8]) -> Result<Answer, ControlError> {
+        Answer::parse(&[&[0xa0 + keys, 0x00, 0x12], rest].concat())
+    }
+
+    const MALFORMED: Result<Answer, ControlError> = Err(ControlError::Malformed);
+
+    #[test]
+    fn heads_have_the_lengths_of_the_specification() {
+        let lengths = [
+            (0, 1),
+            (23, 1),
+            (24, 2),
+            (0xff, 2),
+            (0x100, 3),
+            (0xffff, 3),
+            (0x1_0000, 5),
+            (0xffff_ffff, 5),
+            (0x1_0000_0000, 9),
+            (u64::MAX, 9),
+        ];
+        for (argument, len) in lengths {
+            assert_eq!(head_len(argument), len, "{argument:#x}");
+        }
+    }
+
+    #[test]
+    fn only_one_spelling_of_the_map_is_read() {
+        assert_eq!(Answer::parse(b"\xa1\x00\x12"), Ok(Answer::Filler));
+        let refused: [&[u8]; 14] = [
+            b"",                 // nothing
+            b"\xa0",             // no type
+            b"\x81\x00",         // an array
+            b"\xbf\x00\x12\xff", // an indefinite map
+            b"\xb8\x01\x00\x12", // longer heads than needed: of the map
+            b"\xb9\x00\x01\x00\x12",
+            b"\xa1\x18\x00\x12", // of a key
+            b"\xa1\x00\x18\x12", // of a value
+            b"\xa1\x00\x19\x00\x12",
+            b"\xa1\x00\x32",                                 // a negative type
+            b"\xa1\x00\xf9\x4c\x80",                         // 18 as a float
+            b"\xa1\x00\x61\x12",                             // a text
+            b"\xa1\x60\x12",                                 // a key that is no unsigned integer
+            b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff\x00\x12", // more keys than there can be
+        ];
+        for bytes in refused {
+            assert_eq!(Answer::parse(bytes), MALFORMED, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn nothing_may_follow_and_nothing_may_miss() {
+        assert_eq!(filler(1, b"\x00"), MALFORMED, "a trailing byte");
+        assert_eq!(filler(1, b"\xf6"), MALFORMED, "a trailing null");
+        assert_eq!(filler(2, b""), MALFORMED, "a key short");
+        assert_eq!(filler(2, b"\x01"), MALFORMED, "a value short");
+    }
+
+    #[test]
+    fn keys_ascend() {
+        assert_eq!(filler(3, b"\x01\x00\x02\x00"), Ok(Answer::Filler));
+        assert_eq!(filler(3, b"\x02\x00\x01\x00"), MALFORMED, "out of order");
+        assert_eq!(filler(3, b"\x02\x00\x02\x00"), MALFORMED, "an unknown key twice");
+        assert_eq!(filler(2, b"\x00\x12"), MALFORMED, "the type twice");
+        assert_eq!(Answer::parse(b"\xa2\x01\x00\x00\x12"), MALFORMED, "the type last");
+        assert_eq!(Answer::parse(b"\xa3\x00\x13\x02\xf4\x01\x05"), MALFORMED, "known keys in another order");
+        assert_eq!(Answer::parse(b"\xa4\x00\x13\x01\x05\x01\x05\x02\xf4"), MALFORMED, "a known key twice");
+    }
+
+    #[test]
+    fn four_unknown_keys_are_skipped_and_five_are_not() {
+        for n in 0..=5 {
+            let rest: Vec<u8> = (1..=n).flat_map(|key| [key, 0xf6]).collect();
+            let expected = if n <= 4 { Ok(Answer::Filler) } else { MALFORMED };
+            assert_eq!(filler(n + 1, &rest), expected);
+        }
+        // A message with fields, and a key far away.
+        let mut list = b"\xa3\x00\x01\x01\x50TTTTTTTTTTTTTTTT".to_vec();
+        list.extend(b"\x1b\xff\xff\xff\xff\xff\xff\xff\xff\x82\x01\x61z");
+        let after = Some(Token::from_bytes([b'T'; 16]));
+        assert_eq!(Request::parse(&list), Ok(Request::List { after }));
+    }
+
+    #[test]
+    fn every_kind_of_unknown_value_is_skipped() {
+        let values: [&[u8]; 22] = [
+            b"\x17",
+            b"\x18\x18",
+            b"\x1b\x01\x02\x03\x04\x05\x06\x07\x08",
+            b"\x20",
+            b"\x38\x18",
+            b"\x38\xff",
+            b"\x39\xff\xff",
+            b"\x3b\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x40",
+            b"\x42\x00\xff",
+            b"\x63\xe2\x82\xac",
+            b"\x80",
+            b"\x83\x01\x20\x60",
+            b"\xa2\x01\x02\x61a\xa0",
+            b"\xc1\x00",
+            b"\xd8\x20\x60",
+            b"\xe0",
+            b"\xf8\x20",
+            b"\xf5",
+            b"\xf9\x3c\x00",
+            b"\xfa\x00\x00\x00\x01",
+            b"\xfb\x00\x00\x00\x00\x00\x00\x00\x01",
+        ];
+        for value in values {
+            let rest = [b"\x01", value].concat();
+            assert_eq!(filler(2, &rest), Ok(Answer::Filler), "{value:02x?}");
+            assert_eq!(filler(2, &rest[..rest.len() - 1]), MALFORMED, "{value:02x?} cut short");
+            assert_eq!(filler(2, &[&rest[..], b"\x00"].concat()), MALFORMED, "{value:02x?} and a byte");
+        }
+    }
+
+    #[test]
+    fn unknown_values_keep_the_rules() {
+        let values: [&[u8]; 22] = [
+            b"\x18\x17", // longer heads than needed
+            b"\x1b\x00\x00\x00\x00\xff\xff\xff\xff",
+            b"\x38\x17",
+            b"\x39\x00\xff",
+            b"\x3b\x00\x00\x00\x00\xff\xff\xff\xff",
+            b"\x58\x01\x00",
+            b"\x78\x01a",
+            b"\x98\x01\x00",
+            b"\xb8\x01\x00\x00",
+            b"\xd8\x01\x00",
+            b"\xf8\x13", // simple values that have no such spelling
+            b"\xf8\x14",
+            b"\xf8\x18",
+            b"\xf8\x1f",
+            b"\x9f\xff", // indefinite lengths
+            b"\xbf\xff",
+            b"\x5f\xff",
+            b"\x7f\xff",
+            b"\xff", // a break, and a head that is reserved
+            b"\x1c",
+            b"\x61\xff",                             // not UTF-8
+            b"\xbb\x80\x00\x00\x00\x00\x00\x00\x00", // twice this is zero
+        ];
+        for value in values {
+            assert_eq!(filler(2, &[b"\x01", value].concat()), MALFORMED, "{value:02x?}");
+            // The rules hold inside of a container as well.
+            assert_eq!(filler(2, &[b"\x01\x81", value].concat()), MALFORMED, "[{value:02x?}]");
+        }
+    }
+
+    #[test]
+    fn unknown_values_nest_four_deep_and_no_deeper() {
+        for container in [&b"\x81"[..], b"\xa1\x00", b"\xc1"] {
+            for depth in 0..=6 {
+                let value = [b"\x01", &container.repeat(depth)[..], b"\x00"].concat();
+                let expected = if depth <= 4 { Ok(Answer::Filler) } else { MALFORMED };
+                assert_eq!(filler(2, &value), expected, "{value:02x?}");
+            }
+        }
+        assert_eq!(filler(2, &[b"\x01", &[0x81; 400][..]].concat()), MALFORMED);
     }
 }

@@ -1,4 +1,4 @@
-//! What requests and answers have in common: the numbers of their fields, and how they fail.
+//! Why a control message, be it a request or an answer, cannot be read or written.
 
 use core::fmt;
 

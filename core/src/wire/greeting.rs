@@ -176,12 +176,18 @@ impl fmt::Display for GreetingError {
         match self {
             Self::Magic => f.write_str("no deaddrop server there: check the address and port"),
             Self::Version(v) => {
-                write!(f, "the server speaks version {v} and this is version {VERSION}: update the older side")
+                write!(
+                    f,
+                    "the server speaks version {v} and this is version {VERSION}: update the older side"
+                )
             }
             Self::Length => write!(f, "a greeting that is not {GREETING_LEN} bytes long: try again"),
             Self::Status(s) => write!(f, "a greeting of unknown status {s}: update this side"),
             Self::RetryAfter(ms) => {
-                write!(f, "a greeting whose status does not go with a retry after {ms} ms: the server is broken")
+                write!(
+                    f,
+                    "a greeting whose status does not go with a retry after {ms} ms: the server is broken"
+                )
             }
             Self::Suites => f.write_str("a greeting that offers no suite: the server is broken"),
         }

@@ -165,3 +165,115 @@ fn parse_claim(fields: &mut Fields<'_>) -> Result<(Token, FetchId), ControlError
     let token = Token::from_bytes(fields.need(1)?.array()?);
     Ok((token, FetchId::from_bytes(fields.need(2)?.array()?)))
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::limits::CONTROL_PAYLOAD;
+
+    const TOKEN: Token = Token::from_bytes([b'T'; 16]);
+    const ID: FetchId = FetchId::from_bytes([b'I'; 16]);
+    const FETCH: FetchRequest =
+        FetchRequest { token: TOKEN, id: ID, record_max: 65_536, offset: 1_000, digest: Some([b'D'; 32]) };
+
+    fn emit(request: &Request) -> Result<Vec<u8>, ControlError> {
+        let mut out = [0; CONTROL_PAYLOAD];
+        request.emit(&mut out).map(|n| out[..n].to_vec())
+    }
+
+    #[test]
+    fn known_answers() {
+        let (token, id) = (TOKEN, ID);
+        let known: [(Request, &[u8]); 8] = [
+            (Request::List { after: None }, b"\xa1\x00\x01"),
+            (Request::List { after: Some(TOKEN) }, b"\xa2\x00\x01\x01\x50TTTTTTTTTTTTTTTT"),
+            (
+                Request::Fetch(FetchRequest { offset: 0, digest: None, record_max: 512, ..FETCH }),
+                b"\xa5\x00\x02\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII\x03\x19\x02\x00\x04\x00",
+            ),
+            (
+                Request::Fetch(FETCH),
+                b"\xa6\x00\x02\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII\x03\x1a\x00\x01\x00\x00\
+                \x04\x19\x03\xe8\x05\x58\x20DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD",
+            ),
+            (
+                Request::Held { token, id, stored: 24 },
+                b"\xa4\x00\x03\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII\x03\x18\x18",
+            ),
+            (Request::Ready { token, id }, b"\xa3\x00\x04\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII"),
+            (Request::Commit { token, id }, b"\xa3\x00\x05\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII"),
+            (Request::Release { token, id }, b"\xa3\x00\x06\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII"),
+        ];
+        for (request, bytes) in known {
+            assert_eq!(emit(&request).as_deref(), Ok(bytes), "{request:?}");
+            assert_eq!(Request::parse(bytes), Ok(request));
+        }
+    }
+
+    #[test]
+    fn every_field_is_needed_and_has_its_type() {
+        let refused: [&[u8]; 9] = [
+            b"\xa2\x00\x01\x01\x4fTTTTTTTTTTTTTTT",          // a token of 15 bytes
+            b"\xa2\x00\x01\x01\x51TTTTTTTTTTTTTTTTT",        // of 17
+            b"\xa2\x00\x01\x01\x70TTTTTTTTTTTTTTTT",         // a text
+            b"\xa2\x00\x01\x01\x58\x10TTTTTTTTTTTTTTTT",     // a longer head than needed
+            b"\xa2\x00\x01\x01\x5f\x50TTTTTTTTTTTTTTTT\xff", // of indefinite length
+            b"\xa2\x00\x01\x01\xf6",                         // null
+            b"\xa1\x00\x04",                                 // no token
+            b"\xa2\x00\x04\x01\x50TTTTTTTTTTTTTTTT",         // no fetch id
+            b"\xa3\x00\x03\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII", // no count
+        ];
+        for bytes in refused {
+            assert_eq!(Request::parse(bytes), Err(ControlError::Malformed), "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn a_fetch_keeps_its_rules_both_ways() {
+        let range = |field| Err(ControlError::Range(field));
+        let fetch = |change: fn(&mut FetchRequest)| {
+            let mut fetch = FETCH;
+            change(&mut fetch);
+            emit(&Request::Fetch(fetch)).map(|_| ())
+        };
+        assert_eq!(fetch(|f| f.record_max = 512), Ok(()));
+        assert_eq!(fetch(|f| f.record_max = 511), range("record size"));
+        assert_eq!(fetch(|f| f.record_max = u32::MAX), Ok(()), "a later version may take larger ones");
+        assert_eq!(fetch(|f| f.digest = None), range("digest"));
+        assert_eq!(fetch(|f| f.offset = 0), range("digest"));
+
+        let parse = |from: &[u8], to: &[u8]| {
+            let bytes = emit(&Request::Fetch(FETCH)).unwrap();
+            let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
+            Request::parse(&[&bytes[..at], to, &bytes[at + from.len()..]].concat()).map(|_| ())
+        };
+        let record = b"\x03\x1a\x00\x01\x00\x00";
+        assert_eq!(parse(record, b"\x03\x19\x01\xff"), range("record size"));
+        assert_eq!(parse(record, b"\x03\x1b\x00\x00\x00\x01\x00\x00\x00\x00"), range("record size"));
+        assert_eq!(parse(record, b"\x03\x1a\x00\x02\x00\x00"), Ok(()));
+        assert_eq!(parse(b"\x04\x19\x03\xe8", b"\x04\x00"), range("digest"));
+        assert_eq!(parse(b"\x05\x58\x20", b"\x06\x58\x20"), range("digest"));
+    }
+
+    #[test]
+    fn other_types_are_told_by_their_number() {
+        for n in (0..=255_u8).filter(|n| !(1..=6).contains(n)) {
+            let bytes: &[u8] = if n < 24 { &[0xa1, 0x00, n] } else { &[0xa1, 0x00, 0x18, n] };
+            assert_eq!(Request::parse(bytes), Err(ControlError::UnknownType(n.into())));
+        }
+    }
+
+    #[test]
+    fn a_short_buffer_is_not_enough() {
+        let request = Request::Fetch(FETCH);
+        let len = emit(&request).unwrap().len();
+        let mut out = [0; CONTROL_PAYLOAD];
+        for n in 0..len {
+            assert_eq!(request.emit(&mut out[..n]), Err(ControlError::Space));
+        }
+        assert_eq!(request.emit(&mut out[..len]), Ok(len));
+    }
+}
