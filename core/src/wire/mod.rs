@@ -14,14 +14,16 @@ mod answer;
 mod beacon;
 mod cbor;
 mod control;
+mod error_code;
 mod greeting;
 mod handshake;
 mod request;
 mod retry;
 
-pub use answer::{Answer, Begin, Ending, ErrorCode};
+pub use answer::{Answer, Begin, Ending};
 pub use beacon::{BEACON_LEN, Beacon, BeaconError, BeaconKind};
 pub use control::ControlError;
+pub use error_code::ErrorCode;
 pub use greeting::{GREETING_FIXED_LEN, GREETING_LEN, Greeting, GreetingError, Status, Suite, Suites};
 pub use handshake::{CLIENT_HELLO_LEN, ClientHello, HelloError, SERVER_HELLO_LEN, ServerHello};
 pub use request::{FetchRequest, Request};
