@@ -215,15 +215,16 @@ mod tests {
 
     #[test]
     fn every_field_is_needed_and_has_its_type() {
-        let refused: [&[u8]; 9] = [
-            b"\xa2\x00\x01\x01\x4fTTTTTTTTTTTTTTT",          // a token of 15 bytes
-            b"\xa2\x00\x01\x01\x51TTTTTTTTTTTTTTTTT",        // of 17
-            b"\xa2\x00\x01\x01\x70TTTTTTTTTTTTTTTT",         // a text
-            b"\xa2\x00\x01\x01\x58\x10TTTTTTTTTTTTTTTT",     // a longer head than needed
-            b"\xa2\x00\x01\x01\x5f\x50TTTTTTTTTTTTTTTT\xff", // of indefinite length
-            b"\xa2\x00\x01\x01\xf6",                         // null
-            b"\xa1\x00\x04",                                 // no token
-            b"\xa2\x00\x04\x01\x50TTTTTTTTTTTTTTTT",         // no fetch id
+        let refused: [&[u8]; 10] = [
+            b"\xa1\x00\x01\x00",                                             // a byte after the end
+            b"\xa2\x00\x01\x01\x4fTTTTTTTTTTTTTTT",                          // a token of 15 bytes
+            b"\xa2\x00\x01\x01\x51TTTTTTTTTTTTTTTTT",                        // of 17
+            b"\xa2\x00\x01\x01\x70TTTTTTTTTTTTTTTT",                         // a text
+            b"\xa2\x00\x01\x01\x58\x10TTTTTTTTTTTTTTTT",                     // a longer head than needed
+            b"\xa2\x00\x01\x01\x5f\x50TTTTTTTTTTTTTTTT\xff",                 // of indefinite length
+            b"\xa2\x00\x01\x01\xf6",                                         // null
+            b"\xa1\x00\x04",                                                 // no token
+            b"\xa2\x00\x04\x01\x50TTTTTTTTTTTTTTTT",                         // no fetch id
             b"\xa3\x00\x03\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII", // no count
         ];
         for bytes in refused {
