@@ -519,7 +519,7 @@ impl Pair {
 
 proptest! {
     #![proptest_config(Config {
-        cases: 600,
+        cases: 6_000,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(0x6465_6164),
         ..Config::default()
