@@ -1,0 +1,301 @@
+//! One drop: its terms, its fetches, and how it ends.
+
+use core::num::NonZeroU64;
+
+use heapless::Vec;
+
+use super::claim::{Fetch, Log, State};
+use super::vocabulary::{Claimed, Committed, ConnId, DropEvent, Lapse, Listed, Refusal, Tally, Terms};
+use crate::limits::{ENDING_LISTED, GRACE_MAX};
+use crate::offer::{Kind, Name, Offer, Reason};
+use crate::time::Instant;
+use crate::token::{FetchId, Token};
+
+/// How a drop ended.
+struct Ending {
+    reason: Reason,
+    /// Withdrawn because its source changed.
+    changed: bool,
+    at: Instant,
+    unconfirmed: bool,
+    /// The place of its event, until that is polled.
+    event: Option<NonZeroU64>,
+}
+
+/// One drop, live or ended.
+pub(super) struct Entry<const F: usize> {
+    token: Token,
+    kind: Kind,
+    name: Name,
+    size: u64,
+    /// From here on there are no new claims.
+    ttl_end: Instant,
+    /// From here on there are none at all.
+    grace_end: Instant,
+    fetches: Vec<Fetch, F>,
+    ending: Option<Ending>,
+}
+
+impl<const F: usize> Entry<F> {
+    /// A live drop. `terms` were checked: no more fetches than `F`.
+    pub(super) fn new(now: Instant, token: Token, terms: Terms) -> Self {
+        let ttl_end = now + terms.ttl;
+        let mut fetches = Vec::new();
+        while fetches.len() < terms.fetches.into() && fetches.push(Fetch::new()).is_ok() {}
+        Self {
+            token,
+            kind: terms.kind,
+            name: terms.name,
+            size: terms.size,
+            ttl_end,
+            grace_end: ttl_end + terms.ttl.min(GRACE_MAX),
+            fetches,
+            ending: None,
+        }
+    }
+
+    pub(super) const fn token(&self) -> &Token {
+        &self.token
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        self.ending.is_none()
+    }
+
+    /// When it ended, if it did and every event about it has been polled.
+    pub(super) fn forgettable(&self) -> Option<Instant> {
+        let ending = self.ending.as_ref()?;
+        self.first_event().is_none().then_some(ending.at)
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for fetch in &self.fetches {
+            let count = match fetch.state() {
+                State::Available => &mut tally.available,
+                State::Claimed => &mut tally.claimed,
+                State::Final => &mut tally.r#final,
+                State::Burned => &mut tally.burned,
+            };
+            *count = count.saturating_add(1);
+        }
+        tally
+    }
+
+    /// Its line in a list at `now`, whether or not what is due has been applied.
+    pub(super) fn listed(&self, now: Instant) -> Option<Listed> {
+        let expires = self.expires();
+        let ended = match &self.ending {
+            Some(ending) => Some((ending.at, ending.reason)),
+            None => (now >= expires).then_some((expires, Reason::Expired)),
+        };
+        if let Some((at, reason)) = ended {
+            return (now < at + ENDING_LISTED).then_some(Listed::Ending { token: self.token, reason });
+        }
+        let tally = self.tally();
+        let fetches_left = tally.available.saturating_add(tally.claimed);
+        (now < self.ttl_end && fetches_left > 0).then(|| {
+            Listed::Offer(Offer {
+                token: self.token,
+                kind: self.kind,
+                name: self.name.clone(),
+                size: self.size,
+                ttl_left: now.until(self.ttl_end),
+                fetches_left,
+            })
+        })
+    }
+
+    /// When it expires if nothing more is heard: at the end of its TTL, or when the last claim held then is over.
+    fn expires(&self) -> Instant {
+        self.fetches
+            .iter()
+            .filter_map(|fetch| self.over(fetch))
+            .max()
+            .unwrap_or(self.ttl_end)
+            .max(self.ttl_end)
+    }
+
+    /// When a held fetch is over if nothing more is heard.
+    fn over(&self, fetch: &Fetch) -> Option<Instant> {
+        match fetch.state() {
+            State::Final => Some(self.grace_end),
+            _ => fetch.lapses(self.grace_end).map(|(at, _)| at),
+        }
+    }
+
+    /// The next moment at which [`advance`](Self::advance) changes something.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if !self.is_live() {
+            return None;
+        }
+        self.fetches.iter().filter_map(|fetch| self.over(fetch)).min().or(Some(self.ttl_end))
+    }
+
+    /// Applies what is due at `at`, its next deadline.
+    pub(super) fn advance(&mut self, at: Instant, log: &mut Log) {
+        for fetch in &mut self.fetches {
+            if let Some((due, why)) = fetch.lapses(self.grace_end)
+                && due <= at
+            {
+                fetch.lapse(why, log);
+            }
+        }
+        self.settle(at, log);
+    }
+
+    /// Ends the drop if its TTL has passed and no claim is left that may go on.
+    fn settle(&mut self, now: Instant, log: &mut Log) {
+        let held = self.fetches.iter().any(Fetch::is_held);
+        if now >= self.ttl_end && (!held || now >= self.grace_end) {
+            self.end(now, Reason::Expired, false, log);
+        }
+    }
+
+    /// Ends the drop, once. Only the ids that burned are kept, to know them by.
+    pub(super) fn end(&mut self, now: Instant, reason: Reason, changed: bool, log: &mut Log) -> bool {
+        if !self.is_live() {
+            return false;
+        }
+        let unconfirmed = self.fetches.iter().any(|fetch| fetch.state() == State::Final);
+        self.fetches.iter_mut().for_each(Fetch::clear);
+        self.name = Name::default();
+        self.ending = Some(Ending { reason, changed, at: now, unconfirmed, event: Some(log.place()) });
+        log.stale = true;
+        true
+    }
+
+    /// What to say to a fetch id that holds nothing here and burned nothing.
+    fn stranger(&self) -> Refusal {
+        match &self.ending {
+            None => Refusal::Unknown,
+            Some(ending) if ending.changed => Refusal::Changed,
+            Some(ending) if ending.reason == Reason::Expired => Refusal::Expired,
+            Some(_) => Refusal::Gone,
+        }
+    }
+
+    /// The fetch that `id` holds on this connection.
+    fn held_by(&mut self, id: &FetchId, conn: ConnId) -> Result<&mut Fetch, Refusal> {
+        let stranger = self.stranger();
+        let fetch = self.fetches.iter_mut().find(|fetch| fetch.is_of(id)).ok_or(stranger)?;
+        if fetch.state() == State::Burned {
+            return Err(Refusal::Gone);
+        }
+        // A newer connection has taken the claim over: to this one it is as if there were none.
+        if fetch.is_on(conn) { Ok(fetch) } else { Err(Refusal::Unknown) }
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        now: Instant,
+        id: &FetchId,
+        conn: ConnId,
+        log: &mut Log,
+    ) -> Result<Claimed, Refusal> {
+        if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.is_of(id)) {
+            if fetch.state() == State::Burned {
+                return Err(Refusal::Gone);
+            }
+            // Its receiver comes back: the newest connection wins, also after the TTL.
+            fetch.begin(now, conn);
+        } else if !self.is_live() {
+            return Err(self.stranger());
+        } else if now >= self.ttl_end {
+            return Err(Refusal::Expired);
+        } else if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.state() == State::Available) {
+            fetch.claim(now, id, conn, log);
+        } else {
+            return Err(self.taken(now));
+        }
+        Ok(Claimed { kind: self.kind, name: self.name.clone(), size: self.size })
+    }
+
+    /// What to say when no fetch is available.
+    fn taken(&self, now: Instant) -> Refusal {
+        let lapse =
+            self.fetches.iter().filter_map(|fetch| fetch.lapses(self.grace_end)).map(|(at, _)| at).min();
+        match lapse {
+            Some(at) => Refusal::Busy { retry_after: now.until(at.min(self.ttl_end)) },
+            // What is final never comes back.
+            None => Refusal::Gone,
+        }
+    }
+
+    pub(super) fn held(
+        &mut self,
+        now: Instant,
+        id: &FetchId,
+        conn: ConnId,
+        stored: u64,
+        log: &mut Log,
+    ) -> Result<(), Refusal> {
+        let size = self.size;
+        let fetch = self.held_by(id, conn)?;
+        if stored > size || !fetch.held(now, stored) {
+            return Err(Refusal::Malformed);
+        }
+        if fetch.is_slow(now) {
+            fetch.lapse(Lapse::Slow, log);
+            self.settle(now, log);
+            return Err(self.stranger());
+        }
+        Ok(())
+    }
+
+    pub(super) fn all_sent(&mut self, now: Instant, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        self.held_by(id, conn).map(|fetch| fetch.all_sent(now))
+    }
+
+    pub(super) fn finalise(&mut self, now: Instant, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        self.held_by(id, conn).map(|fetch| fetch.finalise(now))
+    }
+
+    pub(super) fn commit(&mut self, now: Instant, id: &FetchId, log: &mut Log) -> Result<Committed, Refusal> {
+        let tally = self.tally();
+        // What is not burned, less the one that this burns.
+        let left =
+            tally.available.saturating_add(tally.claimed).saturating_add(tally.r#final).saturating_sub(1);
+        let stranger = self.stranger();
+        let fetch = self.fetches.iter_mut().find(|fetch| fetch.is_of(id)).ok_or(stranger)?;
+        match fetch.state() {
+            State::Burned => return Ok(Committed::Already),
+            State::Final => fetch.burn(left, log),
+            // The final record was not sent: it cannot hold the whole drop.
+            State::Claimed | State::Available => return Err(Refusal::Malformed),
+        }
+        log.stale = true;
+        if left == 0 {
+            self.end(now, Reason::Fetched, false, log);
+        } else {
+            self.settle(now, log);
+        }
+        Ok(Committed::Burned { ended: !self.is_live() })
+    }
+
+    pub(super) fn release(&mut self, now: Instant, id: &FetchId, conn: ConnId, log: &mut Log) -> bool {
+        match self.held_by(id, conn) {
+            Ok(fetch) if fetch.state() == State::Claimed => fetch.lapse(Lapse::Released, log),
+            _ => return false,
+        }
+        self.settle(now, log);
+        true
+    }
+
+    /// The place of its first event that nobody has polled.
+    pub(super) fn first_event(&self) -> Option<NonZeroU64> {
+        let ended = self.ending.as_ref().and_then(|ending| ending.event);
+        self.fetches.iter().filter_map(Fetch::first_event).chain(ended).min()
+    }
+
+    /// The event at this place.
+    pub(super) fn take_event(&mut self, place: NonZeroU64) -> Option<DropEvent> {
+        let token = self.token;
+        if let Some(event) = self.fetches.iter_mut().find_map(|fetch| fetch.take_event(place, token)) {
+            return Some(event);
+        }
+        let ending = self.ending.as_mut()?;
+        ending.event.take_if(|p| *p == place)?;
+        Some(DropEvent::Ended { token, reason: ending.reason, unconfirmed: ending.unconfirmed })
+    }
+}

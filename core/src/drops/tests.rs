@@ -1,0 +1,641 @@
+//! Each rule of the table, to the millisecond.
+
+extern crate std;
+
+use std::string::ToString;
+use std::vec::Vec;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::*;
+use crate::limits::{ENDING_LISTED, GRACE_MAX, LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
+use crate::offer::{Kind, Name};
+use core::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(120);
+const SIZE: u64 = 1 << 30;
+const ANN: FetchId = FetchId::from_bytes([1; 16]);
+const BOB: FetchId = FetchId::from_bytes([2; 16]);
+const CAT: FetchId = FetchId::from_bytes([3; 16]);
+const ONE: ConnId = ConnId(1);
+const TWO: ConnId = ConnId(2);
+
+/// A table, its randomness, and the moment it is.
+struct Bench {
+    drops: Drops<3, 4>,
+    rng: ChaCha8Rng,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        Self { drops: Drops::new(&mut rng), rng, now: Instant::from_millis(1_000) }
+    }
+
+    /// A table with one drop of `fetches` on it.
+    fn with(fetches: u8) -> (Self, Token) {
+        let mut bench = Self::new();
+        let token = bench.put(fetches).unwrap();
+        (bench, token)
+    }
+
+    fn terms(fetches: u8) -> Terms {
+        Terms { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, ttl: TTL, fetches }
+    }
+
+    fn put(&mut self, fetches: u8) -> Result<Token, PutError> {
+        self.drops.put(self.now, Self::terms(fetches), &mut self.rng)
+    }
+
+    fn wait(&mut self, by: Duration) {
+        self.now = self.now + by;
+    }
+
+    fn claim(&mut self, token: &Token, id: &FetchId, conn: ConnId) -> Result<Claimed, Refusal> {
+        self.drops.claim(self.now, token, id, conn)
+    }
+
+    fn held(&mut self, token: &Token, id: &FetchId, conn: ConnId, stored: u64) -> Result<(), Refusal> {
+        self.drops.held(self.now, token, id, conn, stored)
+    }
+
+    fn finalise(&mut self, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        self.drops.finalise(self.now, token, id, conn)
+    }
+
+    fn commit(&mut self, token: &Token, id: &FetchId) -> Result<Committed, Refusal> {
+        self.drops.commit(self.now, token, id, &mut self.rng)
+    }
+
+    fn fetch(&mut self, token: &Token, id: &FetchId) -> Result<Committed, Refusal> {
+        self.claim(token, id, ONE)?;
+        self.finalise(token, id, ONE)?;
+        self.commit(token, id)
+    }
+
+    /// Keeps a claim alive at a good rate for as long as this.
+    fn keep(&mut self, token: &Token, id: &FetchId, conn: ConnId, for_seconds: u64) {
+        for _ in 0..for_seconds / 10 {
+            self.wait(10 * SECOND);
+            let stored = (self.now.as_millis() * 10).min(SIZE);
+            assert_eq!(self.held(token, id, conn, stored), Ok(()));
+        }
+    }
+
+    fn events(&mut self) -> Vec<DropEvent> {
+        self.drops.handle_timeout(self.now, &mut self.rng);
+        core::iter::from_fn(|| self.drops.poll_event()).collect()
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let first = self.drops.listed_after(self.now, None);
+        core::iter::successors(first, |l| self.drops.listed_after(self.now, Some(l.token()))).collect()
+    }
+}
+
+fn claimed() -> Claimed {
+    Claimed { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE }
+}
+
+fn busy(after: Duration) -> Result<Claimed, Refusal> {
+    Err(Refusal::Busy { retry_after: after })
+}
+
+fn ended(token: Token, reason: Reason, unconfirmed: bool) -> DropEvent {
+    DropEvent::Ended { token, reason, unconfirmed }
+}
+
+#[test]
+fn a_fetch_runs_from_claim_to_burned() {
+    let (mut b, token) = Bench::with(1);
+    let before = b.drops.revision();
+    assert_eq!(b.claim(&token, &ANN, ONE), Ok(claimed()));
+    assert_eq!(b.drops.tally(&token), Some(Tally { claimed: 1, ..Tally::default() }));
+    assert_eq!(b.held(&token, &ANN, ONE, 7), Ok(()));
+    assert_eq!(b.drops.all_sent(b.now, &token, &ANN, ONE), Ok(()));
+    assert_eq!(b.finalise(&token, &ANN, ONE), Ok(()));
+    assert_eq!(b.drops.tally(&token), Some(Tally { r#final: 1, ..Tally::default() }));
+    assert_eq!(b.drops.revision(), before, "the set of drops is still the same");
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
+    assert_eq!(b.drops.tally(&token), Some(Tally { burned: 1, ..Tally::default() }));
+    assert_ne!(b.drops.revision(), before);
+    let events = b.events();
+    let burned = DropEvent::Burned { token, left: 0 };
+    assert_eq!(events, [DropEvent::Claimed { token }, burned, ended(token, Reason::Fetched, false)]);
+    assert_eq!((b.drops.live(), b.drops.poll_timeout()), (0, None));
+}
+
+#[test]
+fn terms_are_checked() {
+    let mut b = Bench::new();
+    for (ttl, good) in [(999, false), (1_000, true), (604_800_000, true), (604_800_001, false)] {
+        let terms = Terms { ttl: Duration::from_millis(ttl), ..Bench::terms(1) };
+        let put = b.drops.put(b.now, terms, &mut b.rng);
+        assert_eq!(put.is_ok(), good, "{ttl}");
+        assert!(good || put == Err(PutError::Ttl));
+    }
+    assert_eq!(b.put(0), Err(PutError::Fetches { most: 4 }));
+    assert_eq!(b.put(5), Err(PutError::Fetches { most: 4 }));
+    assert!(b.put(4).is_ok());
+    let mut wide = Drops::<1, 100>::new(&mut b.rng);
+    assert_eq!(wide.put(b.now, Bench::terms(65), &mut b.rng), Err(PutError::Fetches { most: 64 }));
+    assert!(wide.put(b.now, Bench::terms(64), &mut b.rng).is_ok());
+}
+
+#[test]
+fn a_live_drop_never_makes_room_and_the_first_ended_does() {
+    let mut b = Bench::new();
+    let tokens: Vec<_> = (0..3).map(|_| b.put(1).unwrap()).collect();
+    assert_eq!(b.put(1), Err(PutError::Full));
+    for token in [&tokens[1], &tokens[0]] {
+        assert!(b.drops.withdraw(b.now, token, &mut b.rng));
+        b.wait(SECOND);
+    }
+    assert_eq!(b.put(1), Err(PutError::Full), "nobody has heard yet that they ended");
+    b.events();
+    assert!(b.put(1).is_ok());
+    assert_eq!(b.claim(&tokens[1], &ANN, ONE), Err(Refusal::Unknown), "it ended first");
+    assert_eq!(b.claim(&tokens[0], &ANN, ONE), Err(Refusal::Gone));
+    assert!(b.put(1).is_ok());
+    assert_eq!(b.put(1), Err(PutError::Full));
+    assert_eq!(b.claim(&tokens[2], &ANN, ONE), Ok(claimed()));
+}
+
+#[test]
+fn a_random_source_that_repeats_itself_is_refused() {
+    let mut b = Bench::new();
+    struct Stuck;
+    impl rand_core::TryRng for Stuck {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(7)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(7)
+        }
+        fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
+            dst.fill(7);
+            Ok(())
+        }
+    }
+    impl rand_core::TryCryptoRng for Stuck {}
+    b.drops = Drops::new(&mut Stuck);
+    let before = b.drops.revision();
+    assert!(b.drops.put(b.now, Bench::terms(1), &mut Stuck).is_ok());
+    assert_ne!(b.drops.revision(), before, "even so the revision is another");
+    assert_eq!(b.drops.put(b.now, Bench::terms(1), &mut Stuck), Err(PutError::Randomness));
+}
+
+#[test]
+fn a_silent_claim_lapses_after_the_lease() {
+    for (sign, last) in [(false, Duration::ZERO), (true, 9 * SECOND)] {
+        let (mut b, token) = Bench::with(1);
+        b.claim(&token, &ANN, ONE).unwrap();
+        b.wait(last);
+        assert!(!sign || b.held(&token, &ANN, ONE, 1).is_ok());
+        b.wait(LEASE - MS);
+        assert_eq!(b.claim(&token, &BOB, TWO), busy(MS));
+        assert_eq!(b.events(), [DropEvent::Claimed { token }]);
+        b.wait(MS);
+        assert_eq!(b.drops.poll_timeout(), Some(b.now));
+        assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::Silent }]);
+        assert_eq!(b.held(&token, &ANN, ONE, 2), Err(Refusal::Unknown));
+        assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
+        assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown), "never revived");
+        assert_eq!(b.commit(&token, &ANN), Err(Refusal::Unknown));
+    }
+}
+
+#[test]
+fn no_timer_is_needed_for_a_lapse() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.wait(LEASE);
+    assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown), "it came too late");
+    assert_eq!(b.claim(&token, &ANN, ONE), Ok(claimed()), "but it may claim again");
+}
+
+#[test]
+fn all_sent_is_no_sign_of_the_receiver() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.wait(10 * SECOND);
+    b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
+    b.wait(5 * SECOND);
+    assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
+}
+
+#[test]
+fn a_claim_that_does_not_get_ready_lapses() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
+    let until = b.now + READY_TIMEOUT;
+    b.keep(&token, &ANN, ONE, 50);
+    b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
+    b.wait(10 * SECOND - MS);
+    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Ok(()));
+    assert_eq!(b.events(), [DropEvent::Claimed { token }]);
+    assert_eq!(b.drops.poll_timeout(), Some(until), "saying it twice gives no second deadline");
+    b.wait(MS);
+    assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown));
+    assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::NotReady }]);
+}
+
+#[test]
+fn another_stream_has_a_deadline_of_its_own() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
+    b.keep(&token, &ANN, ONE, 50);
+    b.claim(&token, &ANN, TWO).unwrap();
+    b.keep(&token, &ANN, TWO, 20);
+    assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
+}
+
+/// Says what is stored every ten seconds; the answer to the last of them.
+fn at_rate(stored: &[u64]) -> (Bench, Token, Result<(), Refusal>) {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    let mut last = Ok(());
+    for stored in stored {
+        assert_eq!(last, Ok(()));
+        b.wait(SLOW_WINDOW / 3);
+        last = b.held(&token, &ANN, ONE, *stored);
+    }
+    (b, token, last)
+}
+
+#[test]
+fn a_slow_receiver_loses_its_claim() {
+    assert_eq!(at_rate(&[0, 0, SLOW_BYTES]).2, Ok(()));
+    assert_eq!(at_rate(&[0, 0]).2, Ok(()), "the window is not over");
+    let (mut b, token, last) = at_rate(&[0, 0, SLOW_BYTES - 1]);
+    assert_eq!(last, Err(Refusal::Unknown));
+    let lapsed = DropEvent::Lapsed { token, why: Lapse::Slow };
+    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed]);
+    assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
+    // Each window counts by itself.
+    let burst = 100 * SLOW_BYTES;
+    assert_eq!(at_rate(&[0, 0, burst, burst, burst, burst + SLOW_BYTES]).2, Ok(()));
+    assert_eq!(at_rate(&[0, 0, burst, burst, burst, burst + SLOW_BYTES - 1]).2, Err(Refusal::Unknown));
+}
+
+#[test]
+fn a_window_that_a_late_sign_ends_is_judged_over_its_whole_length() {
+    for (stored, good) in [(SLOW_BYTES / 30 * 40, true), (SLOW_BYTES / 30 * 40 - 1, false)] {
+        let (mut b, token, _) = at_rate(&[0, 0]);
+        b.wait(10 * SECOND - MS);
+        assert_eq!(b.held(&token, &ANN, ONE, 0), Ok(()));
+        b.wait(10 * SECOND + MS);
+        assert_eq!(b.held(&token, &ANN, ONE, stored).is_ok(), good);
+    }
+}
+
+#[test]
+fn the_rate_counts_only_while_data_is_sent() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
+    for _ in 0..5 {
+        b.wait(10 * SECOND);
+        assert_eq!(b.held(&token, &ANN, ONE, 5), Ok(()));
+    }
+}
+
+#[test]
+fn a_receiver_that_takes_back_what_it_stored_is_malformed() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.held(&token, &ANN, ONE, 10), Ok(()));
+    let signed = b.now;
+    b.wait(SECOND);
+    assert_eq!(b.held(&token, &ANN, ONE, 9), Err(Refusal::Malformed));
+    assert_eq!(b.held(&token, &ANN, ONE, SIZE + 1), Err(Refusal::Malformed));
+    assert_eq!(b.drops.poll_timeout(), Some(signed + LEASE), "that was no sign");
+    assert_eq!(b.held(&token, &ANN, ONE, 10), Ok(()));
+    b.claim(&token, &ANN, TWO).unwrap();
+    assert_eq!(b.held(&token, &ANN, TWO, 0), Ok(()), "another stream may resume from less");
+}
+
+#[test]
+fn the_newest_connection_wins() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.claim(&token, &ANN, TWO), Ok(claimed()));
+    assert_eq!(b.held(&token, &ANN, ONE, 1), Err(Refusal::Unknown));
+    assert_eq!(b.drops.all_sent(b.now, &token, &ANN, ONE), Err(Refusal::Unknown));
+    assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown));
+    assert!(!b.drops.release(b.now, &token, &ANN, ONE));
+    assert_eq!(b.held(&token, &ANN, TWO, 1), Ok(()));
+    assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
+    assert_eq!(b.events(), [DropEvent::Claimed { token }], "coming back is no event");
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.finalise(&token, &ANN, TWO), Err(Refusal::Unknown));
+    assert_eq!(b.finalise(&token, &ANN, ONE), Ok(()), "the final record may be sent again");
+}
+
+#[test]
+fn a_released_claim_is_available_at_once() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert!(!b.drops.release(b.now, &token, &BOB, ONE));
+    assert!(b.drops.release(b.now, &token, &ANN, ONE));
+    assert!(!b.drops.release(b.now, &token, &ANN, ONE));
+    assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
+    let (claim, why) = (DropEvent::Claimed { token }, Lapse::Released);
+    // Nobody polled in between: the last of what stands.
+    assert_eq!(b.events(), [claim]);
+    assert!(b.drops.release(b.now, &token, &BOB, TWO));
+    assert_eq!(b.events(), [DropEvent::Lapsed { token, why }]);
+}
+
+#[test]
+fn final_never_lapses_and_is_nobody_elses() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.finalise(&token, &ANN, ONE).unwrap();
+    assert!(!b.drops.release(b.now, &token, &ANN, ONE));
+    b.wait(TTL - MS);
+    assert_eq!(b.claim(&token, &BOB, TWO), Err(Refusal::Gone));
+    assert_eq!(b.list(), [], "nothing is left to claim");
+    assert_eq!(b.drops.live(), 1);
+    assert_eq!(b.commit(&token, &BOB), Err(Refusal::Unknown));
+    b.wait(TTL);
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
+}
+
+#[test]
+fn only_final_commits() {
+    let (mut b, token) = Bench::with(2);
+    assert_eq!(b.commit(&token, &ANN), Err(Refusal::Unknown));
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.commit(&token, &ANN), Err(Refusal::Malformed));
+    b.finalise(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: false }));
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
+    assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Gone));
+    assert_eq!(b.held(&token, &ANN, ONE, 1), Err(Refusal::Gone));
+    assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Gone));
+    assert_eq!(
+        b.claim(&token, &FetchId::from_bytes([0; 16]), ONE),
+        Ok(claimed()),
+        "zeros are an id like any"
+    );
+}
+
+#[test]
+fn n_receivers_take_it_and_no_more() {
+    let (mut b, token) = Bench::with(3);
+    for (n, id) in [&ANN, &BOB, &CAT].into_iter().enumerate() {
+        assert_eq!(b.fetch(&token, id), Ok(Committed::Burned { ended: n == 2 }));
+    }
+    assert_eq!(b.claim(&token, &FetchId::from_bytes([9; 16]), ONE), Err(Refusal::Gone));
+    for id in [&ANN, &BOB, &CAT] {
+        assert_eq!(b.claim(&token, id, ONE), Err(Refusal::Gone));
+        assert_eq!(b.commit(&token, id), Ok(Committed::Already));
+    }
+    let left: Vec<_> = b.events().into_iter().filter(|e| matches!(e, DropEvent::Burned { .. })).collect();
+    assert_eq!(left, [2, 1, 0].map(|left| DropEvent::Burned { token, left }));
+}
+
+#[test]
+fn busy_says_when_to_come_back() {
+    let (mut b, token) = Bench::with(3);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.finalise(&token, &ANN, ONE).unwrap();
+    b.claim(&token, &BOB, ONE).unwrap();
+    b.wait(SECOND);
+    b.claim(&token, &CAT, ONE).unwrap();
+    let dan = FetchId::from_bytes([4; 16]);
+    assert_eq!(b.claim(&token, &dan, TWO), busy(LEASE - SECOND), "the sooner of two");
+    b.finalise(&token, &BOB, ONE).unwrap();
+    assert_eq!(b.claim(&token, &dan, TWO), busy(LEASE));
+    b.keep(&token, &CAT, ONE, 110);
+    b.wait(8 * SECOND);
+    assert_eq!(b.claim(&token, &dan, TWO), busy(SECOND), "after the TTL there is nothing to come for");
+}
+
+#[test]
+fn an_unclaimed_drop_expires_at_its_ttl() {
+    let (mut b, token) = Bench::with(1);
+    b.wait(TTL - MS);
+    assert!(matches!(&b.list()[..], [Listed::Offer(o)] if o.ttl_left == MS && o.fetches_left == 1));
+    assert_eq!(b.events(), []);
+    let before = b.drops.revision();
+    b.wait(MS);
+    assert_eq!(b.drops.poll_timeout(), Some(b.now));
+    assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
+    assert_eq!(b.drops.revision(), before, "a claim brings no randomness");
+    assert_eq!(b.drops.poll_timeout(), Some(b.now), "so there is still something to do");
+    assert_eq!(b.events(), [ended(token, Reason::Expired, false)]);
+    assert_ne!(b.drops.revision(), before);
+    assert_eq!(b.drops.poll_timeout(), None);
+}
+
+#[test]
+fn a_claim_held_at_ttl_may_go_on_through_the_grace() {
+    let (mut b, token) = Bench::with(2);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.keep(&token, &ANN, ONE, 120);
+    assert_eq!(b.claim(&token, &BOB, TWO), Err(Refusal::Expired), "a fetch is available, but not any more");
+    assert_eq!(b.claim(&token, &ANN, TWO), Ok(claimed()));
+    assert_eq!(b.list(), [], "neither offered nor ended");
+    b.keep(&token, &ANN, TWO, 110);
+    b.wait(10 * SECOND - MS);
+    assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
+    let burned = DropEvent::Burned { token, left: 1 };
+    assert_eq!(b.events(), [DropEvent::Claimed { token }, burned, ended(token, Reason::Expired, false)]);
+}
+
+#[test]
+fn at_the_end_of_the_grace_every_claim_is_over() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.keep(&token, &ANN, ONE, 230);
+    b.wait(10 * SECOND - MS);
+    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Ok(()));
+    b.wait(MS);
+    assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Expired));
+    assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
+    let lapsed = DropEvent::Lapsed { token, why: Lapse::Grace };
+    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed, ended(token, Reason::Expired, false)]);
+}
+
+#[test]
+fn the_grace_is_ten_minutes_at_most() {
+    let mut b = Bench::new();
+    let ttl = GRACE_MAX + SECOND;
+    let token = b.drops.put(b.now, Terms { ttl, ..Bench::terms(1) }, &mut b.rng).unwrap();
+    let end = b.now + ttl + GRACE_MAX;
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.finalise(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.drops.poll_timeout(), Some(end));
+}
+
+#[test]
+fn final_without_commit_ends_unconfirmed() {
+    let (mut b, token) = Bench::with(2);
+    b.fetch(&token, &BOB).unwrap();
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.finalise(&token, &ANN, ONE).unwrap();
+    b.events();
+    b.wait(TTL + TTL - MS);
+    assert_eq!(b.events(), []);
+    b.wait(MS);
+    assert_eq!(b.commit(&token, &ANN), Err(Refusal::Expired));
+    assert_eq!(b.commit(&token, &BOB), Ok(Committed::Already));
+    assert_eq!(b.claim(&token, &BOB, ONE), Err(Refusal::Gone));
+    assert_eq!(b.events(), [ended(token, Reason::Expired, true)]);
+}
+
+#[test]
+fn a_lapse_after_the_ttl_expires_the_drop() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.keep(&token, &ANN, ONE, 120);
+    assert!(b.drops.release(b.now, &token, &ANN, ONE));
+    assert_eq!(b.drops.live(), 0);
+    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Err(Refusal::Expired));
+    assert_eq!(b.events().last(), Some(&ended(token, Reason::Expired, false)));
+}
+
+#[test]
+fn the_owner_takes_a_drop_back() {
+    let (mut b, token) = Bench::with(3);
+    b.fetch(&token, &ANN).unwrap();
+    b.claim(&token, &BOB, ONE).unwrap();
+    b.claim(&token, &CAT, ONE).unwrap();
+    b.finalise(&token, &CAT, ONE).unwrap();
+    b.events();
+    assert!(b.drops.withdraw(b.now, &token, &mut b.rng));
+    assert!(!b.drops.withdraw(b.now, &token, &mut b.rng));
+    assert_eq!(b.events(), [ended(token, Reason::Withdrawn, true)]);
+    assert_eq!(b.finalise(&token, &BOB, ONE), Err(Refusal::Gone));
+    assert_eq!(b.commit(&token, &CAT), Err(Refusal::Gone));
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
+}
+
+#[test]
+fn a_changed_source_is_told_to_whoever_asks() {
+    let (mut b, token) = Bench::with(2);
+    b.fetch(&token, &ANN).unwrap();
+    b.claim(&token, &BOB, ONE).unwrap();
+    b.drops.changed(b.now, &token, &mut b.rng);
+    assert_eq!(b.held(&token, &BOB, ONE, 1), Err(Refusal::Changed));
+    assert_eq!(b.finalise(&token, &BOB, ONE), Err(Refusal::Changed));
+    assert_eq!(b.claim(&token, &CAT, ONE), Err(Refusal::Changed));
+    assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Gone));
+    assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
+    assert_eq!(b.events().last(), Some(&ended(token, Reason::Withdrawn, false)));
+}
+
+#[test]
+fn a_list_goes_in_token_order_with_endings_for_a_while() {
+    let mut b = Bench::new();
+    let mut tokens: Vec<_> = (0..3).map(|_| b.put(2).unwrap()).collect();
+    tokens.sort_unstable();
+    b.fetch(&tokens[0], &ANN).unwrap();
+    b.claim(&tokens[0], &BOB, ONE).unwrap();
+    b.drops.withdraw(b.now, &tokens[1], &mut b.rng);
+    b.wait(ENDING_LISTED - MS);
+    let list = b.list();
+    assert_eq!(list.iter().map(Listed::token).collect::<Vec<_>>(), tokens);
+    assert!(
+        matches!(&list[0], Listed::Offer(o) if o.fetches_left == 1 && o.ttl_left == TTL - ENDING_LISTED + MS)
+    );
+    assert_eq!(list[1], Listed::Ending { token: tokens[1], reason: Reason::Withdrawn });
+    b.wait(MS);
+    assert_eq!(b.list().iter().map(Listed::token).collect::<Vec<_>>(), [tokens[0], tokens[2]]);
+    assert_eq!(b.claim(&tokens[1], &ANN, ONE), Err(Refusal::Gone), "no longer listed, still known");
+}
+
+#[test]
+fn a_list_needs_no_timer() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.keep(&token, &ANN, ONE, 110);
+    // The lease ends five seconds after the TTL, and the drop with it.
+    b.wait(LEASE - MS);
+    assert_eq!(b.list(), []);
+    b.wait(MS);
+    let ending = [Listed::Ending { token, reason: Reason::Expired }];
+    assert_eq!(b.list(), ending);
+    b.wait(ENDING_LISTED - MS);
+    assert_eq!(b.list(), ending);
+    b.events();
+    assert_eq!(b.list(), ending, "it ended when it was due, not when the timer came");
+    b.wait(MS);
+    assert_eq!(b.list(), []);
+}
+
+#[test]
+fn time_does_not_run_backwards() {
+    let (mut b, token) = Bench::with(1);
+    b.wait(TTL);
+    b.events();
+    b.now = Instant::from_millis(0);
+    assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
+    assert_eq!(b.list(), [Listed::Ending { token, reason: Reason::Expired }]);
+    let fresh = b.put(1).unwrap();
+    assert!(b.list().iter().any(|l| matches!(l, Listed::Offer(o) if o.token == fresh && o.ttl_left == TTL)));
+}
+
+#[test]
+fn events_pair_up_however_seldom_they_are_polled() {
+    let (mut b, token) = Bench::with(1);
+    let claim = DropEvent::Claimed { token };
+    let lapsed = DropEvent::Lapsed { token, why: Lapse::Released };
+    for _ in 0..3 {
+        b.claim(&token, &ANN, ONE).unwrap();
+        b.drops.release(b.now, &token, &ANN, ONE);
+    }
+    assert_eq!(b.events(), [claim, lapsed]);
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.events(), [claim]);
+    for _ in 0..3 {
+        b.drops.release(b.now, &token, &ANN, ONE);
+        b.claim(&token, &ANN, ONE).unwrap();
+    }
+    assert_eq!(b.events(), [lapsed, claim]);
+    for _ in 0..3 {
+        b.drops.release(b.now, &token, &ANN, ONE);
+        b.claim(&token, &ANN, ONE).unwrap();
+    }
+    b.drops.release(b.now, &token, &ANN, ONE);
+    assert_eq!(b.events(), [lapsed]);
+}
+
+#[test]
+fn events_of_several_drops_come_in_the_order_of_their_moments() {
+    let mut b = Bench::new();
+    let (first, second) = (b.put(1).unwrap(), b.put(1).unwrap());
+    b.claim(&first, &ANN, ONE).unwrap();
+    b.claim(&second, &BOB, ONE).unwrap();
+    b.wait(SECOND);
+    b.held(&first, &ANN, ONE, 1).unwrap();
+    b.events();
+    b.wait(2 * TTL);
+    let why = Lapse::Silent;
+    let lapses = [DropEvent::Lapsed { token: second, why }, DropEvent::Lapsed { token: first, why }];
+    let events = b.events();
+    assert_eq!(events[..2], lapses);
+    assert_eq!(events.len(), 4);
+}
+
+#[test]
+fn refusals_and_errors_say_what_to_do() {
+    let texts = [
+        PutError::Ttl.to_string(),
+        PutError::Fetches { most: 4 }.to_string(),
+        PutError::Full.to_string(),
+        Refusal::Busy { retry_after: SECOND }.to_string(),
+        Refusal::Unknown.to_string(),
+    ];
+    assert!(texts.iter().all(|text| text.contains(": ")), "{texts:?}");
+}
