@@ -12,6 +12,9 @@
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]
 
+pub mod crypto;
+#[cfg(feature = "derive")]
+pub mod derive;
 pub mod limits;
 pub mod offer;
 pub mod secret;
