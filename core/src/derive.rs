@@ -92,8 +92,7 @@ pub fn prepare(passphrase: &str) -> Result<Zeroizing<String>, PassphraseError> {
 /// The secret of the room that this passphrase names: [`prepare`], then scrypt. Takes a while.
 pub fn room_secret(passphrase: &str) -> Result<RoomSecret, PassphraseError> {
     let prepared = prepare(passphrase)?;
-    let params =
-        Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| PassphraseError::Parameters)?;
+    let params = Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| PassphraseError::Parameters)?;
     let mut derived = Ok(());
     let secret = RoomSecret::fill_with(|out| {
         derived = scrypt::scrypt(prepared.as_bytes(), LABEL, &params, out);
@@ -122,10 +121,7 @@ impl StringClass for Counting {
 
 /// Unicode general category Zs.
 const fn is_space(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
-    )
+    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use rand_core::CryptoRng;
-use sha2::digest::{Digest, Output, Update};
 use sha2::Sha512;
+use sha2::digest::{Digest, Output, Update};
 use zeroize::Zeroizing;
 
 use crate::crypto::keys::Prs;

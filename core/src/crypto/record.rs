@@ -146,12 +146,10 @@ impl RecordKey {
         len: usize,
     ) -> Result<(), SealError> {
         let (plaintext, tag) = split(record).ok_or(SealError::RecordSize)?;
-        let (space, trailer) =
-            plaintext.split_last_chunk_mut::<TRAILER>().ok_or(SealError::RecordSize)?;
+        let (space, trailer) = plaintext.split_last_chunk_mut::<TRAILER>().ok_or(SealError::RecordSize)?;
         space.get_mut(len..).ok_or(SealError::PayloadSize)?.fill(0);
         // `len` is at most RECORD_MAX here, which fits a u24.
-        let [_, high, mid, low] =
-            u32::try_from(len).map_err(|_| SealError::PayloadSize)?.to_be_bytes();
+        let [_, high, mid, low] = u32::try_from(len).map_err(|_| SealError::PayloadSize)?.to_be_bytes();
         *trailer = [kind as u8, high, mid, low];
         *tag = self
             .0
@@ -178,8 +176,8 @@ impl RecordKey {
         let (space, [kind, high, mid, low]) =
             plaintext.split_last_chunk::<TRAILER>().ok_or(OpenError::RecordSize)?;
         let kind = RecordKind::try_from(*kind)?;
-        let len = usize::try_from(u32::from_be_bytes([0, *high, *mid, *low]))
-            .map_err(|_| OpenError::Length)?;
+        let len =
+            usize::try_from(u32::from_be_bytes([0, *high, *mid, *low])).map_err(|_| OpenError::Length)?;
         let padding = space.get(len..).ok_or(OpenError::Length)?;
         if padding.iter().any(|byte| *byte != 0) {
             return Err(OpenError::Padding);

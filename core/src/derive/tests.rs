@@ -56,6 +56,9 @@ fn every_character_is_prepared_once_or_refused() {
     for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
         for text in [String::from(c), std::format!("l{c}l")] {
             match prepared(&text) {
+                // The Greek ano teleia composes to the middle dot, which then lacks its context.
+                // The RFC checks before it maps, so the passphrase is good; it is not prepared twice.
+                Ok(once) if c == '\u{387}' => assert!(once.contains('\u{b7}')),
                 Ok(once) => assert_eq!(prepared(&once).as_deref(), Ok(once.as_str()), "{c:?}"),
                 Err(PassphraseError::Character { position }) => {
                     refused += 1;
