@@ -218,7 +218,7 @@ fn debug_shows_nothing() {
 }
 
 /// A value and another that differs from it, or does not.
-fn pair<T: Clone + core::fmt::Debug>(of: impl Strategy<Value = T> + Clone) -> impl Strategy<Value = (T, T)> {
+fn pair<T: Clone + fmt::Debug>(of: impl Strategy<Value = T> + Clone) -> impl Strategy<Value = (T, T)> {
     prop_oneof![of.clone().prop_map(|x| (x.clone(), x)), (of.clone(), of)]
 }
 
