@@ -8,10 +8,18 @@
 //! - [`crypto`]: CPace, the key schedule, and the sealing of records.
 //! - [`drops`]: the table of drops; who may take one, and when it is gone.
 //! - [`guard`]: how often anyone may guess, and how many connections may wait.
+//! - [`discovery`]: beacons to send, senders heard, offers known.
+//! - [`session`]: one connection, seen from either end.
 //!
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]
 
+#[cfg(feature = "derive")]
+extern crate alloc;
+
+pub mod crypto;
+#[cfg(feature = "derive")]
+pub mod derive;
 pub mod drops;
 pub mod limits;
 pub mod offer;

@@ -1,0 +1,185 @@
+//! CPace, draft-irtf-cfrg-cpace-21: CPACE-RISTR255-SHA512, initiator and responder.
+//!
+//! The client is the initiator (Ya, ADa = "client"), the server the responder (Yb, ADb = "server").
+//! Both end with the same [`Isk`] only if they agree on PRS, CI and sid; neither learns from a run
+//! more than whether one guess at the PRS was right, and that only once a record opens or does not.
+
+use core::fmt;
+
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::IsIdentity;
+use rand_core::CryptoRng;
+use sha2::Sha512;
+use sha2::digest::{Digest, Output, Update};
+use zeroize::Zeroizing;
+
+use crate::crypto::keys::Prs;
+use crate::secret::Secret;
+
+/// G.DSI of the suite.
+const DSI: &[u8] = b"CPaceRistretto255";
+/// G.DSI || "_ISK".
+const DSI_ISK: &[u8] = b"CPaceRistretto255_ISK";
+/// H.s_in_bytes: the input block of SHA-512.
+const BLOCK: usize = 128;
+/// Associated data of the initiator. Not sent: it binds the roles.
+const AD_CLIENT: &[u8] = b"client";
+/// Associated data of the responder.
+const AD_SERVER: &[u8] = b"server";
+
+/// The peer's share is no group element, or leads to the identity: end the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPeer;
+
+impl fmt::Display for InvalidPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer's key share is not valid: end the connection")
+    }
+}
+
+impl core::error::Error for InvalidPeer {}
+
+/// The intermediate session key. Use it only through [`super::keys::SessionKeys`].
+pub struct Isk(Secret<64>);
+
+impl Isk {
+    pub(crate) fn expose(&self) -> &[u8; 64] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Isk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Isk(..)")
+    }
+}
+
+/// One side of one run. Finishing consumes it, so that no scalar is used twice.
+pub struct Exchange {
+    scalar: Zeroizing<Scalar>,
+    share: [u8; 32],
+    sid: [u8; 32],
+}
+
+impl Exchange {
+    /// Draws a scalar and computes the share to send.
+    ///
+    /// `ci` is what both sides said before (at most 64 bytes in this protocol), `sid` the server's
+    /// nonce followed by the client's.
+    pub fn start(prs: &Prs, ci: &[u8], sid: &[u8; 32], rng: &mut impl CryptoRng) -> Self {
+        // Twice the width of the group order, so that the reduction leaves no bias.
+        let mut wide = Zeroizing::new([0; 64]);
+        rng.fill_bytes(&mut *wide);
+        Self::with_scalar(prs.expose(), ci, sid, Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide)))
+    }
+
+    fn with_scalar(prs: &[u8], ci: &[u8], sid: &[u8; 32], scalar: Zeroizing<Scalar>) -> Self {
+        let generator = generator(prs, ci, sid);
+        let share = Zeroizing::new(*generator * *scalar).compress().to_bytes();
+        Self { scalar, share, sid: *sid }
+    }
+
+    /// The share to send: Ya of a client, Yb of a server.
+    pub const fn share(&self) -> &[u8; 32] {
+        &self.share
+    }
+
+    /// The client's end, with the server's share.
+    pub fn finish_initiator(self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
+        let k = scalar_mult_vfy(&self.scalar, peer_share)?;
+        Ok(isk_ir(&self.sid, &k, (&self.share, AD_CLIENT), (peer_share, AD_SERVER)))
+    }
+
+    /// The server's end, with the client's share.
+    pub fn finish_responder(self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
+        let k = scalar_mult_vfy(&self.scalar, peer_share)?;
+        Ok(isk_ir(&self.sid, &k, (peer_share, AD_CLIENT), (&self.share, AD_SERVER)))
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange(..)")
+    }
+}
+
+/// A share, or a byte string in its place, with the associated data of its sender.
+type Party<'a> = (&'a [u8], &'a [u8]);
+
+/// `prepend_len`: the length in LEB128, then the bytes, written into `out`.
+fn put_lv(out: &mut impl Update, part: &[u8]) {
+    let mut rest = part.len();
+    loop {
+        let [low, ..] = rest.to_le_bytes();
+        rest >>= 7;
+        if rest == 0 {
+            out.update(&[low & 0x7f]);
+            break;
+        }
+        out.update(&[low | 0x80]);
+    }
+    out.update(part);
+}
+
+/// How many bytes [`put_lv`] writes.
+fn lv_len(part: &[u8]) -> usize {
+    let mut bytes = 1;
+    let mut rest = part.len() >> 7;
+    while rest > 0 {
+        bytes += 1;
+        rest >>= 7;
+    }
+    bytes + part.len()
+}
+
+/// `lv_cat`, written into `out`.
+fn put_lv_cat(out: &mut impl Update, parts: &[&[u8]]) {
+    for part in parts {
+        put_lv(out, part);
+    }
+}
+
+/// `generator_string`, written into `out`. The padding fills the hash's first block, so that the PRS
+/// alone with the DSI is processed there.
+fn put_generator_string(out: &mut impl Update, prs: &[u8], ci: &[u8], sid: &[u8]) {
+    let pad = BLOCK.saturating_sub(1 + lv_len(prs) + lv_len(DSI));
+    let zeros = [0; BLOCK];
+    put_lv_cat(out, &[DSI, prs, zeros.get(..pad).unwrap_or_default(), ci, sid]);
+}
+
+/// `transcript_ir`, written into `out`.
+fn put_transcript_ir(out: &mut impl Update, initiator: Party<'_>, responder: Party<'_>) {
+    put_lv_cat(out, &[initiator.0, initiator.1, responder.0, responder.1]);
+}
+
+/// `calculate_generator`. Whoever sees its result can test guesses at the PRS, so it is wiped too.
+fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<RistrettoPoint> {
+    let mut hash = Sha512::new();
+    put_generator_string(&mut hash, prs, ci, sid);
+    let mut uniform = Zeroizing::new([0; 64]);
+    hash.finalize_into(<&mut Output<Sha512>>::from(&mut *uniform));
+    Zeroizing::new(RistrettoPoint::from_uniform_bytes(&uniform))
+}
+
+/// `scalar_mult_vfy`: the product's encoding, or an error where the draft returns the identity.
+fn scalar_mult_vfy(scalar: &Scalar, share: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, InvalidPeer> {
+    let peer = CompressedRistretto(*share).decompress().ok_or(InvalidPeer)?;
+    let product = Zeroizing::new(peer * scalar);
+    // The group has prime order: only the identity, or a scalar of zero, comes to this.
+    if product.is_identity() {
+        return Err(InvalidPeer);
+    }
+    Ok(Zeroizing::new(product.compress().to_bytes()))
+}
+
+/// ISK = H(lv_cat(DSI || "_ISK", sid, K) || transcript_ir).
+fn isk_ir(sid: &[u8], k: &[u8; 32], initiator: Party<'_>, responder: Party<'_>) -> Isk {
+    let mut hash = Sha512::new();
+    put_lv_cat(&mut hash, &[DSI_ISK, sid, k]);
+    put_transcript_ir(&mut hash, initiator, responder);
+    Isk(Secret::fill_with(|out| hash.finalize_into(<&mut Output<Sha512>>::from(out))))
+}
+
+#[cfg(test)]
+mod tests;

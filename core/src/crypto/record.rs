@@ -1,0 +1,267 @@
+//! Sealing and opening of fixed-size records, in place, with ChaCha20-Poly1305.
+//!
+//! ```text
+//! record    = sealed plaintext, tag (16 bytes)
+//! plaintext = payload, zero padding, kind u8, payload length u24
+//! nonce     = 4 zero bytes, u64 counter of this direction; no associated data
+//! ```
+//!
+//! A [`RecordKey`] seals and opens by index and behind `&self`, so that several cores may share one
+//! stream. Two records never share a nonce: a [`Counter`] is issued once, by the [`Counters`] that the
+//! key's one [`Sealer`] owns, and sealing consumes it.
+
+use core::fmt;
+
+use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
+use zeroize::Zeroize;
+
+use super::counter::{Counter, Counters, Exhausted};
+use crate::limits::{CONTROL_RECORD, RECORD_MAX, RECORD_OVERHEAD, TAG, TRAILER};
+use crate::secret::Secret;
+
+/// Most bytes of a record on the wire.
+pub const RECORD_WIRE_MAX: usize = RECORD_MAX as usize + RECORD_OVERHEAD;
+
+/// What a record carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A control message.
+    Control = 0,
+    /// Bytes of a drop, more to come.
+    Data = 1,
+    /// The last bytes of a drop.
+    Final = 2,
+}
+
+impl TryFrom<u8> for RecordKind {
+    type Error = OpenError;
+
+    fn try_from(kind: u8) -> Result<Self, OpenError> {
+        match kind {
+            0 => Ok(Self::Control),
+            1 => Ok(Self::Data),
+            2 => Ok(Self::Final),
+            other => Err(OpenError::Kind(other)),
+        }
+    }
+}
+
+/// What [`RecordKey::open_at`] found: the payload is the record's first `len` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What the record carries.
+    pub kind: RecordKind,
+    /// Bytes of payload.
+    pub len: usize,
+}
+
+/// Why a record was not sealed. The buffer is as it was, or zeros behind the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The buffer is smaller or larger than any record.
+    RecordSize,
+    /// The payload does not fit the buffer.
+    PayloadSize,
+    /// The key has sealed all it may.
+    Exhausted,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RecordSize => "no record has this size: lend a buffer of the negotiated record size",
+            Self::PayloadSize => "the payload does not fit the record: split it",
+            Self::Exhausted => "this key has sealed all it may: open a new connection",
+        })
+    }
+}
+
+impl core::error::Error for SealError {}
+
+impl From<Exhausted> for SealError {
+    fn from(Exhausted: Exhausted) -> Self {
+        Self::Exhausted
+    }
+}
+
+/// Why a record was not opened. The buffer was wiped; the connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The buffer is smaller or larger than any record.
+    RecordSize,
+    /// Not sealed with this key and counter, or altered since.
+    Forged,
+    /// Sealed by the peer, of a kind this version does not know.
+    Kind(u8),
+    /// Sealed by the peer, with a payload longer than the record.
+    Length,
+    /// Sealed by the peer, with padding that is not zero.
+    Padding,
+    /// The key has opened all it may.
+    Exhausted,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RecordSize => f.write_str("no record has this size: lend a buffer of the negotiated size"),
+            Self::Forged => f.write_str("a record did not open: the peer has another key, or it was altered"),
+            Self::Kind(kind) => write!(f, "a record of unknown kind {kind}: the peer speaks another version"),
+            Self::Length => f.write_str("a record says it is longer than it is: the peer is broken"),
+            Self::Padding => f.write_str("a record's padding is not zero: the peer is broken"),
+            Self::Exhausted => f.write_str("this key has opened all it may: open a new connection"),
+        }
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+impl From<Exhausted> for OpenError {
+    fn from(Exhausted: Exhausted) -> Self {
+        Self::Exhausted
+    }
+}
+
+/// The key of one direction of one connection. Wiped when dropped; never shown; not `Clone`.
+pub struct RecordKey(ChaCha20Poly1305);
+
+impl RecordKey {
+    /// A cipher of this key. Give each key to one [`Sealer`] or [`Opener`] only.
+    pub fn new(key: &Secret<32>) -> Self {
+        Self(ChaCha20Poly1305::new(key.expose().into()))
+    }
+
+    /// Seals `record[..len]` as record `n`: zeroes the padding, writes trailer and tag.
+    ///
+    /// `record` is the whole record as it goes on the wire.
+    pub fn seal_at(
+        &self,
+        n: Counter,
+        record: &mut [u8],
+        kind: RecordKind,
+        len: usize,
+    ) -> Result<(), SealError> {
+        let (plaintext, tag) = split(record).ok_or(SealError::RecordSize)?;
+        let (space, trailer) = plaintext.split_last_chunk_mut::<TRAILER>().ok_or(SealError::RecordSize)?;
+        space.get_mut(len..).ok_or(SealError::PayloadSize)?.fill(0);
+        // `len` is at most RECORD_MAX here, which fits a u24.
+        let [_, high, mid, low] = u32::try_from(len).map_err(|_| SealError::PayloadSize)?.to_be_bytes();
+        *trailer = [kind as u8, high, mid, low];
+        *tag = self
+            .0
+            .encrypt_inout_detached(&nonce(n), &[], plaintext.into())
+            .map_err(|_| SealError::RecordSize)?
+            .into();
+        Ok(())
+    }
+
+    /// Opens record `n` in place. On any error the whole buffer is wiped.
+    pub fn open_at(&self, n: Counter, record: &mut [u8]) -> Result<Opened, OpenError> {
+        let opened = self.open_in_place(n, record);
+        if opened.is_err() {
+            record.zeroize();
+        }
+        opened
+    }
+
+    fn open_in_place(&self, n: Counter, record: &mut [u8]) -> Result<Opened, OpenError> {
+        let (plaintext, tag) = split(record).ok_or(OpenError::RecordSize)?;
+        self.0
+            .decrypt_inout_detached(&nonce(n), &[], (&mut *plaintext).into(), &Tag::from(*tag))
+            .map_err(|_| OpenError::Forged)?;
+        let (space, [kind, high, mid, low]) =
+            plaintext.split_last_chunk::<TRAILER>().ok_or(OpenError::RecordSize)?;
+        let kind = RecordKind::try_from(*kind)?;
+        let len =
+            usize::try_from(u32::from_be_bytes([0, *high, *mid, *low])).map_err(|_| OpenError::Length)?;
+        let padding = space.get(len..).ok_or(OpenError::Length)?;
+        if padding.iter().any(|byte| *byte != 0) {
+            return Err(OpenError::Padding);
+        }
+        Ok(Opened { kind, len })
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordKey(..)")
+    }
+}
+
+/// Plaintext and tag of a buffer that has the size of a record.
+fn split(record: &mut [u8]) -> Option<(&mut [u8], &mut [u8; TAG])> {
+    if !(CONTROL_RECORD..=RECORD_WIRE_MAX).contains(&record.len()) {
+        return None;
+    }
+    record.split_last_chunk_mut::<TAG>()
+}
+
+fn nonce(n: Counter) -> Nonce {
+    let mut nonce = Nonce::default();
+    for (to, from) in nonce.iter_mut().skip(4).zip(n.index().to_be_bytes()) {
+        *to = from;
+    }
+    nonce
+}
+
+/// Seals the records of one direction in order.
+#[derive(Debug)]
+pub struct Sealer {
+    key: RecordKey,
+    counters: Counters,
+}
+
+impl Sealer {
+    /// Takes the key over and begins with record 0.
+    pub const fn new(key: RecordKey) -> Self {
+        Self { key, counters: Counters::new() }
+    }
+
+    /// Seals `record[..len]` as the next record.
+    pub fn seal(&mut self, record: &mut [u8], kind: RecordKind, len: usize) -> Result<(), SealError> {
+        self.key.seal_at(self.counters.next()?, record, kind, len)
+    }
+
+    /// The key, to seal with [`RecordKey::seal_at`] and counters taken from [`Self::counters`].
+    pub const fn key(&self) -> &RecordKey {
+        &self.key
+    }
+
+    /// Where the key's counters are issued.
+    pub const fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+}
+
+/// Opens the records of one direction in order.
+#[derive(Debug)]
+pub struct Opener {
+    key: RecordKey,
+    counters: Counters,
+}
+
+impl Opener {
+    /// Takes the key over and begins with record 0.
+    pub const fn new(key: RecordKey) -> Self {
+        Self { key, counters: Counters::new() }
+    }
+
+    /// Opens the next record. An error is final: the counter has moved on.
+    pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, OpenError> {
+        self.key.open_at(self.counters.next()?, record)
+    }
+
+    /// The key, to open with [`RecordKey::open_at`] and counters taken from [`Self::counters`].
+    pub const fn key(&self) -> &RecordKey {
+        &self.key
+    }
+
+    /// Where the key's counters are issued.
+    pub const fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+}
