@@ -12,8 +12,10 @@
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]
 
+pub mod drops;
 pub mod limits;
 pub mod offer;
 pub mod secret;
 pub mod time;
 pub mod token;
+pub mod wire;

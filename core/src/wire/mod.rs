@@ -1,0 +1,3 @@
+//! What the bytes mean: parse and emit, nothing else.
+
+pub mod beacon;
