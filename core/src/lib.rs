@@ -13,8 +13,10 @@
 #![no_std]
 
 pub mod drops;
+pub mod guard;
 pub mod limits;
 pub mod offer;
+mod random;
 pub mod secret;
 pub mod time;
 pub mod token;
