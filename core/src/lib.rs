@@ -21,9 +21,12 @@ pub mod crypto;
 #[cfg(feature = "derive")]
 pub mod derive;
 pub mod drops;
+pub mod guard;
 pub mod limits;
 pub mod offer;
+mod random;
 pub mod secret;
+pub mod session;
 pub mod time;
 pub mod token;
 pub mod wire;

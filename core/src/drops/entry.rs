@@ -243,6 +243,10 @@ impl<const F: usize> Entry<F> {
         Ok(())
     }
 
+    pub(super) fn holds(&mut self, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        self.held_by(id, conn).map(|_| ())
+    }
+
     pub(super) fn all_sent(&mut self, now: Instant, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
         self.held_by(id, conn).map(|fetch| fetch.all_sent(now))
     }

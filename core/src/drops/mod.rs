@@ -180,6 +180,13 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.all_sent(now, id, conn)
     }
 
+    /// Whether `id` still holds the drop on this connection. Asking is no sign of the receiver.
+    pub fn holds(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        self.advance(now);
+        let (entry, _) = self.find(token)?;
+        entry.holds(id, conn)
+    }
+
     /// Makes the claim final. Give no byte of the final record to any writer before this said yes.
     ///
     /// Says yes again on the same connection, and on a newer one after it has claimed with the same id.

@@ -1,0 +1,246 @@
+//! The client's side: a fake server learns no more than a few guesses from us.
+//!
+//! Each address has its own bucket, and one more bounds all of them: after [`CLIENT_TOTAL`] failures
+//! one token of it comes back a second. That is fast enough for a network with hundreds of rooms,
+//! where each foreign server costs one failed handshake per [`STRANGER_MEMORY`], and a quarter of what
+//! a server grants to all its guessers together. An address that has proved to be a member's within
+//! [`KNOWN_GOOD`] no longer counts in all, so that no flood of fake servers keeps us from a member we know.
+//!
+//! [`STRANGER_MEMORY`]: crate::limits::STRANGER_MEMORY
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::bucket::{Bucket, Rate};
+use super::sources::Key;
+use crate::limits::{CLIENT_PER_ADDRESS, CLIENT_REFILL, CLIENT_TOTAL, HANDSHAKE_TIMEOUT, KNOWN_GOOD};
+use crate::time::Instant;
+
+/// One handshake in all comes back within this.
+pub const TOTAL_REFILL: Duration = Duration::from_secs(1);
+
+/// What is remembered of one address.
+struct Server {
+    key: Key,
+    bucket: Bucket,
+    good_until: Option<Instant>,
+    used: Instant,
+}
+
+/// The client's budget of handshakes that were not confirmed, for up to `S` addresses.
+pub struct ClientGuard<const S: usize> {
+    servers: Vec<Server, S>,
+    each: Rate,
+    all: Rate,
+    total: Bucket,
+}
+
+impl<const S: usize> ClientGuard<S> {
+    /// A full budget.
+    pub fn new(now: Instant) -> Self {
+        let all = Rate::new(CLIENT_TOTAL, TOTAL_REFILL);
+        Self {
+            servers: Vec::new(),
+            each: Rate::new(CLIENT_PER_ADDRESS, CLIENT_REFILL),
+            all,
+            total: Bucket::full(all, now),
+        }
+    }
+
+    /// Whether a handshake with `address` may be finished: ask before message 4 is sent.
+    #[must_use = "without a token, no message 4"]
+    pub fn take(&mut self, now: Instant, address: IpAddr) -> bool {
+        let (each, all) = (self.each, self.all);
+        let Some(at) = self.find_or_insert(now, Key::of(address)) else { return false };
+        let Some(server) = self.servers.get_mut(at) else { return false };
+        if server.bucket.at_hand(each, now) == 0 {
+            return false;
+        }
+        // Known until the handshake is over, so that `confirmed` comes to the same answer.
+        let known = server.good_until.is_some_and(|good| now + HANDSHAKE_TIMEOUT < good);
+        if !known && !self.total.lend(all, now) {
+            return false;
+        }
+        // There is no second call for a failure: a handshake counts as failed until it is confirmed.
+        if !known {
+            self.total.spend(all, now);
+        }
+        let took = server.bucket.lend(each, now);
+        server.bucket.spend(each, now);
+        server.used = now;
+        took
+    }
+
+    /// Message 5 has opened: the handshake was with a member and costs nothing.
+    ///
+    /// If two first handshakes with one address run at once, only the first to end goes back to the
+    /// total: it may come out a token short, never over.
+    pub fn confirmed(&mut self, now: Instant, address: IpAddr) {
+        let (each, all) = (self.each, self.all);
+        let Some(at) = self.find_or_insert(now, Key::of(address)) else { return };
+        let Some(server) = self.servers.get_mut(at) else { return };
+        server.bucket.restore(each, now);
+        if server.good_until.is_none_or(|good| good <= now) {
+            self.total.restore(all, now);
+        }
+        server.good_until = Some(now + KNOWN_GOOD);
+        server.used = now;
+    }
+
+    fn find_or_insert(&mut self, now: Instant, key: Key) -> Option<usize> {
+        if let Some(at) = self.servers.iter().position(|s| s.key == key) {
+            return Some(at);
+        }
+        if self.servers.is_full() {
+            // First what is worth least to keep: unknown, then full, then long unused. A spent bucket
+            // that goes all the same gains its owner nothing past the total.
+            let each = self.each;
+            let (at, _) = self.servers.iter().enumerate().min_by_key(|(_, s)| {
+                let known = s.good_until.is_some_and(|good| now < good);
+                (known, u32::MAX - s.bucket.at_hand(each, now), s.used)
+            })?;
+            self.servers.swap_remove(at);
+        }
+        let server = Server { key, bucket: Bucket::full(self.each, now), good_until: None, used: now };
+        self.servers.push(server).ok()?;
+        self.servers.len().checked_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    fn host(n: u16) -> IpAddr {
+        let [a, b] = n.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(10, 0, a, b))
+    }
+
+    #[test]
+    fn ten_per_address_then_one_a_minute() {
+        let mut g = ClientGuard::<8>::new(at(0));
+        for _ in 0..10 {
+            assert!(g.take(at(0), host(1)));
+        }
+        assert!(!g.take(at(59_999), host(1)));
+        assert!(g.take(at(60_000), host(1)));
+        assert!(!g.take(at(119_999), host(1)));
+        assert!(g.take(at(119_999), host(2)), "another address is not bound by it");
+    }
+
+    #[test]
+    fn two_hundred_and_fifty_six_in_all_then_one_a_second() {
+        let mut g = ClientGuard::<512>::new(at(0));
+        for n in 0..256 {
+            assert!(g.take(at(0), host(n)), "{n}");
+        }
+        assert!(!g.take(at(999), host(300)));
+        assert!(g.take(at(1_000), host(300)));
+        assert!(!g.take(at(1_999), host(301)));
+    }
+
+    #[test]
+    fn a_refusal_for_the_total_costs_the_address_nothing() {
+        let mut g = ClientGuard::<512>::new(at(0));
+        for n in 0..256 {
+            assert!(g.take(at(0), host(n)));
+        }
+        for _ in 0..20 {
+            assert!(!g.take(at(0), host(300)));
+        }
+        for n in 1..=10 {
+            assert!(g.take(at(1_000 * n), host(300)), "{n}");
+        }
+    }
+
+    #[test]
+    fn members_cost_nothing() {
+        let mut g = ClientGuard::<8>::new(at(0));
+        for _ in 0..10_000 {
+            assert!(g.take(at(0), host(1)));
+            g.confirmed(at(0), host(1));
+        }
+        for _ in 0..10 {
+            assert!(g.take(at(0), host(1)));
+        }
+        assert!(!g.take(at(0), host(1)), "and gain nothing");
+    }
+
+    #[test]
+    fn a_confirmation_gives_the_total_back_once() {
+        let mut g = ClientGuard::<512>::new(at(0));
+        for _ in 0..3 {
+            assert!(g.take(at(0), host(1)));
+            g.confirmed(at(0), host(1));
+        }
+        for n in 0..256 {
+            assert!(g.take(at(0), host(n + 2)), "{n}");
+        }
+        assert!(!g.take(at(0), host(400)));
+        assert!(g.take(at(0), host(1)), "a known member is outside the total");
+        g.confirmed(at(0), host(1));
+        assert!(!g.take(at(0), host(400)), "so it gives nothing back to it");
+        // 20 s before its 10 minutes are over it counts as any other again.
+        let end = KNOWN_GOOD.as_secs() * 1_000 - 20_000;
+        assert!(g.take(at(end - 1), host(1)));
+    }
+
+    #[test]
+    fn fake_servers_at_many_addresses_gain_no_more_than_the_total() {
+        // More addresses than the table holds, so that every entry is evicted again and again.
+        let mut g = ClientGuard::<16>::new(at(0));
+        let mut guesses = 0;
+        for ms in (0..600_000).step_by(10) {
+            guesses += u32::from(g.take(at(ms), host(u16::try_from(ms / 10 % 5_000).unwrap())));
+        }
+        assert!((CLIENT_TOTAL..=CLIENT_TOTAL + 600).contains(&guesses), "{guesses}");
+    }
+
+    #[test]
+    fn a_known_member_outlasts_a_flood_of_fakes() {
+        let mut g = ClientGuard::<16>::new(at(0));
+        assert!(g.take(at(0), host(1)));
+        g.confirmed(at(0), host(1));
+        for n in 0..5_000 {
+            let _ = g.take(at(u64::from(n)), host(100 + n));
+        }
+        assert!(g.take(at(5_000), host(1)));
+    }
+
+    #[test]
+    fn hundreds_of_rooms_on_one_network_starve_no_member() {
+        // 600 foreign servers, each tried again after 10 minutes, and a member tried last of all.
+        let mut g = ClientGuard::<1024>::new(at(0));
+        let mut next = [0_u64; 600];
+        let mut member_seen = None;
+        for ms in (0..3_600_000).step_by(100) {
+            for (n, due) in next.iter_mut().enumerate() {
+                if *due <= ms && g.take(at(ms), host(u16::try_from(n).unwrap())) {
+                    *due = ms + 600_000;
+                }
+            }
+            if member_seen.is_none() && g.take(at(ms), host(5_000)) {
+                g.confirmed(at(ms), host(5_000));
+                member_seen = Some(ms);
+            }
+        }
+        assert!(member_seen.is_some_and(|ms| ms <= 350_000), "{member_seen:?}");
+    }
+
+    #[test]
+    fn a_network_counts_as_one_server() {
+        let v6 = |low| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, low));
+        let mut g = ClientGuard::<8>::new(at(0));
+        for low in 0..10 {
+            assert!(g.take(at(0), v6(low)));
+        }
+        assert!(!g.take(at(0), v6(99)));
+    }
+}

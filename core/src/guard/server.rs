@@ -1,0 +1,328 @@
+//! The server's side: who may connect, who may guess, and who waits.
+//!
+//! A connection is admitted, sends message 2, and then needs a guess token before Yb is computed for
+//! it. The token comes back when message 4 opens, so members pay nothing. Without a token it is
+//! parked. After every call, drain [`Guard::poll_granted`], then [`Guard::poll_warning`].
+//!
+//! A known-good source draws on a bucket of its own, which no stranger can empty. All others share
+//! the total; a new token of it goes to a random *source* among the parked, so that opening many
+//! connections gains nothing, and a newcomer never overtakes the parked. When the parking is full,
+//! a source that holds more of it than the newcomer's makes room.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use heapless::Vec;
+use rand_core::CryptoRng;
+
+use super::alarm::Alarm;
+use super::sources::{Key, Origin, Sources};
+use crate::drops::ConnId;
+use crate::limits::{Profile, WARN_TOTAL};
+use crate::random::below;
+use crate::time::Instant;
+
+/// What a busy greeting tells a client to wait.
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Greet it with ok.
+    Open,
+    /// Greet it with ok, and close this other one, of which the guard knows no more.
+    Evict(ConnId),
+    /// Greet it with busy, and close it.
+    Busy {
+        /// What the greeting says.
+        retry_after: Duration,
+    },
+}
+
+/// What becomes of a connection whose message 2 has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// It has a token: compute and send Yb.
+    Granted,
+    /// It waits for [`Guard::poll_granted`].
+    Parked,
+    /// It waits, in the place of this other one: close that, of which the guard knows no more.
+    ParkedFor(ConnId),
+    /// There is no token and no place to wait, or the guard does not know it: close it.
+    Refused,
+}
+
+/// Something the owner should hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Someone seems to be guessing the passphrase.
+    Guessing {
+        /// From where; `None` if from many places.
+        source: Option<IpAddr>,
+        /// How many guesses have failed since there was last a minute without.
+        failures: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before message 2.
+    Open,
+    /// Waits for a token.
+    Parked,
+    /// Has its token; [`Guard::poll_granted`] has not said so yet.
+    Handed(Origin),
+    /// Has its token.
+    Guessing(Origin),
+}
+
+struct Conn {
+    id: ConnId,
+    key: Key,
+    source: IpAddr,
+    state: State,
+}
+
+/// The budgets of a server: up to `S` sources, and `C` connections that have not authenticated,
+/// the parked among them.
+pub struct Guard<const S: usize, const C: usize> {
+    profile: &'static Profile,
+    /// In the order of their arrival.
+    conns: Vec<Conn, C>,
+    sources: Sources<S>,
+    alarm: Alarm<{ WARN_TOTAL as usize }>,
+    /// The last moment heard of.
+    now: Instant,
+}
+
+impl<const S: usize, const C: usize> Guard<S, C> {
+    /// Full budgets and no connections.
+    pub fn new(profile: &'static Profile, now: Instant) -> Self {
+        const { assert!(S > 0 && C > 0) };
+        Self { profile, conns: Vec::new(), sources: Sources::new(profile, now), alarm: Alarm::new(), now }
+    }
+
+    /// A connection was accepted.
+    pub fn admit(&mut self, now: Instant, conn: ConnId, source: IpAddr) -> Admission {
+        let busy = Admission::Busy { retry_after: RETRY_AFTER };
+        self.closed(now, conn);
+        let key = Key::of(source);
+        if self.parking_full() && !self.served_at_once(now, key) && self.displaced_by(key).is_none() {
+            return busy;
+        }
+        let mut evicted = None;
+        if self.conns.is_full() || self.unauthenticated() >= self.profile.unauthenticated {
+            let Some(at) = self.evictable() else { return busy };
+            evicted = Some(self.conns.remove(at).id);
+        }
+        match (self.conns.push(Conn { id: conn, key, source, state: State::Open }), evicted) {
+            (Ok(()), None) => Admission::Open,
+            (Ok(()), Some(other)) => Admission::Evict(other),
+            (Err(_), _) => busy,
+        }
+    }
+
+    /// Message 2 has arrived: takes a guess token, or parks the connection until there is one.
+    pub fn message2(&mut self, now: Instant, conn: ConnId) -> Guess {
+        self.now = self.now.max(now);
+        let Some((at, &Conn { key, source, state, .. })) = self.find(conn) else { return Guess::Refused };
+        if state != State::Open || !self.sources.enter(now, source) {
+            return Guess::Refused;
+        }
+        if self.served_at_once(now, key)
+            && let Some(origin) = self.sources.offers(now, key)
+            && self.sources.lend(now, key, origin)
+        {
+            self.set(at, State::Guessing(origin));
+            return Guess::Granted;
+        }
+        if self.profile.parked == 0 {
+            return Guess::Refused;
+        }
+        if !self.parking_full() {
+            self.park(at, key);
+            return Guess::Parked;
+        }
+        let Some(out) = self.displaced_by(key) else { return Guess::Refused };
+        self.park(at, key);
+        self.closed(now, out);
+        Guess::ParkedFor(out)
+    }
+
+    /// A parked connection that now has its token: compute and send Yb. Call until `None`.
+    pub fn poll_granted(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<ConnId> {
+        self.now = self.now.max(now);
+        for conn in &mut self.conns {
+            if let State::Handed(origin) = conn.state {
+                conn.state = State::Guessing(origin);
+                return Some(conn.id);
+            }
+        }
+        // One of the sources that wait and can be served, each as likely as any other.
+        let mut chosen = None;
+        let mut able = 0_u32;
+        for at in 0..self.conns.len() {
+            let Some(key) = self.first_of_parked(at) else { continue };
+            if let Some(origin) = self.sources.offers(now, key) {
+                able += 1;
+                if below(rng, able) == 0 {
+                    chosen = Some((at, key, origin));
+                }
+            }
+        }
+        let (at, key, origin) = chosen?;
+        if !self.sources.lend(now, key, origin) {
+            return None;
+        }
+        self.unpark(at, key, State::Guessing(origin));
+        self.conns.get(at).map(|c| c.id)
+    }
+
+    /// Message 4 has opened: the connection is a member's. Its token goes back or, at once, to a
+    /// parked connection of the same source.
+    pub fn confirmed(&mut self, now: Instant, conn: ConnId) {
+        self.now = self.now.max(now);
+        let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
+        if let State::Guessing(origin) = state {
+            self.conns.remove(at);
+            self.sources.good(now, key);
+            self.hand_over(now, key, origin);
+        } else {
+            self.closed(now, conn);
+        }
+    }
+
+    /// Message 4 did not open, or did not come although Yb was sent: a guess that failed.
+    pub fn failed(&mut self, now: Instant, conn: ConnId) {
+        self.now = self.now.max(now);
+        let Some((at, &Conn { key, source, state, .. })) = self.find(conn) else { return };
+        let State::Guessing(origin) = state else { return self.closed(now, conn) };
+        self.conns.remove(at);
+        self.sources.spend(now, key, origin);
+        self.alarm.failed(now);
+        if let Some(entry) = self.sources.get_mut(key) {
+            entry.address = source;
+            entry.alarm.failed(now);
+        }
+    }
+
+    /// The connection is gone, and Yb was not sent: a token it may have had goes back.
+    pub fn closed(&mut self, now: Instant, conn: ConnId) {
+        self.now = self.now.max(now);
+        let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
+        if state == State::Parked {
+            self.unpark(at, key, State::Open);
+        }
+        self.conns.remove(at);
+        if let State::Handed(origin) | State::Guessing(origin) = state {
+            self.hand_over(now, key, origin);
+        }
+    }
+
+    /// What the owner should hear, each once. Call until `None`.
+    pub fn poll_warning(&mut self, _now: Instant) -> Option<Warning> {
+        if let Some(failures) = self.alarm.poll() {
+            return Some(Warning::Guessing { source: None, failures });
+        }
+        self.sources.iter_mut().find_map(|s| {
+            let failures = s.alarm.poll()?;
+            Some(Warning::Guessing { source: Some(s.address), failures })
+        })
+    }
+
+    /// When [`Self::poll_granted`] should next be called, if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.conns.iter().any(|c| matches!(c.state, State::Handed(_))) {
+            return Some(self.now);
+        }
+        self.sources.ready_at(self.now).map(|at| at.max(self.now))
+    }
+
+    fn find(&self, conn: ConnId) -> Option<(usize, &Conn)> {
+        self.conns.iter().enumerate().find(|(_, c)| c.id == conn)
+    }
+
+    fn set(&mut self, at: usize, state: State) {
+        if let Some(conn) = self.conns.get_mut(at) {
+            conn.state = state;
+        }
+    }
+
+    fn park(&mut self, at: usize, key: Key) {
+        self.set(at, State::Parked);
+        if let Some(source) = self.sources.get_mut(key) {
+            source.parked += 1;
+        }
+    }
+
+    fn unpark(&mut self, at: usize, key: Key, state: State) {
+        self.set(at, state);
+        if let Some(source) = self.sources.get_mut(key) {
+            source.parked = source.parked.saturating_sub(1);
+        }
+    }
+
+    fn parked(&self) -> usize {
+        self.conns.iter().filter(|c| c.state == State::Parked).count()
+    }
+
+    fn parking_full(&self) -> bool {
+        self.profile.parked > 0 && self.parked() >= self.profile.parked
+    }
+
+    fn unauthenticated(&self) -> usize {
+        self.conns.len() - self.parked()
+    }
+
+    /// The source of the parked connection at `at`, if that is the first of its source to wait.
+    fn first_of_parked(&self, at: usize) -> Option<Key> {
+        let conn = self.conns.get(at).filter(|c| c.state == State::Parked)?;
+        let before = self.conns.iter().take(at);
+        (!before.into_iter().any(|c| c.state == State::Parked && c.key == conn.key)).then_some(conn.key)
+    }
+
+    /// Whether there is a token for this source that no parked connection is owed.
+    fn served_at_once(&self, now: Instant, key: Key) -> bool {
+        if self.sources.parked(key) > 0 {
+            return false;
+        }
+        match self.sources.offers(now, key) {
+            None => false,
+            Some(Origin::Known) => true,
+            Some(Origin::Common) => !(0..self.conns.len()).any(|at| {
+                self.first_of_parked(at)
+                    .is_some_and(|other| self.sources.offers(now, other) == Some(Origin::Common))
+            }),
+        }
+    }
+
+    /// The youngest parked connection of the source with most of them, if that is at least two more
+    /// than the newcomer's source has: between equals the newcomer waits outside.
+    fn displaced_by(&self, key: Key) -> Option<ConnId> {
+        let (greedy, most) = self.sources.most_parked()?;
+        if most < self.sources.parked(key) + 2 {
+            return None;
+        }
+        self.conns.iter().rev().find(|c| c.state == State::Parked && c.key == greedy).map(|c| c.id)
+    }
+
+    /// The oldest connection without message 2 of the source that holds most connections.
+    fn evictable(&self) -> Option<usize> {
+        let held = |key: Key| self.conns.iter().filter(|c| c.key == key).count();
+        let open = self.conns.iter().enumerate().filter(|(_, c)| c.state == State::Open);
+        // Of equals `max_by_key` takes the last; backwards, that is the oldest.
+        open.rev().max_by_key(|(_, c)| held(c.key)).map(|(at, _)| at)
+    }
+
+    fn hand_over(&mut self, now: Instant, key: Key, origin: Origin) {
+        let waiting = self.conns.iter().position(|c| c.state == State::Parked && c.key == key);
+        match waiting {
+            Some(at) => self.unpark(at, key, State::Handed(origin)),
+            None => self.sources.give_back(now, key, origin),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

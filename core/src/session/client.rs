@@ -1,0 +1,492 @@
+//! The fetching end of one connection.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use crate::crypto::keys::Prs;
+use crate::crypto::record::RecordKind;
+use crate::guard::ClientGuard;
+use crate::limits::{ANSWER_TIMEOUT, CONTROL_RECORD, HANDSHAKE_TIMEOUT, RECORD_OVERHEAD};
+use crate::offer::Offer;
+use crate::session::handshake::{Channel, ClientHandshake, HandshakeError};
+use crate::session::{Cut, Misuse};
+use crate::time::Instant;
+use crate::token::{FetchId, Instance, Token};
+use crate::wire::GREETING_LEN;
+use crate::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
+use crate::wire::{CLIENT_HELLO_LEN, SERVER_HELLO_LEN};
+
+/// What to fetch, and from where on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchPlan {
+    /// The drop.
+    pub token: Token,
+    /// This receiver's secret for it; the same one resumes.
+    pub id: FetchId,
+    /// Largest data record this side takes: the buffers have room for it and 20 bytes more.
+    pub record_max: u32,
+    /// How many bytes are held already.
+    pub offset: u64,
+    /// Their [`PrefixDigest`](crate::crypto::digest::PrefixDigest); `None` exactly when there are none.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// What a message from the server meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "looked at and dropped at once, never collected")]
+pub enum Input {
+    /// Message 3 has come: a request may be made, and is the first to prove anything.
+    Ready,
+    /// A line of the list.
+    Offer(Offer),
+    /// A line of the list: a drop that ended lately.
+    Ending(Ending),
+    /// The list is over.
+    ListEnd {
+        /// The server's true revision.
+        revision: u32,
+        /// There are more: ask again, after the last token seen.
+        more: bool,
+    },
+    /// The drop is claimed for us, and this is what it is.
+    Begin(Begin),
+    /// The next bytes of the drop: the first `len` of the buffer.
+    Data {
+        /// How many.
+        len: usize,
+    },
+    /// The last bytes of the drop: the first `len` of the buffer.
+    Final {
+        /// How many.
+        len: usize,
+    },
+    /// The server has noted our `commit` and forgotten the drop.
+    Burned,
+    /// The server said no.
+    Refused(ErrorCode),
+    /// A line of the list that says nothing.
+    Filler,
+}
+
+/// Why a connection ended before its work was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The handshake went no further.
+    Handshake(HandshakeError),
+    /// The server closed in order after our first record: it does not know our passphrase.
+    NotMember,
+    /// The server is busy: silence or a close before message 3.
+    Busy,
+    /// The connection was reset or closed; nothing follows from that.
+    Reset,
+    /// The server was silent for too long.
+    Silent,
+    /// Too many handshakes went unconfirmed there; a fake server may be guessing.
+    NoBudget,
+    /// The server broke the protocol.
+    Protocol,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(e) => write!(f, "{e}"),
+            Self::NotMember => f.write_str("the sender refused the passphrase: check that both use the same room"),
+            Self::Busy => f.write_str("the sender is busy: try again"),
+            Self::Reset => f.write_str("the connection broke off: try again"),
+            Self::Silent => f.write_str("the sender stopped answering: try again"),
+            Self::NoBudget => f.write_str(
+                "too many handshakes with that address went unconfirmed: wait a minute, or name the port with --port",
+            ),
+            Self::Protocol => f.write_str("the sender broke the protocol: it may run another version"),
+        }
+    }
+}
+
+impl core::error::Error for ClientError {}
+
+impl From<HandshakeError> for ClientError {
+    fn from(e: HandshakeError) -> Self {
+        Self::Handshake(e)
+    }
+}
+
+/// A session that asks one server.
+pub struct ClientSession {
+    address: IpAddr,
+    opened: Instant,
+    heard: Instant,
+    expected: Option<Instance>,
+    own: Option<Instance>,
+    state: State,
+    /// A bare handshake message to send.
+    hello: Option<[u8; CLIENT_HELLO_LEN]>,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+enum State {
+    AwaitGreeting,
+    AwaitShare(ClientHandshake),
+    Open(Dialogue),
+    Over,
+}
+
+struct Dialogue {
+    channel: Channel,
+    /// The server's first record has opened.
+    confirmed: bool,
+    request: Option<Request>,
+    held: Option<u64>,
+    awaits: Awaits,
+    fetch: Option<(Token, FetchId)>,
+    record_max: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    /// It is our turn to ask.
+    Nothing,
+    List {
+        left: u8,
+    },
+    Begin {
+        offset: u64,
+    },
+    Stream {
+        record: u32,
+        cut: Cut,
+        at: u64,
+        ready: bool,
+    },
+    /// The final record has come.
+    Whole,
+    Burned,
+}
+
+impl ClientSession {
+    /// A session on a connection to `address` that has just opened.
+    ///
+    /// `expected` is the instance that a beacon spoke of, `own` that of this process, if it serves.
+    pub const fn new(
+        now: Instant,
+        address: IpAddr,
+        expected: Option<Instance>,
+        own: Option<Instance>,
+    ) -> Self {
+        Self { address, opened: now, heard: now, expected, own, state: State::AwaitGreeting, hello: None }
+    }
+
+    /// How many bytes the next message from the server has; `None` while none is due.
+    pub fn wants(&self) -> Option<usize> {
+        match &self.state {
+            State::AwaitGreeting => Some(GREETING_LEN),
+            State::AwaitShare(_) => Some(SERVER_HELLO_LEN),
+            State::Open(dialogue) => match dialogue.awaits {
+                Awaits::Nothing | Awaits::Whole => None,
+                Awaits::List { .. } | Awaits::Begin { .. } | Awaits::Burned => Some(CONTROL_RECORD),
+                Awaits::Stream { record, .. } => Some(record as usize + RECORD_OVERHEAD),
+            },
+            State::Over => None,
+        }
+    }
+
+    /// The server has shown that it knows the passphrase.
+    pub const fn is_confirmed(&self) -> bool {
+        matches!(&self.state, State::Open(Dialogue { confirmed: true, .. }))
+    }
+
+    /// All but the final record has come: store it, make room for the rest, then say [`ready`](Self::ready).
+    pub const fn needs_ready(&self) -> bool {
+        match &self.state {
+            State::Open(Dialogue { awaits: Awaits::Stream { cut, at, ready, .. }, .. }) => {
+                *at >= cut.last_at && !*ready
+            }
+            _ => false,
+        }
+    }
+
+    /// How many bytes the final record will hold, while a drop streams.
+    pub const fn final_len(&self) -> Option<u32> {
+        match &self.state {
+            State::Open(Dialogue { awaits: Awaits::Stream { cut, .. }, .. }) => Some(cut.last_len),
+            _ => None,
+        }
+    }
+
+    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::AwaitGreeting => Some(self.opened + ANSWER_TIMEOUT),
+            State::AwaitShare(_) => Some(self.opened + HANDSHAKE_TIMEOUT),
+            State::Open(_) if self.wants().is_some() => Some(self.heard + ANSWER_TIMEOUT),
+            _ => None,
+        }
+    }
+
+    /// Whether the server has been silent for too long, and what that means.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ClientError> {
+        if self.poll_timeout().is_some_and(|at| at <= now) {
+            return Err(match core::mem::replace(&mut self.state, State::Over) {
+                State::AwaitShare(_) => ClientError::Busy,
+                _ => ClientError::Silent,
+            });
+        }
+        Ok(())
+    }
+
+    /// The server closed its end (`clean`), or the connection broke: what that means.
+    pub const fn handle_close(&self, clean: bool) -> ClientError {
+        match &self.state {
+            _ if !clean => ClientError::Reset,
+            State::AwaitShare(_) => ClientError::Busy,
+            // Only once our first record is out can a close be an answer to it.
+            State::Open(Dialogue { confirmed: false, request: None, .. }) => ClientError::NotMember,
+            _ => ClientError::Reset,
+        }
+    }
+
+    /// Asks for the list, from the token after `after` on.
+    pub fn list(&mut self, now: Instant, after: Option<Token>) -> Result<(), Misuse> {
+        let left = u8::try_from(crate::limits::LIST_RECORDS).unwrap_or(u8::MAX);
+        self.ask(now, Request::List { after }, Awaits::List { left })
+    }
+
+    /// Claims a drop.
+    pub fn fetch(&mut self, now: Instant, plan: &FetchPlan) -> Result<(), Misuse> {
+        let FetchPlan { token, id, record_max, offset, digest } = *plan;
+        let request = Request::Fetch(FetchRequest { token, id, record_max, offset, digest });
+        self.ask(now, request, Awaits::Begin { offset })?;
+        if let State::Open(dialogue) = &mut self.state {
+            dialogue.fetch = Some((token, id));
+            dialogue.record_max = record_max;
+        }
+        Ok(())
+    }
+
+    /// Tells the server how much is stored: the sign of life that keeps the claim.
+    pub const fn held(&mut self, stored: u64) -> Result<(), Misuse> {
+        match &mut self.state {
+            State::Open(Dialogue {
+                held,
+                fetch: Some(_),
+                awaits: Awaits::Stream { .. } | Awaits::Whole,
+                ..
+            }) => {
+                *held = Some(stored);
+                Ok(())
+            }
+            _ => Err(Misuse::OutOfTurn),
+        }
+    }
+
+    /// Asks for the final record: all before it is written, and there is room for the rest.
+    pub fn ready(&mut self, now: Instant) -> Result<(), Misuse> {
+        if !self.needs_ready() {
+            return Err(Misuse::OutOfTurn);
+        }
+        let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
+        let (token, id) = dialogue.fetch.ok_or(Misuse::OutOfTurn)?;
+        if let Awaits::Stream { ready, .. } = &mut dialogue.awaits {
+            *ready = true;
+        }
+        dialogue.request = Some(Request::Ready { token, id });
+        self.heard = now;
+        Ok(())
+    }
+
+    /// Confirms that the whole drop is verified and durable, here or on a new connection.
+    pub fn commit(&mut self, now: Instant, token: Token, id: FetchId) -> Result<(), Misuse> {
+        if let State::Open(dialogue) = &mut self.state
+            && dialogue.awaits == Awaits::Whole
+        {
+            dialogue.awaits = Awaits::Nothing;
+        }
+        self.ask(now, Request::Commit { token, id }, Awaits::Burned)
+    }
+
+    /// Gives a claim up before its final record; close the connection once this is sent.
+    pub fn release(&mut self) -> Result<(), Misuse> {
+        let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
+        if dialogue.awaits == Awaits::Whole {
+            return Err(Misuse::OutOfTurn);
+        }
+        let (token, id) = dialogue.fetch.ok_or(Misuse::OutOfTurn)?;
+        dialogue.request = Some(Request::Release { token, id });
+        dialogue.held = None;
+        dialogue.awaits = Awaits::Nothing;
+        Ok(())
+    }
+
+    fn ask(&mut self, now: Instant, request: Request, awaits: Awaits) -> Result<(), Misuse> {
+        match &mut self.state {
+            State::Open(dialogue) if dialogue.awaits == Awaits::Nothing && dialogue.request.is_none() => {
+                dialogue.request = Some(request);
+                dialogue.awaits = awaits;
+                self.heard = now;
+                Ok(())
+            }
+            _ => Err(Misuse::OutOfTurn),
+        }
+    }
+
+    /// Writes the next message to send into `out`, of at least 512 bytes, and gives its length.
+    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Result<Option<usize>, Misuse> {
+        if let Some(hello) = self.hello.take() {
+            out.get_mut(..hello.len()).ok_or(Misuse::Buffer)?.copy_from_slice(&hello);
+            return Ok(Some(hello.len()));
+        }
+        let State::Open(dialogue) = &mut self.state else { return Ok(None) };
+        let record = out.get_mut(..CONTROL_RECORD).ok_or(Misuse::Buffer)?;
+        let request = match (dialogue.request.take(), dialogue.fetch) {
+            (Some(request), _) => request,
+            (None, Some((token, id))) => match dialogue.held.take() {
+                Some(stored) => Request::Held { token, id, stored },
+                None => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
+        let len = request.emit(record).map_err(|_| Misuse::Buffer)?;
+        dialogue.channel.sealer.seal(record, RecordKind::Control, len).map_err(|_| Misuse::OutOfTurn)?;
+        Ok(Some(CONTROL_RECORD))
+    }
+
+    /// Takes one whole message of [`wants`](Self::wants) bytes; opens it in place, so that the bytes of a
+    /// drop are then at its front.
+    pub fn handle_message<const S: usize>(
+        &mut self,
+        now: Instant,
+        prs: &Prs,
+        guard: &mut ClientGuard<S>,
+        rng: &mut impl CryptoRng,
+        message: &mut [u8],
+    ) -> Result<Input, ClientError> {
+        if self.wants() != Some(message.len()) {
+            return Err(ClientError::Protocol);
+        }
+        self.heard = now;
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::AwaitGreeting => {
+                let greeting = message.first_chunk::<GREETING_LEN>().ok_or(ClientError::Protocol)?;
+                let (handshake, hello) = ClientHandshake::start(greeting, self.expected, self.own, prs, rng)?;
+                self.hello = Some(hello);
+                self.state = State::AwaitShare(handshake);
+                Ok(Input::Filler)
+            }
+            State::AwaitShare(handshake) => {
+                let share = message.first_chunk::<SERVER_HELLO_LEN>().ok_or(ClientError::Protocol)?;
+                let channel = handshake.finish(share)?;
+                // Our first record would let a fake server test one guess of the passphrase.
+                if !guard.take(now, self.address) {
+                    return Err(ClientError::NoBudget);
+                }
+                self.state = State::Open(Dialogue {
+                    channel,
+                    confirmed: false,
+                    request: None,
+                    held: None,
+                    awaits: Awaits::Nothing,
+                    fetch: None,
+                    record_max: 0,
+                });
+                Ok(Input::Ready)
+            }
+            State::Open(mut dialogue) => {
+                let opened = match dialogue.channel.opener.open(message) {
+                    Ok(opened) => opened,
+                    // The server answered our proof with something else: it does not have the key.
+                    Err(_) if !dialogue.confirmed => return Err(ClientError::NotMember),
+                    Err(_) => return Err(ClientError::Protocol),
+                };
+                if !core::mem::replace(&mut dialogue.confirmed, true) {
+                    guard.confirmed(now, self.address);
+                }
+                let input = match opened.kind {
+                    RecordKind::Control => {
+                        let payload = message.get(..opened.len).ok_or(ClientError::Protocol)?;
+                        dialogue.handle_answer(Answer::parse(payload).map_err(|_| ClientError::Protocol)?)
+                    }
+                    RecordKind::Data => dialogue.handle_data(opened.len),
+                    RecordKind::Final => dialogue.handle_final(opened.len),
+                }
+                .ok_or(ClientError::Protocol)?;
+                self.state = State::Open(dialogue);
+                Ok(input)
+            }
+            State::Over => Err(ClientError::Protocol),
+        }
+    }
+}
+
+impl Dialogue {
+    fn handle_answer(&mut self, answer: Answer) -> Option<Input> {
+        if let Answer::Error(code) = answer {
+            self.awaits = Awaits::Nothing;
+            self.held = None;
+            return Some(Input::Refused(code));
+        }
+        match (&mut self.awaits, answer) {
+            (Awaits::List { left }, answer) => {
+                *left = left.checked_sub(1)?;
+                let last = *left == 0;
+                match answer {
+                    Answer::End { revision, more } if last => {
+                        self.awaits = Awaits::Nothing;
+                        Some(Input::ListEnd { revision, more })
+                    }
+                    Answer::Offer(offer) if !last => Some(Input::Offer(offer)),
+                    Answer::Ending(ending) if !last => Some(Input::Ending(ending)),
+                    Answer::Filler if !last => Some(Input::Filler),
+                    _ => None,
+                }
+            }
+            (Awaits::Begin { offset }, Answer::Begin(begin)) => {
+                let asked = *offset == begin.offset && begin.record <= self.record_max;
+                if !asked {
+                    return None;
+                }
+                let cut = Cut::new(begin.offset, begin.size, begin.record);
+                self.awaits = Awaits::Stream { record: begin.record, cut, at: begin.offset, ready: false };
+                Some(Input::Begin(begin))
+            }
+            (Awaits::Burned, Answer::Burned) => {
+                self.awaits = Awaits::Nothing;
+                Some(Input::Burned)
+            }
+            _ => None,
+        }
+    }
+
+    fn handle_data(&mut self, len: usize) -> Option<Input> {
+        let Awaits::Stream { record, cut, at, .. } = &mut self.awaits else { return None };
+        if *at >= cut.last_at || len != *record as usize {
+            return None;
+        }
+        *at = at.checked_add(u64::from(*record))?;
+        Some(Input::Data { len })
+    }
+
+    fn handle_final(&mut self, len: usize) -> Option<Input> {
+        let Awaits::Stream { cut, at, ready, .. } = &self.awaits else { return None };
+        if *at != cut.last_at || !*ready || len != cut.last_len as usize {
+            return None;
+        }
+        self.awaits = Awaits::Whole;
+        Some(Input::Final { len })
+    }
+}
+
+/// How long to wait before the next try after this error, if another try may help.
+impl ClientError {
+    /// The server's own word on when to come back, if it gave one.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Handshake(HandshakeError::Busy { retry_after }) => Some(*retry_after),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,753 @@
+//! The serving end of one connection.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use heapless::Vec;
+use rand_core::CryptoRng;
+
+use crate::crypto::digest::PrefixDigest;
+use crate::crypto::record::RecordKind;
+use crate::drops::{Committed, ConnId, Listed, Refusal};
+use crate::guard::Guess;
+use crate::limits::{
+    CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, LIST_RECORDS, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
+};
+use crate::session::handshake::{Channel, Greeted};
+use crate::session::serving::Serving;
+use crate::session::{Close, Cut, Misuse, record_size};
+use crate::time::Instant;
+use crate::token::{FetchId, Instance, Token};
+use crate::wire::CLIENT_HELLO_LEN;
+use crate::wire::{Answer, Begin, ControlError, Ending, ErrorCode, FetchRequest, Request};
+use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
+
+/// Bytes of a drop that the session needs from its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The drop.
+    pub token: Token,
+    /// Where in it.
+    pub offset: u64,
+    /// How many bytes; never more than the lent buffer less a record's overhead.
+    pub len: usize,
+    /// These are the last: make sure first that the source is still what was offered.
+    pub last: bool,
+}
+
+/// What a server's owner may want to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// The peer has shown that it knows the passphrase.
+    Member,
+    /// This other connection has lost its place among those that wait for a guess token: reset it.
+    Displaced(ConnId),
+    /// The peer has confirmed that it holds the whole drop.
+    Fetched {
+        /// The drop.
+        token: Token,
+    },
+}
+
+/// A session that answers one client.
+pub struct ServerSession {
+    conn: ConnId,
+    source: IpAddr,
+    opened: Instant,
+    heard: Instant,
+    state: State,
+    /// Handshake bytes not yet given out: messages 1 and 3.
+    plain: Vec<u8, GREETING_LEN>,
+    close: Option<Close>,
+    ended: bool,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+enum State {
+    /// The greeting says busy; nothing will be read.
+    Busy,
+    AwaitHello(Greeted),
+    Parked(Greeted, [u8; CLIENT_HELLO_LEN]),
+    /// Message 3 is on its way; the client has proved nothing.
+    AwaitProof(Channel),
+    Open(Dialogue),
+    /// The handshake went wrong, or the session is over.
+    Over,
+}
+
+/// An authenticated connection.
+struct Dialogue {
+    channel: Channel,
+    requests: u8,
+    answer: Option<Answer>,
+    task: Task,
+    /// A claim in its final state waits for `commit`, here or elsewhere.
+    committing: bool,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+enum Task {
+    Idle,
+    Listing { after: Option<Token>, sent: usize, revision: u32 },
+    Stream(Stream),
+}
+
+/// A drop on its way to a receiver.
+struct Stream {
+    token: Token,
+    id: FetchId,
+    record: u32,
+    cut: Cut,
+    /// The next byte to send.
+    at: u64,
+    phase: Phase,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+enum Phase {
+    /// The receiver says it holds the first bytes: compare before going on.
+    Checking {
+        digest: PrefixDigest,
+        at: u64,
+        end: u64,
+        expected: [u8; 32],
+        begin: Begin,
+    },
+    Data,
+    AwaitReady,
+    Final,
+}
+
+impl ServerSession {
+    /// A session that begins with an ok greeting.
+    pub(crate) fn greet(
+        now: Instant,
+        conn: ConnId,
+        source: IpAddr,
+        instance: Instance,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let greeted = Greeted::new(instance, rng);
+        let plain = *greeted.greeting();
+        Self::begin(now, conn, source, State::AwaitHello(greeted), &plain)
+    }
+
+    /// A session that says busy and closes.
+    pub(crate) fn busy(
+        now: Instant,
+        conn: ConnId,
+        source: IpAddr,
+        instance: Instance,
+        retry_after: Duration,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        let greeting =
+            Greeting { status: Status::Busy { retry_after }, suites: Suites::SUPPORTED, instance, nonce };
+        Self::begin(now, conn, source, State::Busy, &greeting.emit())
+    }
+
+    fn begin(
+        now: Instant,
+        conn: ConnId,
+        source: IpAddr,
+        state: State,
+        greeting: &[u8; GREETING_LEN],
+    ) -> Self {
+        let mut plain = Vec::new();
+        plain.extend(greeting.iter().copied());
+        Self { conn, source, opened: now, heard: now, state, plain, close: None, ended: false }
+    }
+
+    /// The name of this connection.
+    pub const fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    /// Where it comes from.
+    pub const fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// Whether the peer has shown that it is a member.
+    pub const fn is_member(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Whether message 2 waits for a guess token: [`handle_granted`](Self::handle_granted) goes on.
+    pub const fn is_parked(&self) -> bool {
+        matches!(self.state, State::Parked(..))
+    }
+
+    /// How many bytes the next message from the peer has; `None` while nothing may be read.
+    pub fn wants(&self) -> Option<usize> {
+        if self.close.is_some() {
+            return None;
+        }
+        match &self.state {
+            State::AwaitHello(_) => Some(CLIENT_HELLO_LEN),
+            State::AwaitProof(_) => Some(CONTROL_RECORD),
+            // A peer that does not read its answers is not read from.
+            State::Open(Dialogue { answer: Some(_), .. } | Dialogue { task: Task::Listing { .. }, .. }) => {
+                None
+            }
+            State::Open(Dialogue { task: Task::Stream(stream), .. }) => {
+                matches!(stream.phase, Phase::Data | Phase::AwaitReady).then_some(CONTROL_RECORD)
+            }
+            State::Open(_) => Some(CONTROL_RECORD),
+            State::Busy | State::Parked(..) | State::Over => None,
+        }
+    }
+
+    /// The size of the buffer that the next [`poll_transmit`](Self::poll_transmit) or
+    /// [`handle_read`](Self::handle_read) needs.
+    pub const fn record_len(&self) -> usize {
+        match &self.state {
+            State::Open(Dialogue { task: Task::Stream(stream), .. }) => {
+                stream.record as usize + RECORD_OVERHEAD
+            }
+            _ => CONTROL_RECORD,
+        }
+    }
+
+    /// How to close the connection, once all has been given out.
+    pub fn closing(&self) -> Option<Close> {
+        let quiet = self.plain.is_empty()
+            && !matches!(&self.state, State::Open(d) if d.answer.is_some() && self.close == Some(Close::Clean));
+        self.close.filter(|_| quiet)
+    }
+
+    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &self,
+        serving: &Serving<D, F, S, C>,
+    ) -> Option<Instant> {
+        if self.ended {
+            return None;
+        }
+        Some(match &self.state {
+            State::AwaitHello(_) | State::Busy | State::Over => self.opened + MESSAGE2_TIMEOUT,
+            State::Parked(..) | State::AwaitProof(_) => self.opened + HANDSHAKE_TIMEOUT,
+            State::Open(Dialogue { task: Task::Stream(_), .. } | Dialogue { committing: true, .. }) => {
+                self.heard + LEASE
+            }
+            State::Open(_) => self.heard + serving.profile().idle,
+        })
+    }
+
+    /// Closes a connection whose deadline has passed.
+    pub fn handle_timeout<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &Serving<D, F, S, C>,
+    ) {
+        if self.poll_timeout(serving).is_some_and(|at| at <= now) {
+            self.close = Some(match &self.state {
+                // Before message 3 a close says busy, and after a whole exchange it says nothing.
+                State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
+                State::Open(Dialogue { task: Task::Idle, .. }) => Close::Clean,
+                _ => Close::Reset,
+            });
+            self.plain.clear();
+        }
+    }
+
+    /// The peer closed its end, or the connection broke.
+    pub const fn handle_close(&mut self) {
+        if self.close.is_none() {
+            self.close = Some(Close::Reset);
+        }
+    }
+
+    /// The server is stopping: what has not been answered is reset, the rest closed in order.
+    pub fn stop(&mut self) {
+        if self.close.is_none() {
+            self.close = Some(match &self.state {
+                State::Open(d) if d.answer.is_none() && matches!(d.task, Task::Idle) => Close::Clean,
+                _ => Close::Reset,
+            });
+        }
+    }
+
+    /// The connection is closed. To be called once; it settles the accounts of the guard.
+    pub fn closed<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+    ) {
+        if !core::mem::replace(&mut self.ended, true) {
+            match core::mem::replace(&mut self.state, State::Over) {
+                State::AwaitHello(_) | State::Parked(..) | State::Busy => {
+                    serving.guard.closed(now, self.conn)
+                }
+                State::AwaitProof(_) => serving.guard.failed(now, self.conn),
+                State::Open(_) | State::Over => {}
+            }
+        }
+    }
+
+    /// A guess token has been found for a parked connection.
+    pub fn handle_granted<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+    ) {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Parked(greeted, hello) => self.answer_hello(now, serving, rng, greeted, &hello),
+            other => self.state = other,
+        }
+    }
+
+    /// Takes one whole message of [`wants`](Self::wants) bytes; opens it in place.
+    pub fn handle_message<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        message: &mut [u8],
+    ) -> Result<Option<ServerEvent>, Misuse> {
+        if self.wants() != Some(message.len()) {
+            return Err(if self.wants().is_none() { Misuse::OutOfTurn } else { Misuse::Buffer });
+        }
+        self.heard = now;
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::AwaitHello(greeted) => {
+                let hello = message.first_chunk::<CLIENT_HELLO_LEN>().ok_or(Misuse::Buffer)?;
+                match serving.guard.message2(now, self.conn) {
+                    Guess::Granted => self.answer_hello(now, serving, rng, greeted, hello),
+                    Guess::Parked => self.state = State::Parked(greeted, *hello),
+                    Guess::ParkedFor(other) => {
+                        self.state = State::Parked(greeted, *hello);
+                        return Ok(Some(ServerEvent::Displaced(other)));
+                    }
+                    Guess::Refused => {
+                        serving.guard.closed(now, self.conn);
+                        self.close = Some(Close::Clean);
+                    }
+                }
+                Ok(None)
+            }
+            State::AwaitProof(mut channel) => match channel.opener.open(message) {
+                Ok(opened) => {
+                    serving.guard.confirmed(now, self.conn);
+                    let mut dialogue =
+                        Dialogue { channel, requests: 0, answer: None, task: Task::Idle, committing: false };
+                    let payload = message.get(..opened.len).unwrap_or_default();
+                    let event = self.handle_payload(now, serving, rng, &mut dialogue, opened.kind, payload);
+                    self.state = State::Open(dialogue);
+                    Ok(event.or(Some(ServerEvent::Member)))
+                }
+                Err(_) => {
+                    // Not a member: the one case in which a clean close says just that.
+                    serving.guard.failed(now, self.conn);
+                    self.close = Some(if serving.stopping() { Close::Reset } else { Close::Clean });
+                    Ok(None)
+                }
+            },
+            State::Open(mut dialogue) => {
+                let event = match dialogue.channel.opener.open(message) {
+                    Ok(opened) => {
+                        let payload = message.get(..opened.len).unwrap_or_default();
+                        self.handle_payload(now, serving, rng, &mut dialogue, opened.kind, payload)
+                    }
+                    Err(_) => {
+                        self.close = Some(Close::Reset);
+                        None
+                    }
+                };
+                self.state = State::Open(dialogue);
+                Ok(event)
+            }
+            other => {
+                self.state = other;
+                Err(Misuse::OutOfTurn)
+            }
+        }
+    }
+
+    fn answer_hello<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        greeted: Greeted,
+        hello: &[u8; CLIENT_HELLO_LEN],
+    ) {
+        match greeted.answer(hello, serving.prs(), rng) {
+            Ok((channel, message3)) => {
+                self.plain.extend(message3);
+                self.state = State::AwaitProof(channel);
+            }
+            Err(_) => {
+                // No guess was made with it, but the work was done: the token stays spent.
+                serving.guard.failed(now, self.conn);
+                self.close = Some(Close::Reset);
+            }
+        }
+    }
+
+    fn handle_payload<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        dialogue: &mut Dialogue,
+        kind: RecordKind,
+        payload: &[u8],
+    ) -> Option<ServerEvent> {
+        let request = match kind {
+            RecordKind::Control => Request::parse(payload),
+            _ => Err(ControlError::Malformed),
+        };
+        let counted = !matches!(request, Ok(Request::Held { .. }));
+        dialogue.requests = dialogue.requests.saturating_add(u8::from(counted));
+        if dialogue.requests > REQUESTS_MAX {
+            self.close = Some(Close::Clean);
+            return None;
+        }
+        let streaming = matches!(dialogue.task, Task::Stream(_));
+        let outcome = match (request, &mut dialogue.task) {
+            (Ok(request), Task::Stream(stream)) => stream.handle_request(now, serving, self.conn, &request),
+            (Ok(request), _) => dialogue.handle_request(now, serving, rng, self.conn, &request),
+            (Err(ControlError::UnknownType(_)), _) => Err(Trouble::Say(ErrorCode::Unsupported)),
+            (Err(_), _) => Err(Trouble::Say(ErrorCode::Malformed)),
+        };
+        match outcome {
+            Ok(event) => event,
+            Err(trouble) => {
+                if let Trouble::Say(code) = trouble {
+                    dialogue.answer = Some(Answer::Error(code));
+                    // Whoever breaks the protocol, or a stream, ends the connection with it.
+                    if streaming || code == ErrorCode::Malformed {
+                        self.close = Some(Close::Clean);
+                    }
+                } else {
+                    self.close = Some(Close::Clean);
+                }
+                None
+            }
+        }
+    }
+
+    /// Writes the next message to send into `out` and gives its length.
+    pub fn poll_transmit<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Misuse> {
+        if !self.plain.is_empty() {
+            let len = self.plain.len();
+            out.get_mut(..len).ok_or(Misuse::Buffer)?.copy_from_slice(&self.plain);
+            self.plain.clear();
+            if matches!(self.state, State::Busy) {
+                self.close = Some(Close::Clean);
+            }
+            return Ok(Some(len));
+        }
+        let State::Open(dialogue) = &mut self.state else { return Ok(None) };
+        if self.close == Some(Close::Reset) {
+            return Ok(None);
+        }
+        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
+        let size = match (&dialogue.task, &answer) {
+            // `begin` names R, so it cannot have that size itself.
+            (Task::Stream(_), Answer::Begin(_)) => CONTROL_RECORD,
+            (Task::Stream(stream), _) => stream.record as usize + RECORD_OVERHEAD,
+            _ => CONTROL_RECORD,
+        };
+        let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
+        let sealed = answer
+            .emit(record)
+            .ok()
+            .and_then(|len| dialogue.channel.sealer.seal(record, RecordKind::Control, len).ok());
+        if sealed.is_none() {
+            // Out of nonces after 2^64 records: never in a life, but never reused either.
+            self.close = Some(Close::Reset);
+            return Ok(None);
+        }
+        if let (Task::Stream(stream), Answer::Begin(_)) = (&mut dialogue.task, &answer) {
+            stream.data_given(now, serving, self.conn);
+        }
+        Ok(Some(size))
+    }
+
+    /// The bytes needed from a drop's source, when nothing else is to be sent first.
+    pub fn poll_read(&self) -> Option<Read> {
+        let State::Open(Dialogue { task: Task::Stream(stream), answer: None, .. }) = &self.state else {
+            return None;
+        };
+        if self.close.is_some() {
+            return None;
+        }
+        stream.read()
+    }
+
+    /// Takes the bytes that [`poll_read`](Self::poll_read) asked for, at the front of `buffer`, and gives the
+    /// number of bytes of `buffer` to send: a sealed record, or none.
+    ///
+    /// The final record goes out only through here, after the table of drops has moved the claim to final.
+    pub fn handle_read<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        buffer: &mut [u8],
+    ) -> Result<usize, Misuse> {
+        let read = self.poll_read().ok_or(Misuse::OutOfTurn)?;
+        let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
+        let Task::Stream(stream) = &mut dialogue.task else { return Err(Misuse::OutOfTurn) };
+        if let Phase::Checking { digest, at, .. } = &mut stream.phase {
+            digest.update(buffer.get(..read.len).ok_or(Misuse::Buffer)?);
+            *at = at.saturating_add(read.len as u64);
+            if let Some(answer) = stream.checked() {
+                if matches!(answer, Answer::Error(_)) {
+                    serving.drops.release(now, &stream.token, &stream.id, self.conn);
+                    self.close = Some(Close::Clean);
+                }
+                dialogue.answer = Some(answer);
+            }
+            return Ok(0);
+        }
+        let size = stream.record as usize + RECORD_OVERHEAD;
+        let record = buffer.get_mut(..size).ok_or(Misuse::Buffer)?;
+        let allowed = if read.last {
+            serving.drops.finalise(now, &stream.token, &stream.id, self.conn)
+        } else {
+            serving.drops.holds(now, &stream.token, &stream.id, self.conn)
+        };
+        if let Err(refusal) = allowed {
+            dialogue.answer = Some(Answer::Error(refusal.into()));
+            self.close = Some(Close::Clean);
+            return Ok(0);
+        }
+        let kind = if read.last { RecordKind::Final } else { RecordKind::Data };
+        if dialogue.channel.sealer.seal(record, kind, read.len).is_err() {
+            self.close = Some(Close::Reset);
+            return Ok(0);
+        }
+        if read.last {
+            dialogue.task = Task::Idle;
+            dialogue.committing = true;
+        } else {
+            stream.at = stream.at.saturating_add(read.len as u64);
+            stream.data_given(now, serving, self.conn);
+        }
+        Ok(size)
+    }
+
+    /// The source is no longer what was offered: the receiver is told, and the drop is withdrawn.
+    pub fn handle_changed<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+    ) {
+        if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
+            serving.drops.changed(now, &stream.token, rng);
+            *answer = Some(Answer::Error(ErrorCode::Changed));
+            self.close = Some(Close::Clean);
+        }
+    }
+}
+
+/// What a request came to when it came to nothing.
+enum Trouble {
+    /// The peer is told.
+    Say(ErrorCode),
+    /// There is no more to say.
+    End,
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Say(refusal.into())
+    }
+}
+
+impl From<Refusal> for ErrorCode {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::Gone,
+            Refusal::Expired => Self::Expired,
+            Refusal::Busy { retry_after } => Self::Busy { retry_after },
+            Refusal::Unknown => Self::Unknown,
+            Refusal::Changed => Self::Changed,
+            Refusal::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<Listed> for Answer {
+    fn from(listed: Listed) -> Self {
+        match listed {
+            Listed::Offer(offer) => Self::Offer(offer),
+            Listed::Ending { token, reason } => Self::Ending(Ending { token, reason }),
+        }
+    }
+}
+
+impl Dialogue {
+    fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        conn: ConnId,
+        request: &Request,
+    ) -> Result<Option<ServerEvent>, Trouble> {
+        match request {
+            Request::List { after } => {
+                let revision = serving.drops.revision();
+                self.task = Task::Listing { after: *after, sent: 0, revision };
+            }
+            Request::Fetch(fetch) => {
+                let (stream, answer) = Stream::begin(now, serving, conn, fetch)?;
+                self.task = Task::Stream(stream);
+                self.answer = answer;
+            }
+            Request::Commit { token, id } => {
+                let committed = serving.drops.commit(now, token, id, rng)?;
+                let first = matches!(committed, Committed::Burned { .. });
+                self.answer = Some(Answer::Burned);
+                self.committing = false;
+                return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
+            }
+            // While the receiver makes its copy durable it still gives signs of life.
+            Request::Held { token, id, stored } => serving.drops.held(now, token, id, conn, *stored)?,
+            Request::Release { token, id } => {
+                serving.drops.release(now, token, id, conn);
+                return Err(Trouble::End);
+            }
+            Request::Ready { .. } => return Err(Trouble::Say(ErrorCode::Malformed)),
+        }
+        Ok(None)
+    }
+
+    /// The control message to send next.
+    fn next_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &Serving<D, F, S, C>,
+    ) -> Option<Answer> {
+        if let Some(answer) = self.answer.take() {
+            return Some(answer);
+        }
+        let Task::Listing { after, sent, revision } = &mut self.task else { return None };
+        let next = serving.drops.listed_after(now, *after);
+        if *sent + 1 == LIST_RECORDS {
+            let end = Answer::End { revision: *revision, more: next.is_some() };
+            self.task = Task::Idle;
+            return Some(end);
+        }
+        *sent += 1;
+        Some(match next {
+            Some(listed) => {
+                *after = Some(listed.token());
+                listed.into()
+            }
+            None => Answer::Filler,
+        })
+    }
+}
+
+impl Stream {
+    /// Claims the drop for this receiver.
+    fn begin<const D: usize, const F: usize, const S: usize, const C: usize>(
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+        fetch: &FetchRequest,
+    ) -> Result<(Self, Option<Answer>), Trouble> {
+        let FetchRequest { token, id, record_max, offset, digest } = fetch;
+        let claimed = serving.drops.claim(now, token, id, conn)?;
+        let size = claimed.size;
+        if *offset != 0 && *offset >= size {
+            serving.drops.release(now, token, id, conn);
+            return Err(Trouble::Say(ErrorCode::Malformed));
+        }
+        let record = record_size(serving.profile().record_max, *record_max, size);
+        let cut = Cut::new(*offset, size, record);
+        let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
+        let mut stream = Self { token: *token, id: *id, record, cut, at: *offset, phase: Phase::Data };
+        let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
+        let digest = PrefixDigest::new(*offset);
+        let range = digest.range();
+        stream.phase = Phase::Checking { digest, at: range.start, end: range.end, expected, begin };
+        Ok((stream, None))
+    }
+
+    /// What is to be read next.
+    fn read(&self) -> Option<Read> {
+        let (offset, len, last) = match &self.phase {
+            Phase::Checking { at, end, .. } => {
+                (*at, end.saturating_sub(*at).min(u64::from(self.record)), false)
+            }
+            Phase::Data => (self.at, u64::from(self.record), false),
+            Phase::Final => (self.cut.last_at, u64::from(self.cut.last_len), true),
+            Phase::AwaitReady => return None,
+        };
+        // No more than a record, which fits a usize wherever a buffer for it does.
+        Some(Read { token: self.token, offset, len: usize::try_from(len).unwrap_or(0), last })
+    }
+
+    /// Once all of the prefix has been read: go on where the receiver stopped, or say that it cannot.
+    fn checked(&mut self) -> Option<Answer> {
+        if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
+            return None;
+        }
+        match core::mem::replace(&mut self.phase, Phase::Data) {
+            Phase::Checking { digest, expected, begin, .. } => Some(if digest.matches(&expected) {
+                Answer::Begin(begin)
+            } else {
+                Answer::Error(ErrorCode::Changed)
+            }),
+            other => {
+                self.phase = other;
+                None
+            }
+        }
+    }
+
+    /// `begin` or a data record has been given out: was it the last before the final one?
+    fn data_given<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+    ) {
+        if self.at >= self.cut.last_at {
+            self.phase = Phase::AwaitReady;
+            // If the claim has lapsed meanwhile, the receiver hears of it when it says `ready`.
+            let _ = serving.drops.all_sent(now, &self.token, &self.id, conn);
+        }
+    }
+
+    fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+        request: &Request,
+    ) -> Result<Option<ServerEvent>, Trouble> {
+        let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
+        match request {
+            Request::Held { token, id, stored } if ours(token, id) => {
+                serving.drops.held(now, token, id, conn, *stored)?;
+                Ok(None)
+            }
+            Request::Ready { token, id } if ours(token, id) && matches!(self.phase, Phase::AwaitReady) => {
+                serving.drops.holds(now, token, id, conn)?;
+                self.phase = Phase::Final;
+                Ok(None)
+            }
+            Request::Release { token, id } if ours(token, id) => {
+                serving.drops.release(now, token, id, conn);
+                Err(Trouble::End)
+            }
+            _ => Err(Trouble::Say(ErrorCode::Malformed)),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What all connections of one server share: its drops, its guard, its name and its room.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use crate::crypto::keys::Prs;
+use crate::drops::{ConnId, Drops};
+use crate::guard::{Admission, Guard};
+use crate::limits::Profile;
+use crate::session::ServerSession;
+use crate::time::Instant;
+use crate::token::Instance;
+
+/// One server: `D` drops of `F` fetches, `S` sources and `C` connections watched by its guard.
+pub struct Serving<const D: usize, const F: usize, const S: usize, const C: usize> {
+    /// The table of drops.
+    pub drops: Drops<D, F>,
+    /// The guess and connection budgets.
+    pub guard: Guard<S, C>,
+    instance: Instance,
+    prs: Prs,
+    profile: &'static Profile,
+    next_conn: u32,
+    stopping: bool,
+}
+
+/// What came of a new connection.
+pub struct Opened {
+    /// The session to drive.
+    pub session: ServerSession,
+    /// A connection that has to make room: reset it.
+    pub evict: Option<ConnId>,
+}
+
+impl<const D: usize, const F: usize, const S: usize, const C: usize> Serving<D, F, S, C> {
+    /// A server without drops.
+    pub fn new(now: Instant, prs: Prs, profile: &'static Profile, rng: &mut impl CryptoRng) -> Self {
+        Self {
+            drops: Drops::new(rng),
+            guard: Guard::new(profile, now),
+            instance: Instance::random(rng),
+            prs,
+            profile,
+            next_conn: 0,
+            stopping: false,
+        }
+    }
+
+    /// The name of this server on the wire, while it lives.
+    pub const fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// The limits it keeps to.
+    pub const fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    pub(crate) const fn prs(&self) -> &Prs {
+        &self.prs
+    }
+
+    /// From here on unanswered connections are reset: a close must not look like a refusal.
+    pub const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(crate) const fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// A connection was accepted from `source`.
+    pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> Opened {
+        let conn = ConnId(self.next_conn);
+        self.next_conn = self.next_conn.wrapping_add(1);
+        match self.guard.admit(now, conn, source) {
+            Admission::Open => {
+                Opened { session: ServerSession::greet(now, conn, source, self.instance, rng), evict: None }
+            }
+            Admission::Evict(other) => Opened {
+                session: ServerSession::greet(now, conn, source, self.instance, rng),
+                evict: Some(other),
+            },
+            Admission::Busy { retry_after } => Opened {
+                session: ServerSession::busy(
+                    now,
+                    conn,
+                    source,
+                    self.instance,
+                    retry_after.max(MIN_RETRY),
+                    rng,
+                ),
+                evict: None,
+            },
+        }
+    }
+}
+
+/// A busy greeting always names a time.
+const MIN_RETRY: Duration = Duration::from_millis(1);
