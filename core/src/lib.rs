@@ -12,6 +12,7 @@
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]
 
+pub mod discovery;
 pub mod drops;
 pub mod guard;
 pub mod limits;

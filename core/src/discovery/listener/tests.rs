@@ -1,0 +1,2 @@
+extern crate std;
+use super::*;
