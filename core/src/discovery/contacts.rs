@@ -11,7 +11,7 @@ use crate::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
 use crate::time::Instant;
 
 /// Connects to one port of one address within [`PORTS_WINDOW`].
-pub const LOOKS_PER_PORT: u8 = 8;
+pub(super) const LOOKS_PER_PORT: u8 = 8;
 
 struct Contact {
     ip: IpAddr,
@@ -48,6 +48,12 @@ impl<const N: usize> Contacts<N> {
             return Err(freed.unwrap_or(now) + PORTS_WINDOW);
         }
         self.entries.push(Contact { ip, port, looks: 1, first: now }).map_err(|_| now + PORTS_WINDOW)
+    }
+
+    /// A member was found there: connecting to it was no scan.
+    pub(super) fn proved(&mut self, ip: IpAddr, port: u16) {
+        let ip = ip.to_canonical();
+        self.entries.retain(|c| c.ip != ip || c.port != port);
     }
 }
 
@@ -92,5 +98,7 @@ mod tests {
         assert_eq!(c.connect(at(0), A, 1), Ok(()));
         assert_eq!(c.connect(at(1), B, 1), Ok(()));
         assert_eq!(c.connect(at(2), B, 2), Err(at(60_000)));
+        c.proved(B, 1);
+        assert_eq!(c.connect(at(2), B, 2), Ok(()), "a member takes no place in it");
     }
 }

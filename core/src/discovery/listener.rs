@@ -22,7 +22,7 @@ use crate::wire::beacon::{Beacon, BeaconKind};
 
 /// Looks under way at once.
 pub const LOOKS_IN_FLIGHT: usize = 8;
-/// Peers remembered of one address that are not members.
+/// Peers remembered of one address that are not members; at most half of the table.
 pub const PEERS_PER_ADDRESS: usize = 32;
 /// The jitter of a look grows by this with each peer heard.
 pub const JITTER_PER_PEER: Duration = Duration::from_millis(10);
@@ -199,6 +199,7 @@ impl<const P: usize> Listener<P> {
             Outcome::Listed { revision } => {
                 let news = peer.is_member() && peer.revision != revision;
                 peer.standing = Standing::Member { revision };
+                self.contacts.proved(peer.address.ip(), peer.address.port());
                 peer.heard = now;
                 peer.failures = 0;
                 // What was asked for meanwhile stands, unless this list has answered it.
@@ -223,10 +224,10 @@ impl<const P: usize> Listener<P> {
             }
             Outcome::Busy { retry_after } => {
                 let wait = retry_after.clamp(BUSY_MIN, BUSY_MAX);
-                peer.put_off(now + wait + peer.part_of(wait), now);
+                peer.look_at = Some(now + wait + peer.part_of(wait));
             }
             Outcome::NoBudget => {
-                peer.put_off(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY), now);
+                peer.look_at = Some(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY));
             }
         }
     }
@@ -296,7 +297,7 @@ impl<const P: usize> Listener<P> {
         let places = |keep: &dyn Fn(&Peer) -> bool, peers: &[Peer], rng: &mut _| {
             any(peers.iter().enumerate().filter(|(_, p)| keep(p)).map(|(i, _)| i), rng)
         };
-        let victim = if self.peers.iter().filter(|p| same(p)).count() >= PEERS_PER_ADDRESS {
+        let victim = if self.peers.iter().filter(|p| same(p)).count() >= PEERS_PER_ADDRESS.min(P / 2) {
             places(&|p| same(p) && new(p), &self.peers, rng)
         } else if !self.peers.is_full() {
             return true;
@@ -320,15 +321,6 @@ impl<const P: usize> Listener<P> {
                 true
             }
         }
-    }
-}
-
-impl Peer {
-    /// Looks again at `later`, or at once if a farewell came meanwhile.
-    fn put_off(&mut self, later: Instant, now: Instant) {
-        // Trying again is itself a reason not to hurry for silence.
-        self.heard = if self.is_member() { now } else { self.heard };
-        self.look_at = Some(later);
     }
 }
 

@@ -91,7 +91,7 @@ impl Peer {
         match self.standing {
             Standing::Lost => None,
             _ if self.in_flight => None,
-            Standing::Member { .. } => Instant::earliest(self.look_at, Some(self.heard + SILENCE)),
+            Standing::Member { .. } => self.look_at.or(Some(self.heard + SILENCE)),
             Standing::New | Standing::Stranger => self.look_at,
         }
     }
