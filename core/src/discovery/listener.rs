@@ -126,11 +126,11 @@ impl<const P: usize> Listener<P> {
             peer.heard = peer.heard.max(now);
             peer.revision = beacon.revision;
             match (peer.standing, beacon.kind) {
+                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left => {}
                 (Standing::Member { .. }, BeaconKind::Farewell) => {
-                    if !core::mem::replace(&mut peer.left, true) {
-                        peer.again = peer.in_flight;
-                        peer.look_at = Some(now);
-                    }
+                    peer.left = true;
+                    peer.again = peer.in_flight;
+                    peer.look_at = Some(now);
                 }
                 (Standing::Member { revision }, _) if revision != beacon.revision => {
                     let earliest = peer.looked.map_or(now, |at| at + RELIST_EVERY);
