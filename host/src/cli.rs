@@ -107,8 +107,8 @@ pub struct NetArgs {
 /// and are written into each.
 macro_rules! command {
     ($(#[$attribute:meta])* $name:ident { $($own:tt)* }) => {
-        $(#[$attribute])*
         #[derive(FromArgs, ArgsInfo, Debug)]
+        $(#[$attribute])*
         pub struct $name {
             $($own)*
             /// passphrase of the room; visible to other users of this machine, so prefer --room-file

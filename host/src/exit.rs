@@ -137,7 +137,10 @@ impl Failure {
             return Self::new(
                 Exit::Failed,
                 "no-space",
-                format!("cannot {doing} {}: {error}; free some space, or choose another place", path.display()),
+                format!(
+                    "cannot {doing} {}: {error}; free some space, or choose another place",
+                    path.display()
+                ),
             );
         }
         Self::new(Exit::Failed, "file", format!("cannot {doing} {}: {error}", path.display()))

@@ -61,9 +61,8 @@ fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<Stri
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let refuse = |error: io::Error| {
-        Failure::usage(format!("cannot read the room file {}: {error}", path.display()))
-    };
+    let refuse =
+        |error: io::Error| Failure::usage(format!("cannot read the room file {}: {error}", path.display()));
     let mut file = File::open(path).map_err(refuse)?;
     // Looked at through the handle, so that it is the file that is then read.
     let metadata = file.metadata().map_err(refuse)?;
@@ -182,7 +181,9 @@ fn bits(passphrase: &str) -> f64 {
     // One word with a few characters after it is in every guesser's list.
     let word = passphrase.trim_end_matches(|c: char| !c.is_alphabetic());
     let tail = passphrase.chars().count() - word.chars().count();
-    let one_word = (1..=12).contains(&word.chars().count()) && word.chars().all(char::is_alphabetic);
+    // Scripts from U+2E80 on write several words without a space between.
+    let in_a_word = |c: char| c.is_alphabetic() && c < '\u{2e80}';
+    let one_word = (1..=12).contains(&word.chars().count()) && word.chars().all(in_a_word);
     if one_word && tail <= 4 {
         let tail_bits = f64::from(u16::try_from(tail).unwrap_or(u16::MAX)) * 43_f64.log2();
         return by_characters.min(WORD_BITS + tail_bits);

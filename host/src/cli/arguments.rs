@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 use super::{Cli, Command};
 use crate::exit::Failure;
 
+/// What asks for help. `help` alone does not: it is a message like any other.
+const HELP: [&str; 2] = ["-h", "--help"];
+
 /// What the arguments ask for.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of these in a process")]
@@ -120,19 +123,20 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
                 Some((name, value)) => (name, Some(value)),
                 None => (argument, None),
             };
+            if flag(&command.command, name).is_none() && !HELP.contains(&name) {
+                return Err(usage(&format!("Unrecognized argument: {name}"), &[command.name]));
+            }
             ordered.push(name);
             let takes_value = takes_value(&command.command, name);
+            if !takes_value && value.is_some() {
+                return Err(Failure::usage(format!("{name} takes no value")));
+            }
             if takes_value {
                 // argh would print the value when it refuses the second: it may be the passphrase.
                 if seen.contains(&name) {
                     return Err(Failure::usage(format!("{name} was given twice: leave one out")));
                 }
                 seen.push(name);
-            } else if value.is_some() {
-                return Err(match flag(&command.command, name) {
-                    Some(_) => Failure::usage(format!("{name} takes no value")),
-                    None => usage(&format!("Unrecognized argument: {name}"), &[command.name]),
-                });
             }
             ordered.extend(value.or_else(|| if takes_value { given.next() } else { None }));
         }
@@ -140,7 +144,9 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
     if positionals.len() > command.command.positionals.len() {
         // Not repeated to the user: it may be part of a message without quotes.
         return Err(Failure::usage(match command.name {
-            "send-msg" => "more than one message was given: put it in quotes, or send it through standard input",
+            "send-msg" => {
+                "more than one message was given: put it in quotes, or send it through standard input"
+            }
             "send-file" => "more than one file was given: send them one by one",
             _ => "there is an argument too many: this command takes options only",
         }));
@@ -185,11 +191,15 @@ mod tests {
 
     #[test]
     fn the_lines_people_write_mean_what_they_say() {
-        let Command::SendMsg(send) = command(&["send-msg", "--room", "R", "--ttl", "120", "hello"]) else { panic!() };
+        let Command::SendMsg(send) = command(&["send-msg", "--room", "R", "--ttl", "120", "hello"]) else {
+            panic!()
+        };
         assert_eq!(send.room.as_ref().map(|room| room.expose()), Some("R"));
         assert_eq!(send.ttl, Duration::from_secs(120));
         assert_eq!(send.message.as_ref().map(|text| text.expose()), Some("hello"));
-        let Command::SendFile(send) = command(&["send-file", "a b", "--room=R=S", "--ttl", "300"]) else { panic!() };
+        let Command::SendFile(send) = command(&["send-file", "a b", "--room=R=S", "--ttl", "300"]) else {
+            panic!()
+        };
         assert_eq!(send.path.as_os_str(), "a b");
         assert_eq!(send.room.as_ref().map(|room| room.expose()), Some("R=S"));
     }

@@ -60,9 +60,9 @@ impl FromStr for From {
             Some((ip, port)) => (ip, Some(any_port(port)?)),
             None => (text, None),
         };
-        let ip: Ipv4Addr = ip
-            .parse()
-            .map_err(|_| String::from("give an IPv4 address with or without a port, such as 192.168.1.7:48556"))?;
+        let ip: Ipv4Addr = ip.parse().map_err(|_| {
+            String::from("give an IPv4 address with or without a port, such as 192.168.1.7:48556")
+        })?;
         if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
             return Err("that is not the address of one machine".into());
         }
@@ -71,9 +71,10 @@ impl FromStr for From {
 }
 
 fn within(text: &str, low: u64, high: u64, what: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|value| (low..=high).contains(value)).ok_or_else(|| {
-        format!("give {what} from {low} to {high}")
-    })
+    text.parse()
+        .ok()
+        .filter(|value| (low..=high).contains(value))
+        .ok_or_else(|| format!("give {what} from {low} to {high}"))
 }
 
 pub(super) fn ttl(text: &str) -> Result<Duration, String> {
@@ -137,7 +138,9 @@ mod tests {
         let ip = Ipv4Addr::new(10, 0, 0, 7);
         assert_eq!("10.0.0.7".parse(), Ok(From { ip, port: None }));
         assert_eq!("10.0.0.7:48557".parse(), Ok(From { ip, port: Some(48557) }));
-        for bad in ["", "host", "10.0.0", "10.0.0.7:", "10.0.0.7:0", "0.0.0.0", "255.255.255.255", "224.0.0.1"] {
+        for bad in
+            ["", "host", "10.0.0", "10.0.0.7:", "10.0.0.7:0", "0.0.0.0", "255.255.255.255", "224.0.0.1"]
+        {
             assert!(bad.parse::<From>().is_err(), "{bad}");
         }
     }
@@ -145,7 +148,10 @@ mod tests {
     #[test]
     fn an_ipv6_address_is_told_so() {
         for v6 in ["::1", "fe80::1%eth0", "[::1]", "[::1]:48556", "2001:db8::7"] {
-            assert!(v6.parse::<From>().is_err_and(|message| message.contains("IPv6 is not there yet")), "{v6}");
+            assert!(
+                v6.parse::<From>().is_err_and(|message| message.contains("IPv6 is not there yet")),
+                "{v6}"
+            );
         }
     }
 

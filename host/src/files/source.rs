@@ -45,9 +45,9 @@ impl Source {
         match self {
             Self::File(file) => file.read_at(offset, buffer),
             Self::Message(message) => {
-                let part = usize::try_from(offset).ok().and_then(|start| {
-                    message.bytes().get(start..start.checked_add(buffer.len())?)
-                });
+                let part = usize::try_from(offset)
+                    .ok()
+                    .and_then(|start| message.bytes().get(start..start.checked_add(buffer.len())?));
                 buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
                 Ok(())
             }
@@ -129,7 +129,10 @@ impl SourceFile {
             Some("") => return Err(Failure::usage("the name given with --name is empty")),
             Some(chosen) => chosen,
             None => own().ok_or_else(|| {
-                Failure::usage(format!("{} has no name that is text: give one with --name", self.path.display()))
+                Failure::usage(format!(
+                    "{} has no name that is text: give one with --name",
+                    self.path.display()
+                ))
             })?,
         };
         Name::new(name).map_err(|error| Failure::usage(error.to_string()))

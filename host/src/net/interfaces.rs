@@ -102,7 +102,11 @@ mod tests {
             ([127, 0, 0, 1], 8, Some([127, 255, 255, 255])),
         ];
         for (address, prefix, expected) in table {
-            assert_eq!(on(address, prefix).directed_broadcast(), expected.map(Ipv4Addr::from), "{address:?}/{prefix}");
+            assert_eq!(
+                on(address, prefix).directed_broadcast(),
+                expected.map(Ipv4Addr::from),
+                "{address:?}/{prefix}"
+            );
         }
         let tunnel = Interface { point_to_point: true, ..on([10, 0, 0, 5], 24) };
         assert_eq!(tunnel.directed_broadcast(), None);
@@ -118,7 +122,11 @@ mod tests {
         assert!(attached(&wide, [172, 16, 15, 254]) && attached(&wide, [172, 16, 0, 1]));
         assert!(!attached(&wide, [172, 16, 16, 1]) && !attached(&wide, [172, 16, 15, 255]));
         let pair = on([10, 0, 0, 4], 31);
-        assert!(attached(&pair, [10, 0, 0, 4]) && attached(&pair, [10, 0, 0, 5]) && !attached(&pair, [10, 0, 0, 6]));
+        assert!(
+            attached(&pair, [10, 0, 0, 4])
+                && attached(&pair, [10, 0, 0, 5])
+                && !attached(&pair, [10, 0, 0, 6])
+        );
         let single = on([10, 0, 0, 4], 32);
         assert!(attached(&single, [10, 0, 0, 4]) && !attached(&single, [10, 0, 0, 5]));
     }
@@ -144,7 +152,10 @@ mod tests {
     #[test]
     fn what_the_system_lists_is_usable() {
         for interface in interfaces().unwrap() {
-            assert!(interface.index > 0 && !interface.name.is_empty() && interface.prefix <= 32, "{interface:?}");
+            assert!(
+                interface.index > 0 && !interface.name.is_empty() && interface.prefix <= 32,
+                "{interface:?}"
+            );
             assert!(!interface.address.is_unspecified(), "{interface:?}");
         }
     }

@@ -25,9 +25,8 @@ fn the_first_source_given_wins() {
     let path = file(&folder, b"file", 0o600);
     let variable = Some(OsString::from("variable"));
     let room = || Some("room".parse().unwrap());
-    let got = |args, variable| {
-        choose(args, variable, || Ok(Zeroizing::new("asked".into()))).unwrap().to_string()
-    };
+    let got =
+        |args, variable| choose(args, variable, || Ok(Zeroizing::new("asked".into()))).unwrap().to_string();
     assert_eq!(got(RoomArgs { room: room(), room_file: Some(path.clone()) }, variable.clone()), "room");
     assert_eq!(got(RoomArgs { room: None, room_file: Some(path) }, variable.clone()), "file");
     assert_eq!(got(RoomArgs::default(), variable), "variable");
@@ -85,14 +84,23 @@ fn a_missing_file_and_a_folder_are_named() {
 
 #[test]
 fn weak_ones_are_told_how_fast_they_fall() {
-    for passphrase in
-        ["a", "secret", "password", "Password1!", "12345678", "123456789012345", "aaaaaaaaaaaaaaaaaaaa", "x7$k", "abcdefghijklm"]
-    {
+    for passphrase in [
+        "a",
+        "secret",
+        "password",
+        "Password1!",
+        "12345678",
+        "123456789012345",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "x7$k",
+        "abcdefghijklm",
+    ] {
         let warning = weak(passphrase).unwrap_or_else(|| panic!("{passphrase} passed"));
         assert!(warning.contains("345,600 a day") && warning.contains("1,024"), "{warning}");
         assert!(!warning.contains(passphrase) || passphrase == "a");
     }
-    for passphrase in ["correct horse battery staple", "kQ7vX2mP9w", "wolf-amber-tin-quay", "请把门关上好吗"] {
+    for passphrase in ["correct horse battery staple", "kQ7vX2mP9w", "wolf-amber-tin-quay", "请把门关上好吗"]
+    {
         assert_eq!(weak(passphrase), None, "{passphrase}");
     }
 }

@@ -28,52 +28,52 @@ pub enum Event<'a> {
     /// A drop can be fetched.
     Offer {
         /// Names it.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         token: Token,
         /// Where its sender serves it.
         from: SocketAddr,
         /// What it holds.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         kind: Kind,
         /// Its name, in its sender's words.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "as_name")]
         name: &'a Name,
         /// Its size in bytes.
         size: u64,
         /// What is left of its TTL.
-        #[serde(rename = "ttl_ms", serialize_with = "millis")]
+        #[serde(rename = "ttl_ms", serialize_with = "as_millis")]
         ttl: Duration,
     },
     /// A drop can no longer be fetched.
     Gone {
         /// Names it.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         token: Token,
         /// Why.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         reason: End,
     },
     /// A drop is here, whole and verified.
     Received {
         /// Names it.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         token: Token,
         /// What it holds.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         kind: Kind,
         /// Its name, in its sender's words.
-        #[serde(serialize_with = "name")]
+        #[serde(serialize_with = "as_name")]
         name: &'a Name,
         /// Its size in bytes.
         size: u64,
         /// The bytes, or where they are.
-        #[serde(flatten, serialize_with = "content")]
+        #[serde(flatten, serialize_with = "as_content")]
         content: Content<'a>,
     },
     /// A receiver has confirmed that it holds the drop.
     Fetched {
         /// Names it.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         token: Token,
         /// The receiver's address.
         by: IpAddr,
@@ -83,7 +83,7 @@ pub enum Event<'a> {
     /// The TTL passed.
     Expired {
         /// Names the drop.
-        #[serde(serialize_with = "text")]
+        #[serde(serialize_with = "as_text")]
         token: Token,
     },
     /// Something is not as it should be, and the command goes on.
@@ -108,18 +108,18 @@ pub struct Serving<'a> {
     /// The TCP port it serves on.
     pub port: u16,
     /// Names the drop.
-    #[serde(serialize_with = "text")]
+    #[serde(serialize_with = "as_text")]
     pub token: Token,
     /// What it holds.
-    #[serde(serialize_with = "text")]
+    #[serde(serialize_with = "as_text")]
     pub kind: Kind,
     /// Its name.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "as_name")]
     pub name: &'a Name,
     /// Its size in bytes.
     pub size: u64,
     /// Its TTL.
-    #[serde(rename = "ttl_ms", serialize_with = "millis")]
+    #[serde(rename = "ttl_ms", serialize_with = "as_millis")]
     pub ttl: Duration,
 }
 
@@ -171,19 +171,19 @@ impl Event<'_> {
     }
 }
 
-fn text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 
-fn name<S: Serializer>(value: &&Name, to: S) -> Result<S::Ok, S::Error> {
+fn as_name<S: Serializer>(value: &&Name, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(value.as_str())
 }
 
-fn millis<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+fn as_millis<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn content<S: Serializer>(value: &Content<'_>, to: S) -> Result<S::Ok, S::Error> {
+fn as_content<S: Serializer>(value: &Content<'_>, to: S) -> Result<S::Ok, S::Error> {
     let mut map = to.serialize_map(Some(1))?;
     match value {
         Content::Message(bytes) => match std::str::from_utf8(bytes) {

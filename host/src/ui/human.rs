@@ -21,14 +21,17 @@ pub(super) struct Lines {
 pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
     let mut lines = Lines::default();
     match event {
-        Event::Ready { addresses, serving: Some(serving) } => lines.notices = serving_notice(addresses, serving),
+        Event::Ready { addresses, serving: Some(serving) } => {
+            lines.notices = serving_notice(addresses, serving)
+        }
         Event::Ready { addresses, serving: None } => {
             let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             lines.notices = format!("Listening on {addresses}; interrupt to stop.\n").into_bytes();
         }
         Event::Offer { token, from, kind, name, size, ttl } => {
             let what = what(*kind, name, *size);
-            let offer = format!("{what}, for {} more\n  {}\n", span(*ttl), fetch_line(*from, &token.to_string()));
+            let offer =
+                format!("{what}, for {} more\n  {}\n", span(*ttl), fetch_line(*from, &token.to_string()));
             lines.results = Zeroizing::new(offer.into_bytes());
         }
         Event::Gone { token, reason } => {

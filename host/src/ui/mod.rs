@@ -4,7 +4,9 @@ pub mod escape;
 mod event;
 mod human;
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
@@ -31,8 +33,14 @@ struct Streams {
 impl Ui {
     /// Shows events on the process's own standard output and standard error.
     pub fn new(json: bool, quiet: bool) -> Self {
-        let out_is_terminal = io::stdout().is_terminal();
-        Self::with_streams(json, quiet, out_is_terminal, Box::new(io::stdout()), Box::new(io::stderr()))
+        let stdout = io::stdout();
+        let out_is_terminal = stdout.is_terminal();
+        // Past std's buffer, in which a part of a message would stay. Every line is written at once.
+        let out: Box<dyn Write + Send> = match stdout.as_fd().try_clone_to_owned() {
+            Ok(out) => Box::new(File::from(out)),
+            Err(_) => Box::new(stdout),
+        };
+        Self::with_streams(json, quiet, out_is_terminal, out, Box::new(io::stderr()))
     }
 
     /// Shows events on other streams. `out_is_terminal` says how messages are written on `out`.
@@ -101,7 +109,11 @@ impl Ui {
 
     fn to_out(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut streams = self.streams();
-        streams.out.write_all(bytes).and_then(|()| streams.out.flush()).map_err(|error| Failure::output(&error))
+        streams
+            .out
+            .write_all(bytes)
+            .and_then(|()| streams.out.flush())
+            .map_err(|error| Failure::output(&error))
     }
 
     fn to_err(&self, bytes: &[u8]) {

@@ -75,8 +75,14 @@ fn offer(name: &Name) -> Event<'_> {
 }
 
 fn ready(name: &Name) -> Event<'_> {
-    let serving =
-        Serving { port: 48_556, token: TOKEN, kind: Kind::File, name, size: 1, ttl: Duration::from_secs(300) };
+    let serving = Serving {
+        port: 48_556,
+        token: TOKEN,
+        kind: Kind::File,
+        name,
+        size: 1,
+        ttl: Duration::from_secs(300),
+    };
     Event::Ready { addresses: &[IP, IpAddr::V4(Ipv4Addr::LOCALHOST)], serving: Some(serving) }
 }
 
@@ -102,15 +108,21 @@ fn json_fields_are_the_contract() {
     );
     assert_eq!(
         json(&received(&name, Content::Message(b"a\"b"))),
-        format!(r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"text":"a\"b"}}"#)
+        format!(
+            r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"text":"a\"b"}}"#
+        )
     );
     assert_eq!(
         json(&received(&name, Content::Message(b"\xff\x00\x01"))),
-        format!(r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"base64":"/wAB"}}"#)
+        format!(
+            r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"base64":"/wAB"}}"#
+        )
     );
     assert_eq!(
         json(&received(&name, Content::Saved(Path::new("x/a.txt")))),
-        format!(r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"path":"x/a.txt"}}"#)
+        format!(
+            r#"{{"event":"received","token":"{t}","kind":"message","name":"a.txt","size":3,"path":"x/a.txt"}}"#
+        )
     );
     assert_eq!(
         json(&Event::Fetched { token: TOKEN, by: IP, size: 9 }),
@@ -125,7 +137,8 @@ fn json_fields_are_the_contract() {
         json(&Event::Error { code: "usage", message: "m" }),
         r#"{"event":"error","code":"usage","message":"m"}"#
     );
-    let ends = [Reason::Fetched, Reason::Expired, Reason::Withdrawn].map(End::Told).into_iter().chain([End::Lost]);
+    let ends =
+        [Reason::Fetched, Reason::Expired, Reason::Withdrawn].map(End::Told).into_iter().chain([End::Lost]);
     for (end, word) in ends.zip(["fetched", "expired", "withdrawn", "lost"]) {
         assert_eq!(
             json(&Event::Gone { token: TOKEN, reason: end }),
@@ -159,11 +172,16 @@ fn an_offer_can_be_fetched_by_copying_its_line() {
     assert_eq!(err, "");
     assert_eq!(
         out,
-        format!("file \"a.txt\", 12 bytes, for 119 s more\n  deaddrop fetch --from 192.168.1.7:48556 --token {TOKEN_TEXT}\n")
+        format!(
+            "file \"a.txt\", 12 bytes, for 119 s more\n  deaddrop fetch --from 192.168.1.7:48556 --token {TOKEN_TEXT}\n"
+        )
     );
     let (out, err) = shown(false, false, true, &ready(&name));
     assert_eq!(out, "");
-    assert!(err.contains(&format!("deaddrop fetch --from 192.168.1.7:48556 --token {TOKEN_TEXT}\n")), "{err}");
+    assert!(
+        err.contains(&format!("deaddrop fetch --from 192.168.1.7:48556 --token {TOKEN_TEXT}\n")),
+        "{err}"
+    );
     assert!(!err.contains("127.0.0.1"), "{err}");
 }
 
@@ -191,8 +209,7 @@ fn a_message_is_verbatim_except_on_a_terminal() {
 #[test]
 fn quiet_hides_notices_and_nothing_else() {
     let name = Name::default();
-    let notices =
-        [ready(&name), Event::Expired { token: TOKEN }, Event::Warning { code: "c", message: "m" }];
+    let notices = [ready(&name), Event::Expired { token: TOKEN }, Event::Warning { code: "c", message: "m" }];
     for event in &notices {
         assert_ne!(shown(false, false, true, event).1, "");
         assert_eq!(shown(false, true, true, event), (String::new(), String::new()));

@@ -32,7 +32,10 @@ pub struct Incoming {
 enum Store {
     Memory(Zeroizing<Vec<u8>>),
     /// A file without a name, gone when it is closed.
-    Unnamed { file: File, folder: PathBuf },
+    Unnamed {
+        file: File,
+        folder: PathBuf,
+    },
     Part(Part),
 }
 
@@ -68,7 +71,7 @@ enum Spooled {
 
 impl Spool {
     /// The bytes, if they are held in memory, as those of every message are.
-    pub fn bytes(&self) -> Option<&[u8]> {
+    pub fn in_memory(&self) -> Option<&[u8]> {
         match &self.0 {
             Spooled::Memory(cursor) => Some(cursor.get_ref()),
             Spooled::File(_) => None,
@@ -82,7 +85,8 @@ impl Read for Spool {
             Spooled::Memory(cursor) => {
                 let rest = cursor.get_ref().get(usize::try_from(cursor.position()).unwrap_or(usize::MAX)..);
                 let read = rest.unwrap_or_default().read(buffer)?;
-                cursor.set_position(cursor.position().saturating_add(u64::try_from(read).unwrap_or(u64::MAX)));
+                cursor
+                    .set_position(cursor.position().saturating_add(u64::try_from(read).unwrap_or(u64::MAX)));
                 Ok(read)
             }
             Spooled::File(file) => file.read(buffer),
@@ -118,7 +122,9 @@ impl Incoming {
                 file.write_all(bytes).map_err(|error| Failure::file("write to", folder, &error))?;
             }
             Store::Part(part) => {
-                part.file.write_all(bytes).map_err(|error| Failure::file("write to", &part.folder, &error))?;
+                part.file
+                    .write_all(bytes)
+                    .map_err(|error| Failure::file("write to", &part.folder, &error))?;
             }
         }
         self.stored = stored;
@@ -228,7 +234,8 @@ fn create_hidden(dir: &Dir, path: &Path) -> Result<(File, String), Failure> {
     // `create_new` neither opens what exists nor follows a link.
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
-    let file = dir.open_with(&name, &options).map_err(|error| Failure::file("make a file in", path, &error))?;
+    let file =
+        dir.open_with(&name, &options).map_err(|error| Failure::file("make a file in", path, &error))?;
     Ok((file.into_std(), name))
 }
 
@@ -330,7 +337,7 @@ mod tests {
         let Finished::Spooled(mut spool) = incoming.finish().unwrap() else { panic!() };
         let mut bytes = Vec::new();
         spool.read_to_end(&mut bytes).unwrap();
-        assert_eq!((bytes.as_slice(), spool.bytes()), (&b"abc"[..], None));
+        assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));
     }
 
     #[test]

@@ -24,8 +24,10 @@ fn receive(out: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Everything in a folder, sorted.
 fn listing(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -54,7 +56,10 @@ fn nothing_shows_under_its_name_before_it_is_whole() {
     incoming.append(b"abc").unwrap();
     assert_eq!((incoming.stored(), incoming.size()), (3, 4));
     let names = listing(folder.path());
-    assert!(names.len() == 1 && names[0].starts_with(".deaddrop-") && names[0].ends_with(".part"), "{names:?}");
+    assert!(
+        names.len() == 1 && names[0].starts_with(".deaddrop-") && names[0].ends_with(".part"),
+        "{names:?}"
+    );
     let failure = incoming.finish().unwrap_err();
     assert!(failure.message.contains("3 of 4"));
     assert!(listing(folder.path()).is_empty(), "and the part is gone");
@@ -201,7 +206,7 @@ fn a_small_drop_for_standard_output_is_held_in_memory() {
     incoming.reserve_tail(3).unwrap();
     incoming.append(b"llo").unwrap();
     let Finished::Spooled(mut spool) = incoming.finish().unwrap() else { panic!() };
-    assert_eq!(spool.bytes(), Some(&b"hello"[..]));
+    assert_eq!(spool.in_memory(), Some(&b"hello"[..]));
     let mut bytes = Vec::new();
     spool.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"hello");

@@ -37,14 +37,14 @@ fn any_part_can_be_read_and_nothing_past_the_end() {
 fn every_change_is_noticed() {
     let changes: [fn(&Path); 4] = [
         // Appended to, cut, rewritten in place with the old size, and that with the old time put back.
-        |path| fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
-        |path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(3).unwrap(),
+        |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
+        |path| OpenOptions::new().write(true).open(path).unwrap().set_len(3).unwrap(),
         |path| {
-            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            let file = OpenOptions::new().write(true).open(path).unwrap();
             file.set_modified(SystemTime::now() + Duration::from_secs(9)).unwrap();
         },
         |path| {
-            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            let file = OpenOptions::new().write(true).open(path).unwrap();
             let time = file.metadata().unwrap().modified().unwrap();
             // The inode's own time moves on even when that of its contents is put back; it is read
             // until it has, since the file system's clock ticks coarsely.
