@@ -19,14 +19,14 @@ pub use values::{From, Text};
 use values::{any_port, fetches, out, port, ttl, wait};
 
 /// Hand a message or a file to someone on the same network, with no server between.
-/// Everyone who knows the passphrase of a room is a member of it: members see each other's
-/// offers, and the first to fetch one gets it. Nobody else learns what is handed over.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     name = "deaddrop",
     help_triggers("-h", "--help"),
-    example = "{command_name} send-msg --room-file room.txt \"the door code is 4711\"\n{command_name} fetch --room-file room.txt",
-    note = "The passphrase of the room comes from --room, --room-file, the environment variable DEADDROP_ROOM, or is asked for on a terminal; the first one given wins.\n\nOther users of this machine can see the command line of every process, and the shell keeps it in its history: prefer --room-file, and send a message through standard input.",
+    description = "Hand a message or a file to someone on the same network, with no server between.\n\nEveryone who knows the passphrase of a room is a member of it. Members see each\nother's offers, and the first to fetch one gets it. Nobody else learns what is\nhanded over.",
+    example = "{command_name} send-msg --room-file room.txt < message.txt\n{command_name} fetch --room-file room.txt",
+    note = "The passphrase of the room comes from --room, --room-file, the environment\nvariable DEADDROP_ROOM, or is asked for on a terminal; the first one given wins.",
+    note = "Other users of this machine can see the command line of every process, and the\nshell keeps it in its history: prefer --room-file to --room, and send a message\nthrough standard input.",
     error_code(0, "done"),
     error_code(1, "failed"),
     error_code(2, "wrong usage"),
@@ -71,6 +71,16 @@ impl Command {
     /// Whether `--quiet` was given.
     pub fn quiet(&self) -> bool {
         self.net_args().quiet
+    }
+
+    /// Takes the room's arguments out.
+    pub fn take_room(&mut self) -> RoomArgs {
+        match self {
+            Self::Run(run) => run.take_room(),
+            Self::SendMsg(send) => send.take_room(),
+            Self::SendFile(send) => send.take_room(),
+            Self::Fetch(fetch) => fetch.take_room(),
+        }
     }
 
     fn net_args(&self) -> NetArgs {
@@ -155,7 +165,7 @@ command! {
         name = "send-msg",
         help_triggers("-h", "--help"),
         example = "{command_name} --room-file room.txt < message.txt\n{command_name} --room-file room.txt --ttl 60 -- \"-a message that begins with a dash\"",
-        note = "Other users of this machine can see a message on the command line, and the shell keeps it in its history: standard input has neither fault."
+        note = "Other users of this machine can see a message on the command line, and the shell\nkeeps it in its history: standard input has neither fault."
     )]
     SendMsg {
         /// the message, at most 65536 bytes; without it, or with -, it is read from standard input
@@ -207,7 +217,7 @@ command! {
         name = "fetch",
         help_triggers("-h", "--help"),
         example = "{command_name} --room-file room.txt\n{command_name} --room-file room.txt --from 192.168.1.7:48556 --token 9f3k",
-        note = "Nothing that exists is ever overwritten: a file gets a name like \"photo (1).jpg\" instead. Received files are readable by their owner only."
+        note = "Nothing that exists is ever overwritten: a file gets a name like\n\"photo (1).jpg\" instead. Received files are readable by their owner only."
     )]
     Fetch {
         /// address of the sender, IPv4 with or without a port, where discovery does not reach

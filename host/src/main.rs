@@ -5,15 +5,17 @@ use std::process::ExitCode;
 
 use deaddrop::cli::{self, Parsed};
 use deaddrop::exit::{Exit, Failure};
+use deaddrop::room;
 use deaddrop::ui::Ui;
 
 fn main() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let (ui, done) = match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
-        Ok(Parsed::Command(command)) => {
+        Ok(Parsed::Command(mut command)) => {
             let ui = Ui::new(command.json(), command.quiet());
-            (ui, Err(Failure::failed("this verb has no network yet")))
+            let room = room::passphrase(command.take_room(), std::env::var_os(room::VARIABLE));
+            (ui, room.and_then(|_| Err(Failure::failed("the network is not built yet"))))
         }
         Err(failure) => (Ui::new(cli::wants_json(arguments()), false), Err(failure)),
     };

@@ -1,8 +1,9 @@
 //! Where the passphrase of the room comes from, and how strong it is.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use deaddrop_core::limits::{HOST, PASSPHRASE_MAX};
@@ -96,9 +97,7 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// Refuses a room file that others can read, or that belongs to someone else.
-#[cfg(unix)]
-fn private(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> {
-    use std::os::unix::fs::MetadataExt;
+fn private(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Err(Failure::usage(format!(
@@ -112,11 +111,6 @@ fn private(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Failure> {
             path = path.display()
         )));
     }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private(_: &Path, _: &std::fs::Metadata) -> Result<(), Failure> {
     Ok(())
 }
 

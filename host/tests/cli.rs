@@ -7,4 +7,5 @@ fn help_and_usage() {
     let cases = trycmd::TestCases::new();
     cases.insert_var("[VERSION]", env!("CARGO_PKG_VERSION")).expect("a variable's name");
     cases.case("tests/cli/*.trycmd");
+    cases.case("tests/cli/*.toml");
 }

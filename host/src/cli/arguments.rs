@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{Cli, Command};
 use crate::exit::Failure;
 
-/// What asks for help. `help` alone does not: it is a message like any other.
+/// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
 const HELP: [&str; 2] = ["-h", "--help"];
 
 /// What the arguments ask for.
@@ -84,6 +84,10 @@ fn usage(output: &str, arguments: &[&str]) -> Failure {
     if let Some(first) = line.get_mut(..1) {
         first.make_ascii_lowercase();
     }
+    // What refuses a value says itself what it would take.
+    if line.starts_with("error parsing option") {
+        return Failure::usage(line);
+    }
     let command = arguments
         .first()
         .filter(|name| Cli::get_args_info().commands.iter().any(|command| command.name == **name))
@@ -99,12 +103,22 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
     let mut given = given.iter().map(|argument| argument.as_str());
     let mut ordered = Vec::new();
     let mut command = None;
+    let mut help = false;
     for argument in given.by_ref() {
+        if HELP.contains(&argument) || argument == "help" {
+            help = true;
+            continue;
+        }
         ordered.push(argument);
         if !argument.starts_with('-') {
             command = info.commands.iter().find(|command| command.name == argument);
             break;
         }
+    }
+    // argh hands a verb the word `help` when it was asked for help before it: send-msg would send it.
+    if help && (command.is_some() || ordered.is_empty()) {
+        ordered.push("--help");
+        return Ok(ordered);
     }
     // Without a command there is nothing to put in order, and argh says what is wrong.
     let Some(command) = command else {
@@ -123,7 +137,10 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
                 Some((name, value)) => (name, Some(value)),
                 None => (argument, None),
             };
-            if flag(&command.command, name).is_none() && !HELP.contains(&name) {
+            if HELP.contains(&argument) {
+                return Ok(vec![command.name, "--help"]);
+            }
+            if flag(&command.command, name).is_none() {
                 return Err(usage(&format!("Unrecognized argument: {name}"), &[command.name]));
             }
             ordered.push(name);
@@ -226,6 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn help_is_given_wherever_it_is_asked_for() {
+        let text = |line: &[&str]| match parse(line.iter().map(OsString::from)) {
+            Ok(Parsed::Text(text)) => text,
+            other => panic!("{line:?} gave {other:?}"),
+        };
+        for line in [&["--help"][..], &["-h"], &["help"]] {
+            assert!(text(line).starts_with("Usage: deaddrop [--version]"), "{line:?}");
+        }
+        for line in [
+            &["help", "send-msg"][..],
+            &["--help", "send-msg", "hello"],
+            &["send-msg", "hello", "-h", "--ttl", "5"],
+            &["send-msg", "--help", "--ttl", "5"],
+        ] {
+            assert!(text(line).starts_with("Usage: deaddrop send-msg"), "{line:?}");
+        }
+        assert!(refusal(&["help", "sned-msg"]).contains("sned-msg"));
+        assert_eq!(message(&["send-msg", "--room", "--help"]), None);
+    }
+
+    #[test]
     fn a_value_may_look_like_an_option() {
         let Command::Run(run) = command(&["run", "--room", "--json"]) else { panic!() };
         assert_eq!((run.room.as_ref().map(|room| room.expose()), run.json), (Some("--json"), false));
@@ -275,7 +313,6 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
     fn bytes_that_are_not_utf8_are_refused() {
         use std::os::unix::ffi::OsStringExt;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::offer::{Kind, Name};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::exit::Failure;
 
@@ -194,7 +194,7 @@ impl SourceMessage {
     /// Wipes it before its time.
     pub fn wipe(&mut self) {
         #[cfg(not(feature = "keep-secrets"))]
-        self.0.zeroize();
+        zeroize::Zeroize::zeroize(&mut self.0);
     }
 }
 
