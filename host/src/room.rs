@@ -1,7 +1,7 @@
 //! Where the passphrase of the room comes from, and how strong it is.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if metadata.is_dir() {
         return Err(Failure::usage(format!("the room file {} is a folder", path.display())));
     }
-    private(path, &metadata)?;
+    private(path, metadata.uid(), metadata.mode(), rustix::process::geteuid().as_raw())?;
     // Read into memory that was set aside before, so that no copy is left behind by growing: the
     // longest passphrase, a line end, and one byte by which a longer file shows.
     let mut bytes = Zeroizing::new(vec![0; PASSPHRASE_MAX + 3]);
@@ -97,15 +97,14 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// Refuses a room file that others can read, or that belongs to someone else.
-fn private(path: &Path, metadata: &Metadata) -> Result<(), Failure> {
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
+fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(), Failure> {
+    if owner != me && owner != 0 {
         return Err(Failure::usage(format!(
             "the room file {} belongs to another user: make one of your own",
             path.display()
         )));
     }
-    if metadata.mode() & 0o077 != 0 {
+    if mode & 0o077 != 0 {
         return Err(Failure::usage(format!(
             "others can reach the room file {path}: keep it to yourself with: chmod 600 {path}",
             path = path.display()

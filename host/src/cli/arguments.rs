@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs};
 use deaddrop_core::limits::VERSION;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{Cli, Command};
 use crate::exit::Failure;
@@ -28,11 +28,13 @@ pub enum Parsed {
 /// own copy stays as it is, and others can read it while the process lives.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let mut given = Vec::new();
-    for argument in arguments {
+    for (before, argument) in arguments.into_iter().enumerate() {
         given.push(Zeroizing::new(argument.into_string().map_err(|argument| {
+            // Named by its place: it may be a message.
+            argument.into_encoded_bytes().zeroize();
             Failure::usage(format!(
-                "{} is not UTF-8: send a message like that through standard input, and rename a file like that",
-                argument.to_string_lossy()
+                "argument {} is not UTF-8: send such a message through standard input, and rename such a file",
+                before + 1
             ))
         })?));
     }
@@ -317,7 +319,7 @@ mod tests {
     fn bytes_that_are_not_utf8_are_refused() {
         use std::os::unix::ffi::OsStringExt;
         let line = [OsString::from("send-file"), OsString::from_vec(vec![0xff, b'x'])];
-        assert!(parse(line).is_err_and(|failure| failure.message.contains("UTF-8")));
+        assert!(parse(line).is_err_and(|failure| failure.message.starts_with("argument 2 is not UTF-8")));
     }
 
     #[test]

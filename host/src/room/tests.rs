@@ -45,6 +45,15 @@ fn a_file_that_others_can_reach_is_refused() {
 }
 
 #[test]
+fn a_file_that_belongs_to_someone_else_is_refused() {
+    let path = Path::new("room");
+    let failure = private(path, 1_001, 0o100_600, 1_000).unwrap_err();
+    assert!(failure.message.contains("another user"));
+    assert_eq!(private(path, 1_000, 0o100_600, 1_000), Ok(()));
+    assert_eq!(private(path, 0, 0o100_600, 1_000), Ok(()), "the administrator may hand one out");
+}
+
+#[test]
 fn one_trailing_line_end_is_dropped_and_nothing_else() {
     assert_eq!(read(b"a b \n", 0o600).as_deref(), Ok("a b "));
     assert_eq!(read(b"a\r\n", 0o600).as_deref(), Ok("a"));

@@ -22,7 +22,7 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
     let mut lines = Lines::default();
     match event {
         Event::Ready { addresses, serving: Some(serving) } => {
-            lines.notices = serving_notice(addresses, serving)
+            lines.notices = serving_notice(addresses, serving);
         }
         Event::Ready { addresses, serving: None } => {
             let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
