@@ -1,0 +1,3 @@
+//! The network as this machine sees it.
+
+pub mod interfaces;
