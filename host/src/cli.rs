@@ -1,6 +1,6 @@
 //! The command line as types. Help, usage errors and, later, the man page come from this file alone.
 //!
-//! What argh leaves out is done before it sees the arguments, in [`arguments`]: `--name=value`,
+//! What argh leaves out is done before it sees the arguments, in `arguments`: `--name=value`,
 //! options after the message or path, a lone `-`, and options given twice.
 
 mod arguments;

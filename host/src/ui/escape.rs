@@ -22,7 +22,7 @@ pub fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Bytes as text that can be shown. Made by [`line`], [`lines`] and their like.
+/// Bytes as text that can be shown. Made by [`line()`] and [`lines()`].
 #[derive(Clone, Copy)]
 pub struct Escaped<'a> {
     bytes: &'a [u8],
