@@ -103,10 +103,12 @@ pub struct RoomArgs {
 }
 
 /// What all commands that join a room share, beside the room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetArgs {
     /// `--udp-port`
     pub udp_port: u16,
+    /// `--interface`; empty means all.
+    pub interfaces: Vec<String>,
     /// `--json`
     pub json: bool,
     /// `--quiet`
@@ -130,6 +132,9 @@ macro_rules! command {
             /// UDP port of discovery, the same for all members (48555)
             #[argh(option, arg_name = "port", default = "UDP_PORT", from_str_fn(port))]
             pub udp_port: u16,
+            /// network interface to use, instead of all; may be given several times
+            #[argh(option, arg_name = "name")]
+            pub interface: Vec<String>,
             /// print events as JSON, one object a line, on standard output
             #[argh(switch)]
             pub json: bool,
@@ -146,7 +151,7 @@ macro_rules! command {
 
             /// The arguments that all commands share.
             pub fn net(&self) -> NetArgs {
-                NetArgs { udp_port: self.udp_port, json: self.json, quiet: self.quiet }
+                NetArgs { udp_port: self.udp_port, interfaces: self.interface.clone(), json: self.json, quiet: self.quiet }
             }
         }
     };

@@ -7,9 +7,18 @@
 
 pub mod cli;
 pub mod clock;
+pub mod commands;
+mod discover;
 pub mod exit;
+mod fetch;
 pub mod files;
+mod lock;
+mod look;
+mod member;
 pub mod net;
+mod pump;
 pub mod random;
 pub mod room;
+mod serve;
+mod stop;
 pub mod ui;

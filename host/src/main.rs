@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use deaddrop::cli::{self, Parsed};
+use deaddrop::commands;
 use deaddrop::exit::{Exit, Failure};
 use deaddrop::room;
 use deaddrop::ui::Ui;
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
         Ok(Parsed::Command(mut command)) => {
             let ui = Ui::new(command.json(), command.quiet());
             let room = room::passphrase(command.take_room(), std::env::var_os(room::VARIABLE));
-            (ui, room.and_then(|_| Err(Failure::failed("the network is not built yet"))))
+            let done = room.and_then(|passphrase| commands::execute(command, &ui, passphrase));
+            (ui, done)
         }
         Err(failure) => (Ui::new(cli::wants_json(arguments()), false), Err(failure)),
     };

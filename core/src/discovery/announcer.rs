@@ -10,7 +10,7 @@ use crate::limits::{ANNOUNCE_FIRST, ANNOUNCE_LAST, ANSWER_EVERY, ANSWERS_PER_SEC
 use crate::random::up_to;
 use crate::time::Instant;
 use crate::token::Instance;
-use crate::wire::beacon::{Beacon, BeaconKind};
+use crate::wire::{Beacon, BeaconKind};
 
 /// How often a farewell is sent: datagrams get lost, and a listener acts on the first only.
 pub const FAREWELLS: u8 = 3;
@@ -63,6 +63,13 @@ impl<const A: usize> Announcer<A> {
                 self.state = State::Lingering { next: now, left: FAREWELLS, until: now + LINGER };
             }
             (None, _) => {}
+        }
+    }
+
+    /// Announces what is live once more, as if it were new: an interface has come up.
+    pub fn reannounce(&mut self, now: Instant) {
+        if let State::Live { .. } = self.state {
+            self.state = State::Live { next: now, gap: ANNOUNCE_FIRST };
         }
     }
 

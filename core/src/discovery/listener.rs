@@ -18,7 +18,7 @@ use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY, STRAN
 use crate::random::{below, up_to};
 use crate::time::Instant;
 use crate::token::Instance;
-use crate::wire::beacon::{Beacon, BeaconKind};
+use crate::wire::{Beacon, BeaconKind};
 
 /// Looks under way at once.
 pub const LOOKS_IN_FLIGHT: usize = 8;

@@ -1,3 +1,7 @@
-//! The network as this machine sees it.
+//! Interfaces, beacons over UDP, and connections over TCP.
 
+pub(crate) mod beacons;
+pub(crate) mod hearing;
 pub mod interfaces;
+pub(crate) mod link;
+pub(crate) mod listen;

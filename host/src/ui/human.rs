@@ -59,6 +59,16 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
     lines
 }
 
+/// The notice that a drop is being taken.
+pub(super) fn taking(event: &Event<'_>) -> Vec<u8> {
+    match event {
+        Event::Offer { from, kind, name, size, .. } => {
+            format!("Taking {} from {}\n", what(*kind, name, *size), from.ip()).into_bytes()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A message byte for byte; on a terminal with its control characters escaped and a line end added.
 fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
     if !out_is_terminal {

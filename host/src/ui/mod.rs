@@ -54,6 +54,11 @@ impl Ui {
         Self { json, quiet, out_is_terminal, streams: Mutex::new(Streams { out, err }) }
     }
 
+    /// Whether a person reads along, rather than a script.
+    pub fn is_for_people(&self) -> bool {
+        !self.json
+    }
+
     /// Shows an event. Fails when the stream it belongs on does not take it.
     pub fn show(&self, event: &Event<'_>) -> Result<(), Failure> {
         if self.json {
@@ -68,6 +73,18 @@ impl Ui {
         self.to_err(&errors);
         if !self.quiet {
             self.to_err(&notices);
+        }
+        Ok(())
+    }
+
+    /// Shows the offer that is about to be taken: an event for a script, a notice for a person, whose standard
+    /// output is for the drop itself.
+    pub fn taking(&self, offer: &Event<'_>) -> Result<(), Failure> {
+        if self.json {
+            return self.show(offer);
+        }
+        if !self.quiet {
+            self.to_err(&human::taking(offer));
         }
         Ok(())
     }
