@@ -3,7 +3,7 @@
 mod role;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("deaddrop-demo-{}-{}", std::process::id(), nanos()));
+        let path = std::env::temp_dir().join(format!("deaddrop-demo-{:016x}", u64::from_le_bytes(random()?)));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Failure::at(path.display().to_string()))?;
         Ok(Self(path))
     }
@@ -113,8 +113,8 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn set(binary: &'a Path, scratch: Scratch) -> Result<Self, Failure> {
-        // Nobody else's: whoever runs the demo on the same LAN at the same time is in another room.
-        let passphrase = format!("demo room {:x} {:x}\n", nanos(), std::process::id());
+        // Nobody else's: the listener can be heard on the LAN for as long as the demo runs.
+        let passphrase = format!("{:032x}\n", u128::from_le_bytes(random()?));
         let room = scratch.write("room", passphrase.as_bytes())?;
         let udp_port = UdpSocket::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
@@ -134,7 +134,7 @@ impl<'a> Scene<'a> {
             if text == MESSAGE { Ok(()) } else { Err(Failure(format!("sent {MESSAGE:?}, arrived {text:?}"))) }
         })?;
 
-        let bytes = pseudo_random(FILE_SIZE, nanos());
+        let bytes = pseudo_random(FILE_SIZE, u64::from_le_bytes(random()?));
         let sent = self.scratch.write("flowers.bin", &bytes)?;
         let port = free_tcp_port()?;
         let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
@@ -215,10 +215,12 @@ fn free_tcp_port() -> Result<String, Failure> {
     Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port().to_string())
 }
 
-/// Different at every call of the demo; not secret.
-fn nanos() -> u64 {
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    time.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(time.subsec_nanos()))
+/// Bytes from the system's generator.
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    let filled = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    filled.map_err(Failure::at("/dev/urandom"))?;
+    Ok(bytes)
 }
 
 /// Bytes with no pattern a mistake in offsets could hide in (splitmix64).

@@ -28,6 +28,8 @@ enum Way {
     Rustup(&'static str),
     /// Packages of Debian.
     Apt(&'static [&'static str]),
+    /// The same, of use to Debian's own cargo only: a rustup's does not look there.
+    AptForDebianRust(&'static [&'static str]),
     /// `cargo install` of this crate and release, below `target/`.
     Cargo(&'static str, &'static str),
 }
@@ -64,8 +66,10 @@ impl Need {
     /// The ways to get it, best first.
     fn ways(self) -> &'static [Way] {
         match self {
-            Self::Rustfmt => &[Way::Rustup("component add rustfmt"), Way::Apt(&["rustfmt-web"])],
-            Self::Clippy => &[Way::Rustup("component add clippy"), Way::Apt(&["rust-web-clippy"])],
+            Self::Rustfmt => &[Way::Rustup("component add rustfmt"), Way::AptForDebianRust(&["rustfmt-web"])],
+            Self::Clippy => {
+                &[Way::Rustup("component add clippy"), Way::AptForDebianRust(&["rust-web-clippy"])]
+            }
             Self::CargoDeny => &[Way::Cargo("cargo-deny", CARGO_DENY)],
             Self::BareMetal => &[
                 Way::Rustup("target add thumbv7m-none-eabi"),
@@ -124,6 +128,7 @@ impl Machine {
         match way {
             Way::Rustup(_) => self.rustup,
             Way::Apt(_) => self.apt && self.root,
+            Way::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
             Way::Cargo(..) => true,
         }
     }
@@ -140,7 +145,7 @@ impl Machine {
         for way in missing.iter().filter_map(|need| self.best(*need)) {
             match way {
                 Way::Rustup(words) => commands.push(format!("rustup {words}")),
-                Way::Apt(names) => packages.extend(names),
+                Way::Apt(names) | Way::AptForDebianRust(names) => packages.extend(names),
                 Way::Cargo(name, version) => {
                     commands
                         .push(format!("cargo {}", cargo_install(name, version, "target/tools").join(" ")));
@@ -164,7 +169,7 @@ impl Machine {
     fn go(self, repo: &Repo, way: Way, lists_are_fresh: &mut bool) -> Result<(), Failure> {
         match way {
             Way::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
-            Way::Apt(names) => {
+            Way::Apt(names) | Way::AptForDebianRust(names) => {
                 if !*lists_are_fresh {
                     shown_run(repo.program("apt-get").args(["-q", "update"]))?;
                     *lists_are_fresh = true;
@@ -204,6 +209,15 @@ mod tests {
         let machine = Machine { rustup: true, apt: true, root: true };
         let line = machine.line(&BTreeSet::from([Need::Clippy, Need::BareMetal]));
         assert_eq!(line, "rustup component add clippy && rustup target add thumbv7m-none-eabi");
+    }
+
+    #[test]
+    fn what_rustup_cannot_get_is_asked_of_apt_only_where_it_helps() {
+        let machine = Machine { rustup: true, apt: true, root: true };
+        let open = |need: Need| need.ways().iter().filter(|way| machine.is_open(**way)).count();
+        assert_eq!(open(Need::BareMetal), 2, "libcore can come from Debian whatever cargo there is");
+        assert_eq!(open(Need::Clippy), 1);
+        assert_eq!(open(Need::Rustfmt), 1);
     }
 
     #[test]
