@@ -3,7 +3,7 @@
 //!
 //! Each test has a LAN to itself, so that tests do not meet, and no packet leaves the machine. It takes
 //! root or unprivileged user namespaces, and the `ip` command of iproute2.
-#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
 mod lan;
 mod process;
