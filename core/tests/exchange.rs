@@ -112,6 +112,21 @@ fn a_fetch_resumes_from_any_offset_of_which_the_bytes_are_held() {
 }
 
 #[test]
+fn a_wrong_digest_hears_changed_and_leaves_the_drop_where_it_was() {
+    for (seed, size) in (0..).zip([1_000, 10_000, 300_000]) {
+        let (mut world, token, n) = partial(seed, size, 700);
+        world.receiver(n).digest = Some([7; 32]);
+        world.run(seconds(60));
+        assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Changed)), "{size}");
+        let tally = world.serving.drops.tally(&token).unwrap();
+        assert_eq!((tally.available, tally.claimed), (1, 0));
+        let other = world.member(&[Goal::Fetch(token, id(2))]);
+        world.run(seconds(60));
+        assert_eq!(world.outcome(other), Some(Outcome::Done));
+    }
+}
+
+#[test]
 fn an_offset_at_or_past_the_end_is_malformed_and_claims_nothing() {
     for held in [10, 11] {
         let mut world = World::new(held);

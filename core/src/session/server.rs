@@ -101,6 +101,8 @@ struct Stream {
     cut: Cut,
     /// The next byte to send.
     at: u64,
+    /// `begin` has been given out: from here on every record is R + 20 bytes.
+    begun: bool,
     phase: Phase,
 }
 
@@ -452,14 +454,17 @@ impl ServerSession {
         if self.close == Some(Close::Reset) {
             return Ok(None);
         }
-        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
-        let size = match (&dialogue.task, &answer) {
-            // `begin` names R, so it cannot have that size itself.
-            (Task::Stream(_), Answer::Begin(_)) => CONTROL_RECORD,
-            (Task::Stream(stream), _) => stream.record as usize + RECORD_OVERHEAD,
+        if dialogue.answer.is_none() && !matches!(dialogue.task, Task::Listing { .. }) {
+            return Ok(None);
+        }
+        let size = match &dialogue.task {
+            Task::Stream(stream) if stream.begun => stream.record as usize + RECORD_OVERHEAD,
+            // `begin` names R, so neither it nor an error in its place can have that size.
             _ => CONTROL_RECORD,
         };
+        // Before an answer is taken: what does not fit a lent buffer is not lost.
         let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
+        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
         let sealed = answer
             .emit(record)
             .ok()
@@ -470,6 +475,7 @@ impl ServerSession {
             return Ok(None);
         }
         if let (Task::Stream(stream), Answer::Begin(_)) = (&mut dialogue.task, &answer) {
+            stream.begun = true;
             stream.data_given(now, serving, self.conn);
         }
         Ok(Some(size))
@@ -671,7 +677,8 @@ impl Stream {
         let record = record_size(serving.profile().record_max, *record_max, size);
         let cut = Cut::new(*offset, size, record);
         let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
-        let mut stream = Self { token: *token, id: *id, record, cut, at: *offset, phase: Phase::Data };
+        let mut stream =
+            Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
         let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
         let digest = PrefixDigest::new(*offset);
         let range = digest.range();
