@@ -13,6 +13,7 @@
     reason = "a test that panics has done its work"
 )]
 
+pub mod desk;
 pub mod pipe;
 pub mod receiver;
 
