@@ -249,7 +249,7 @@ impl ServerSession {
             self.close = Some(match &self.state {
                 // Before message 3 a close says busy, and after a whole exchange it says nothing.
                 State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
-                State::Open(Dialogue { task: Task::Idle, .. }) => Close::Clean,
+                State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
                 _ => Close::Reset,
             });
             self.plain.clear();
@@ -298,7 +298,10 @@ impl ServerSession {
         rng: &mut impl CryptoRng,
     ) {
         match core::mem::replace(&mut self.state, State::Over) {
-            State::Parked(greeted, hello) => self.answer_hello(now, serving, rng, greeted, &hello),
+            // Too late once it is to be closed: a close after message 3 would say "not a member".
+            State::Parked(greeted, hello) if self.close.is_none() => {
+                self.answer_hello(now, serving, rng, greeted, &hello)
+            }
             other => self.state = other,
         }
     }
@@ -404,8 +407,8 @@ impl ServerSession {
             RecordKind::Control => Request::parse(payload),
             _ => Err(ControlError::Malformed),
         };
-        let counted = !matches!(request, Ok(Request::Held { .. }));
-        dialogue.requests = dialogue.requests.saturating_add(u8::from(counted));
+        let held = matches!(request, Ok(Request::Held { .. }));
+        dialogue.requests = dialogue.requests.saturating_add(u8::from(!held));
         if dialogue.requests > REQUESTS_MAX {
             self.close = Some(Close::Clean);
             return None;
@@ -422,8 +425,9 @@ impl ServerSession {
             Err(trouble) => {
                 if let Trouble::Say(code) = trouble {
                     dialogue.answer = Some(Answer::Error(code));
-                    // Whoever breaks the protocol, or a stream, ends the connection with it.
-                    if streaming || code == ErrorCode::Malformed {
+                    // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
+                    // `held` without a claim: it awaits no answer, and a later request would get this one.
+                    if streaming || held || code == ErrorCode::Malformed {
                         self.close = Some(Close::Clean);
                     }
                 } else {
