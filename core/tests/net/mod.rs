@@ -62,6 +62,8 @@ pub struct Conn {
     pub from: IpAddr,
     pub server: ServerSession,
     pub receiver: Receiver,
+    /// The client's budget: every client is a process of its own.
+    pub guard: Box<ClientGuard<16>>,
     pub up: Pipe,
     pub down: Pipe,
     /// The server's side is closed: how, and when.
@@ -79,7 +81,6 @@ pub struct World {
     /// Sources that turn out changed when their last bytes are read.
     pub changed: BTreeSet<Token>,
     pub conns: Vec<Conn>,
-    pub guards: BTreeMap<IpAddr, Box<ClientGuard<16>>>,
     pub drop_events: Vec<DropEvent>,
     pub warnings: usize,
     /// Which fetch ids got a final record.
@@ -102,7 +103,6 @@ impl World {
             sources: BTreeMap::new(),
             changed: BTreeSet::new(),
             conns: Vec::new(),
-            guards: BTreeMap::new(),
             drop_events: Vec::new(),
             warnings: 0,
             whole: BTreeMap::new(),
@@ -129,11 +129,11 @@ impl World {
         let opened = self.serving.open(self.now, from, &mut self.rng);
         self.drop_conn(opened.evict);
         assert_eq!(opened.session.conn(), ConnId(self.conns.len() as u32));
-        self.guards.entry(from).or_insert_with(|| Box::new(ClientGuard::new(self.now)));
         self.conns.push(Conn {
             from,
             server: opened.session,
             receiver: Receiver::new(self.now, SERVER, self.serving.instance(), room, goals),
+            guard: Box::new(ClientGuard::new(self.now)),
             up: Pipe::default(),
             down: Pipe::default(),
             closed: None,
@@ -197,7 +197,7 @@ impl World {
         for n in 0..self.conns.len() {
             busy |= self.turn_server(n);
             let conn = &mut self.conns[n];
-            let guard = self.guards.get_mut(&conn.from).unwrap();
+            let guard = &mut *conn.guard;
             let pipes = (&mut conn.up, &mut conn.down);
             let before = conn.receiver.whole;
             let goal = conn.receiver.goals.first().copied();
