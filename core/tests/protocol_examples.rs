@@ -263,7 +263,8 @@ fn in_words(value: &str) -> String {
     let inside = |text: &str| text.split('(').nth(1).unwrap().split(')').next().unwrap().to_owned();
     let value = value.trim();
     if value.starts_with('[') {
-        let all: Vec<_> = value.split("from_millis(").skip(1).map(|v| digits(v.split(')').next().unwrap())).collect();
+        let all: Vec<_> =
+            value.split("from_millis(").skip(1).map(|v| digits(v.split(')').next().unwrap())).collect();
         format!("{} ms", all.join(", "))
     } else if value.starts_with("Duration::from_secs") {
         format!("{} s", number(&inside(value)))
@@ -307,7 +308,10 @@ fn every_limit_is_in_the_document_with_its_value() {
         inner.split(", ").map(|field| field.split_once(": ").unwrap()).collect::<Vec<_>>()
     });
     for ((name, host), (_, board)) in host.iter().zip(&board) {
-        assert_eq!(documented.get(name).copied(), Some(format!("{}, boards {}", spaced(host), spaced(board)).as_str()));
+        assert_eq!(
+            documented.get(name).copied(),
+            Some(format!("{}, boards {}", spaced(host), spaced(board)).as_str())
+        );
         names.insert(name);
     }
     assert_eq!(documented.keys().copied().collect::<BTreeSet<_>>(), names);
