@@ -20,6 +20,7 @@ extern crate alloc;
 pub mod crypto;
 #[cfg(feature = "derive")]
 pub mod derive;
+pub mod discovery;
 pub mod drops;
 pub mod guard;
 pub mod limits;

@@ -1,5 +1,6 @@
 //! Random commands against the table of drops and against a model of it that is too simple to be wrong:
 //! who holds what is a map by fetch id, and time is worked out from scratch at every step.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,9 @@ struct Ended {
     reason: Reason,
     changed: bool,
 }
+
+/// A line of a list: TTL and fetches left, or why the drop ended.
+type Line = (Token, Result<(u64, u8), Reason>);
 
 /// One drop of the model.
 struct Model {
@@ -266,8 +270,8 @@ impl Model {
         }
     }
 
-    /// What a list says of it: TTL and fetches left, or why it ended.
-    fn listed(&self, now: u64) -> Option<(Token, Result<(u64, u8), Reason>)> {
+    /// What a list says of it.
+    fn listed(&self, now: u64) -> Option<Line> {
         let left = self.tally().available + self.tally().claimed;
         match &self.ended {
             Some(e) => (now < e.at + ms(ENDING_LISTED)).then_some((self.token, Err(e.reason))),
@@ -322,7 +326,9 @@ impl Pair {
         let (at, name) = (self.at(), Name::default());
         let terms = Terms { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
         let put = self.drops.put(at, terms, &mut self.rng);
-        let ended = self.models.iter().enumerate().filter_map(|(n, m)| Some((m.ended.as_ref()?.at, n)));
+        // What ended in this very call has an event to tell first.
+        let told = self.models.iter().enumerate().filter(|(_, m)| m.news.is_empty());
+        let ended = told.filter_map(|(n, m)| Some((m.ended.as_ref()?.at, n)));
         let oldest = ended.min();
         let full = self.models.len() == PLACES;
         let expected = match (ttl, fetches) {

@@ -15,8 +15,8 @@ fn session(rooms: [u8; 2], heard: [&[u8]; 2]) -> (SessionKeys, SessionKeys) {
         rooms.map(|room| Exchange::start(&RoomSecret::new([room; 32]).prs(), b"ci", &[3; 32], &mut rng));
     let (ya, yb) = (*client.share(), *server.share());
     (
-        SessionKeys::derive(&client.finish_initiator(&yb).unwrap(), &transcript(heard[0], &ya, &yb)),
-        SessionKeys::derive(&server.finish_responder(&ya).unwrap(), &transcript(heard[1], &ya, &yb)),
+        SessionKeys::derive(client.finish_initiator(&yb).unwrap(), &transcript(heard[0], &ya, &yb)),
+        SessionKeys::derive(server.finish_responder(&ya).unwrap(), &transcript(heard[1], &ya, &yb)),
     )
 }
 

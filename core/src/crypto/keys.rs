@@ -81,7 +81,7 @@ impl SessionKeys {
     /// HKDF-SHA-512(ISK, salt = `transcript`), [`INFO_C2S`] and [`INFO_S2C`].
     ///
     /// Derive once per handshake: a second set of the same keys would start its counters at zero again.
-    pub fn derive(isk: &Isk, transcript: &[u8; 64]) -> Self {
+    pub fn derive(isk: Isk, transcript: &[u8; 64]) -> Self {
         let hkdf = Hkdf::new(Some(transcript), isk.expose());
         Self { c2s: RecordKey::new(&expand(&hkdf, INFO_C2S)), s2c: RecordKey::new(&expand(&hkdf, INFO_S2C)) }
     }

@@ -126,7 +126,7 @@ impl Greeted {
         let exchange = Exchange::start(prs, &ci, &sid, rng);
         let message3 = ServerHello { share: *exchange.share() }.emit();
         let isk = exchange.finish_responder(&hello.share).map_err(|_| HandshakeError::Share)?;
-        let keys = SessionKeys::derive(&isk, &transcript(&self.greeting, message2, &message3));
+        let keys = SessionKeys::derive(isk, &transcript(&self.greeting, message2, &message3));
         Ok((Channel { sealer: Sealer::new(keys.s2c), opener: Opener::new(keys.c2s) }, message3))
     }
 }
@@ -172,7 +172,7 @@ impl ClientHandshake {
     pub fn finish(self, message3: &[u8; SERVER_HELLO_LEN]) -> Result<Channel, HandshakeError> {
         let hello = ServerHello::parse(message3).map_err(HandshakeError::Hello)?;
         let isk = self.exchange.finish_initiator(&hello.share).map_err(|_| HandshakeError::Share)?;
-        let keys = SessionKeys::derive(&isk, &transcript(&self.greeting, &self.message2, message3));
+        let keys = SessionKeys::derive(isk, &transcript(&self.greeting, &self.message2, message3));
         Ok(Channel { sealer: Sealer::new(keys.c2s), opener: Opener::new(keys.s2c) })
     }
 }

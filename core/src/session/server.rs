@@ -734,6 +734,8 @@ impl Stream {
     ) -> Result<Option<ServerEvent>, Trouble> {
         let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
         match request {
+            // Nobody has stored what was not given out.
+            Request::Held { stored, .. } if *stored > self.at => Err(Trouble::Say(ErrorCode::Malformed)),
             Request::Held { token, id, stored } if ours(token, id) => {
                 serving.drops.held(now, token, id, conn, *stored)?;
                 Ok(None)

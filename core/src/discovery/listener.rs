@@ -1,0 +1,367 @@
+//! The receiver's side: ask who is there, and look at those who answer.
+//!
+//! The front end passes in every beacon, sends what [`Listener::poll_transmit`] gives, and for each
+//! [`Look`] connects, shakes hands and lists. It reports every look back, once, with
+//! [`Listener::handle_look`]. After every call: drain `poll_event`, then `poll_transmit`, then
+//! `poll_look`, then sleep until `poll_timeout`.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use heapless::Vec;
+use rand_core::CryptoRng;
+
+use super::contacts::Contacts;
+use super::peer::{Peer, Standing};
+use super::solicits::Solicits;
+use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY, STRANGER_MEMORY, TCP_PORT_MIN};
+use crate::random::{below, up_to};
+use crate::time::Instant;
+use crate::token::Instance;
+use crate::wire::{Beacon, BeaconKind};
+
+/// Looks under way at once.
+pub const LOOKS_IN_FLIGHT: usize = 8;
+/// Peers remembered of one address that are not members; at most half of the table.
+pub const PEERS_PER_ADDRESS: usize = 32;
+/// The jitter of a look grows by this with each peer heard.
+pub const JITTER_PER_PEER: Duration = Duration::from_millis(10);
+/// A busy peer is looked at again no sooner than this.
+pub const BUSY_MIN: Duration = Duration::from_secs(1);
+/// A busy peer is looked at again no later than this, jitter aside.
+pub const BUSY_MAX: Duration = Duration::from_secs(60);
+/// How long a look waits for our own budget; up to as much jitter comes on top.
+pub const NO_BUDGET_RETRY: Duration = Duration::from_secs(5);
+
+/// How a beacon reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The datagram's source.
+    pub from: SocketAddr,
+    /// The source is on a directly attached prefix of the interface it came in by.
+    pub attached: bool,
+    /// It came in by the loopback interface.
+    pub loopback: bool,
+}
+
+/// Connect there, shake hands with this instance, list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Where.
+    pub peer: SocketAddr,
+    /// Whose greeting to expect.
+    pub instance: Instance,
+}
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is a member, and was listed.
+    Listed {
+        /// The revision that the list gave.
+        revision: u32,
+    },
+    /// It refused message 4.
+    NotMember,
+    /// It has no time for us.
+    Busy {
+        /// What it asked us to wait.
+        retry_after: Duration,
+    },
+    /// No connection, a reset, or another instance.
+    Failed,
+    /// Our own budget of handshakes is empty.
+    NoBudget,
+}
+
+/// What has become of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// A member no longer answers, at any address.
+    Lost {
+        /// The member.
+        instance: Instance,
+    },
+    /// A member no longer answers at one address, but was listed by way of another.
+    Moved {
+        /// The member.
+        instance: Instance,
+        /// Where it no longer answers.
+        from: SocketAddr,
+        /// Where it was listed too.
+        to: SocketAddr,
+    },
+}
+
+/// What a listener knows of up to `P` peers.
+pub struct Listener<const P: usize> {
+    own: Instance,
+    solicits: Solicits,
+    peers: Vec<Peer, P>,
+    contacts: Contacts<P>,
+}
+
+impl<const P: usize> Listener<P> {
+    /// Knows nobody, and asks at once. Beacons of `own`, the instance of this process, are ignored.
+    pub fn new(now: Instant, own: Instance) -> Self {
+        Self { own, solicits: Solicits::new(now), peers: Vec::new(), contacts: Contacts::new() }
+    }
+
+    /// A beacon has arrived.
+    pub fn handle_beacon(&mut self, now: Instant, via: &Arrival, beacon: &Beacon, rng: &mut impl CryptoRng) {
+        if beacon.kind == BeaconKind::Solicit
+            || beacon.instance == self.own
+            || beacon.port < TCP_PORT_MIN
+            || !counts(via)
+        {
+            return;
+        }
+        let address = address_of(via.from, beacon.port);
+        let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(LOOK_JITTER_MAX));
+        let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
+        let soon = if answer { now } else { now + jitter };
+
+        if let Some(peer) = self.peers.iter_mut().find(|p| p.is(address, beacon.instance)) {
+            peer.heard = peer.heard.max(now);
+            peer.revision = beacon.revision;
+            match (peer.standing, beacon.kind) {
+                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left => {}
+                (Standing::Member { .. }, BeaconKind::Farewell) => {
+                    peer.left = true;
+                    peer.again = peer.in_flight;
+                    peer.look_at = Some(now);
+                }
+                (Standing::Member { revision }, _) if revision != beacon.revision => {
+                    let earliest = peer.looked.map_or(now, |at| at + RELIST_EVERY);
+                    peer.sooner(soon.max(earliest));
+                }
+                (Standing::New, BeaconKind::Answer) if answer && peer.looked.is_none() => peer.sooner(now),
+                _ => {}
+            }
+        } else if beacon.kind != BeaconKind::Farewell && self.make_room(now, address, rng) {
+            let mut peer = Peer::new(now, address, beacon.instance, beacon.revision);
+            peer.look_at = Some(soon);
+            // There is room: just made.
+            let _ = self.peers.push(peer);
+        }
+    }
+
+    /// What to send on every interface now.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Beacon> {
+        self.solicits.poll(now).then_some(Beacon {
+            kind: BeaconKind::Solicit,
+            port: 0,
+            instance: self.own,
+            revision: 0,
+        })
+    }
+
+    /// Asks again from the start: an interface has come up.
+    pub fn resolicit(&mut self, now: Instant) {
+        self.solicits.restart(now);
+    }
+
+    /// Where to look now. Call until `None`.
+    pub fn poll_look(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Look> {
+        // Whoever has fallen silent without ever being a member is not worth another connect.
+        self.peers.retain(|p| {
+            p.is_member()
+                || p.standing == Standing::Lost
+                || !p.silent(now)
+                || p.due().is_none_or(|at| at > now)
+        });
+        loop {
+            let at = self.choose(now, rng)?;
+            let peer = self.peers.get_mut(at)?;
+            if !peer.is_member()
+                && let Err(later) = self.contacts.connect(now, peer.address.ip(), peer.address.port())
+            {
+                peer.look_at = Some(later);
+                continue;
+            }
+            peer.look_at = None;
+            peer.looked = Some(now);
+            peer.in_flight = true;
+            peer.jitter = u8::try_from(below(rng, 256)).unwrap_or(0);
+            return Some(Look { peer: peer.address, instance: peer.instance });
+        }
+    }
+
+    /// A look has ended.
+    pub fn handle_look(&mut self, now: Instant, look: &Look, outcome: Outcome) {
+        let mine = |p: &Peer| p.in_flight && p.is(look.peer, look.instance);
+        let Some(at) = self.peers.iter().position(mine) else { return };
+        let Some(peer) = self.peers.get_mut(at) else { return };
+        peer.in_flight = false;
+        let again = core::mem::take(&mut peer.again);
+        match outcome {
+            Outcome::Listed { revision } => {
+                let news = peer.is_member() && peer.revision != revision;
+                peer.standing = Standing::Member { revision };
+                self.contacts.proved(peer.address.ip(), peer.address.port());
+                peer.heard = now;
+                peer.failures = 0;
+                // What was asked for meanwhile stands, unless this list has answered it.
+                peer.look_at = peer.look_at.filter(|_| again || news);
+            }
+            Outcome::NotMember if !peer.is_member() => {
+                peer.standing = Standing::Stranger;
+                peer.failures = 0;
+                peer.look_at = Some(now + STRANGER_MEMORY);
+            }
+            // From a member this proves nothing: anyone on the path can close a connection.
+            Outcome::Failed | Outcome::NotMember => {
+                peer.failures = peer.failures.saturating_add(1);
+                if peer.failures < LOST_AFTER {
+                    let jitter = if peer.is_member() { Duration::ZERO } else { peer.part_of(LOST_RETRY) };
+                    peer.look_at = Some(now + LOST_RETRY + jitter);
+                } else if peer.is_member() {
+                    peer.standing = Standing::Lost;
+                } else {
+                    self.peers.swap_remove(at);
+                }
+            }
+            Outcome::Busy { retry_after } => {
+                let wait = retry_after.clamp(BUSY_MIN, BUSY_MAX);
+                peer.look_at = Some(now + wait + peer.part_of(wait));
+            }
+            Outcome::NoBudget => {
+                peer.look_at = Some(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY));
+            }
+        }
+    }
+
+    /// What has become of members. Call until `None`.
+    pub fn poll_event(&mut self) -> Option<PeerEvent> {
+        let at = self.peers.iter().position(|p| p.standing == Standing::Lost)?;
+        let Peer { instance, address: from, .. } = self.peers.swap_remove(at);
+        let other = self.peers.iter().find(|p| p.instance == instance && p.is_member());
+        Some(match other {
+            Some(other) => PeerEvent::Moved { instance, from, to: other.address },
+            None => PeerEvent::Lost { instance },
+        })
+    }
+
+    /// When to poll again, if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let looks = self.hosts_in_flight().and_then(|hosts| {
+            let free = self.peers.iter().filter(|p| !hosts.contains(&host(p.address)));
+            free.filter_map(Peer::due).min()
+        });
+        Instant::earliest(self.solicits.next(), looks)
+    }
+
+    /// The peers heard of.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().filter(|p| p.standing != Standing::Lost)
+    }
+
+    /// The ports heard from an address, each as often as there are instances at it.
+    pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
+        let ip = ip.to_canonical();
+        self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
+    }
+
+    /// The hosts being looked at; `None` if no more may be.
+    fn hosts_in_flight(&self) -> Option<Vec<SocketAddr, LOOKS_IN_FLIGHT>> {
+        let mut hosts = Vec::new();
+        for peer in self.peers.iter().filter(|p| p.in_flight) {
+            hosts.push(host(peer.address)).ok()?;
+        }
+        (!hosts.is_full()).then_some(hosts)
+    }
+
+    /// Whom to look at: the member that has waited longest, else any one that is due, each as likely,
+    /// so that forged peers cannot stand in the way of a real one for ever.
+    fn choose(&self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
+        let hosts = self.hosts_in_flight()?;
+        let due = || {
+            self.peers.iter().enumerate().filter_map(|(i, p)| {
+                let at = p.due().filter(|at| *at <= now && !hosts.contains(&host(p.address)))?;
+                Some((i, p, at))
+            })
+        };
+        let member = due().filter(|(_, p, _)| p.is_member()).min_by_key(|(_, _, at)| *at);
+        member.map(|(i, _, _)| i).or_else(|| any(due().map(|(i, _, _)| i), rng))
+    }
+
+    /// Makes room for a peer at `address`, if it may have any.
+    ///
+    /// First within the address, so that whoever forges one floods only that; then strangers, then
+    /// those fallen silent, then any that was not listed yet. A member that gives signs of life stays.
+    fn make_room(&mut self, now: Instant, address: SocketAddr, rng: &mut impl CryptoRng) -> bool {
+        let (ip, idle) = (host(address), |p: &Peer| !p.in_flight);
+        let same = |p: &Peer| host(p.address) == ip && !p.is_member() && p.standing != Standing::Lost;
+        let new = |p: &Peer| idle(p) && p.standing == Standing::New;
+        let places = |keep: &dyn Fn(&Peer) -> bool, peers: &[Peer], rng: &mut _| {
+            any(peers.iter().enumerate().filter(|(_, p)| keep(p)).map(|(i, _)| i), rng)
+        };
+        let victim = if self.peers.iter().filter(|p| same(p)).count() >= PEERS_PER_ADDRESS.min(P / 2) {
+            places(&|p| same(p) && new(p), &self.peers, rng)
+        } else if !self.peers.is_full() {
+            return true;
+        } else {
+            let strangers = self.peers.iter().enumerate().filter(|(_, p)| p.standing == Standing::Stranger);
+            let stranger = strangers.filter(|(_, p)| idle(p)).min_by_key(|(_, p)| p.heard).map(|(i, _)| i);
+            stranger
+                .or_else(|| places(&|p| new(p) && p.silent(now), &self.peers, rng))
+                .or_else(|| places(&|p| idle(p) && p.is_member() && p.silent(now), &self.peers, rng))
+                .or_else(|| places(&new, &self.peers, rng))
+        };
+        let Some(at) = victim else { return false };
+        match self.peers.get_mut(at) {
+            // Its loss must be said first; the newcomer will be heard again.
+            Some(peer) if peer.is_member() => {
+                peer.standing = Standing::Lost;
+                false
+            }
+            _ => {
+                self.peers.swap_remove(at);
+                true
+            }
+        }
+    }
+}
+
+/// Any of them, each as likely.
+fn any(all: impl Iterator<Item = usize>, rng: &mut impl CryptoRng) -> Option<usize> {
+    let mut chosen = None;
+    for (n, at) in (1_u32..).zip(all) {
+        if below(rng, n) == 0 {
+            chosen = Some(at);
+        }
+    }
+    chosen
+}
+
+/// Whether a beacon from there counts.
+fn counts(via: &Arrival) -> bool {
+    match via.from.ip().to_canonical() {
+        ip if ip.is_unspecified() || ip.is_multicast() => false,
+        IpAddr::V4(v4) if v4.is_loopback() => via.loopback,
+        IpAddr::V4(v4) => via.attached && !v4.is_broadcast(),
+        IpAddr::V6(v6) => via.attached && v6.is_unicast_link_local(),
+    }
+}
+
+/// Where a peer heard from `from` listens. Keeps the scope of a link-local address.
+fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
+    match from {
+        SocketAddr::V6(mut v6) if v6.ip().to_ipv4_mapped().is_none() => {
+            v6.set_flowinfo(0);
+            v6.set_port(port);
+            SocketAddr::V6(v6)
+        }
+        _ => SocketAddr::new(from.ip().to_canonical(), port),
+    }
+}
+
+/// The address without its port.
+fn host(mut address: SocketAddr) -> SocketAddr {
+    address.set_port(0);
+    address
+}
+
+#[cfg(test)]
+mod tests;

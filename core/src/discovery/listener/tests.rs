@@ -1,0 +1,424 @@
+extern crate std;
+
+use super::*;
+use core::net::Ipv4Addr;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use std::collections::BTreeMap;
+use std::vec::Vec as StdVec;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_millis(ms)
+}
+
+fn instance(n: u64) -> Instance {
+    Instance::from_bytes(n.to_be_bytes())
+}
+
+fn beacon(kind: BeaconKind, port: u16, n: u64, revision: u32) -> Beacon {
+    Beacon { kind, port, instance: instance(n), revision }
+}
+
+const ANNOUNCE: BeaconKind = BeaconKind::Announce;
+const ANSWER: BeaconKind = BeaconKind::Answer;
+const FAREWELL: BeaconKind = BeaconKind::Farewell;
+
+/// A listener with its randomness.
+struct Bench<const P: usize = 64> {
+    l: Listener<P>,
+    rng: ChaCha8Rng,
+}
+
+impl<const P: usize> Bench<P> {
+    fn new() -> Self {
+        Self { l: Listener::new(at(0), instance(0)), rng: ChaCha8Rng::seed_from_u64(3) }
+    }
+
+    fn hear(&mut self, ms: u64, host: u8, b: Beacon) {
+        let from = SocketAddr::from(([10, 0, 0, host], 48_555));
+        self.l.handle_beacon(at(ms), &Arrival { from, attached: true, loopback: false }, &b, &mut self.rng);
+    }
+
+    fn look(&mut self, ms: u64) -> Option<Look> {
+        self.l.poll_look(at(ms), &mut self.rng)
+    }
+
+    fn end(&mut self, ms: u64, look: Look, outcome: Outcome) {
+        self.l.handle_look(at(ms), &look, outcome);
+    }
+
+    /// A member at host 1, port 5000, instance 1, listed at 0 with revision 7.
+    fn with_member() -> Self {
+        let mut b = Self::new();
+        assert!(b.l.poll_transmit(at(0)).is_some());
+        b.hear(0, 1, beacon(ANSWER, 5_000, 1, 7));
+        let look = b.look(0).unwrap();
+        b.end(0, look, Outcome::Listed { revision: 7 });
+        b
+    }
+
+    /// When the next look is due, from the timeout alone; solicits aside.
+    fn next(&mut self) -> Option<u64> {
+        let _ = self.l.poll_transmit(at(10_000));
+        self.l.poll_timeout().map(Instant::as_millis)
+    }
+}
+
+#[test]
+fn solicits_five_times_and_again_when_asked() {
+    let mut b = Bench::<64>::new();
+    let times = |b: &mut Bench, from: u64| -> StdVec<u64> {
+        (from..from + 20_000).filter(|ms| b.l.poll_transmit(at(*ms)).is_some()).collect()
+    };
+    assert_eq!(times(&mut b, 0), [0, 250, 750, 1_750, 3_750]);
+    assert_eq!(b.l.poll_timeout(), None);
+    b.l.resolicit(at(50_000));
+    assert_eq!(times(&mut b, 50_000), [50_000, 50_250, 50_750, 51_750, 53_750]);
+    b.l.resolicit(at(90_000));
+    let solicit = b.l.poll_transmit(at(91_000)).unwrap();
+    assert_eq!((solicit.kind, solicit.port, solicit.instance), (BeaconKind::Solicit, 0, instance(0)));
+    assert_eq!(b.l.poll_timeout(), Some(at(91_750)), "what was slept through is not made up for");
+}
+
+#[test]
+fn an_answer_to_our_own_solicit_is_looked_at_at_once() {
+    let mut b = Bench::<64>::new();
+    b.l.poll_transmit(at(0));
+    b.hear(2_000, 1, beacon(ANSWER, 5_000, 1, 7));
+    let expected = Look { peer: SocketAddr::from(([10, 0, 0, 1], 5_000)), instance: instance(1) };
+    assert_eq!(b.look(2_000), Some(expected));
+    assert_eq!(b.look(2_000), None);
+}
+
+#[test]
+fn jitter_grows_with_the_instances_heard_and_ends_at_a_quarter_second() {
+    let mut b = Bench::<1024>::new();
+    let mut worst = [0; 2];
+    for n in 1..=200_u64 {
+        let host = u8::try_from(n).unwrap();
+        b.hear(0, host, beacon(ANNOUNCE, 5_000, n, 7));
+        let due = b.l.peers().find(|p| p.instance() == instance(n)).and_then(Peer::due).unwrap().as_millis();
+        assert!(due <= (10 * n).min(250), "{n} {due}");
+        let half = usize::from(n > 25);
+        worst[half] = due.max(worst[half]);
+    }
+    assert!(worst[0] > 50 && worst[1] > 200, "{worst:?}");
+    let mut late = Bench::<1024>::new();
+    late.l.poll_transmit(at(0));
+    late.hear(2_001, 1, beacon(ANSWER, 5_000, 1, 7));
+    assert!(late.look(2_001 + 10).is_some());
+}
+
+#[test]
+fn what_does_not_count() {
+    let arrival =
+        |from: &str, attached, loopback| Arrival { from: from.parse().unwrap(), attached, loopback };
+    let good = beacon(ANNOUNCE, 1_024, 1, 7);
+    let cases = [
+        (arrival("10.0.0.1:9", true, false), good, true),
+        (arrival("10.0.0.1:9", false, false), good, false),
+        (arrival("127.0.0.1:9", false, true), good, true),
+        (arrival("127.0.0.1:9", true, false), good, false),
+        (arrival("[::ffff:127.0.0.1]:9", true, false), good, false),
+        (arrival("[::1]:9", true, true), good, false),
+        (arrival("[fe80::1%3]:9", true, false), good, true),
+        (arrival("[2001:db8::1]:9", true, false), good, false),
+        (arrival("0.0.0.0:9", true, false), good, false),
+        (arrival("224.0.0.1:9", true, false), good, false),
+        (arrival("255.255.255.255:9", true, false), good, false),
+        (arrival("10.0.0.1:9", true, false), Beacon { port: 1_023, ..good }, false),
+        (arrival("10.0.0.1:9", true, false), Beacon { kind: BeaconKind::Solicit, ..good }, false),
+        (arrival("10.0.0.1:9", true, false), Beacon { kind: FAREWELL, ..good }, false),
+        (arrival("10.0.0.1:9", true, false), Beacon { instance: instance(0), ..good }, false),
+    ];
+    for (arrival, beacon, heard) in cases {
+        let mut b = Bench::<64>::new();
+        b.l.handle_beacon(at(0), &arrival, &beacon, &mut b.rng);
+        assert_eq!(b.look(300).is_some(), heard, "{arrival:?} {beacon:?}");
+    }
+}
+
+#[test]
+fn a_link_local_peer_keeps_its_scope() {
+    let mut b = Bench::<64>::new();
+    let from = "[fe80::1%3]:9".parse().unwrap();
+    let via = Arrival { from, attached: true, loopback: false };
+    b.l.handle_beacon(at(0), &via, &beacon(ANNOUNCE, 5_000, 1, 7), &mut b.rng);
+    assert_eq!(b.look(300).unwrap().peer, "[fe80::1%3]:5000".parse().unwrap());
+}
+
+#[test]
+fn another_revision_is_listed_and_at_most_every_two_seconds() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(100, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    assert_eq!(b.look(1_000), None, "the same revision");
+    b.hear(1_000, 1, beacon(ANNOUNCE, 5_000, 1, 8));
+    assert_eq!(b.look(1_999), None);
+    let look = b.look(2_000).unwrap();
+    b.hear(2_001, 1, beacon(ANNOUNCE, 5_000, 1, 9));
+    b.end(2_002, look, Outcome::Listed { revision: 9 });
+    assert_eq!(b.next(), Some(47_002), "the list had the news already");
+    b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 10));
+    assert!(b.look(10_020).is_some());
+}
+
+#[test]
+fn a_farewell_is_acted_on_once() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
+    let look = b.look(500).unwrap();
+    b.end(510, look, Outcome::Listed { revision: 8 });
+    for ms in [600, 700, 5_000] {
+        b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
+        assert_eq!(b.look(ms + 300), None);
+    }
+    // One that comes while the list is being read asks for another.
+    let mut b = Bench::<64>::with_member();
+    b.hear(3_000, 1, beacon(ANNOUNCE, 5_000, 1, 8));
+    let look = b.look(3_300).unwrap();
+    b.hear(3_301, 1, beacon(FAREWELL, 5_000, 1, 8));
+    b.end(3_310, look, Outcome::Listed { revision: 8 });
+    assert!(b.look(3_310).is_some());
+}
+
+#[test]
+fn silence_makes_it_look() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    assert_eq!(b.next(), Some(55_000));
+    assert_eq!(b.look(54_999), None);
+    let look = b.look(55_000).unwrap();
+    b.end(55_010, look, Outcome::Listed { revision: 7 });
+    assert_eq!(b.next(), Some(100_010), "a list is a sign of life");
+}
+
+#[test]
+fn three_failures_three_hundred_ms_apart_lose_a_member() {
+    for outcome in [Outcome::Failed, Outcome::NotMember] {
+        let mut b = Bench::<64>::with_member();
+        for ms in [45_000, 45_300, 45_600] {
+            assert_eq!(b.l.poll_event(), None);
+            assert_eq!(b.look(ms - 1), None);
+            let look = b.look(ms).unwrap();
+            b.end(ms, look, outcome);
+        }
+        assert_eq!(b.l.poll_event(), Some(PeerEvent::Lost { instance: instance(1) }));
+        assert_eq!(b.l.poll_event(), None);
+        assert_eq!(b.l.peers().count(), 0);
+    }
+}
+
+#[test]
+fn failures_in_a_row_only() {
+    let mut b = Bench::<64>::with_member();
+    let mut ms = 45_000;
+    for outcome in [Outcome::Failed, Outcome::Failed, Outcome::Listed { revision: 7 }, Outcome::Failed] {
+        let look = b.look(ms).unwrap();
+        b.end(ms, look, outcome);
+        ms = b.next().unwrap();
+    }
+    assert_eq!(b.l.poll_event(), None);
+}
+
+#[test]
+fn who_never_was_a_member_is_tried_three_times_and_forgotten() {
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    let mut ms = 300;
+    for _ in 0..3 {
+        let look = b.look(ms).unwrap();
+        b.end(ms, look, Outcome::Failed);
+        assert_eq!(b.look(ms + 299), None);
+        ms += 600;
+    }
+    assert_eq!((b.l.peers().count(), b.l.poll_event()), (0, None));
+}
+
+#[test]
+fn a_stranger_is_left_alone_for_ten_minutes() {
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    let look = b.look(300).unwrap();
+    b.end(300, look, Outcome::NotMember);
+    for s in 1..=600 {
+        b.hear(s * 1_000, 1, beacon(ANNOUNCE, 5_000, 1, u32::try_from(s).unwrap()));
+        assert_eq!(b.look(s * 1_000), None);
+    }
+    assert_eq!(b.look(600_299), None);
+    assert!(b.look(600_300).is_some());
+    // One that fell silent is forgotten instead.
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    let look = b.look(300).unwrap();
+    b.end(300, look, Outcome::NotMember);
+    assert_eq!((b.look(600_300), b.l.peers().count()), (None, 0));
+}
+
+#[test]
+fn busy_and_an_empty_budget_put_a_look_off() {
+    for (outcome, least, most) in [
+        (Outcome::Busy { retry_after: Duration::from_secs(3) }, 3_000, 6_000),
+        (Outcome::Busy { retry_after: Duration::ZERO }, 1_000, 2_000),
+        (Outcome::Busy { retry_after: Duration::MAX }, 60_000, 120_000),
+        (Outcome::NoBudget, 5_000, 10_000),
+    ] {
+        let mut b = Bench::<64>::with_member();
+        let look = b.look(45_000).unwrap();
+        b.end(45_000, look, outcome);
+        let next = b.next().unwrap() - 45_000;
+        assert!((least..=most).contains(&next), "{outcome:?} {next}");
+        assert_eq!(b.l.poll_event(), None);
+    }
+}
+
+#[test]
+fn forged_beacons_of_a_member_divert_nothing() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(5_000, 9, beacon(FAREWELL, 5_000, 1, 8)); // another address
+    b.hear(5_000, 1, beacon(FAREWELL, 6_000, 1, 8)); // another port
+    assert_eq!(b.look(6_000), None);
+    b.hear(5_000, 9, beacon(ANNOUNCE, 5_000, 1, 8));
+    let look = b.look(6_000).unwrap();
+    assert_eq!(look.peer, SocketAddr::from(([10, 0, 0, 9], 5_000)), "a peer of its own");
+    let member = b.l.peers().find(|p| p.is_member()).unwrap();
+    assert_eq!(member.address(), SocketAddr::from(([10, 0, 0, 1], 5_000)));
+    b.end(6_000, look, Outcome::NotMember);
+    assert_eq!(b.l.peers().filter(|p| p.is_member()).count(), 1);
+    assert_eq!(b.l.poll_event(), None);
+}
+
+#[test]
+fn a_member_with_two_addresses_is_lost_when_both_are() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(100, 2, beacon(ANNOUNCE, 5_000, 1, 7));
+    let look = b.look(500).unwrap();
+    b.end(500, look, Outcome::Listed { revision: 7 });
+    let fail = |b: &mut Bench, n: u64| {
+        for ms in [n, n + 300, n + 600] {
+            let look = b.look(ms).unwrap();
+            b.end(ms, look, Outcome::Failed);
+        }
+        b.l.poll_event()
+    };
+    let (one, two) = (([10, 0, 0, 1], 5_000), ([10, 0, 0, 2], 5_000));
+    let moved = PeerEvent::Moved { instance: instance(1), from: one.into(), to: two.into() };
+    b.hear(44_000, 2, beacon(ANNOUNCE, 5_000, 1, 7));
+    assert_eq!(fail(&mut b, 45_000), Some(moved));
+    assert_eq!(fail(&mut b, 95_000), Some(PeerEvent::Lost { instance: instance(1) }));
+}
+
+#[test]
+fn one_look_per_address_and_eight_in_all() {
+    let mut b = Bench::<64>::new();
+    for host in 1..=10 {
+        for port in [5_000, 5_001] {
+            b.hear(0, host, beacon(ANNOUNCE, port, u64::from(host) * 10_000 + u64::from(port), 7));
+        }
+    }
+    let looks: StdVec<Look> = std::iter::from_fn(|| b.look(300)).collect();
+    assert_eq!(looks.len(), 8);
+    let hosts: std::collections::BTreeSet<_> = looks.iter().map(|l| l.peer.ip()).collect();
+    assert_eq!(hosts.len(), 8);
+    assert_eq!(b.next(), None, "nothing to wait for but the looks");
+    b.end(300, looks[0], Outcome::Listed { revision: 7 });
+    assert!(b.look(300).is_some());
+}
+
+#[test]
+fn a_flood_of_forged_beacons_makes_no_scanner() {
+    // Someone forges one address with any port and instance; every connect is refused at once.
+    let mut b = Bench::<64>::new();
+    let mut looks: StdVec<(u64, u16)> = StdVec::new();
+    for ms in (0..300_000).step_by(5) {
+        b.hear(ms, 1, beacon(ANNOUNCE, 2_000 + u16::try_from(ms % 9_973).unwrap(), ms + 1, 7));
+        b.hear(ms, 1, beacon(ANNOUNCE, 2_000, ms + 1_000_000, 7));
+        while let Some(look) = b.look(ms) {
+            looks.push((ms, look.peer.port()));
+            b.end(ms, look, Outcome::Failed);
+        }
+    }
+    assert!(looks.len() > 16 * 4, "the limits were reached");
+    for (start, _) in &looks {
+        let mut ports = BTreeMap::new();
+        for (_, port) in looks.iter().filter(|(ms, _)| (*start..start + 60_000).contains(ms)) {
+            *ports.entry(port).or_insert(0) += 1;
+        }
+        // A port counts from its first connect, so a minute that begins between two of them can
+        // hold the end of one count and the beginning of the next.
+        assert!(ports.len() <= 32, "{} ports", ports.len());
+        assert!(ports.values().all(|n| *n <= 16));
+    }
+    let all: usize = looks.len();
+    assert!(all <= 5 * 16 * 8, "{all}");
+}
+
+#[test]
+fn a_flood_from_every_address_leaves_members_alone_and_is_bounded() {
+    let mut b = Bench::<64>::with_member();
+    let mut looks = 0;
+    for ms in 1..60_000_u64 {
+        let host = u8::try_from(2 + ms % 250).unwrap();
+        b.hear(ms, host, beacon(ANNOUNCE, 5_000, 100 + ms, 7));
+        if ms % 15_000 == 0 {
+            b.hear(ms, 1, beacon(ANNOUNCE, 5_000, 1, 8));
+        }
+        while let Some(look) = b.look(ms) {
+            let member = look.peer.ip() == IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+            looks += usize::from(!member);
+            b.end(ms, look, if member { Outcome::Listed { revision: 8 } } else { Outcome::Failed });
+        }
+    }
+    assert!(b.l.peers().any(|p| p.is_member() && p.instance() == instance(1)));
+    assert!(looks <= 64 * 8, "{looks}");
+    assert_eq!(b.l.poll_event(), None);
+}
+
+#[test]
+fn a_real_peer_at_a_forged_address_is_looked_at_in_the_end() {
+    let mut b = Bench::<64>::new();
+    let mut found = None;
+    for ms in (0..600_000_u64).step_by(50) {
+        b.hear(ms, 1, beacon(ANNOUNCE, 2_000 + u16::try_from(ms % 40_000).unwrap(), ms + 10, 7));
+        if ms % 5_000 == 0 {
+            b.hear(ms, 1, beacon(ANNOUNCE, 48_556, 1, 7));
+        }
+        while let Some(look) = b.look(ms) {
+            if look.instance == instance(1) {
+                found.get_or_insert(ms);
+            }
+            b.end(ms, look, Outcome::Failed);
+        }
+    }
+    assert!(found.is_some());
+}
+
+#[test]
+fn strangers_make_room_first_and_a_silent_member_is_said_to_be_lost() {
+    let mut b = Bench::<4>::with_member();
+    for host in 2..=4 {
+        b.hear(0, host, beacon(ANSWER, 5_000, u64::from(host), 7));
+        let look = b.look(0).unwrap();
+        b.end(0, look, if host == 3 { Outcome::NotMember } else { Outcome::Listed { revision: 7 } });
+    }
+    b.hear(1_000, 5, beacon(ANNOUNCE, 5_000, 5, 7));
+    let known: StdVec<Instance> = b.l.peers().map(Peer::instance).collect();
+    assert!(known.contains(&instance(5)) && !known.contains(&instance(3)), "{known:?}");
+    let look = b.look(1_300).unwrap();
+    b.end(1_300, look, Outcome::Listed { revision: 7 });
+    b.hear(44_000, 6, beacon(ANNOUNCE, 5_000, 6, 7));
+    assert!(b.l.peers().all(|p| p.instance() != instance(6)), "four members, none of them silent");
+    b.hear(45_000, 6, beacon(ANNOUNCE, 5_000, 6, 7));
+    assert!(matches!(b.l.poll_event(), Some(PeerEvent::Lost { .. })));
+    b.hear(45_001, 6, beacon(ANNOUNCE, 5_000, 6, 7));
+    assert!(b.l.peers().any(|p| p.instance() == instance(6)));
+}
+
+#[test]
+fn ports_of_an_address() {
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    b.hear(0, 1, beacon(ANNOUNCE, 5_001, 2, 7));
+    b.hear(0, 2, beacon(ANNOUNCE, 5_002, 3, 7));
+    let ports: StdVec<u16> = b.l.ports_of(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))).collect();
+    assert_eq!(ports, [5_000, 5_001]);
+}

@@ -1,0 +1,111 @@
+//! One sender a listener has heard of.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::limits::SILENCE;
+use crate::time::Instant;
+use crate::token::Instance;
+
+/// What is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has not been listed yet.
+    New,
+    /// It was listed: it knows the passphrase.
+    Member {
+        /// The revision its list gave.
+        revision: u32,
+    },
+    /// It does not know the passphrase.
+    Stranger,
+    /// It was a member and is no longer; kept until that is said.
+    Lost,
+}
+
+/// A sender, told apart by address, port and instance together: a forged beacon that differs in any
+/// of them is about another peer and diverts nothing.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) instance: Instance,
+    pub(super) standing: Standing,
+    /// The revision of its last beacon.
+    pub(super) revision: u32,
+    /// When it last gave a sign of life.
+    pub(super) heard: Instant,
+    /// When to look at it next.
+    pub(super) look_at: Option<Instant>,
+    /// When it was last looked at.
+    pub(super) looked: Option<Instant>,
+    pub(super) in_flight: bool,
+    /// Looks that failed in a row.
+    pub(super) failures: u8,
+    /// A farewell has been acted on.
+    pub(super) left: bool,
+    /// A farewell came while it was being looked at.
+    pub(super) again: bool,
+    /// A share of 256, drawn for each look: how far a retry is put off.
+    pub(super) jitter: u8,
+}
+
+impl Peer {
+    pub(super) fn new(now: Instant, address: SocketAddr, instance: Instance, revision: u32) -> Self {
+        Self {
+            address,
+            instance,
+            standing: Standing::New,
+            revision,
+            heard: now,
+            look_at: None,
+            looked: None,
+            in_flight: false,
+            failures: 0,
+            left: false,
+            again: false,
+            jitter: 0,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process it is.
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Whether it has been listed and is not lost.
+    pub fn is_member(&self) -> bool {
+        matches!(self.standing, Standing::Member { .. })
+    }
+
+    pub(super) fn is(&self, address: SocketAddr, instance: Instance) -> bool {
+        self.address == address && self.instance == instance && self.standing != Standing::Lost
+    }
+
+    /// When it should be looked at, if nothing holds that up.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.standing {
+            Standing::Lost => None,
+            _ if self.in_flight => None,
+            Standing::Member { .. } => self.look_at.or(Some(self.heard + SILENCE)),
+            Standing::New | Standing::Stranger => self.look_at,
+        }
+    }
+
+    pub(super) fn silent(&self, now: Instant) -> bool {
+        now.since(self.heard) >= SILENCE
+    }
+
+    pub(super) fn sooner(&mut self, at: Instant) {
+        self.look_at = Instant::earliest(self.look_at, Some(at));
+    }
+
+    /// A part of `span`, as drawn for this look.
+    pub(super) fn part_of(&self, span: Duration) -> Duration {
+        span * u32::from(self.jitter) / 256
+    }
+}

@@ -1,0 +1,213 @@
+//! `deaddrop fetch`: take a drop.
+
+mod choose;
+mod direct;
+mod search;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deaddrop_core::offer::{Kind, Offer};
+use deaddrop_core::token::{FetchId, TokenPrefix};
+use smol::{LocalExecutor, Timer, future};
+use zeroize::Zeroizing;
+
+use super::{derive, warn_weak};
+use crate::cli::NetArgs;
+use crate::exit::Failure;
+use crate::fetch::{Broken, Claim, Refusal, receive};
+use crate::files::receive::{Destination, Finished, Incoming};
+use crate::files::source::MESSAGE_MAX;
+use crate::look::shake_hands;
+use crate::member::Member;
+use crate::net::link::SmolLink;
+use crate::stop::Stop;
+use crate::ui::{Content, Event, Ui};
+use crate::{clock, random::system};
+
+/// What to fetch, and where to.
+pub(crate) struct Job {
+    /// The sender, if it was named.
+    pub(crate) sender: Option<(Ipv4Addr, Option<u16>)>,
+    /// The drop, if it was named.
+    pub(crate) token: Option<TokenPrefix>,
+    /// Where to save it.
+    pub(crate) out: Option<PathBuf>,
+    /// How long to look and to retry.
+    pub(crate) wait: Duration,
+    /// What all commands share.
+    pub(crate) net: NetArgs,
+    /// The room.
+    pub(crate) passphrase: Zeroizing<String>,
+}
+
+/// What the ways to a sender have in common.
+struct Seeking<'a> {
+    executor: &'a LocalExecutor<'static>,
+    ui: &'a Ui,
+    stop: &'a Stop,
+    member: Rc<Member>,
+    id: FetchId,
+    job: &'a Job,
+    until: deaddrop_core::time::Instant,
+}
+
+/// Takes the drop.
+pub(crate) async fn fetch(
+    executor: &LocalExecutor<'static>,
+    ui: &Ui,
+    stop: &Stop,
+    mut job: Job,
+) -> Result<(), Failure> {
+    warn_weak(ui, &job.passphrase)?;
+    let destination = Destination::resolve(job.out.as_deref())?;
+    let deriving = derive(std::mem::take(&mut job.passphrase));
+    let room = future::or(deriving, async { Err(stop.wait().await) }).await?;
+    let member = Rc::new(Member::new(&room, None));
+    drop(room);
+    let until = clock::now() + job.wait;
+    let seeking = Seeking {
+        executor,
+        ui,
+        stop,
+        member: member.clone(),
+        id: FetchId::random(&mut system()),
+        job: &job,
+        until,
+    };
+    let claim = match (job.sender, &job.token) {
+        (Some((ip, port)), Some(token)) => direct::claim_from(&seeking, &member, ip, port, token).await?,
+        _ => search::claim_found(&seeking, &member).await?,
+    };
+    take(ui, stop, &member, &job, &destination, claim).await
+}
+
+/// Receives a claimed drop, shows it, and confirms it.
+async fn take(
+    ui: &Ui,
+    stop: &Stop,
+    member: &Member,
+    job: &Job,
+    destination: &Destination,
+    mut claim: Claim<'_, SmolLink>,
+) -> Result<(), Failure> {
+    // A message is shown, unless a file was named for it.
+    let shown = claim.offer.kind == Kind::Message && (job.out.is_none() || destination.is_stdout());
+    let sender = claim.pump.peer().map_err(|e| Failure::unreachable(e.to_string()))?;
+    let offer = claim.offer.clone();
+    // What is taken, in the words of its sender, before anything of it is here.
+    ui.taking(&Event::Offer {
+        token: offer.token,
+        from: sender,
+        kind: offer.kind,
+        name: &offer.name,
+        size: offer.size,
+        ttl: offer.ttl_left,
+    })?;
+    let incoming = match open(destination, &offer, shown) {
+        Ok(incoming) => incoming,
+        Err(failure) => {
+            let _ = claim.pump.session.release();
+            let _ = claim.pump.flush().await;
+            return Err(failure);
+        }
+    };
+    let deliver = |mut finished: Finished| {
+        let content = match &mut finished {
+            Finished::Saved(path) => Content::Saved(path),
+            Finished::Spooled(spool) if shown => Content::Message(spool.in_memory().unwrap_or_default()),
+            Finished::Spooled(spool) => {
+                ui.copy_out(spool)?;
+                Content::Written
+            }
+        };
+        ui.show(&Event::Received {
+            token: offer.token,
+            kind: offer.kind,
+            name: &offer.name,
+            size: offer.size,
+            content,
+        })
+    };
+    let reconnect = || async {
+        Timer::after(Duration::from_millis(100)).await;
+        let link = SmolLink::connect(sender, None).await.map_err(|e| Refusal::Nobody(e.to_string()))?;
+        Ok(shake_hands(link, member, None, None).await?)
+    };
+    match receive(claim, incoming, deliver, reconnect, Some(stop)).await {
+        Ok(true) => {}
+        Ok(false) => ui.show(&Event::Warning {
+            code: "unconfirmed",
+            message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
+        })?,
+        Err(Broken::Failed(failure)) => return Err(failure),
+        Err(Broken::Refused(refusal)) => return Err(broke_off(&refusal)),
+    }
+    match stop.asked() {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+/// Makes room for the drop, unless it is not what a drop of its kind may be.
+fn open(destination: &Destination, offer: &Offer, shown: bool) -> Result<Incoming, Failure> {
+    match offer.kind {
+        Kind::Message if offer.size > MESSAGE_MAX as u64 => Err(Failure::failed(format!(
+            "the sender calls {} bytes a message, and a message has at most {MESSAGE_MAX}: nothing was taken",
+            offer.size
+        ))),
+        Kind::Message if shown => Incoming::create(&Destination::Stdout, &offer.name, offer.size),
+        Kind::Message | Kind::File => Incoming::create(destination, &offer.name, offer.size),
+        kind => Err(Failure::failed(format!(
+            "the drop is a {kind}, which this version cannot save: update deaddrop on this side"
+        ))),
+    }
+}
+
+/// What a person is told when a claimed drop did not arrive.
+fn broke_off(refusal: &Refusal) -> Failure {
+    match refusal {
+        Refusal::Nobody(why) => Failure::unreachable(format!(
+            "the sender went away half-way ({why}): nothing was saved; fetch again, it may be available again in \
+             15 seconds"
+        )),
+        refusal => failure_of(refusal),
+    }
+}
+
+/// What a person is told when a sender gave nothing.
+fn failure_of(refusal: &Refusal) -> Failure {
+    match refusal {
+        Refusal::Nobody(why) => Failure::unreachable(format!(
+            "no sender answered ({why}): check that it is still running, its address, and that no firewall is in \
+             the way of TCP ports 48556 to 48571"
+        )),
+        Refusal::NotMember => Failure::not_a_member(
+            "the sender refused: it is in another room; check the passphrase on both sides",
+        ),
+        Refusal::Busy(_) => Failure::busy(
+            "another receiver holds the drop, or the sender is flooded: try again, or wait longer with --wait",
+        ),
+        Refusal::Unknown => Failure::unknown("no sender there has a drop with that token: check both"),
+        Refusal::Gone => {
+            Failure::unknown("the drop is gone: another receiver took it, or its sender withdrew it")
+        }
+        Refusal::Expired => Failure::expired("the drop expired before it was fetched: ask for it again"),
+        Refusal::Changed => Failure::new(
+            crate::exit::Exit::Failed,
+            "changed",
+            "the drop is not what was offered: its source changed; ask for it again",
+        ),
+        Refusal::Ambiguous => {
+            Failure::usage("several drops begin with that token: give more of its characters")
+        }
+        Refusal::NoBudget => Failure::busy(
+            "too many handshakes with that address went unconfirmed, so no more are tried for a minute: wait, or \
+             name the port with --port",
+        ),
+        Refusal::Broken(why) => Failure::failed(format!("the sender cannot be understood: {why}")),
+        Refusal::Stopped(failure) => failure.clone(),
+    }
+}

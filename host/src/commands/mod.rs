@@ -1,0 +1,106 @@
+//! The four verbs.
+
+pub(crate) mod fetch;
+pub(crate) mod run;
+pub(crate) mod send;
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::derive::room_secret;
+use deaddrop_core::drops::Terms;
+use deaddrop_core::offer::Name;
+use smol::{LocalExecutor, future};
+use zeroize::Zeroizing;
+
+use crate::cli::{Command, Fetch, NetArgs};
+use crate::discover::skipped_message;
+use crate::exit::Failure;
+use crate::files::source::{Source, SourceFile, SourceMessage};
+use crate::net::beacons::Beacons;
+use crate::room::{WEAK_CODE, weak};
+use crate::stop::Stop;
+use crate::ui::{Event, Ui};
+
+/// Carries a command out. A signal ends it as soon as that is fair to the other side.
+pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<(), Failure> {
+    let executor = LocalExecutor::new();
+    let stop = Stop::default();
+    let work = async {
+        match command {
+            Command::Run(args) => run::run(&executor, ui, &stop, args.net(), passphrase).await,
+            Command::SendMsg(args) => {
+                let net = args.net();
+                let message = match args.message {
+                    Some(text) if text.expose() != "-" => SourceMessage::from_text(text.into_inner())?,
+                    _ => SourceMessage::from_stdin()?,
+                };
+                let source = Source::Message(message);
+                let terms = Terms {
+                    kind: source.kind(),
+                    name: Name::default(),
+                    size: source.size(),
+                    ttl: args.ttl,
+                    fetches: args.fetches,
+                };
+                let job = send::Job { terms, source, path: None, tcp_port: args.tcp_port, net, passphrase };
+                send::send(&executor, ui, &stop, job).await
+            }
+            Command::SendFile(args) => {
+                let net = args.net();
+                let file = SourceFile::open(&args.path)?;
+                let name = file.name(args.name.as_deref())?;
+                let source = Source::File(file);
+                let terms = Terms {
+                    kind: source.kind(),
+                    name,
+                    size: source.size(),
+                    ttl: args.ttl,
+                    fetches: args.fetches,
+                };
+                let path = Some(args.path);
+                let job = send::Job { terms, source, path, tcp_port: args.tcp_port, net, passphrase };
+                send::send(&executor, ui, &stop, job).await
+            }
+            Command::Fetch(args) => {
+                let (sender, net) = (args.sender(), args.net());
+                let Fetch { token, out, wait, .. } = args;
+                let job = fetch::Job { sender, token, out, wait, net, passphrase };
+                fetch::fetch(&executor, ui, &stop, job).await
+            }
+        }
+    };
+    let signals = async {
+        // Without signals the defaults of the system end the process, less politely.
+        let _ = stop.hear_signals().await;
+        std::future::pending().await
+    };
+    smol::block_on(executor.run(future::or(work, signals)))
+}
+
+/// Opens the beacon sockets, and says what they do not reach.
+fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
+    let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)
+        .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
+    if let Some(name) = net.interfaces.iter().find(|name| !beacons.has(name)) {
+        let names = beacons.names().join(", ");
+        return Err(Failure::usage(format!(
+            "there is no interface {name} that is up and has an IPv4 address: of those asked for there is {names}"
+        )));
+    }
+    for skipped in &skipped {
+        ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
+    }
+    Ok(beacons)
+}
+
+/// Derives the room secret beside whatever else goes on.
+async fn derive(passphrase: Zeroizing<String>) -> Result<RoomSecret, Failure> {
+    smol::unblock(move || room_secret(&passphrase)).await.map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// Warns of a passphrase that can be guessed.
+fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
+    match weak(passphrase) {
+        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,146 @@
+//! From a claimed drop to one that is here, whole, and confirmed.
+
+use std::future::Future;
+use std::time::Duration;
+
+use deaddrop_core::session::Input;
+
+use super::claim::{Claim, Refusal};
+use crate::clock;
+use crate::exit::Failure;
+use crate::files::receive::{Finished, Incoming};
+use crate::net::link::Link;
+use crate::pump::{ClientPump, PumpError};
+use crate::stop::Stop;
+
+/// How long the confirmation of a whole drop may take before we end without it.
+const COMMIT_WITHIN: Duration = Duration::from_secs(5);
+/// The same when a signal asks us to end.
+const COMMIT_WITHIN_STOPPED: Duration = Duration::from_millis(800);
+/// How often to look whether a large file is durable yet.
+const SYNC_LOOK: Duration = Duration::from_millis(20);
+
+/// Up to this many bytes are made durable in passing.
+const QUICK: u64 = 8 * 1024 * 1024;
+
+/// Why a claimed drop is not here.
+pub(crate) enum Broken {
+    /// The sender's doing: another try may help.
+    Refused(Refusal),
+    /// Ours: it will not.
+    Failed(Failure),
+}
+
+impl From<PumpError> for Broken {
+    fn from(e: PumpError) -> Self {
+        match e {
+            PumpError::Stopped(failure) => Self::Failed(failure),
+            e => Self::Refused(e.into()),
+        }
+    }
+}
+
+/// Receives the drop into `incoming`, gives it to `deliver` once it is whole and durable, and confirms it.
+///
+/// True if the sender has noted that. If not, the drop is here all the same.
+///
+/// `reconnect` opens another handshaken connection to the same sender, for the confirmation alone; it takes
+/// its time over that, so that a sender that is not there is not asked without pause.
+pub(crate) async fn receive<'a, L, F>(
+    claim: Claim<'a, L>,
+    incoming: Incoming,
+    deliver: impl FnOnce(Finished) -> Result<(), Failure>,
+    reconnect: impl Fn() -> F,
+    stop: Option<&Stop>,
+) -> Result<bool, Broken>
+where
+    L: Link,
+    F: Future<Output = Result<ClientPump<'a, L>, Refusal>>,
+{
+    let Claim { mut pump, id, offer } = claim;
+    let token = offer.token;
+    let incoming = match take_in(&mut pump, incoming).await {
+        Ok(incoming) => incoming,
+        Err(broken) => {
+            // Told, the sender need not wait for the lease to lapse. If this fails, it does.
+            if pump.session.release().is_ok() {
+                let _ = pump.flush().await;
+            }
+            return Err(broken);
+        }
+    };
+    // From here on the drop is ours: nobody else can have it, and a signal only hurries us.
+    pump.ignore_stop();
+    let finished = make_durable(&mut pump, incoming).await?;
+    deliver(finished).map_err(Broken::Failed)?;
+
+    let started = clock::now();
+    let mut connected = Ok(pump);
+    loop {
+        if let Ok(pump) = &mut connected
+            && let Ok(()) = pump.session.commit(clock::now(), token, id)
+        {
+            match pump.next().await {
+                Ok(Input::Burned) => {
+                    pump.close();
+                    return Ok(true);
+                }
+                // It knows no more of the claim: there is nothing left to confirm.
+                Ok(_) => return Ok(false),
+                Err(_) => {}
+            }
+        }
+        let within = if stop.is_some_and(|stop| stop.asked().is_some()) {
+            COMMIT_WITHIN_STOPPED
+        } else {
+            COMMIT_WITHIN
+        };
+        if clock::now().since(started) >= within {
+            return Ok(false);
+        }
+        connected = reconnect().await;
+    }
+}
+
+async fn take_in<L: Link>(pump: &mut ClientPump<'_, L>, mut incoming: Incoming) -> Result<Incoming, Broken> {
+    loop {
+        if pump.session.needs_ready() {
+            incoming.reserve_tail(pump.session.final_len().unwrap_or(0).into()).map_err(Broken::Failed)?;
+            pump.session.ready(clock::now()).map_err(|e| Broken::Refused(Refusal::Broken(e.to_string())))?;
+        }
+        match pump.next().await? {
+            Input::Data { len } => {
+                incoming.append(pump.bytes(len)).map_err(Broken::Failed)?;
+                pump.stored(incoming.stored());
+            }
+            Input::Final { len } => {
+                incoming.append(pump.bytes(len)).map_err(Broken::Failed)?;
+                pump.stored(incoming.stored());
+                return Ok(incoming);
+            }
+            Input::Refused(code) => return Err(Broken::Refused(code.into())),
+            Input::Filler => {}
+            _ => return Err(Broken::Refused(Refusal::Broken("the sender answered another question".into()))),
+        }
+    }
+}
+
+/// Makes the drop durable under its name; the claim is kept alive while that takes its time.
+async fn make_durable<L: Link>(pump: &mut ClientPump<'_, L>, incoming: Incoming) -> Result<Finished, Broken> {
+    if incoming.size() <= QUICK {
+        return incoming.finish().map_err(Broken::Failed);
+    }
+    let work = std::thread::spawn(move || incoming.finish());
+    while !work.is_finished() {
+        // If the connection breaks the confirmation goes over another one.
+        if pump.keep_until(clock::now() + SYNC_LOOK).await.is_err() {
+            break;
+        }
+    }
+    match work.join() {
+        Ok(finished) => finished.map_err(Broken::Failed),
+        Err(_) => {
+            Err(Broken::Failed(Failure::failed("saving the drop went wrong: this is a fault of deaddrop")))
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A peer's name for a drop, made into a file name that does no harm.
+//!
+//! What comes out is one component of a path, not hidden, with nothing in it that a terminal, a shell
+//! glob or another system takes for something else. Ordinary names in any script stay as they are.
+
+use deaddrop_core::limits::NAME_MAX;
+
+use crate::ui::escape::is_control;
+
+/// The name of a drop whose own says nothing.
+const NAMELESS: &str = "drop";
+
+/// The longest part after the last dot that is kept whole when a name is cut.
+const EXTENSION_MAX: usize = 32;
+
+/// Makes a file name from a peer's words.
+///
+/// - Slashes, backslashes, colons, controls and directional marks become `_`.
+/// - A leading dot or dash becomes `_`: nothing hidden is planted, and no file is taken for an option.
+/// - Spaces and dots at the end, which some systems drop by themselves, are dropped.
+/// - Names that Windows reserves get a `_` in front.
+/// - It has at most 255 bytes; a cut keeps the extension.
+pub fn safe(name: &str) -> String {
+    let mut safe: String = name
+        .trim_start()
+        .chars()
+        .map(|c| if matches!(c, '/' | '\\' | ':' | '\u{feff}') || is_control(c) { '_' } else { c })
+        .collect();
+    if safe.starts_with(['.', '-']) {
+        safe.replace_range(..1, "_");
+    }
+    if is_reserved(&safe) {
+        safe.insert(0, '_');
+    }
+    let safe = cut(trim_end(&safe), "");
+    // A name of nothing but what was replaced says nothing.
+    if safe.chars().all(|c| c == '_' || c == '.' || c.is_whitespace()) { NAMELESS.into() } else { safe }
+}
+
+/// The `n`th other name for a file whose own is taken: `name (1).ext`.
+pub fn numbered(name: &str, n: u32) -> String {
+    cut(name, &format!(" ({n})"))
+}
+
+fn trim_end(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+}
+
+/// Puts `suffix` between stem and extension, and shortens the stem until all fits into 255 bytes.
+fn cut(name: &str, suffix: &str) -> String {
+    let (stem, extension) = match name.rfind('.') {
+        Some(dot) if dot > 0 && name.len() - dot <= EXTENSION_MAX => name.split_at(dot),
+        _ => (name, ""),
+    };
+    let space = NAME_MAX - suffix.len() - extension.len();
+    let stem = stem.get(..stem.floor_char_boundary(space)).unwrap_or(stem);
+    let stem = if extension.is_empty() { trim_end(stem) } else { stem };
+    [stem, suffix, extension].concat()
+}
+
+/// Whether Windows takes the name for a device, whatever its extension.
+fn is_reserved(name: &str) -> bool {
+    let stem = trim_end(name.split('.').next().unwrap_or(name)).to_ascii_uppercase();
+    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") {
+        return true;
+    }
+    let number = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    number.is_some_and(|number| {
+        let mut digits = number.chars();
+        matches!(digits.next(), Some('0'..='9' | '¹' | '²' | '³')) && digits.next().is_none()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ordinary_names_stay_as_they_are() {
+        for name in [
+            "photo.jpg",
+            "report (final).tar.gz",
+            "报告 2026.pdf",
+            "отчёт.txt",
+            "naïve café",
+            "a..b",
+            "x.y-z_",
+            "emoji 🎉.png",
+            "با\u{200c}هم.txt",
+            "~notes",
+            "#1 & co's \"file\"?",
+            "comet.txt",
+            "com10",
+            "c",
+        ] {
+            assert_eq!(safe(name), name);
+        }
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        assert_eq!(safe("../../etc/passwd"), "_._.._etc_passwd");
+        assert_eq!(safe("/etc/passwd"), "_etc_passwd");
+        assert_eq!(safe(r"..\..\boot.ini"), r"_._.._boot.ini");
+        assert_eq!(safe(r"C:\boot.ini"), "C__boot.ini");
+        for nothing in ["", ".", "..", "...", "/", "//", " ", " . ", "\u{0}", "\u{202e}", "\u{feff}"] {
+            assert_eq!(safe(nothing), "drop", "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_hidden_is_planted_and_nothing_reads_as_an_option() {
+        assert_eq!(safe(".bashrc"), "_bashrc");
+        assert_eq!(safe(" .ssh"), "_ssh");
+        assert_eq!(safe(".ssh/authorized_keys"), "_ssh_authorized_keys");
+        assert_eq!(safe("-rf"), "_rf");
+        assert_eq!(safe(".deaddrop-0123456789abcdef.part"), "_deaddrop-0123456789abcdef.part");
+    }
+
+    #[test]
+    fn no_name_reads_as_another() {
+        assert_eq!(safe("photo\u{202e}gpj.exe"), "photo_gpj.exe");
+        assert_eq!(safe("a\x1b[2Jb\nc\u{9b}d\u{7f}"), "a_[2Jb_c_d_");
+        assert_eq!(safe("a\u{2066}b\u{200f}c\u{2028}d"), "a_b_c_d");
+        assert_eq!(safe("file.exe. . "), "file.exe");
+    }
+
+    #[test]
+    fn names_that_another_system_reserves_are_changed() {
+        for name in ["CON", "con", "nul.txt", "Aux.tar.gz", "COM1", "lpt9.log", "com¹", "CON .txt", "CONIN$"]
+        {
+            assert_eq!(safe(name), format!("_{name}"));
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_keep_their_extension() {
+        let name = format!("{}.jpg", "é".repeat(200));
+        assert_eq!(safe(&name), format!("{}.jpg", "é".repeat(125)));
+        let name = format!("{}.{}", "a".repeat(10), "b".repeat(300));
+        assert_eq!(safe(&name).len(), 255);
+        assert_eq!(safe(&format!("{}  x", "a".repeat(254))).len(), 254, "no space is left at the end");
+        let reserved = format!("con.{}", "x".repeat(251));
+        assert_eq!(safe(&reserved).len(), 255);
+    }
+
+    #[test]
+    fn numbers_go_before_the_extension() {
+        assert_eq!(numbered("a.jpg", 1), "a (1).jpg");
+        assert_eq!(numbered("a", 12), "a (12)");
+        assert_eq!(numbered(&format!("{}.jpg", "a".repeat(251)), 1), format!("{} (1).jpg", "a".repeat(247)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_comes_out_safe(name in "\\PC{0,80}|[./\\\\ :\u{0}-\u{20}\u{200b}-\u{2069}a-c-]{0,300}|.{0,300}") {
+            let safe = safe(&name);
+            prop_assert!((1..=255).contains(&safe.len()));
+            prop_assert!(!safe.starts_with(['.', '-', ' ']) && !safe.ends_with(['.', ' ']));
+            let bad = ['/', '\\', ':', '\0', '\u{1b}', '\u{202e}'];
+            prop_assert!(!safe.contains(bad));
+            prop_assert_eq!(super::safe(&safe), safe);
+        }
+    }
+}

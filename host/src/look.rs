@@ -1,0 +1,74 @@
+//! A look at one sender: handshake, then its whole list.
+
+use deaddrop_core::limits::REQUESTS_MAX;
+use deaddrop_core::offer::Offer;
+use deaddrop_core::session::{ClientError, ClientSession, Input};
+use deaddrop_core::token::{Instance, Token};
+use deaddrop_core::wire::{Ending, ErrorCode};
+
+use crate::clock;
+use crate::member::Member;
+use crate::net::link::Link;
+use crate::pump::{ClientPump, PumpError};
+use crate::stop::Stop;
+
+/// What a sender has.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Its revision.
+    pub(crate) revision: u32,
+    /// Its drops.
+    pub(crate) offers: Vec<Offer>,
+    /// What it had until lately.
+    pub(crate) endings: Vec<Ending>,
+}
+
+/// Shakes hands: afterwards a request may be made.
+pub(crate) async fn shake_hands<'a, L: Link>(
+    link: L,
+    member: &'a Member,
+    expected: Option<Instance>,
+    stop: Option<&'a Stop>,
+) -> Result<ClientPump<'a, L>, PumpError> {
+    let address = link.stream().peer_addr()?.ip();
+    let session = ClientSession::new(clock::now(), address, expected, member.own);
+    let mut pump = ClientPump::new(link, session, member, stop);
+    while pump.next().await? != Input::Ready {}
+    Ok(pump)
+}
+
+/// Asks for all pages of the list.
+pub(crate) async fn list<L: Link>(pump: &mut ClientPump<'_, L>) -> Result<Listing, PumpError> {
+    let mut listing = Listing::default();
+    let mut after: Option<Token> = None;
+    for page in 0..REQUESTS_MAX {
+        pump.session.list(clock::now(), after).map_err(|_| ClientError::Protocol)?;
+        loop {
+            match pump.next().await? {
+                Input::Offer(offer) => {
+                    after = after.max(Some(offer.token));
+                    listing.offers.push(offer);
+                }
+                Input::Ending(ending) => {
+                    after = after.max(Some(ending.token));
+                    listing.endings.push(ending);
+                }
+                Input::ListEnd { revision, more } => {
+                    // The revision of the first page: what changed since is listed again.
+                    if page == 0 {
+                        listing.revision = revision;
+                    }
+                    // A request is left for what the caller wants to do with the list.
+                    if more && page + 2 < REQUESTS_MAX {
+                        break;
+                    }
+                    return Ok(listing);
+                }
+                Input::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy.into()),
+                Input::Filler => {}
+                _ => return Err(ClientError::Protocol.into()),
+            }
+        }
+    }
+    Ok(listing)
+}

@@ -1,0 +1,106 @@
+//! One TCP connection and a way to wait for it: the only thing the two front ends do differently.
+//!
+//! All else is written once, as `async` code over this trait. The smol front end waits in its reactor; the
+//! blocking one waits in `poll(2)`, so its futures are never pending.
+
+use std::future::{Future, pending};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use async_net::TcpStream as AsyncStream;
+use deaddrop_core::limits::CONNECT_TIMEOUT;
+use deaddrop_core::session::Close;
+use deaddrop_core::time::Instant;
+use event_listener::Event;
+use smol::{Async, Timer, future};
+
+use crate::clock;
+use crate::stop::Stop;
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Interest {
+    /// Bytes from the peer, or its close.
+    pub(crate) read: bool,
+    /// Room for bytes to the peer.
+    pub(crate) write: bool,
+    /// When to stop waiting.
+    pub(crate) until: Option<Instant>,
+}
+
+/// A non-blocking connection that can be waited for.
+pub(crate) trait Link {
+    /// The socket; reads and writes that would block say so.
+    fn stream(&self) -> &TcpStream;
+
+    /// Waits for any of these, or for whatever else concerns the connection. May return early.
+    fn wait(&self, interest: Interest) -> impl Future<Output = io::Result<()>>;
+}
+
+/// A link of the smol front end.
+pub(crate) struct SmolLink {
+    stream: Arc<Async<TcpStream>>,
+    /// Rings when something about the server has changed that its connections should look at.
+    bell: Option<Arc<Event>>,
+}
+
+impl SmolLink {
+    pub(crate) fn accepted(stream: AsyncStream, bell: Arc<Event>) -> Self {
+        Self { stream: stream.into(), bell: Some(bell) }
+    }
+
+    /// Connects within the protocol's deadline.
+    pub(crate) async fn connect(to: SocketAddr, stop: Option<&Stop>) -> io::Result<Self> {
+        let connect = async { AsyncStream::connect(to).await };
+        let late = async {
+            Timer::after(CONNECT_TIMEOUT).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        let stream = future::or(connect, late).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: stream.into(), bell: stop.map(Stop::bell) })
+    }
+}
+
+impl Link for SmolLink {
+    fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    async fn wait(&self, interest: Interest) -> io::Result<()> {
+        let rung = self.bell.as_ref().map(|bell| bell.listen());
+        let read = async { if interest.read { self.stream.readable().await } else { pending().await } };
+        let write = async { if interest.write { self.stream.writable().await } else { pending().await } };
+        let late = async {
+            match interest.until {
+                Some(at) => {
+                    Timer::after(clock::now().until(at)).await;
+                }
+                None => pending().await,
+            }
+            Ok(())
+        };
+        let rung = async {
+            match rung {
+                Some(rung) => rung.await,
+                None => pending().await,
+            }
+            Ok(())
+        };
+        future::or(future::or(read, write), future::or(late, rung)).await
+    }
+}
+
+/// Closes a connection as the session says.
+pub(crate) fn close(stream: &TcpStream, how: Close) {
+    // A connection that is broken already needs no closing, so errors say nothing here.
+    match how {
+        Close::Clean => {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+        Close::Reset => {
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}

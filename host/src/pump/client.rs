@@ -1,0 +1,202 @@
+//! A client session over a link.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use deaddrop_core::limits::{CONTROL_RECORD, HELD_EVERY};
+use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
+use deaddrop_core::time::Instant;
+
+use super::{Carried, Carrier};
+use crate::exit::Failure;
+use crate::lock::lock;
+use crate::member::Member;
+use crate::net::link::{Interest, Link, close};
+use crate::stop::Stop;
+use crate::{clock, random::system};
+
+/// Why a connection to a sender ended.
+#[derive(Debug)]
+pub(crate) enum PumpError {
+    /// By the protocol.
+    Session(ClientError),
+    /// By the network.
+    Io(io::Error),
+    /// By a signal.
+    Stopped(Failure),
+}
+
+impl fmt::Display for PumpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(e) => e.fmt(f),
+            Self::Io(e) => e.fmt(f),
+            Self::Stopped(e) => e.fmt(f),
+        }
+    }
+}
+
+impl From<ClientError> for PumpError {
+    fn from(e: ClientError) -> Self {
+        Self::Session(e)
+    }
+}
+
+impl From<io::Error> for PumpError {
+    fn from(e: io::Error) -> Self {
+        // A reset or a cut is what the session calls a reset: nothing follows from it.
+        match e.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                Self::Session(ClientError::Reset)
+            }
+            _ => Self::Io(e),
+        }
+    }
+}
+
+/// Carries one client session.
+pub(crate) struct ClientPump<'a, L: Link> {
+    link: L,
+    /// The session, for its commands.
+    pub(crate) session: ClientSession,
+    member: &'a Member,
+    /// Ends the conversation when asked to, until the drop is ours.
+    stop: Option<&'a Stop>,
+    inward: Carrier,
+    outward: Carrier,
+    /// Bytes stored so far, told to the sender every few seconds while a drop is on its way.
+    stored: Option<u64>,
+    told: Instant,
+}
+
+impl<'a, L: Link> ClientPump<'a, L> {
+    pub(crate) fn new(link: L, session: ClientSession, member: &'a Member, stop: Option<&'a Stop>) -> Self {
+        Self {
+            link,
+            session,
+            member,
+            stop,
+            inward: Carrier::new(CONTROL_RECORD),
+            outward: Carrier::new(CONTROL_RECORD),
+            stored: None,
+            told: clock::now(),
+        }
+    }
+
+    /// From now on the sender hears every [`HELD_EVERY`] how much is stored.
+    pub(crate) fn stored(&mut self, bytes: u64) {
+        if self.stored.is_none() {
+            self.told = clock::now();
+        }
+        self.stored = Some(bytes);
+    }
+
+    /// From now on a signal does not end the conversation.
+    pub(crate) fn ignore_stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// The next thing the server says.
+    pub(crate) async fn next(&mut self) -> Result<Input, PumpError> {
+        loop {
+            if let Some(input) = self.turn(None).await? {
+                return Ok(input);
+            }
+        }
+    }
+
+    /// Keeps the connection alive until `at`; what the server says meanwhile waits.
+    pub(crate) async fn keep_until(&mut self, at: Instant) -> Result<(), PumpError> {
+        while clock::now() < at {
+            if self.session.wants().is_some() {
+                return Err(ClientError::Protocol.into());
+            }
+            self.turn(Some(at)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes out all that the session has to say.
+    pub(crate) async fn flush(&mut self) -> Result<(), PumpError> {
+        while !self.write()? {
+            let until = Some(clock::now() + deaddrop_core::limits::CONNECT_TIMEOUT);
+            self.link.wait(Interest { read: false, write: true, until }).await?;
+            if until.is_some_and(|at| at <= clock::now()) {
+                return Err(ClientError::Silent.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a drop that the last input spoke of.
+    pub(crate) fn bytes(&self, len: usize) -> &[u8] {
+        self.inward.buffer.get(..len).unwrap_or_default()
+    }
+
+    /// Where the server is.
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        self.link.stream().peer_addr()
+    }
+
+    /// Closes the connection in order.
+    pub(crate) fn close(&self) {
+        close(self.link.stream(), Close::Clean);
+    }
+
+    /// Writes as much as the connection takes; true once nothing is left.
+    fn write(&mut self) -> Result<bool, PumpError> {
+        loop {
+            match self.outward.write(self.link.stream())? {
+                Carried::Partly => return Ok(false),
+                Carried::Closed => return Err(ClientError::Reset.into()),
+                Carried::Whole => {}
+            }
+            let next = self.session.poll_transmit(&mut self.outward.buffer);
+            let Some(len) = next.map_err(|_| ClientError::Protocol)? else { return Ok(true) };
+            (self.outward.at, self.outward.end) = (0, len);
+        }
+    }
+
+    async fn turn(&mut self, until: Option<Instant>) -> Result<Option<Input>, PumpError> {
+        if let Some(failure) = self.stop.and_then(Stop::asked) {
+            return Err(PumpError::Stopped(failure));
+        }
+        let now = clock::now();
+        self.session.handle_timeout(now)?;
+        let sign_due = self.stored.map(|_| self.told + HELD_EVERY);
+        if let (Some(due), Some(stored)) = (sign_due, self.stored)
+            && due <= now
+        {
+            self.told = now;
+            // Out of turn only once the drop is through, and then nobody waits for a sign.
+            if self.session.held(stored).is_err() {
+                self.stored = None;
+            }
+        }
+        let written = match self.write() {
+            // What the server said before it closed still counts: a refusal, or the last answer.
+            Err(PumpError::Session(ClientError::Reset)) => true,
+            other => other?,
+        };
+        if let Some(len) = self.session.wants() {
+            match self.inward.read(self.link.stream(), len)? {
+                Carried::Whole => {
+                    self.inward.at = 0;
+                    let message = self.inward.buffer.get_mut(..len).unwrap_or_default();
+                    let mut guard = lock(&self.member.guard);
+                    let prs = &self.member.prs;
+                    let input =
+                        self.session.handle_message(clock::now(), prs, &mut guard, &mut system(), message)?;
+                    return Ok(Some(input));
+                }
+                Carried::Closed => return Err(self.session.handle_close(true).into()),
+                Carried::Partly => {}
+            }
+        }
+        let sign = self.stored.map(|_| self.told + HELD_EVERY);
+        let until = [self.session.poll_timeout(), sign, until].into_iter().fold(None, Instant::earliest);
+        self.link.wait(Interest { read: self.session.wants().is_some(), write: !written, until }).await?;
+        Ok(None)
+    }
+}

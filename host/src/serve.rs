@@ -1,0 +1,226 @@
+//! What a sender's connections share: the table of drops, the guard, and the drops' sources.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::drops::{ConnId, DropEvent, PutError, Terms};
+use deaddrop_core::guard::Warning;
+use deaddrop_core::limits::HOST;
+use deaddrop_core::offer::Reason;
+use deaddrop_core::session::{ServerEvent, ServerSession, Serving};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, Token};
+use event_listener::Event;
+
+use crate::files::source::Source;
+use crate::lock::lock;
+use crate::{clock, random::system};
+
+/// Drops one process holds, live and lately ended.
+const DROPS: usize = 16;
+/// Fetches of one drop.
+const FETCHES: usize = deaddrop_core::limits::FETCHES_MAX;
+/// Sources the guard remembers.
+const SOURCES: usize = 1_024;
+/// Connections the guard watches: unauthenticated and parked.
+const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
+
+/// The core's server, with a host's capacities.
+pub(crate) type HostServing = Serving<DROPS, FETCHES, SOURCES, CONNECTIONS>;
+
+/// What a sender's owner hears of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ServingEvent {
+    /// A receiver confirmed that it holds the whole drop.
+    Fetched {
+        /// The drop.
+        token: Token,
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// A drop is over.
+    Ended {
+        /// The drop.
+        token: Token,
+        /// Why.
+        reason: Reason,
+        /// A receiver had all of it and never confirmed.
+        unconfirmed: bool,
+        /// Its source was no longer what had been offered.
+        changed: bool,
+    },
+    /// Somebody tries passphrases.
+    Warning(Warning),
+}
+
+/// The server of one process.
+pub(crate) struct Server {
+    state: Mutex<State>,
+    stopping: AtomicBool,
+    /// Rings when connections should look at their state, and when there are events to read.
+    pub(crate) bell: Arc<Event>,
+}
+
+struct State {
+    serving: Box<HostServing>,
+    sources: BTreeMap<Token, Arc<Source>>,
+    changed: BTreeSet<Token>,
+    granted: BTreeSet<u32>,
+    evicted: BTreeSet<u32>,
+    events: VecDeque<ServingEvent>,
+}
+
+impl Server {
+    /// A server of this room, without drops.
+    pub(crate) fn new(room: &RoomSecret) -> Self {
+        let serving = Box::new(Serving::new(clock::now(), room.prs(), &HOST, &mut system()));
+        let state = State {
+            serving,
+            sources: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            granted: BTreeSet::new(),
+            evicted: BTreeSet::new(),
+            events: VecDeque::new(),
+        };
+        Self { state: Mutex::new(state), stopping: AtomicBool::new(false), bell: Arc::new(Event::new()) }
+    }
+
+    /// Offers a drop.
+    pub(crate) fn put(&self, terms: Terms, source: Source) -> Result<Token, PutError> {
+        let mut state = lock(&self.state);
+        let token = state.serving.drops.put(clock::now(), terms, &mut system())?;
+        state.sources.insert(token, Arc::new(source));
+        Ok(token)
+    }
+
+    /// Takes all drops back.
+    pub(crate) fn withdraw_all(&self) {
+        let mut state = lock(&self.state);
+        let tokens: Vec<Token> = state.sources.keys().copied().collect();
+        for token in tokens {
+            state.serving.drops.withdraw(clock::now(), &token, &mut system());
+        }
+        self.settle(&mut state);
+    }
+
+    /// The name of this process on the wire.
+    pub(crate) fn instance(&self) -> Instance {
+        lock(&self.state).serving.instance()
+    }
+
+    /// The revision of the drops to announce, while there are any.
+    pub(crate) fn live(&self) -> Option<u32> {
+        let state = lock(&self.state);
+        (state.serving.drops.live() > 0).then(|| state.serving.drops.revision())
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn open(&self, source: IpAddr) -> ServerSession {
+        let mut state = lock(&self.state);
+        let opened = state.serving.open(clock::now(), source, &mut system());
+        if let Some(ConnId(conn)) = opened.evict {
+            state.evicted.insert(conn);
+            self.bell.notify(usize::MAX);
+        }
+        opened.session
+    }
+
+    /// Runs `act` on the core's server, then carries out what follows from it.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut HostServing) -> T) -> T {
+        let mut state = lock(&self.state);
+        let result = act(&mut state.serving);
+        self.settle(&mut state);
+        result
+    }
+
+    /// What the table of drops and the guard have to do at this moment; gives the next such moment.
+    pub(crate) fn tick(&self) -> Option<Instant> {
+        self.with(|serving| {
+            let now = clock::now();
+            serving.drops.handle_timeout(now, &mut system());
+            Instant::earliest(serving.drops.poll_timeout(), serving.guard.poll_timeout())
+        })
+    }
+
+    fn settle(&self, state: &mut State) {
+        let now = clock::now();
+        let before = state.events.len() + state.granted.len();
+        while let Some(ConnId(conn)) = state.serving.guard.poll_granted(now, &mut system()) {
+            state.granted.insert(conn);
+        }
+        while let Some(warning) = state.serving.guard.poll_warning(now) {
+            state.events.push_back(ServingEvent::Warning(warning));
+        }
+        while let Some(event) = state.serving.drops.poll_event() {
+            if let DropEvent::Ended { token, reason, unconfirmed } = event {
+                // The last copy goes with it, unless a connection is reading from it this moment.
+                state.sources.remove(&token);
+                let changed = state.changed.remove(&token);
+                state.events.push_back(ServingEvent::Ended { token, reason, unconfirmed, changed });
+            }
+        }
+        if state.events.len() + state.granted.len() != before {
+            self.bell.notify(usize::MAX);
+        }
+    }
+
+    /// A whole message has come on a connection.
+    pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
+        let mut state = lock(&self.state);
+        let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
+        if let Ok(Some(ServerEvent::Fetched { token })) = event {
+            // Told before the end that it may bring about, which `settle` tells.
+            state.events.push_back(ServingEvent::Fetched { token, by: session.source() });
+            self.bell.notify(usize::MAX);
+        }
+        if let Ok(Some(ServerEvent::Displaced(ConnId(conn)))) = event {
+            state.evicted.insert(conn);
+            self.bell.notify(usize::MAX);
+        }
+        self.settle(&mut state);
+    }
+
+    /// The source of the drop that a connection is sending is no longer what was offered.
+    pub(crate) fn handle_changed(&self, session: &mut ServerSession) {
+        let mut state = lock(&self.state);
+        if let Some(read) = session.poll_read() {
+            state.changed.insert(read.token);
+        }
+        session.handle_changed(clock::now(), &mut state.serving, &mut system());
+        self.settle(&mut state);
+    }
+
+    /// The next event, if there is one.
+    pub(crate) fn next_event(&self) -> Option<ServingEvent> {
+        lock(&self.state).events.pop_front()
+    }
+
+    /// Where a drop's bytes come from, while it lives.
+    pub(crate) fn source(&self, token: &Token) -> Option<Arc<Source>> {
+        lock(&self.state).sources.get(token).cloned()
+    }
+
+    /// Whether a parked connection has its guess token by now; true once.
+    pub(crate) fn is_granted(&self, conn: ConnId) -> bool {
+        lock(&self.state).granted.remove(&conn.0)
+    }
+
+    /// Whether a connection has to make room for another; true once.
+    pub(crate) fn is_evicted(&self, conn: ConnId) -> bool {
+        lock(&self.state).evicted.remove(&conn.0)
+    }
+
+    /// From here on connections end.
+    pub(crate) fn stop(&self) {
+        lock(&self.state).serving.stop();
+        self.stopping.store(true, Ordering::Release);
+        self.bell.notify(usize::MAX);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

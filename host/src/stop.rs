@@ -1,0 +1,65 @@
+//! How a command hears that it should end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use event_listener::Event;
+
+use crate::exit::Failure;
+
+/// Set once, by a signal; heard by everything that waits.
+#[derive(Clone, Default)]
+pub(crate) struct Stop(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    signal: AtomicU8,
+    bell: Arc<Event>,
+}
+
+const NONE: u8 = 0;
+const INTERRUPT: u8 = 1;
+const TERMINATE: u8 = 2;
+
+impl Stop {
+    /// The end that the signal asks for, if one has come.
+    pub(crate) fn asked(&self) -> Option<Failure> {
+        match self.0.signal.load(Ordering::Acquire) {
+            NONE => None,
+            INTERRUPT => Some(Failure::interrupted()),
+            _ => Some(Failure::terminated()),
+        }
+    }
+
+    /// Rings when a signal comes.
+    pub(crate) fn bell(&self) -> Arc<Event> {
+        self.0.bell.clone()
+    }
+
+    /// Waits for a signal.
+    pub(crate) async fn wait(&self) -> Failure {
+        loop {
+            let listener = self.0.bell.listen();
+            if let Some(failure) = self.asked() {
+                return failure;
+            }
+            listener.await;
+        }
+    }
+
+    /// Hears the process's signals from now on, for as long as the future is polled.
+    #[cfg(unix)]
+    pub(crate) async fn hear_signals(&self) -> std::io::Result<()> {
+        use async_signal::{Signal, Signals};
+        use smol::stream::StreamExt;
+
+        let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
+        while let Some(signal) = signals.next().await {
+            let code = if signal? == Signal::Int { INTERRUPT } else { TERMINATE };
+            // The first one decides how the process ends.
+            let _ = self.0.signal.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
+            self.0.bell.notify(usize::MAX);
+        }
+        Ok(())
+    }
+}

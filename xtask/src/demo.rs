@@ -1,0 +1,283 @@
+//! `demo`: a listener, a message and a file, on this machine alone, shown as it happens and checked.
+
+mod role;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use argh::FromArgs;
+use serde_json::Value;
+
+use crate::repo::{Failure, Repo};
+use role::Role;
+
+/// Build deaddrop, start a listener, send a message and a file, fetch both, and check that what
+/// arrived is what was sent. All of it on this machine's loopback.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "demo")]
+pub(crate) struct Demo {
+    /// use this deaddrop, instead of building one
+    #[argh(option, arg_name = "path")]
+    binary: Option<PathBuf>,
+}
+
+/// Everything but the build must be over by then.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Bytes of the file that is sent: several records' worth, and not a whole number of them.
+const FILE_SIZE: usize = 5 * 1024 * 1024 + 123;
+/// The message that is sent.
+const MESSAGE: &str = "the key is under the third flower pot 🪴";
+
+/// Runs the demo.
+pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
+    let binary = match &demo.binary {
+        Some(path) => fs::canonicalize(path).map_err(Failure::at(path.display().to_string()))?,
+        None => build(repo)?,
+    };
+    let scratch = Scratch::new()?;
+    let scene = Scene::set(&binary, scratch)?;
+    scene.play()
+}
+
+/// Builds the binary and says where it is.
+fn build(repo: &Repo) -> Result<PathBuf, Failure> {
+    println!("building deaddrop");
+    let mut cargo = repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]);
+    cargo.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
+    let built = cargo.output().map_err(Failure::at("cargo"))?;
+    if !built.status.success() {
+        return Err(Failure::new("deaddrop does not build"));
+    }
+    executable(&String::from_utf8_lossy(&built.stdout))
+        .ok_or_else(|| Failure::new("cargo built deaddrop and did not say where"))
+}
+
+/// The path of the binary in what cargo reports.
+fn executable(report: &str) -> Option<PathBuf> {
+    report
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "deaddrop")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// A folder of our own, gone when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("deaddrop-demo-{:016x}", u64::from_le_bytes(random()?)));
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(Failure::at(path.display().to_string()))?;
+        Ok(Self(path))
+    }
+
+    /// Writes a file that we alone can read.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
+        let path = self.0.join(name);
+        let written = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(bytes));
+        written.map_err(Failure::at(path.display().to_string()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a sender says of its drop.
+struct Ready {
+    port: u64,
+    token: String,
+}
+
+/// All that the demo runs with.
+struct Scene<'a> {
+    binary: &'a Path,
+    scratch: Scratch,
+    room: PathBuf,
+    udp_port: u16,
+    deadline: Instant,
+}
+
+impl<'a> Scene<'a> {
+    fn set(binary: &'a Path, scratch: Scratch) -> Result<Self, Failure> {
+        // Nobody else's: the listener can be heard on the LAN for as long as the demo runs.
+        let passphrase = format!("{:032x}\n", u128::from_le_bytes(random()?));
+        let room = scratch.write("room", passphrase.as_bytes())?;
+        let udp_port = UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .map_err(Failure::at("a free UDP port"))?
+            .port();
+        Ok(Self { binary, scratch, room, udp_port, deadline: Instant::now() + DEADLINE })
+    }
+
+    fn play(&self) -> Result<(), Failure> {
+        let mut listener = self.start("listener", &["run", "--json"], &[])?;
+        listener.until("ready", self.deadline)?;
+
+        let port = free_tcp_port()?;
+        let send = ["send-msg", "--json", "--tcp-port", &port, MESSAGE];
+        self.hand_over(&mut listener, &send, None, |received| {
+            let text = received["text"].as_str().unwrap_or_default();
+            if text == MESSAGE { Ok(()) } else { Err(Failure(format!("sent {MESSAGE:?}, arrived {text:?}"))) }
+        })?;
+
+        let bytes = pseudo_random(FILE_SIZE, u64::from_le_bytes(random()?));
+        let sent = self.scratch.write("flowers.bin", &bytes)?;
+        let inbox = self.scratch.0.join("inbox");
+        fs::DirBuilder::new().mode(0o700).create(&inbox).map_err(Failure::at(inbox.display().to_string()))?;
+        let port = free_tcp_port()?;
+        let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
+        self.hand_over(&mut listener, &send, Some(&inbox), |received| {
+            let path = received["path"].as_str().unwrap_or_default();
+            let path = self.scratch.0.join(path);
+            let arrived = fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
+            same(&bytes, &arrived)
+        })?;
+
+        println!("done: the message and all {FILE_SIZE} bytes of the file arrived as they were sent");
+        Ok(())
+    }
+
+    /// Sends, waits for the listener to see it, fetches, and has what was received checked.
+    fn hand_over(
+        &self,
+        listener: &mut Role,
+        send: &[&str],
+        inbox: Option<&Path>,
+        check: impl FnOnce(&Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut sender = self.start("sender", send, &[])?;
+        let ready = Ready::read(&sender.until("ready", self.deadline)?)?;
+        loop {
+            let offer = listener.until("offer", self.deadline)?;
+            if offer["token"] == ready.token.as_str() {
+                break;
+            }
+        }
+        let port = ready.port.to_string();
+        let out = inbox.map(|inbox| inbox.to_string_lossy());
+        let out = out.as_ref().map(|out| ["--out", out]);
+        let fetch = ["fetch", "--json", "--from", "127.0.0.1", "--port", &port, "--token", &ready.token];
+        let mut fetcher = self.start("fetcher", &fetch, out.as_ref().map_or(&[], |out| out.as_slice()))?;
+        let received = fetcher.until("received", self.deadline)?;
+        fetcher.ends_well(self.deadline)?;
+        sender.until("fetched", self.deadline)?;
+        sender.ends_well(self.deadline)?;
+        check(&received)
+    }
+
+    /// Starts deaddrop in the demo's room.
+    fn start(&self, role: &'static str, words: &[&str], more: &[&str]) -> Result<Role, Failure> {
+        let mut command = Command::new(self.binary);
+        let (verb, rest) = words.split_first().ok_or_else(|| Failure::new("deaddrop needs a verb"))?;
+        command.current_dir(&self.scratch.0).env_remove("DEADDROP_ROOM").arg(verb);
+        command.arg("--room-file").arg(&self.room).args(["--udp-port", &self.udp_port.to_string()]);
+        // On loopback alone: a demonstration is nothing that the neighbours should hear of.
+        command.args(["--interface", "lo"]);
+        command.args(more).args(rest);
+        Role::start(role, &mut command)
+    }
+}
+
+impl Ready {
+    fn read(event: &Value) -> Result<Self, Failure> {
+        match (event["port"].as_u64(), event["token"].as_str()) {
+            (Some(port), Some(token)) => Ok(Self { port, token: token.to_owned() }),
+            _ => Err(Failure(format!("the sender is ready without a port and a token: {event}"))),
+        }
+    }
+}
+
+fn same(sent: &[u8], arrived: &[u8]) -> Result<(), Failure> {
+    if sent == arrived {
+        return Ok(());
+    }
+    let at = sent.iter().zip(arrived).take_while(|(a, b)| a == b).count();
+    Err(Failure(format!(
+        "the file differs from byte {at} on: {} bytes were sent, {} arrived",
+        sent.len(),
+        arrived.len()
+    )))
+}
+
+/// A TCP port that was free a moment ago.
+fn free_tcp_port() -> Result<String, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::at("a free TCP port"))?;
+    Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port().to_string())
+}
+
+/// Bytes from the system's generator.
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    let filled = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    filled.map_err(Failure::at("/dev/urandom"))?;
+    Ok(bytes)
+}
+
+/// Bytes with no pattern a mistake in offsets could hide in (splitmix64).
+fn pseudo_random(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let words = std::iter::from_fn(|| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(word ^ (word >> 31))
+    });
+    words.flat_map(u64::to_le_bytes).take(len).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_room_is_ours_alone_and_gone_afterwards() {
+        let scratch = Scratch::new().unwrap();
+        let room = scratch.write("room", b"x").unwrap();
+        assert_eq!(fs::metadata(&room).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(scratch);
+        assert!(!room.exists());
+    }
+
+    #[test]
+    fn a_difference_is_placed() {
+        assert!(same(b"abc", b"abc").is_ok());
+        assert!(same(b"abc", b"abd").unwrap_err().0.contains("from byte 2"));
+        assert!(same(b"abc", b"ab").unwrap_err().0.contains("3 bytes were sent, 2 arrived"));
+        assert!(same(b"", b"a").is_err());
+    }
+
+    #[test]
+    fn cargo_says_where_the_binary_is() {
+        let report = r#"{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/o"}
+{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":"/d"}
+"#;
+        assert_eq!(executable(report), Some("/d".into()));
+        assert_eq!(executable("not json"), None);
+    }
+
+    #[test]
+    fn bytes_are_as_many_as_asked_for_and_differ_by_seed() {
+        assert_eq!(pseudo_random(13, 1).len(), 13);
+        assert_ne!(pseudo_random(13, 1), pseudo_random(13, 2));
+        // The first output of splitmix64 from seed 0.
+        assert_eq!(pseudo_random(8, 0), 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
+    }
+}

@@ -1,0 +1,52 @@
+//! Every script of the project, as `cargo xtask COMMAND`.
+//!
+//! It knows the commands of the project, not its code: it builds and runs what a person would.
+
+mod check;
+mod demo;
+mod need;
+mod noalloc;
+mod repo;
+mod stage;
+mod stages;
+mod test;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+/// The scripts of deaddrop. Start with `cargo xtask demo`; before a commit, `cargo xtask check`;
+/// everything there is, `cargo xtask test`.
+#[derive(FromArgs)]
+struct Xtask {
+    #[argh(subcommand)]
+    command: Command,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Test(test::Test),
+    Check(check::Check),
+}
+
+fn main() -> ExitCode {
+    let xtask: Xtask = argh::from_env();
+    let repo = repo::Repo::here();
+    let done = match xtask.command {
+        Command::Demo(demo) => demo::run(&repo, &demo),
+        Command::Test(test) => test::run(&repo, &test),
+        Command::Check(check) => check::run(&repo, &check),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.0.is_empty() {
+                eprintln!("xtask: {failure}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

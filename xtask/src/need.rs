@@ -1,0 +1,258 @@
+//! What a stage needs beyond cargo and a linker: how to tell whether it is there, and how to get it.
+
+use std::collections::BTreeSet;
+
+use crate::repo::{Failure, Repo, shown_run, succeeds};
+use crate::toolchain;
+
+/// The release of cargo-deny that `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Something that a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// `cargo fmt`.
+    Rustfmt,
+    /// `cargo clippy`.
+    Clippy,
+    /// The checker of the dependency tree.
+    CargoDeny,
+    /// A compiler with libcore for [`toolchain::TARGET`], and a linker for it.
+    BareMetal,
+}
+
+/// One way to get something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `rustup` with these words.
+    Rustup(&'static str),
+    /// Packages of Debian.
+    Apt(&'static [&'static str]),
+    /// The same, of use to Debian's own cargo only: a rustup's does not look there.
+    AptForDebianRust(&'static [&'static str]),
+    /// `cargo install` of this crate and release, below `target/`.
+    Cargo(&'static str, &'static str),
+}
+
+/// Where Rust on this machine comes from, and who we are: what decides which ways are open.
+#[derive(Clone, Copy)]
+struct Machine {
+    rustup: bool,
+    apt: bool,
+    root: bool,
+}
+
+impl Need {
+    /// What a person calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rustfmt => "rustfmt",
+            Self::Clippy => "clippy",
+            Self::CargoDeny => "cargo-deny",
+            Self::BareMetal => toolchain::TARGET,
+        }
+    }
+
+    /// Whether it is there and works.
+    pub(crate) fn is_met(self, repo: &Repo) -> bool {
+        match self {
+            Self::Rustfmt => succeeds(&mut repo.cargo(["fmt", "--version"])),
+            Self::Clippy => succeeds(&mut repo.cargo(["clippy", "--version"])),
+            Self::CargoDeny => cargo_deny(repo).is_some(),
+            Self::BareMetal => toolchain::can_build(repo),
+        }
+    }
+
+    /// The ways to get it, best first.
+    fn ways(self) -> &'static [Way] {
+        match self {
+            Self::Rustfmt => &[Way::Rustup("component add rustfmt"), Way::AptForDebianRust(&["rustfmt-web"])],
+            Self::Clippy => {
+                &[Way::Rustup("component add clippy"), Way::AptForDebianRust(&["rust-web-clippy"])]
+            }
+            Self::CargoDeny => &[Way::Cargo("cargo-deny", CARGO_DENY)],
+            Self::BareMetal => &[
+                Way::Rustup("target add thumbv7m-none-eabi"),
+                Way::Apt(&["rustc-web", "cargo-web", "rust-web-src", "binutils-arm-none-eabi"]),
+            ],
+        }
+    }
+}
+
+/// The cargo-deny to run: ours, or one on the path.
+pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
+    let ours = repo.cache("tools").join("bin").join("cargo-deny");
+    [ours, "cargo-deny".into()].into_iter().find(|tool| succeeds(repo.program(tool).arg("--version")))
+}
+
+/// Those of `needs` that are not met, each once.
+pub(crate) fn missing<'a>(repo: &Repo, needs: impl IntoIterator<Item = &'a Need>) -> BTreeSet<Need> {
+    let all: BTreeSet<Need> = needs.into_iter().copied().collect();
+    all.into_iter().filter(|need| !need.is_met(repo)).collect()
+}
+
+/// One line to copy, which gets all of `missing` on this machine.
+pub(crate) fn line_to_copy(repo: &Repo, missing: &BTreeSet<Need>) -> String {
+    Machine::look(repo).line(missing)
+}
+
+/// Gets what is missing, each by the first way that works. What then is still missing is the caller's
+/// to see.
+pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Need>) {
+    let machine = Machine::look(repo);
+    let mut lists_are_fresh = false;
+    for need in missing {
+        for way in need.ways().iter().filter(|way| machine.is_open(**way)) {
+            println!("fetching {}", need.name());
+            match machine.go(repo, *way, &mut lists_are_fresh) {
+                Ok(()) if need.is_met(repo) => break,
+                Ok(()) => println!("{}: it was fetched and still does not work", need.name()),
+                Err(failure) => println!("{}: {failure}", need.name()),
+            }
+        }
+    }
+}
+
+impl Machine {
+    fn look(repo: &Repo) -> Self {
+        Self {
+            // Its proxies set this; a cargo of the distribution, even beside a rustup, does not.
+            rustup: std::env::var_os("RUSTUP_TOOLCHAIN").is_some()
+                && succeeds(repo.program("rustup").arg("--version")),
+            apt: succeeds(repo.program("apt-get").arg("--version")),
+            root: succeeds(repo.program("sh").args(["-c", "test \"$(id -u)\" = 0"])),
+        }
+    }
+
+    fn is_open(self, way: Way) -> bool {
+        match way {
+            Way::Rustup(_) => self.rustup,
+            Way::Apt(_) => self.apt && self.root,
+            Way::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
+            Way::Cargo(..) => true,
+        }
+    }
+
+    /// The best way for a person, who may become root.
+    fn best(self, need: Need) -> Option<Way> {
+        let open = |way: &Way| Self { root: true, ..self }.is_open(*way);
+        need.ways().iter().copied().find(open).or_else(|| need.ways().first().copied())
+    }
+
+    fn line(self, missing: &BTreeSet<Need>) -> String {
+        let mut commands = Vec::new();
+        let mut packages: BTreeSet<&str> = BTreeSet::new();
+        for way in missing.iter().filter_map(|need| self.best(*need)) {
+            match way {
+                Way::Rustup(words) => commands.push(format!("rustup {words}")),
+                Way::Apt(names) | Way::AptForDebianRust(names) => packages.extend(names),
+                Way::Cargo(name, version) => {
+                    commands
+                        .push(format!("cargo {}", cargo_install(name, version, "target/tools").join(" ")));
+                }
+            }
+        }
+        if !packages.is_empty() {
+            let sudo = if self.root { "" } else { "sudo " };
+            let packages: Vec<_> = packages.into_iter().collect();
+            commands.insert(
+                0,
+                format!(
+                    "{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {}",
+                    packages.join(" ")
+                ),
+            );
+        }
+        commands.join(" && ")
+    }
+
+    fn go(self, repo: &Repo, way: Way, lists_are_fresh: &mut bool) -> Result<(), Failure> {
+        match way {
+            Way::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
+            Way::Apt(names) | Way::AptForDebianRust(names) => {
+                if !*lists_are_fresh {
+                    shown_run(repo.program("apt-get").args(["-q", "update"]))?;
+                    *lists_are_fresh = true;
+                }
+                shown_run(
+                    repo.program("apt-get")
+                        .env("DEBIAN_FRONTEND", "noninteractive")
+                        .args(["-q", "-y", "--no-install-recommends", "install"])
+                        .args(names),
+                )
+            }
+            Way::Cargo(name, version) => {
+                let tools = repo.cache("tools");
+                let args = cargo_install(name, version, &tools.to_string_lossy());
+                shown_run(repo.cargo(args).arg("--target-dir").arg(tools.join("build")))?;
+                // Half a gigabyte that no one needs again.
+                std::fs::remove_dir_all(tools.join("build")).map_err(Failure::at("target/tools/build"))
+            }
+        }
+    }
+}
+
+/// A development build: it runs for a second, and its release build, with link-time optimisation,
+/// takes several times as long as all else that is fetched.
+fn cargo_install(name: &str, version: &str, to: &str) -> Vec<String> {
+    ["install", name, "--version", version, "--locked", "--debug", "--root", to].map(str::to_owned).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: Machine = Machine { rustup: false, apt: false, root: false };
+
+    #[test]
+    fn with_rustup_nothing_is_asked_of_apt() {
+        let machine = Machine { rustup: true, apt: true, root: true };
+        let line = machine.line(&BTreeSet::from([Need::Clippy, Need::BareMetal]));
+        assert_eq!(line, "rustup component add clippy && rustup target add thumbv7m-none-eabi");
+    }
+
+    #[test]
+    fn what_rustup_cannot_get_is_asked_of_apt_only_where_it_helps() {
+        let machine = Machine { rustup: true, apt: true, root: true };
+        let open = |need: Need| need.ways().iter().filter(|way| machine.is_open(**way)).count();
+        assert_eq!(open(Need::BareMetal), 2, "libcore can come from Debian whatever cargo there is");
+        assert_eq!(open(Need::Clippy), 1);
+        assert_eq!(open(Need::Rustfmt), 1);
+    }
+
+    #[test]
+    fn packages_are_fetched_together_and_each_once() {
+        let machine = Machine { apt: true, root: true, ..NONE };
+        let line = machine.line(&BTreeSet::from([Need::BareMetal, Need::Clippy, Need::Rustfmt]));
+        assert_eq!(
+            line,
+            "apt-get update && apt-get install -y --no-install-recommends \
+             binutils-arm-none-eabi cargo-web rust-web-clippy rust-web-src rustc-web rustfmt-web"
+        );
+    }
+
+    #[test]
+    fn who_is_not_root_is_told_to_become_it() {
+        let machine = Machine { apt: true, ..NONE };
+        assert!(!machine.is_open(Way::Apt(&["x"])));
+        let line = machine.line(&BTreeSet::from([Need::Rustfmt]));
+        assert!(line.starts_with("sudo apt-get update && sudo apt-get install"), "{line}");
+    }
+
+    #[test]
+    fn there_is_always_something_to_copy() {
+        for need in [Need::Rustfmt, Need::Clippy, Need::CargoDeny, Need::BareMetal] {
+            assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
+        }
+        assert_eq!(NONE.line(&BTreeSet::new()), "");
+        let line = NONE.line(&BTreeSet::from([Need::CargoDeny]));
+        assert!(line.starts_with("cargo install cargo-deny --version 0."), "{line}");
+        assert!(line.ends_with("--root target/tools"), "{line}");
+    }
+
+    #[test]
+    fn the_target_is_the_one_that_is_built() {
+        let Some(Way::Rustup(words)) = Need::BareMetal.ways().first() else { panic!("rustup comes first") };
+        assert_eq!(*words, format!("target add {}", toolchain::TARGET));
+    }
+}

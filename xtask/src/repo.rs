@@ -1,0 +1,136 @@
+//! The checkout, and the running of other programs in it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Why something did not work, for a person. Empty when all has been said already.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+impl Failure {
+    /// With this text.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For `map_err`: what was tried, and what came of it.
+    pub(crate) fn at<E: fmt::Display>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
+        move |error| Self(format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The checkout this program was built from, and the cargo it was started by.
+pub(crate) struct Repo {
+    /// Its top folder.
+    pub(crate) root: PathBuf,
+    /// The cargo that runs us.
+    cargo: PathBuf,
+}
+
+impl Repo {
+    /// The one we were built from.
+    pub(crate) fn here() -> Self {
+        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Self {
+            root: xtask.parent().unwrap_or(xtask).to_owned(),
+            cargo: std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from),
+        }
+    }
+
+    /// A folder below `target/` for what is built once and kept.
+    pub(crate) fn cache(&self, name: &str) -> PathBuf {
+        self.root.join("target").join(name)
+    }
+
+    /// A program, to be run at the top of the checkout.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).stdin(Stdio::null());
+        command
+    }
+
+    /// The cargo that runs us, with these arguments.
+    pub(crate) fn cargo<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = self.program(&self.cargo);
+        command.args(args);
+        command
+    }
+}
+
+/// Runs a program to its end and gives what it wrote, both streams as they came; fails with the same
+/// text, under the command line.
+pub(crate) fn captured(command: &mut Command) -> Result<String, Failure> {
+    let shown = shown(command);
+    let (mut from, to) = std::io::pipe().map_err(Failure::at("a pipe"))?;
+    let twin = to.try_clone().map_err(Failure::at("a pipe"))?;
+    let mut child = command.stdout(to).stderr(twin).spawn().map_err(Failure::at(&shown))?;
+    // The command still holds the writing ends; the end of the output is seen only when they are closed.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut output = Vec::new();
+    from.read_to_end(&mut output).map_err(Failure::at(&shown))?;
+    let status = child.wait().map_err(Failure::at(&shown))?;
+    let output = String::from_utf8_lossy(&output).into_owned();
+    if status.success() { Ok(output) } else { Err(Failure(format!("$ {shown}\n{output}{status}"))) }
+}
+
+/// Runs a program to its end with its output left as it is, after showing the command line.
+pub(crate) fn shown_run(command: &mut Command) -> Result<(), Failure> {
+    let shown = shown(command);
+    println!("$ {shown}");
+    let status = command.status().map_err(Failure::at(&shown))?;
+    if status.success() { Ok(()) } else { Err(Failure(format!("{shown}: {status}"))) }
+}
+
+/// Whether a program is there and ends well, its output thrown away.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A command as one would type it, the program by its file name.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn both_streams_are_captured_in_order() {
+        assert_eq!(captured(&mut sh("echo a; echo b >&2; echo c")).unwrap(), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn a_failure_shows_the_command_its_output_and_its_status() {
+        let failure = captured(&mut sh("echo why >&2; exit 3")).unwrap_err().0;
+        assert_eq!(failure, "$ sh -c echo why >&2; exit 3\nwhy\nexit status: 3");
+    }
+
+    #[test]
+    fn a_missing_program_is_a_failure() {
+        assert!(captured(&mut Command::new("no-such-program-here")).is_err());
+        assert!(!succeeds(&mut Command::new("no-such-program-here")));
+        assert!(!succeeds(&mut sh("exit 1")));
+    }
+}

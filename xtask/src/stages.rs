@@ -1,0 +1,164 @@
+//! The table of stages, in the order in which they run. Another stage is another row.
+
+use std::process::Command;
+
+use crate::need::{self, Need};
+use crate::repo::{Failure, Repo, captured};
+use crate::stage::{Size, Stage, When};
+use crate::{noalloc, toolchain};
+
+/// Every stage there is.
+pub(crate) const STAGES: &[Stage] = &[
+    Stage { name: "fmt", when: When::Check, long_only: false, needs: &[Need::Rustfmt], run: fmt },
+    Stage { name: "clippy", when: When::Check, long_only: false, needs: &[Need::Clippy], run: clippy },
+    Stage { name: "docs", when: When::Check, long_only: false, needs: &[], run: docs },
+    Stage { name: "deny", when: When::Check, long_only: false, needs: &[Need::CargoDeny], run: deny },
+    Stage {
+        name: "noalloc",
+        when: When::Check,
+        long_only: false,
+        needs: &[Need::BareMetal],
+        run: |repo, _| noalloc::prove(repo),
+    },
+    Stage {
+        name: "firmware",
+        when: When::Check,
+        long_only: false,
+        needs: &[Need::Clippy, Need::BareMetal],
+        run: firmware,
+    },
+    Stage { name: "core", when: When::Test, long_only: false, needs: &[], run: core },
+    Stage { name: "workspace", when: When::Test, long_only: false, needs: &[], run: workspace },
+    Stage { name: "xtask", when: When::Test, long_only: false, needs: &[], run: xtask },
+    Stage { name: "demo", when: When::Test, long_only: false, needs: &[], run: demo },
+];
+
+/// Manifests outside the workspace, each with its own lock file.
+const OTHERS: &[&str] = &["core/noalloc/Cargo.toml", "firmware/Cargo.toml"];
+
+fn fmt(repo: &Repo, _: Size) -> Result<String, Failure> {
+    captured(&mut repo.cargo(["fmt", "--all", "--check"]))?;
+    for manifest in OTHERS {
+        captured(&mut repo.cargo(["fmt", "--check", "--manifest-path", manifest]))?;
+    }
+    Ok(String::new())
+}
+
+fn clippy(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let words = ["clippy", "--locked", "--workspace", "--all-targets", "--all-features"];
+    captured(repo.cargo(words).args(["--", "-D", "warnings"]))?;
+    // What a board builds: without the features, code may be unused that is not with them.
+    captured(repo.cargo(["clippy", "--locked", "-p", "deaddrop-core"]).args(["--", "-D", "warnings"]))?;
+    Ok(String::new())
+}
+
+fn docs(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let words = ["doc", "--locked", "--workspace", "--no-deps", "--all-features"];
+    captured(repo.cargo(words).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(String::new())
+}
+
+fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let tool = need::cargo_deny(repo).ok_or_else(|| Failure::new("cargo-deny is not there"))?;
+    for manifest in ["Cargo.toml"].iter().chain(OTHERS) {
+        captured(
+            repo.program(&tool)
+                .args(["--manifest-path", manifest, "--log-level", "error", "--locked", "--config"])
+                .arg(repo.root.join("deny.toml"))
+                // One list for all the manifests: not every licence is met in each.
+                .args(["check", "--allow", "license-not-encountered", "bans", "licenses", "sources"]),
+        )?;
+    }
+    Ok(String::new())
+}
+
+fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let manifest = ["--locked", "--manifest-path", "firmware/Cargo.toml", "--target-dir", "target/firmware"];
+    captured(repo.cargo(["clippy"]).args(manifest).args(["--all-targets", "--", "-D", "warnings"]))?;
+    captured(toolchain::bare_metal_cargo(repo, ["check"])?.args(manifest))?;
+    Ok(format!("host and {}", toolchain::TARGET))
+}
+
+fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
+    tests(repo.cargo(["test", "--locked", "-p", "deaddrop-core", "--no-default-features"]), size)
+}
+
+fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
+    // With the features that are on by default, for it is that program that is tested: among the others is one
+    // that leaves secrets in memory on purpose.
+    tests(repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask"]), size)
+}
+
+fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {
+    tests(repo.cargo(["test", "--locked", "-p", "xtask"]), size)
+}
+
+fn demo(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
+    captured(repo.program(ourselves).arg("demo"))?;
+    Ok(String::new())
+}
+
+/// Runs tests, with every one of a crate run even when another fails. Tests that can be larger read
+/// `DEADDROP_TEST_LONG`.
+fn tests(mut cargo: Command, size: Size) -> Result<String, Failure> {
+    cargo.arg("--no-fail-fast");
+    match size {
+        Size::Usual => cargo.env_remove("DEADDROP_TEST_LONG"),
+        Size::Full => cargo.env("DEADDROP_TEST_LONG", "1"),
+    };
+    let output = captured(&mut cargo)?;
+    let (passed, ignored) = counts(&output);
+    match (passed, ignored) {
+        (0, _) => Err(Failure(format!("{output}no test ran"))),
+        (_, 0) => Ok(format!("{passed} tests")),
+        _ => Ok(format!("{passed} tests, {ignored} ignored")),
+    }
+}
+
+/// How many tests passed and how many were ignored, by the lines in which cargo's runner says so.
+fn counts(output: &str) -> (usize, usize) {
+    let number = |line: &str, word: &str| -> usize {
+        line.split([';', '.'])
+            .filter_map(|part| part.trim().strip_suffix(word)?.trim().parse::<usize>().ok())
+            .sum()
+    };
+    output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "))
+        .fold((0, 0), |(passed, ignored), line| {
+            (passed + number(line, "passed"), ignored + number(line, "ignored"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_and_differ() {
+        for (at, stage) in STAGES.iter().enumerate() {
+            assert!(!stage.name.is_empty() && stage.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+            assert!(STAGES.iter().skip(at + 1).all(|other| other.name != stage.name), "{}", stage.name);
+        }
+    }
+
+    #[test]
+    fn manifests_outside_the_workspace_are_there() {
+        let root = Repo::here().root;
+        for manifest in OTHERS {
+            assert!(root.join(manifest).is_file(), "{manifest}");
+        }
+    }
+
+    #[test]
+    fn passed_tests_are_counted_over_all_binaries() {
+        let output = "\
+running 2 tests
+test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 1.25s
+";
+        assert_eq!(counts(output), (15, 3));
+        assert_eq!(counts("nothing"), (0, 0));
+    }
+}

@@ -1,0 +1,127 @@
+//! `test`: every stage, one after another, and the count at the end.
+
+use argh::FromArgs;
+
+use crate::need;
+use crate::repo::{Failure, Repo};
+use crate::stage::{Size, Stage, Summary};
+use crate::stages::STAGES;
+
+/// Run every test of correctness, in stages, each with its time; the checks come first. A stage that
+/// lacks something is listed as not run, and then this fails.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "test")]
+pub(crate) struct Test {
+    /// fetch what is missing: packages with apt when root, components with rustup, tools with cargo
+    #[argh(switch)]
+    install: bool,
+    /// at full size: files of gigabytes and the like
+    #[argh(switch)]
+    long: bool,
+    /// run these stages alone: names with commas between
+    #[argh(option, from_str_fn(names), arg_name = "stages")]
+    only: Option<Vec<&'static str>>,
+    /// list the stages, and run nothing
+    #[argh(switch)]
+    list: bool,
+}
+
+/// Runs the stages of `test`, which are all.
+pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
+    let size = if test.long { Size::Full } else { Size::Usual };
+    let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, size, test.only.as_deref())).collect();
+    if test.list {
+        for stage in stages {
+            println!("{}", stage.name);
+        }
+        return Ok(());
+    }
+    run_stages(repo, &stages, size, test.install)
+}
+
+/// Runs these stages, having fetched what they lack if `install`.
+pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bool) -> Result<(), Failure> {
+    let needs = || stages.iter().flat_map(|stage| stage.needs);
+    let mut missing = need::missing(repo, needs());
+    if install && !missing.is_empty() {
+        need::install(repo, &missing);
+        missing = need::missing(repo, needs());
+    }
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
+        println!("missing: {}; to get what is missing:", names.join(", "));
+        println!("    {}", need::line_to_copy(repo, &missing));
+    }
+    let mut summary = Summary::default();
+    for stage in stages {
+        let lacks: Vec<_> =
+            stage.needs.iter().filter(|need| missing.contains(need)).map(|need| need.name()).collect();
+        if lacks.is_empty() {
+            summary.run(repo, stage, size);
+        } else {
+            summary.skip(stage, format!("{} is missing", lacks.join(", ")));
+        }
+    }
+    println!("{summary}");
+    if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
+}
+
+/// A stage named with `--only` runs whatever its size; without, the long ones wait for `--long`.
+fn is_wanted(stage: &Stage, size: Size, only: Option<&[&str]>) -> bool {
+    match only {
+        Some(only) => only.contains(&stage.name),
+        None => size == Size::Full || !stage.long_only,
+    }
+}
+
+/// Reads the names given with `--only`.
+fn names(list: &str) -> Result<Vec<&'static str>, String> {
+    list.split(',')
+        .map(|name| {
+            let name = name.trim();
+            STAGES.iter().map(|stage| stage.name).find(|known| *known == name).ok_or_else(|| {
+                let known: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
+                format!("no stage {name:?}; there are: {}", known.join(", "))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::When;
+
+    #[test]
+    fn a_list_of_stages_is_read() {
+        assert_eq!(names("fmt"), Ok(vec!["fmt"]));
+        assert_eq!(names("demo, fmt"), Ok(vec!["demo", "fmt"]));
+        for bad in ["", "fmt,", "no-such", "FMT"] {
+            assert!(names(bad).unwrap_err().contains("there are: fmt, clippy"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        let test = Test::from_args(&["test"], &["--install", "--long", "--only", "fmt,demo"]).unwrap();
+        assert!(test.install && test.long && !test.list);
+        assert_eq!(test.only, Some(vec!["fmt", "demo"]));
+        assert!(Test::from_args(&["test"], &["--only", "nothing"]).is_err());
+    }
+
+    #[test]
+    fn long_stages_wait_to_be_asked_for() {
+        let stage = |long_only| Stage {
+            name: "a",
+            when: When::Test,
+            long_only,
+            needs: &[],
+            run: |_, _| Ok(String::new()),
+        };
+        assert!(is_wanted(&stage(false), Size::Usual, None));
+        assert!(!is_wanted(&stage(true), Size::Usual, None));
+        assert!(is_wanted(&stage(true), Size::Full, None));
+        assert!(is_wanted(&stage(true), Size::Usual, Some(&["a"])));
+        assert!(!is_wanted(&stage(false), Size::Full, Some(&["b"])));
+    }
+}
