@@ -71,15 +71,18 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
                 let (token, id) = (tokens[usize::from(*token)], id(*who));
                 let digest = (*number > 0).then_some([0; 32]);
                 let fetch = FetchRequest { token, id, record_max: 512, offset: *number, digest };
-                ask(&mut channel, &match what {
-                    0 => Request::List { after: None },
-                    1 => Request::Fetch(FetchRequest { offset: 0, digest: None, ..fetch }),
-                    2 => Request::Fetch(FetchRequest { record_max: u32::MAX, ..fetch }),
-                    3 => Request::Held { token, id, stored: *number },
-                    4 | 5 => Request::Ready { token, id },
-                    6 => Request::Commit { token, id },
-                    _ => Request::Release { token, id },
-                })
+                ask(
+                    &mut channel,
+                    &match what {
+                        0 => Request::List { after: None },
+                        1 => Request::Fetch(FetchRequest { offset: 0, digest: None, ..fetch }),
+                        2 => Request::Fetch(FetchRequest { record_max: u32::MAX, ..fetch }),
+                        3 => Request::Held { token, id, stored: *number },
+                        4 | 5 => Request::Ready { token, id },
+                        6 => Request::Commit { token, id },
+                        _ => Request::Release { token, id },
+                    },
+                )
             }
             Move::Seal(as_kind, payload) => seal(&mut channel, kind(*as_kind), payload, 512),
             Move::Garbage(byte) => vec![*byte; 512],

@@ -77,7 +77,8 @@ fn channel_id(greeting: &[u8; GREETING_LEN], suite: u8) -> [u8; CI_LEN] {
     for part in [LABEL, fixed, &[suite]] {
         // Each part is shorter than 128 bytes, so its LEB128 length is one byte.
         let len = u8::try_from(part.len()).unwrap_or(0);
-        for (to, from) in at.by_ref().zip(core::iter::once(&len).chain(part)) {
+        // In this order: `zip` takes from its first before it finds its second at an end.
+        for (from, to) in core::iter::once(&len).chain(part).zip(at.by_ref()) {
             *to = *from;
         }
     }
