@@ -2,6 +2,7 @@
 //!
 //! Looks are answered from the sender's own table of drops after a delay, or fail. Everything follows from the
 //! seed; no clock is read and nothing sleeps.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
