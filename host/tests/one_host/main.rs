@@ -3,8 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken;
+mod events;
 mod exit_codes;
+mod memory;
+mod names;
 mod races;
+mod rooms;
+mod signals;
+mod sizes;
+mod sources;
 
 #[test]
 #[ignore = "a part that other tests play"]

@@ -158,6 +158,7 @@ fn play_fake(port: u16, manner: String) {
         let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.expect("accept");
+            tell(&json!({ "event": "connection" }));
             match &*manner {
                 "close" => {}
                 "garbage" => {
