@@ -282,7 +282,7 @@ impl ServerSession {
         if !core::mem::replace(&mut self.ended, true) {
             match core::mem::replace(&mut self.state, State::Over) {
                 State::AwaitHello(_) | State::Parked(..) | State::Busy => {
-                    serving.guard.closed(now, self.conn)
+                    serving.guard.closed(now, self.conn);
                 }
                 State::AwaitProof(_) => serving.guard.failed(now, self.conn),
                 State::Open(_) | State::Over => {}
@@ -300,7 +300,7 @@ impl ServerSession {
         match core::mem::replace(&mut self.state, State::Over) {
             // Too late once it is to be closed: a close after message 3 would say "not a member".
             State::Parked(greeted, hello) if self.close.is_none() => {
-                self.answer_hello(now, serving, rng, greeted, &hello)
+                self.answer_hello(now, serving, rng, greeted, &hello);
             }
             other => self.state = other,
         }
