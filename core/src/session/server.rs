@@ -280,7 +280,7 @@ impl ServerSession {
         if !core::mem::replace(&mut self.ended, true) {
             match core::mem::replace(&mut self.state, State::Over) {
                 State::AwaitHello(_) | State::Parked(..) | State::Busy => {
-                    serving.guard.closed(now, self.conn)
+                    serving.guard.closed(now, self.conn);
                 }
                 State::AwaitProof(_) => serving.guard.failed(now, self.conn),
                 State::Open(_) | State::Over => {}
