@@ -21,7 +21,7 @@ use crate::stop::Stop;
 #[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
 pub(crate) enum Wanted {
     /// The one that was offered just so.
-    Offered(Offer),
+    Offered(Box<Offer>),
     /// The one whose token is this, or begins like this.
     Token(TokenPrefix),
 }
@@ -103,7 +103,7 @@ pub(crate) async fn claim<'a, L: Link>(
 ) -> Result<Claim<'a, L>, Refusal> {
     let mut pump = shake_hands(link, member, expected, stop).await?;
     let offer = match wanted {
-        Wanted::Offered(offer) => offer.clone(),
+        Wanted::Offered(offer) => Offer::clone(offer),
         Wanted::Token(prefix) => resolve(&mut pump, prefix).await?,
     };
     let plan = FetchPlan { token: offer.token, id, record_max: RECORD_MAX, offset: 0, digest: None };

@@ -73,11 +73,6 @@ impl Beacons {
         self.ports.iter().any(|port| port.interface.name == name)
     }
 
-    /// The interfaces in use.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        self.ports.iter().map(|port| port.interface.name.as_str()).collect()
-    }
-
     /// The addresses under which this machine can be reached, loopback last.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         let mut ports: Vec<&Port> = self.ports.iter().collect();

@@ -5,6 +5,7 @@
 //! root or unprivileged user namespaces, and the `ip` command of iproute2.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
+pub mod actor;
 mod lan;
 mod process;
 

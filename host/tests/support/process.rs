@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -39,20 +39,18 @@ impl Process {
         arguments: &[&str],
         input: &[u8],
     ) -> Self {
-        let mut child = host
-            .command(program)
-            .args(arguments)
-            .current_dir(folder)
-            .env("DEADDROP_ROOM", room)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start deaddrop");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        // Small enough for the pipe; a process that does not read it may be gone already.
-        let _ = stdin.write_all(input);
-        drop(stdin);
+        let mut command = host.command(program);
+        command.args(arguments).current_dir(folder).env("DEADDROP_ROOM", room);
+        let mut process = Self::from_command(command, arguments.join(" "));
+        process.say(input);
+        process.close_input();
+        process
+    }
+
+    /// Starts any command and reads its standard output. Its standard input stays open.
+    pub fn from_command(mut command: Command, what: String) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start a program");
         let out = child.stdout.take().expect("a pipe");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -63,7 +61,17 @@ impl Process {
                 }
             }
         });
-        Self { child, lines, events: Vec::new(), what: arguments.join(" ") }
+        Self { child, lines, events: Vec::new(), what }
+    }
+
+    /// Writes to its standard input. Small enough for the pipe; a process that does not read may be gone.
+    pub fn say(&mut self, input: &[u8]) {
+        let _ = self.child.stdin.as_mut().expect("an open input").write_all(input);
+    }
+
+    /// Closes its standard input.
+    pub fn close_input(&mut self) {
+        self.child.stdin = None;
     }
 
     /// Its process id.
@@ -109,6 +117,17 @@ impl Process {
             Some(code) => code,
             None => panic!("{}: ended by {status}; {:?}", self.what, self.events),
         }
+    }
+
+    /// Waits for its end and gives the exit code, with what it wrote to standard error.
+    pub fn exit_and_errors(&mut self) -> (i32, String) {
+        let code = self.exit_code();
+        (code, self.errors())
+    }
+
+    /// The last event that it told of, once it has ended.
+    pub fn last(&self) -> &Value {
+        self.events.last().unwrap_or(&Value::Null)
     }
 
     fn status(&mut self) -> ExitStatus {

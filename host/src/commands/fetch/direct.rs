@@ -187,8 +187,9 @@ impl Tally {
         let nobody = || Refusal::Nobody("no answer in time".into());
         self.busy
             .clone()
-            .or(self.round.broken.clone())
+            // A member's word counts for more than what something else there says.
             .or(unknown)
+            .or(self.round.broken.clone())
             .or(refused)
             .or(self.round.nobody.clone())
             .unwrap_or_else(nobody)
@@ -238,6 +239,14 @@ mod tests {
         let tally = after(&[&[(1, Refusal::Busy(None))], &[(1, closed())]]);
         assert_eq!(tally.verdict(), None);
         assert_eq!(tally.likeliest(), Refusal::Busy(None));
+    }
+
+    #[test]
+    fn something_else_beside_a_member_does_not_decide() {
+        let broken = || Refusal::Broken("what?".into());
+        let tally = after(&[&[(1, broken()), (2, Refusal::Unknown)]]);
+        assert_eq!((tally.verdict(), tally.likeliest()), (None, Refusal::Unknown));
+        assert_eq!(after(&[&[(1, broken()), (2, Refusal::NotMember)]]).likeliest(), broken());
     }
 
     #[test]

@@ -1,0 +1,21 @@
+//! Whole processes on one host: what a script and a person at a terminal rely on.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broken;
+mod events;
+mod exit_codes;
+mod memory;
+mod names;
+mod races;
+mod rooms;
+mod signals;
+mod sizes;
+mod sources;
+
+#[test]
+#[ignore = "a part that other tests play"]
+fn actor() {
+    support::actor::play();
+}

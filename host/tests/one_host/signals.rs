@@ -1,0 +1,184 @@
+//! Ctrl-C and SIGTERM, on any side and at any moment: out within a second, and nothing left behind.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::actor::{fake, go_on, relay};
+use crate::support::{Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, write};
+
+const SIGNALS: [(Signal, i32, &str); 2] =
+    [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")];
+
+/// Sends the signal and checks how the process ends, and how soon.
+///
+/// It should take a second; a machine that does other things meanwhile gets some more.
+fn ends(process: &mut Process, (signal, code, word): (Signal, i32, &str)) {
+    let asked = Instant::now();
+    process.signal(signal);
+    assert_eq!(process.exit_code(), code, "{:?}", process.events);
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    assert_eq!(process.last()["code"], word);
+}
+
+#[test]
+fn a_listener_ends() {
+    let lan = Lan::alone();
+    let folder = tempfile::tempdir().unwrap();
+    for how in SIGNALS {
+        ends(&mut listener(&lan.hosts[0], folder.path()), how);
+    }
+}
+
+#[test]
+fn a_sender_that_waits_withdraws_its_drop() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut listener = listener(host, folder.path());
+    for how in SIGNALS {
+        let (mut sending, token, _) = send_message(host, folder.path(), "never mind", &[]);
+        assert_eq!(listener.event("offer")["token"], token);
+        ends(&mut sending, how);
+        let gone = listener.event("gone");
+        assert_eq!((&gone["token"], &gone["reason"]), (&token.into(), &"withdrawn".into()));
+    }
+}
+
+#[test]
+fn a_search_ends() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    // A host that takes connections and says nothing, and one whose packets come from nowhere.
+    let mut silent = fake(host, 48_560, "silent");
+    host.ip_command("link add away type dummy");
+    host.ip_command("address add 10.78.0.1/24 dev away");
+    host.ip_command("link set away up");
+    let places = [&[][..], &["--from", "127.0.0.1"], &["--from", "127.0.0.1", "--token", "0000"]];
+    let nowhere = [&["--from", "10.78.0.9"][..], &["--from", "10.78.0.9", "--token", "0000"]];
+    for place in places.into_iter().chain(nowhere) {
+        for how in SIGNALS {
+            let arguments = [&["fetch", "--json", "--wait", "60", "--udp-port", "48000"], place].concat();
+            let mut searching = Process::start(host, folder.path(), ROOM, &arguments, b"");
+            match place {
+                [] => wait_for(|| has_socket(&searching, "udp", ":BB80", "")),
+                [_, "127.0.0.1", ..] => {
+                    silent.event("connection");
+                }
+                // A connection on its way.
+                _ => wait_for(|| has_socket(&searching, "tcp", ":BDAC", "02")),
+            }
+            ends(&mut searching, how);
+        }
+    }
+}
+
+/// Whether there is a socket with an end like this on the process's host, in this state.
+fn has_socket(process: &Process, kind: &str, end: &str, state: &str) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/{}/net/{kind}", process.id())).unwrap_or_default();
+    table.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields.len() > 3
+            && (fields[1].ends_with(end) || fields[2].ends_with(end))
+            && (state.is_empty() || fields[3] == state)
+    })
+}
+
+fn wait_for(there: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !there() {
+        assert!(Instant::now() < end, "it does not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = noise(4, 20 << 20);
+    let path = write(folder.path(), "whole.bin", &content);
+    for how in SIGNALS {
+        let (_sending, token, port) = send_file(host, folder.path(), &path, &[]);
+        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
+        let from = format!("{}:{by}", host.ip);
+        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        relay.event("stalled");
+        assert_eq!(names(here.path()).len(), 1, "a part");
+        ends(&mut fetching, how);
+        assert_eq!(names(here.path()), [""; 0]);
+        // Far from the fifteen seconds after which a claim lapses by itself.
+        let mut next = fetch(host, here.path(), host, &token, &["--wait", "3"]);
+        assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+        assert!(std::fs::read(here.path().join("whole.bin")).unwrap() == content, "other bytes arrived");
+        std::fs::remove_file(here.path().join("whole.bin")).unwrap();
+    }
+}
+
+#[test]
+fn a_sender_hears_of_it_even_if_the_connection_is_gone_when_it_looks() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Large, so that it is not through before we look, and empty, so that it takes no room.
+    let path = folder.path().join("large.bin");
+    std::fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
+    let (sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    let mut fetching = fetch(host, here.path(), host, &token, &[]);
+    fetching.event("offer");
+    let part = || std::fs::read_dir(here.path()).unwrap().next();
+    wait_for(|| part().is_some_and(|part| part.unwrap().metadata().unwrap().len() > 1 << 20));
+    sending.signal(Signal::STOP);
+    ends(&mut fetching, SIGNALS[0]);
+    assert_eq!(names(here.path()), [""; 0]);
+    sending.signal(Signal::CONT);
+    let mut next = fetch(host, here.path(), host, &token, &["--wait", "3"]);
+    next.event("offer");
+}
+
+#[test]
+fn a_sender_that_gives_up_half_way_leaves_nothing_with_the_receiver() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
+    let mut listener = listener(host, folder.path());
+    for how in SIGNALS {
+        let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+        assert_eq!(listener.event("offer")["token"], token);
+        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
+        let from = format!("{}:{by}", host.ip);
+        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        relay.event("stalled");
+        ends(&mut sending, how);
+        assert_eq!(listener.event("gone")["reason"], "withdrawn");
+        go_on(&mut relay);
+        let code = fetching.exit_code();
+        assert!([4, 7].contains(&code), "{:?}", fetching.events);
+        assert_eq!(names(here.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_receiver_hears_that_the_drop_was_withdrawn_while_it_came() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
+    let (sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    let (mut relay, by) = relay(host, port, Some(10 << 20), None);
+    let from = format!("{}:{by}", host.ip);
+    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+    let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+    relay.event("stalled");
+    sending.signal(Signal::INT);
+    // Within the time in which the sender still answers: no changed source, but none any more.
+    go_on(&mut relay);
+    let code = fetching.exit_code();
+    assert!([4, 7].contains(&code), "{:?}", fetching.events);
+    assert_eq!(names(here.path()), [""; 0]);
+}

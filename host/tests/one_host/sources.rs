@@ -1,0 +1,149 @@
+//! What goes wrong with a disk on either side, and leaves the other in no doubt.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::actor::{go_on, relay};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, write};
+
+#[test]
+fn a_file_that_changes_on_its_way_arrives_nowhere() {
+    let append: fn(&Path) = |path| {
+        use std::io::Write;
+        File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+    };
+    let overwrite: fn(&Path) = |path| fs::write(path, noise(6, 20 << 20)).unwrap();
+    let truncate: fn(&Path) = |path| File::options().write(true).open(path).unwrap().set_len(5).unwrap();
+    for change in [append, overwrite, truncate] {
+        let lan = Lan::alone();
+        let host = &lan.hosts[0];
+        let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = write(folder.path(), "draft.bin", &noise(5, 20 << 20));
+        let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
+        let from = format!("{}:{by}", host.ip);
+        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        relay.event("stalled");
+        change(&path);
+        go_on(&mut relay);
+        assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+        assert_eq!(fetching.last()["code"], "changed");
+        assert_eq!(names(here.path()), [""; 0]);
+        // Whoever comes later is told the same.
+        let mut next = fetch(host, here.path(), host, &token, &["--wait", "1"]);
+        let code = next.exit_code();
+        assert!([1, 4].contains(&code), "{:?}", next.events);
+        assert_eq!(sending.exit_code(), 1, "{:?}", sending.events);
+        assert_eq!(sending.last()["code"], "changed");
+        assert!(sending.last()["message"].as_str().unwrap().contains("draft.bin"));
+    }
+}
+
+#[test]
+fn a_file_that_changes_before_it_is_fetched_arrives_nowhere() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Within one record, so that only the look before the final one can tell.
+    let path = write(folder.path(), "draft.txt", b"first");
+    let (mut sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    fs::write(&path, b"other").unwrap();
+    let mut fetching = fetch(host, here.path(), host, &token, &[]);
+    assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+    assert_eq!(fetching.last()["code"], "changed");
+    assert_eq!(names(here.path()), [""; 0]);
+    assert_eq!(sending.exit_code(), 1);
+    assert_eq!(sending.last()["code"], "changed");
+}
+
+#[test]
+fn another_file_under_the_same_path_is_not_what_was_offered() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "draft.txt", b"first");
+    let (_sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    // Renamed over: the offered file lives on without a name, but its change time tells.
+    let other = write(folder.path(), "other.txt", b"other");
+    fs::rename(other, &path).unwrap();
+    let mut fetching = fetch(host, here.path(), host, &token, &[]);
+    let code = fetching.exit_code();
+    let saved = fs::read(here.path().join("draft.txt")).ok();
+    assert!(code == 1 && saved.is_none(), "{code}, {saved:?}");
+}
+
+/// A fetch into a folder that is a file system of 1 MiB of its own, and its path as we can reach it. When it
+/// ends it prints the names that are left there.
+fn into_tiny_disk(host: &Host, folder: &Path, from: &str, token: &str) -> (Process, PathBuf) {
+    let disk = folder.join("disk");
+    fs::create_dir_all(&disk).unwrap();
+    let script =
+        "mount -t tmpfs -o size=1m tmpfs . && cd \"$PWD\" || exit 99; \"$@\"; code=$?; ls -A; exit $code";
+    let mut command = host.command("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", deaddrop(), "fetch", "--json"]);
+    command.args(["--from", from, "--token", token]).current_dir(&disk).env("DEADDROP_ROOM", ROOM);
+    let process = Process::from_command(command, "fetch into a tiny disk".into());
+    let path = PathBuf::from(format!("/proc/{}/root", process.id())).join(disk.strip_prefix("/").unwrap());
+    (process, path)
+}
+
+#[test]
+fn a_disk_that_is_too_small_takes_nothing_and_leaves_the_drop() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = noise(5, 20 << 20);
+    let path = write(folder.path(), "large.bin", &content);
+    let (_sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    let (mut fetching, _) = into_tiny_disk(host, here.path(), &host.ip, &token);
+    assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+    assert_eq!(fetching.last()["code"], "no-space", "and no name is left: {:?}", fetching.events);
+    let mut next = fetch(host, here.path(), host, &token, &["--wait", "2"]);
+    assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+    assert!(fs::read(here.path().join("large.bin")).unwrap() == content, "other bytes arrived");
+}
+
+#[test]
+fn a_disk_that_fills_up_meanwhile_keeps_nothing_and_leaves_the_drop() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // It fits, until something else is there too. The second disk has room for all but the final record.
+    for filler in [800 << 10, 0x10_0000 - 8 * 65_536 - 4096] {
+        let content = noise(5, 8 * 65_536 + 60_000);
+        let path = write(folder.path(), "fits.bin", &content);
+        let (_sending, token, port) = send_file(host, folder.path(), &path, &[]);
+        let (mut relay, by) = relay(host, port, Some(100_000), None);
+        let from = format!("{}:{by}", host.ip);
+        let (mut fetching, disk) = into_tiny_disk(host, here.path(), &from, &token);
+        relay.event("stalled");
+        write(&disk, "filler", &noise(1, filler));
+        go_on(&mut relay);
+        assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+        let [.., error, left] = &fetching.events[..] else { panic!("{:?}", fetching.events) };
+        assert_eq!((&error["code"], left), (&"no-space".into(), &"filler".into()), "{:?}", fetching.events);
+        let mut next = fetch(host, here.path(), host, &token, &["--wait", "2"]);
+        assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+        assert!(fs::read(here.path().join("fits.bin")).unwrap() == content, "other bytes arrived");
+        fs::remove_file(here.path().join("fits.bin")).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_at_once() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for path in ["missing", "folder", "/dev/null"] {
+        let mut sending = Process::start(host, folder.path(), ROOM, &["send-file", "--json", path], b"");
+        assert!(sending.event_within("ready", Duration::from_secs(20)).is_none());
+        assert_eq!(sending.exit_code(), 2, "{path}");
+        assert_eq!(sending.last()["code"], "usage");
+    }
+    let long = vec![b'x'; 65_537];
+    let mut sending = Process::start(host, folder.path(), ROOM, &["send-msg", "--json"], &long);
+    assert_eq!(sending.exit_code(), 2);
+}

@@ -1,0 +1,186 @@
+//! Parts that a test plays itself on a host: its own binary, started again in the host's namespace.
+//!
+//! A test binary that uses them has this among its tests:
+//!
+//!     #[test]
+//!     #[ignore = "a part that other tests play"]
+//!     fn actor() {
+//!         support::actor::play();
+//!     }
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::lan::Host;
+use super::noise;
+use super::process::Process;
+
+/// Names the part.
+const PART: &str = "DEADDROP_TEST_PART";
+
+/// A relay on a host before the sender's port `to`. On its first connection it lets `down` bytes through to
+/// the receiver and `up` bytes to the sender, and tells `stalled` when it holds back what comes after.
+pub fn relay(host: &Host, to: u16, down: Option<u64>, up: Option<u64>) -> (Process, u16) {
+    let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    let mut process = start(host, &format!("relay {to} {} {}", limit(down), limit(up)));
+    let listening = process.event("listening");
+    let port = u16::try_from(listening["port"].as_u64().expect("a port")).expect("a port");
+    (process, port)
+}
+
+/// Lets go of what a relay holds back.
+pub fn go_on(relay: &mut Process) {
+    relay.say(b"\n");
+}
+
+/// A server on `port` that is none: it may `close`, answer `garbage`, or stay `silent`.
+pub fn fake(host: &Host, port: u16, manner: &str) -> Process {
+    let mut process = start(host, &format!("fake {port} {manner}"));
+    process.event("listening");
+    process
+}
+
+/// `count` connections to `port` that have been greeted and say nothing.
+pub fn hang(host: &Host, port: u16, count: usize) -> Process {
+    let mut process = start(host, &format!("hang {port} {count}"));
+    process.event("hanging");
+    process
+}
+
+fn start(host: &Host, part: &str) -> Process {
+    let program = std::env::current_exe().expect("the test binary");
+    let mut command = host.command(program.to_str().expect("a path"));
+    command.args(["actor", "--exact", "--ignored", "--nocapture"]).env(PART, part);
+    Process::from_command(command, part.to_owned())
+}
+
+/// Plays the part that the environment names, until standard input ends; none, if it names none.
+pub fn play() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let gate = Arc::new(Gate::default());
+    let words: Vec<&str> = part.split(' ').collect();
+    let number = |i: usize| words[i].parse::<u64>().expect("a number");
+    let port = u16::try_from(number(1)).expect("a port");
+    match words[0] {
+        "relay" => play_relay(port, number(2), number(3), &gate),
+        "fake" => play_fake(port, words[2].to_owned()),
+        "hang" => play_hang(port, number(2)),
+        other => panic!("no part {other}"),
+    }
+    let mut input = std::io::stdin().lock();
+    // Each line opens the gate; the test's own end closes our input.
+    while matches!(input.read(&mut [0; 16]), Ok(1..)) {
+        gate.open();
+    }
+    std::process::exit(0);
+}
+
+fn tell(event: &Value) {
+    // The test runner may be in the middle of a line of its own.
+    println!("\n{event}");
+    let _ = std::io::stdout().flush();
+}
+
+fn listen(port: u16) -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("listen");
+    tell(&json!({ "event": "listening", "port": listener.local_addr().expect("a port").port() }));
+    listener
+}
+
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.lock().expect("a gate") = true;
+        self.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut open = self.0.lock().expect("a gate");
+        while !*open {
+            open = self.1.wait(open).expect("a gate");
+        }
+    }
+}
+
+fn play_relay(to: u16, down: u64, up: u64, gate: &Arc<Gate>) {
+    let listener = listen(0);
+    let gate = gate.clone();
+    thread::spawn(move || {
+        let mut limits = Some((down, up));
+        for client in listener.incoming() {
+            let client = client.expect("accept");
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)) else { continue };
+            let (down, up) = limits.take().unwrap_or((u64::MAX, u64::MAX));
+            let copy = |stream: &TcpStream| stream.try_clone().expect("a socket");
+            let (back, there) = (copy(&client), copy(&server));
+            let (one, other) = (gate.clone(), gate.clone());
+            thread::spawn(move || carry(&server, &client, down, &one));
+            thread::spawn(move || carry(&back, &there, up, &other));
+        }
+    });
+}
+
+/// Carries bytes one way; after `limit` of them the gate has to be open.
+fn carry(mut from: &TcpStream, mut to: &TcpStream, limit: u64, gate: &Gate) {
+    let mut left = limit;
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        if left == 0 {
+            tell(&json!({ "event": "stalled" }));
+            gate.pass();
+            left = u64::MAX;
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        match from.read(&mut buffer[..most]) {
+            Ok(n @ 1..) if to.write_all(&buffer[..n]).is_ok() => left -= u64::try_from(n).expect("a size"),
+            // One way in order, as it came; a break ends both.
+            Ok(0) => {
+                let _ = to.shutdown(Shutdown::Write);
+                return;
+            }
+            _ => {
+                let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+                return;
+            }
+        }
+    }
+}
+
+fn play_fake(port: u16, manner: String) {
+    let listener = listen(port);
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accept");
+            tell(&json!({ "event": "connection" }));
+            match &*manner {
+                "close" => {}
+                "garbage" => {
+                    let _ = stream.write_all(&noise(7, 4_096));
+                    open.push(stream);
+                }
+                "silent" => open.push(stream),
+                other => panic!("no manner {other}"),
+            }
+        }
+    });
+}
+
+fn play_hang(port: u16, count: u64) {
+    let mut open = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
+        // The first byte of the greeting: it has been accepted, and is not merely queued.
+        stream.read_exact(&mut [0]).expect("a greeting");
+        open.push(stream);
+    }
+    tell(&json!({ "event": "hanging" }));
+    // Kept open until the process ends.
+    std::mem::forget(open);
+}
