@@ -300,7 +300,7 @@ impl ServerSession {
         match core::mem::replace(&mut self.state, State::Over) {
             // Too late once it is to be closed: a close after message 3 would say "not a member".
             State::Parked(greeted, hello) if self.close.is_none() => {
-                self.answer_hello(now, serving, rng, greeted, &hello)
+                self.answer_hello(now, serving, rng, greeted, &hello);
             }
             other => self.state = other,
         }

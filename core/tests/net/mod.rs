@@ -97,7 +97,7 @@ impl World {
         let now = Instant::from_millis(1_000_000);
         Self {
             now,
-            weather: if seed % 2 == 0 { Weather::ROUGH } else { Weather::CALM },
+            weather: if seed.is_multiple_of(2) { Weather::ROUGH } else { Weather::CALM },
             serving: Box::new(Serving::new(now, prs(ROOM), profile, &mut rng)),
             rng,
             sources: BTreeMap::new(),
