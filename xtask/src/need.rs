@@ -19,6 +19,10 @@ pub(crate) enum Need {
     CargoDeny,
     /// A compiler with libcore for [`toolchain::TARGET`], and a linker for it.
     BareMetal,
+    /// `unshare` and `nsenter`, with which tests make hosts of their own.
+    Namespaces,
+    /// `ip`, with which they lay the cables between them.
+    Ip,
 }
 
 /// One way to get something.
@@ -50,6 +54,8 @@ impl Need {
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
             Self::BareMetal => toolchain::TARGET,
+            Self::Namespaces => "unshare, nsenter",
+            Self::Ip => "ip",
         }
     }
 
@@ -60,6 +66,10 @@ impl Need {
             Self::Clippy => succeeds(&mut repo.cargo(["clippy", "--version"])),
             Self::CargoDeny => cargo_deny(repo).is_some(),
             Self::BareMetal => toolchain::can_build(repo),
+            Self::Namespaces => {
+                ["unshare", "nsenter"].iter().all(|tool| succeeds(repo.program(tool).arg("--version")))
+            }
+            Self::Ip => succeeds(repo.program("ip").arg("-V")),
         }
     }
 
@@ -75,6 +85,8 @@ impl Need {
                 Way::Rustup("target add thumbv7m-none-eabi"),
                 Way::Apt(&["rustc-web", "cargo-web", "rust-web-src", "binutils-arm-none-eabi"]),
             ],
+            Self::Namespaces => &[Way::Apt(&["util-linux"])],
+            Self::Ip => &[Way::Apt(&["iproute2"])],
         }
     }
 }
@@ -241,7 +253,8 @@ mod tests {
 
     #[test]
     fn there_is_always_something_to_copy() {
-        for need in [Need::Rustfmt, Need::Clippy, Need::CargoDeny, Need::BareMetal] {
+        let all = [Need::Rustfmt, Need::Clippy, Need::CargoDeny, Need::BareMetal, Need::Namespaces, Need::Ip];
+        for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
         }
         assert_eq!(NONE.line(&BTreeSet::new()), "");

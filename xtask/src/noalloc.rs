@@ -32,7 +32,7 @@ pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
     let missing = absent(&entries, &image.functions(), EXCEPTIONS);
     if !missing.is_empty() {
         return Err(Failure(format!(
-            "public functions of core that are not in the image; name them in core/noalloc/src/entries.rs:\n    {}",
+            "public functions of core that are not in the image; name them in core/noalloc/src/entries/:\n    {}",
             missing.join("\n    ")
         )));
     }

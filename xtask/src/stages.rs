@@ -28,13 +28,19 @@ pub(crate) const STAGES: &[Stage] = &[
         run: firmware,
     },
     Stage { name: "core", when: When::Test, long_only: false, needs: &[], run: core },
-    Stage { name: "workspace", when: When::Test, long_only: false, needs: &[], run: workspace },
+    Stage {
+        name: "workspace",
+        when: When::Test,
+        long_only: false,
+        needs: &[Need::Namespaces, Need::Ip],
+        run: workspace,
+    },
     Stage { name: "xtask", when: When::Test, long_only: false, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, long_only: false, needs: &[], run: demo },
 ];
 
 /// Manifests outside the workspace, each with its own lock file.
-const OTHERS: &[&str] = &["core/noalloc/Cargo.toml", "firmware/Cargo.toml"];
+const OTHERS: &[&str] = &["core/fuzz/Cargo.toml", "core/noalloc/Cargo.toml", "firmware/Cargo.toml"];
 
 fn fmt(repo: &Repo, _: Size) -> Result<String, Failure> {
     captured(&mut repo.cargo(["fmt", "--all", "--check"]))?;
@@ -45,10 +51,21 @@ fn fmt(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn clippy(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let words = ["clippy", "--locked", "--workspace", "--all-targets", "--all-features"];
-    captured(repo.cargo(words).args(["--", "-D", "warnings"]))?;
-    // What a board builds: without the features, code may be unused that is not with them.
-    captured(repo.cargo(["clippy", "--locked", "-p", "deaddrop-core"]).args(["--", "-D", "warnings"]))?;
+    let every_target = ["clippy", "--locked", "--all-targets"];
+    let runs: [&[&str]; 4] = [
+        &["--workspace", "--all-features"],
+        // What people get.
+        &["--workspace"],
+        // What a board builds: without the features, code may be unused that is not with them.
+        &["-p", "deaddrop-core"],
+        &["--manifest-path", "core/fuzz/Cargo.toml", "--target-dir", "target/fuzz"],
+    ];
+    for which in runs {
+        let mut cargo = repo.cargo(every_target);
+        // The fuzzer's own C++ is not compiled for this, as nothing is linked.
+        cargo.env("CUSTOM_LIBFUZZER_PATH", repo.cache("fuzz").join("libfuzzer.a"));
+        captured(cargo.args(which).args(["--", "-D", "warnings"]))?;
+    }
     Ok(String::new())
 }
 

@@ -1,5 +1,7 @@
 //! `test`: every stage, one after another, and the count at the end.
 
+use std::time::Instant;
+
 use argh::FromArgs;
 
 use crate::need;
@@ -53,6 +55,7 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
         println!("    {}", need::line_to_copy(repo, &missing));
     }
     let mut summary = Summary::default();
+    let start = Instant::now();
     for stage in stages {
         let lacks: Vec<_> =
             stage.needs.iter().filter(|need| missing.contains(need)).map(|need| need.name()).collect();
@@ -62,6 +65,7 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
             summary.skip(stage, format!("{} is missing", lacks.join(", ")));
         }
     }
+    println!("in all {:.1} s", start.elapsed().as_secs_f64());
     println!("{summary}");
     if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
 }

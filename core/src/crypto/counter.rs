@@ -41,7 +41,7 @@ impl Counters {
     }
 
     /// The next counter.
-    pub fn next(&mut self) -> Result<Counter, Exhausted> {
+    pub fn issue(&mut self) -> Result<Counter, Exhausted> {
         let n = self.next;
         self.next = n.checked_add(1).ok_or(Exhausted)?;
         Ok(Counter(n))
@@ -81,12 +81,12 @@ mod tests {
     #[test]
     fn counters_are_issued_in_order_and_once() {
         let mut counters = Counters::new();
-        assert_eq!(counters.next(), Ok(Counter(0)));
+        assert_eq!(counters.issue(), Ok(Counter(0)));
         let taken = counters.take(3).unwrap();
-        assert_eq!(counters.next(), Ok(Counter(4)));
+        assert_eq!(counters.issue(), Ok(Counter(4)));
         assert!(taken.map(|n| n.index()).eq(1..4));
         assert_eq!(counters.take(0).unwrap().next(), None);
-        assert_eq!(counters.next(), Ok(Counter(5)));
+        assert_eq!(counters.issue(), Ok(Counter(5)));
     }
 
     #[test]
@@ -95,10 +95,10 @@ mod tests {
         let _ = counters.take(u64::MAX - 2).unwrap();
         // Two are left. Asking for three gives none of them away.
         assert!(counters.take(3).is_err());
-        assert_eq!(counters.next(), Ok(Counter(u64::MAX - 2)));
-        assert_eq!(counters.next(), Ok(Counter(u64::MAX - 1)));
+        assert_eq!(counters.issue(), Ok(Counter(u64::MAX - 2)));
+        assert_eq!(counters.issue(), Ok(Counter(u64::MAX - 1)));
         for _ in 0..3 {
-            assert_eq!(counters.next(), Err(Exhausted));
+            assert_eq!(counters.issue(), Err(Exhausted));
             assert!(counters.take(1).is_err());
         }
     }

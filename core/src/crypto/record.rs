@@ -223,7 +223,7 @@ impl Sealer {
 
     /// Seals `record[..len]` as the next record.
     pub fn seal(&mut self, record: &mut [u8], kind: RecordKind, len: usize) -> Result<(), SealError> {
-        self.key.seal_at(self.counters.next()?, record, kind, len)
+        self.key.seal_at(self.counters.issue()?, record, kind, len)
     }
 
     /// The key, to seal with [`RecordKey::seal_at`] and counters taken from [`Self::counters`].
@@ -252,7 +252,7 @@ impl Opener {
 
     /// Opens the next record. An error is final: the counter has moved on.
     pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, OpenError> {
-        self.key.open_at(self.counters.next()?, record)
+        self.key.open_at(self.counters.issue()?, record)
     }
 
     /// The key, to open with [`RecordKey::open_at`] and counters taken from [`Self::counters`].

@@ -18,6 +18,7 @@ use crate::stop::Stop;
 
 /// Which drop is wanted from a sender.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
 pub(crate) enum Wanted {
     /// The one that was offered just so.
     Offered(Box<Offer>),

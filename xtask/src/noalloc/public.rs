@@ -1,25 +1,65 @@
 //! What is public in core, read from its sources.
 //!
-//! An entry is a public function, a public method, or a method of a trait that a type of core
+//! An entry is a public function, a public method, or a method of a trait that a public type of core
 //! implements by hand. What `derive` writes is not among them: it only calls the same for each field.
 //! Everything marked `pub` counts, whatever module it stands in, since the lint `unreachable_pub` sees to it
 //! that such an item can be reached.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use syn::punctuated::Punctuated;
-use syn::{Attribute, ImplItem, Item, ItemImpl, Meta, Token, TraitItem, Type, Visibility};
+use syn::{Attribute, Ident, ImplItem, Item, ItemImpl, Meta, Token, TraitItem, Type, Visibility};
 
 use crate::repo::Failure;
 
 /// The entries below `src`, sorted: `function`, `Type::method` or `Type as Trait::method`.
 pub(crate) fn entries(src: &Path, features: &[&str]) -> Result<Vec<String>, Failure> {
-    let mut entries = Vec::new();
+    let mut found = Found::default();
     let reader = Reader { features };
-    reader.file(&src.join("lib.rs"), src, &mut entries)?;
-    entries.sort();
-    Ok(entries)
+    reader.file(&src.join("lib.rs"), src, &mut found)?;
+    Ok(found.entries())
+}
+
+/// What was met on the way through the sources.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    /// The types that nobody outside can name, and those that somebody can.
+    private: BTreeSet<String>,
+    public: BTreeSet<String>,
+}
+
+struct Entry {
+    name: String,
+    /// The type whose trait it implements.
+    owner: Option<String>,
+}
+
+impl Found {
+    fn add(&mut self, name: String) {
+        self.entries.push(Entry { name, owner: None });
+    }
+
+    fn declare(&mut self, name: &Ident, visibility: &Visibility) {
+        let of = if is_public(visibility) { &mut self.public } else { &mut self.private };
+        of.insert(name.to_string());
+    }
+
+    /// The names, sorted. What a private type does for a trait is no entry: it is in the image with whatever
+    /// public function uses it. Where two types share a name, and one is public, both count.
+    fn entries(self) -> Vec<String> {
+        let Self { entries, private, public } = self;
+        let is_hidden = |owner: &String| private.contains(owner) && !public.contains(owner);
+        let mut names: Vec<_> = entries
+            .into_iter()
+            .filter(|entry| !entry.owner.as_ref().is_some_and(is_hidden))
+            .map(|entry| entry.name)
+            .collect();
+        names.sort();
+        names
+    }
 }
 
 struct Reader<'a> {
@@ -28,20 +68,24 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a file whose child modules stand in `folder`.
-    fn file(&self, path: &Path, folder: &Path, entries: &mut Vec<String>) -> Result<(), Failure> {
+    fn file(&self, path: &Path, folder: &Path, found: &mut Found) -> Result<(), Failure> {
         let shown = || path.display().to_string();
         let text = fs::read_to_string(path).map_err(Failure::at(shown()))?;
         let file = syn::parse_file(&text).map_err(Failure::at(shown()))?;
-        if self.is_on(&file.attrs) { self.items(&file.items, folder, entries) } else { Ok(()) }
+        if self.is_on(&file.attrs) { self.items(&file.items, folder, found) } else { Ok(()) }
     }
 
-    fn items(&self, items: &[Item], folder: &Path, entries: &mut Vec<String>) -> Result<(), Failure> {
+    fn items(&self, items: &[Item], folder: &Path, found: &mut Found) -> Result<(), Failure> {
         for item in items {
             match item {
                 Item::Fn(function) if is_public(&function.vis) && self.is_on(&function.attrs) => {
-                    entries.push(function.sig.ident.to_string());
+                    found.add(function.sig.ident.to_string());
                 }
-                Item::Impl(block) if self.is_on(&block.attrs) => self.block(block, entries)?,
+                Item::Impl(block) if self.is_on(&block.attrs) => self.block(block, found)?,
+                Item::Struct(item) if self.is_on(&item.attrs) => found.declare(&item.ident, &item.vis),
+                Item::Enum(item) if self.is_on(&item.attrs) => found.declare(&item.ident, &item.vis),
+                Item::Union(item) if self.is_on(&item.attrs) => found.declare(&item.ident, &item.vis),
+                Item::Type(item) if self.is_on(&item.attrs) => found.declare(&item.ident, &item.vis),
                 // A definition has a name; a use, which may write functions that are not seen here, has none.
                 Item::Macro(item) if item.ident.is_none() && self.is_on(&item.attrs) => {
                     let name = item.mac.path.segments.last().map(|segment| segment.ident.to_string());
@@ -57,7 +101,7 @@ impl Reader<'_> {
                             && method.default.is_some()
                             && self.is_on(&method.attrs)
                         {
-                            entries.push(format!("{0} as {0}::{1}", of.ident, method.sig.ident));
+                            found.add(format!("{0} as {0}::{1}", of.ident, method.sig.ident));
                         }
                     }
                 }
@@ -65,11 +109,11 @@ impl Reader<'_> {
                     let name = module.ident.to_string();
                     let below = folder.join(&name);
                     match &module.content {
-                        Some((_, items)) => self.items(items, &below, entries)?,
+                        Some((_, items)) => self.items(items, &below, found)?,
                         None => {
                             let beside = folder.join(format!("{name}.rs"));
                             let path = if beside.is_file() { beside } else { below.join("mod.rs") };
-                            self.file(&path, &below, entries)?;
+                            self.file(&path, &below, found)?;
                         }
                     }
                 }
@@ -79,7 +123,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn block(&self, block: &ItemImpl, entries: &mut Vec<String>) -> Result<(), Failure> {
+    fn block(&self, block: &ItemImpl, found: &mut Found) -> Result<(), Failure> {
         let owner = match &*block.self_ty {
             Type::Path(owner) => owner.path.segments.last(),
             Type::Reference(of) => match &*of.elem {
@@ -105,8 +149,11 @@ impl Reader<'_> {
             }
             let name = &method.sig.ident;
             match of {
-                Some(of) => entries.push(format!("{owner} as {}::{name}", of.ident)),
-                None if is_public(&method.vis) => entries.push(format!("{owner}::{name}")),
+                Some(of) => {
+                    let name = format!("{owner} as {}::{name}", of.ident);
+                    found.entries.push(Entry { name, owner: Some(owner.clone()) });
+                }
+                None if is_public(&method.vis) => found.add(format!("{owner}::{name}")),
                 None => {}
             }
         }
@@ -158,9 +205,9 @@ mod tests {
 
     fn try_read(source: &str, features: &[&str]) -> Result<Vec<String>, Failure> {
         let file = syn::parse_file(source).unwrap();
-        let mut entries = Vec::new();
-        Reader { features }.items(&file.items, Path::new("."), &mut entries)?;
-        Ok(entries)
+        let mut found = Found::default();
+        Reader { features }.items(&file.items, Path::new("."), &mut found)?;
+        Ok(found.entries())
     }
 
     fn read(source: &str, features: &[&str]) -> Vec<String> {
@@ -188,7 +235,19 @@ mod tests {
             trait U { fn j() {} }
             mod m { pub fn k<R: Rng>(r: &mut R) {} }
         ";
-        assert_eq!(read(source, &[]), ["a", "S::d", "S as Display::fmt", "T as T::i", "k"]);
+        assert_eq!(read(source, &[]), ["S as Display::fmt", "S::d", "T as T::i", "a", "k"]);
+    }
+
+    #[test]
+    fn what_a_private_type_does_for_a_trait_is_no_entry() {
+        let source = "
+            enum A {} impl From<u8> for A { fn from() {} }
+            pub(crate) struct B; impl From<u8> for B { fn from() {} }
+            pub struct C; impl From<u8> for C { fn from() {} }
+            mod m { struct C; }
+            impl From<C> for u8 { fn from() {} }
+        ";
+        assert_eq!(read(source, &[]), ["C as From::from", "u8 as From::from"]);
     }
 
     #[test]

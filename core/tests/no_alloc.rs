@@ -1,0 +1,449 @@
+//! Core at work under an allocator that counts, and that it never calls.
+//!
+//! The image in `core/noalloc` shows that core *cannot* allocate, built as boards build it. This shows that it
+//! *does not*, built as hosts build it, on the ways that exchanges take.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use core::fmt::{self, Display, Write};
+use core::hint::black_box;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+use deaddrop_core::crypto::digest::PrefixDigest;
+use deaddrop_core::crypto::keys::{Prs, RoomSecret};
+use deaddrop_core::crypto::record::OpenError;
+use deaddrop_core::discovery::{Announcer, Arrival, Find, Listener, Offers, Outcome};
+use deaddrop_core::drops::{ConnId, Drops, Terms};
+use deaddrop_core::guard::{Admission, ClientGuard, Guard, Guess};
+use deaddrop_core::limits::{BOARD, HOST, LEASE, Profile, RECORD_MAX, RECORD_OVERHEAD};
+use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::session::{
+    ClientError, ClientSession, FetchPlan, Input, ServerEvent, ServerSession, Serving,
+};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
+use deaddrop_core::wire::{Answer, Beacon, BeaconKind, ErrorCode, Greeting, Request};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+const BUFFER: usize = RECORD_MAX as usize + RECORD_OVERHEAD;
+
+/// Does this, which must neither allocate nor free, nor move what is allocated.
+fn unallocated(work: impl FnOnce()) {
+    let counted = allocation_counter::measure(work);
+    assert_eq!((counted.count_total, counted.count_current), (0, 0), "core called the allocator");
+}
+
+/// Has this say what it has to say.
+fn say(what: impl Display) {
+    struct Nowhere;
+    impl Write for Nowhere {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            black_box(text);
+            Ok(())
+        }
+    }
+    write!(Nowhere, "{what}").unwrap();
+}
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn start() -> Instant {
+    Instant::from_millis(1_000)
+}
+
+fn ip(n: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, n, 1))
+}
+
+fn terms(size: u64, fetches: u8) -> Terms {
+    Terms { kind: Kind::File, name: Name::new("plans.txt").unwrap(), size, ttl: seconds(600), fetches }
+}
+
+/// Byte `at` of every drop.
+fn content(at: u64) -> u8 {
+    at.to_le_bytes().iter().fold(7, |sum, byte| sum ^ byte.rotate_left(3))
+}
+
+/// A server and whoever visits it, with one message on its way at a time.
+struct Meeting {
+    now: Instant,
+    rng: ChaCha8Rng,
+    prs: Prs,
+    serving: Serving<4, 4, 16, 4>,
+    guard: ClientGuard<16>,
+    buffer: [u8; BUFFER],
+}
+
+/// The two ends of one connection.
+struct Ends {
+    server: ServerSession,
+    client: ClientSession,
+}
+
+impl Meeting {
+    fn new(profile: &'static Profile) -> Self {
+        let mut rng = rng();
+        let secret = RoomSecret::fill_with(|bytes| bytes.fill(3));
+        let serving = Serving::new(start(), secret.prs(), profile, &mut rng);
+        let (prs, guard) = (secret.prs(), ClientGuard::new(start()));
+        Self { now: start(), rng, prs, serving, guard, buffer: [0; BUFFER] }
+    }
+
+    /// A connection whose handshake is over.
+    fn visit(&mut self) -> Ends {
+        let server = self.serving.open(self.now, ip(1), &mut self.rng).session;
+        let client = ClientSession::new(self.now, ip(2), Some(self.serving.instance()), None);
+        let mut ends = Ends { server, client };
+        assert_eq!(self.carry(&mut ends), Ok(Input::Ready));
+        ends
+    }
+
+    /// Carries messages both ways until one means something to the client.
+    fn carry(&mut self, ends: &mut Ends) -> Result<Input, ClientError> {
+        loop {
+            if let Some(len) = ends.client.poll_transmit(&mut self.buffer).unwrap() {
+                let message = &mut self.buffer[..len];
+                let event =
+                    ends.server.handle_message(self.now, &mut self.serving, &mut self.rng, message).unwrap();
+                assert!(!matches!(event, Some(ServerEvent::Displaced(_))));
+                continue;
+            }
+            let said = ends.server.poll_transmit(self.now, &mut self.serving, &mut self.buffer).unwrap();
+            let len = said.unwrap_or_else(|| {
+                let read = ends.server.poll_read().expect("one of them has something to say");
+                for (at, byte) in (read.offset..).zip(&mut self.buffer[..read.len]) {
+                    *byte = content(at);
+                }
+                ends.server.handle_read(self.now, &mut self.serving, &mut self.buffer).unwrap()
+            });
+            if len == 0 {
+                continue;
+            }
+            let message = &mut self.buffer[..len];
+            match ends.client.handle_message(self.now, &self.prs, &mut self.guard, &mut self.rng, message)? {
+                Input::Filler => {}
+                input => return Ok(input),
+            }
+        }
+    }
+
+    /// Fetches a drop from `offset` on, and confirms it.
+    fn fetch(&mut self, ends: &mut Ends, token: Token, id: FetchId, offset: u64) {
+        let digest = (offset > 0).then(|| {
+            let mut digest = PrefixDigest::new(offset);
+            for at in digest.range() {
+                digest.update(&[content(at)]);
+            }
+            digest.finish()
+        });
+        let plan = FetchPlan { token, id, record_max: RECORD_MAX, offset, digest };
+        ends.client.fetch(self.now, &plan).unwrap();
+        let Ok(Input::Begin(begin)) = self.carry(ends) else { panic!("no begin") };
+        assert_eq!(begin.offset, offset);
+        let mut stored = offset;
+        while stored < begin.size {
+            if ends.client.needs_ready() {
+                ends.client.ready(self.now).unwrap();
+            } else {
+                ends.client.held(stored).unwrap();
+            }
+            let Ok(Input::Data { len } | Input::Final { len }) = self.carry(ends) else { panic!("no data") };
+            assert!(self.buffer[..len].iter().zip(stored..).all(|(byte, at)| *byte == content(at)));
+            stored += len as u64;
+        }
+        ends.client.commit(self.now, token, id).unwrap();
+        assert_eq!(self.carry(ends), Ok(Input::Burned));
+    }
+
+    fn part(&mut self, mut ends: Ends) {
+        say(ends.client.handle_close(true));
+        ends.server.handle_close();
+        ends.server.closed(self.now, &mut self.serving);
+        while black_box(self.serving.drops.poll_event()).is_some() {}
+        while black_box(self.serving.guard.poll_warning(self.now)).is_some() {}
+        black_box((self.serving.drops.poll_timeout(), self.serving.guard.poll_timeout()));
+    }
+}
+
+#[test]
+fn what_allocates_is_counted() {
+    let counted = allocation_counter::measure(|| drop(black_box(Box::new(1_u8))));
+    assert_eq!(counted.count_total, 1);
+    let here = Box::new(1_u8);
+    assert_eq!(allocation_counter::measure(|| drop(black_box(here))).count_current, -1);
+}
+
+#[test]
+fn a_handshake_a_list_and_fetches() {
+    for profile in [&HOST, &BOARD] {
+        unallocated(|| {
+            let mut meeting = Meeting::new(profile);
+            let size = 5 * u64::from(profile.record_max) + 17;
+            let put = terms(size, 2);
+            let token = meeting.serving.drops.put(meeting.now, put, &mut meeting.rng).unwrap();
+            let empty = meeting.serving.drops.put(meeting.now, terms(0, 1), &mut meeting.rng).unwrap();
+
+            let mut ends = meeting.visit();
+            ends.client.list(meeting.now, None).unwrap();
+            let mut listed = 0;
+            while let Ok(Input::Offer(offer)) = meeting.carry(&mut ends) {
+                assert!(offer.token == token || offer.token == empty);
+                listed += 1;
+            }
+            assert_eq!(listed, 2);
+            let id = FetchId::random(&mut meeting.rng);
+            meeting.fetch(&mut ends, token, id, 0);
+            meeting.part(ends);
+
+            let mut ends = meeting.visit();
+            let id = FetchId::random(&mut meeting.rng);
+            meeting.fetch(&mut ends, token, id, 1_000);
+            assert_eq!(meeting.serving.drops.tally(&token).unwrap().burned, 2);
+            meeting.part(ends);
+        });
+    }
+}
+
+#[test]
+fn refusals_timeouts_and_what_is_forged() {
+    unallocated(|| {
+        let mut meeting = Meeting::new(&HOST);
+        let token = meeting.serving.drops.put(meeting.now, terms(9, 1), &mut meeting.rng).unwrap();
+
+        let mut ends = meeting.visit();
+        let mut unknown = *token.as_bytes();
+        unknown[0] ^= 1;
+        let id = FetchId::random(&mut meeting.rng);
+        let plan =
+            FetchPlan { token: Token::from_bytes(unknown), id, record_max: 512, offset: 0, digest: None };
+        ends.client.fetch(meeting.now, &plan).unwrap();
+        assert_eq!(meeting.carry(&mut ends), Ok(Input::Refused(ErrorCode::Unknown)));
+        say(ErrorCode::Unknown);
+        meeting.part(ends);
+
+        // A guess at the passphrase, then what no member would send.
+        let right = core::mem::replace(&mut meeting.prs, Prs::new([9; 32]));
+        let server = meeting.serving.open(meeting.now, ip(1), &mut meeting.rng).session;
+        let mut ends = Ends { server, client: ClientSession::new(meeting.now, ip(2), None, None) };
+        assert_eq!(meeting.carry(&mut ends), Ok(Input::Ready));
+        meeting.buffer.fill(1);
+        let forged = &mut meeting.buffer[..ends.server.wants().unwrap()];
+        let heard = ends.server.handle_message(meeting.now, &mut meeting.serving, &mut meeting.rng, forged);
+        assert!(heard.unwrap().is_none() && ends.server.closing().is_some());
+        say(OpenError::Forged);
+        meeting.part(ends);
+        meeting.prs = right;
+
+        let mut ends = meeting.visit();
+        ends.client.list(meeting.now, None).unwrap();
+        meeting.now = meeting.now + seconds(600);
+        say(ends.client.handle_timeout(meeting.now).unwrap_err());
+        ends.server.handle_timeout(meeting.now, &meeting.serving);
+        assert!(ends.server.closing().is_some());
+        meeting.part(ends);
+    });
+}
+
+#[test]
+fn the_table_of_drops() {
+    unallocated(|| {
+        let (mut now, mut rng) = (start(), rng());
+        let mut drops = Drops::<4, 4>::new(&mut rng);
+        let tokens: [Token; 4] = core::array::from_fn(|_| drops.put(now, terms(100, 2), &mut rng).unwrap());
+        say(drops.put(now, terms(100, 1), &mut rng).unwrap_err());
+        let [lapsing, committed, withdrawn, changed] = tokens;
+        let id = FetchId::random(&mut rng);
+        for (conn, token) in (0..).map(ConnId).zip(&tokens) {
+            drops.claim(now, token, &id, conn).unwrap();
+            drops.held(now, token, &id, conn, 10).unwrap();
+        }
+        drops.all_sent(now, &committed, &id, ConnId(1)).unwrap();
+        drops.finalise(now, &committed, &id, ConnId(1)).unwrap();
+        drops.commit(now, &committed, &id, &mut rng).unwrap();
+        assert!(drops.withdraw(now, &withdrawn, &mut rng));
+        drops.changed(now, &changed, &mut rng);
+        say(drops.holds(now, &changed, &id, ConnId(3)).unwrap_err());
+        now = now + LEASE;
+        drops.handle_timeout(now, &mut rng);
+        assert_eq!(drops.tally(&lapsing).unwrap().available, 2, "the claim has lapsed");
+        assert!(!drops.release(now, &lapsing, &id, ConnId(0)));
+
+        let mut after = None;
+        while let Some(listed) = drops.listed_after(now, after) {
+            after = Some(listed.token());
+        }
+        while let Some(at) = drops.poll_timeout() {
+            drops.handle_timeout(at, &mut rng);
+        }
+        let mut events = 0;
+        while drops.poll_event().is_some() {
+            events += 1;
+        }
+        assert!(events > 4 && drops.live() == 0, "{events} events");
+    });
+}
+
+#[test]
+fn the_guard_under_attack() {
+    for profile in [&HOST, &BOARD] {
+        unallocated(|| {
+            let (mut now, mut rng) = (start(), rng());
+            let mut guard = Guard::<16, 4>::new(profile, now);
+            let (mut warnings, mut refused) = (0, 0);
+            for n in 0..2_000_u32 {
+                let conn = ConnId(n);
+                let source = ip(u8::try_from(n % 40).unwrap());
+                now = now + Duration::from_millis(10);
+                match guard.admit(now, conn, source) {
+                    Admission::Busy { .. } => refused += 1,
+                    Admission::Evict(other) => guard.closed(now, other),
+                    Admission::Open => {}
+                }
+                match (guard.message2(now, conn), n % 5) {
+                    (Guess::Granted, 0) => guard.confirmed(now, conn),
+                    (Guess::Granted, 1..) => guard.failed(now, conn),
+                    (Guess::Refused, _) => refused += 1,
+                    _ => {}
+                }
+                while let Some(granted) = guard.poll_granted(now, &mut rng) {
+                    guard.failed(now, granted);
+                }
+                while guard.poll_warning(now).is_some() {
+                    warnings += 1;
+                }
+                black_box(guard.poll_timeout());
+            }
+            assert!(warnings > 0 && refused > 0, "{warnings} warnings, {refused} refused");
+        });
+    }
+}
+
+#[test]
+fn announcing_and_listening() {
+    unallocated(|| {
+        let (mut now, mut rng) = (start(), rng());
+        let mut announcer = Announcer::<4>::new(Instance::random(&mut rng));
+        let mut listener = Listener::<16>::new(now, Instance::random(&mut rng));
+        announcer.set(now, Some((48_556, 1)), &mut rng);
+        let (mut looks, mut lost) = (0, 0);
+        for round in 0..500_u32 {
+            now = listener.poll_timeout().map_or(now, |at| at.max(now)) + Duration::from_millis(100);
+            let place = u8::try_from(round % 20).unwrap();
+            let from = SocketAddr::new(ip(place), 48_555);
+            if let Some(solicit) = listener.poll_transmit(now) {
+                announcer.handle_beacon(now, from, &solicit);
+            }
+            if let Some(mut beacon) = announcer.poll_transmit(now, &mut rng) {
+                beacon = Beacon::parse(&beacon.emit()).unwrap();
+                // As many servers as there are places, each with news now and then.
+                beacon.instance = Instance::from_bytes([place; 8]);
+                beacon.revision = round / 50;
+                let via = Arrival { from, attached: true, loopback: false };
+                listener.handle_beacon(now, &via, &beacon, &mut rng);
+            }
+            while let Some(look) = listener.poll_look(now, &mut rng) {
+                looks += 1;
+                listener.handle_look(
+                    now,
+                    &look,
+                    match looks % 7 {
+                        0 => Outcome::Busy { retry_after: seconds(2) },
+                        1 => Outcome::NoBudget,
+                        2 => Outcome::NotMember,
+                        3..=4 => Outcome::Failed,
+                        _ => Outcome::Listed { revision: round },
+                    },
+                );
+            }
+            while listener.poll_event().is_some() {
+                lost += 1;
+            }
+            announcer.reannounce(now);
+            if round % 100 == 99 {
+                listener.resolicit(now);
+            }
+            black_box((announcer.poll_timeout(), listener.peers().count(), listener.ports_of(ip(1)).count()));
+        }
+        announcer.set(now, None, &mut rng);
+        let farewell = announcer.poll_transmit(now, &mut rng).map(|beacon| beacon.kind);
+        assert_eq!(farewell, Some(BeaconKind::Farewell));
+        assert!(looks > 20 && lost > 0, "{looks} looks, {lost} lost");
+    });
+}
+
+#[test]
+fn the_offers_that_members_list() {
+    unallocated(|| {
+        let (now, mut rng) = (start(), rng());
+        let mut offers = Offers::<16>::new();
+        let from = SocketAddr::new(ip(1), 48_556);
+        let instances: [Instance; 3] = core::array::from_fn(|_| Instance::random(&mut rng));
+        let mut last = None;
+        for (n, &instance) in (0..20).zip(instances.iter().cycle()) {
+            let Terms { kind, name, size, ttl, .. } = terms(n, 1);
+            let offer =
+                Offer { token: Token::random(&mut rng), kind, name, size, ttl_left: ttl, fetches_left: 1 };
+            offers.begin_list(instance);
+            match offers.offer(now, instance, from, &offer) {
+                Ok(()) => last = Some((instance, offer.token)),
+                Err(full) => say(full),
+            }
+            offers.abort_list(instance);
+        }
+        let (instance, token) = last.unwrap();
+        assert!(matches!(offers.find(&TokenPrefix::from(token)), Find::Found(_)));
+        offers.ending(now, instance, token, Reason::Fetched);
+        offers.begin_list(instances[0]);
+        offers.complete(now, instances[0]);
+        offers.moved(instances[1], from, SocketAddr::new(ip(2), 48_556));
+        offers.lost(instances[1]);
+        while offers.poll_event().is_some() {}
+        offers.handle_timeout(offers.poll_timeout().unwrap() + seconds(600));
+        let mut gone = 0;
+        while offers.poll_event().is_some() {
+            gone += 1;
+        }
+        assert!(gone > 0 && offers.iter().count() == 0, "{gone} gone");
+    });
+}
+
+#[test]
+fn bytes_that_are_no_message() {
+    unallocated(|| {
+        let mut rng = rng();
+        let Terms { kind, name, size, ttl, .. } = terms(1_000, 1);
+        let token = Token::random(&mut rng);
+        let offer = Answer::Offer(Offer { token, kind, name, size, ttl_left: ttl, fetches_left: 1 });
+        let (mut answer, mut request) = ([0; 492], [0; 492]);
+        let answer_len = offer.emit(&mut answer).unwrap();
+        let list = Request::Held { token, id: FetchId::random(&mut rng), stored: 77 };
+        let request_len = list.emit(&mut request).unwrap();
+        assert_eq!(Answer::parse(&answer[..answer_len]).as_ref(), Ok(&offer));
+        for at in 0..answer_len {
+            for value in 0..=255 {
+                let (mut answer, mut request) = (answer, request);
+                answer[at] = value;
+                request[at % request_len] = value;
+                if let Err(error) = Answer::parse(&answer[..answer_len]) {
+                    say(error);
+                }
+                if let Err(error) = Request::parse(&request[..request_len]) {
+                    say(error);
+                }
+                if let Err(error) = Beacon::parse(&answer[..32]) {
+                    say(error);
+                }
+                if let Err(error) = Greeting::parse(&answer[..34]) {
+                    say(error);
+                }
+            }
+        }
+    });
+}
