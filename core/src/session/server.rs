@@ -548,6 +548,19 @@ impl ServerSession {
         Ok(size)
     }
 
+    /// The drop has ended while it was sent, and its source is gone with it: the receiver is told how it ended.
+    pub fn handle_ended<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+    ) {
+        if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
+            let held = serving.drops.holds(now, &stream.token, &stream.id, self.conn);
+            *answer = Some(Answer::Error(held.err().map_or(ErrorCode::Gone, Into::into)));
+            self.close = Some(Close::Clean);
+        }
+    }
+
     /// The source is no longer what was offered: the receiver is told, and the drop is withdrawn.
     pub fn handle_changed<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,

@@ -28,6 +28,9 @@ use crate::stop::Stop;
 use crate::ui::{Content, Event, Ui};
 use crate::{clock, random::system};
 
+/// How long a new connection for the confirmation may take when a signal asks us to end.
+const RECONNECT_STOPPED: Duration = Duration::from_millis(500);
+
 /// What to fetch, and where to.
 pub(crate) struct Job {
     /// The sender, if it was named.
@@ -110,8 +113,7 @@ async fn take(
     let incoming = match open(destination, &offer, shown) {
         Ok(incoming) => incoming,
         Err(failure) => {
-            let _ = claim.pump.session.release();
-            let _ = claim.pump.flush().await;
+            claim.pump.release().await;
             return Err(failure);
         }
     };
@@ -138,8 +140,17 @@ async fn take(
     };
     let reconnect = || async {
         Timer::after(Duration::from_millis(100)).await;
-        let link = SmolLink::connect(sender, None).await.map_err(|e| Refusal::Nobody(e.to_string()))?;
-        Ok(shake_hands(link, member, None, None).await?)
+        let connected = async {
+            let link = SmolLink::connect(sender, None).await.map_err(|e| Refusal::Nobody(e.to_string()))?;
+            Ok(shake_hands(link.woken_by(stop), member, None, None).await?)
+        };
+        // A sender that is as good as gone does not keep us once a signal has come.
+        let hurried = async {
+            stop.wait().await;
+            Timer::after(RECONNECT_STOPPED).await;
+            Err(Refusal::Nobody("no answer in time".into()))
+        };
+        future::or(connected, hurried).await
     };
     match receive(claim, incoming, deliver, reconnect, Some(stop)).await {
         Ok(true) => {}

@@ -109,12 +109,19 @@ pub(crate) async fn claim<'a, L: Link>(
     let plan = FetchPlan { token: offer.token, id, record_max: RECORD_MAX, offset: 0, digest: None };
     pump.session.fetch(clock::now(), &plan).map_err(|e| Refusal::Broken(e.to_string()))?;
     loop {
-        match pump.next().await? {
+        let input = match pump.next().await {
+            Ok(input) => input,
+            Err(e) => {
+                // The claim may have been granted already.
+                pump.release().await;
+                return Err(e.into());
+            }
+        };
+        match input {
             Input::Begin(begin) => {
                 if (offer.kind, &offer.name, offer.size) != (begin.kind, &begin.name, begin.size) {
                     // What would be sent is not what was chosen.
-                    let _ = pump.session.release();
-                    let _ = pump.flush().await;
+                    pump.release().await;
                     return Err(Refusal::Changed);
                 }
                 return Ok(Claim { pump, id, offer });

@@ -15,7 +15,9 @@ use crate::stop::Stop;
 
 /// How long the confirmation of a whole drop may take before we end without it.
 const COMMIT_WITHIN: Duration = Duration::from_secs(5);
-/// The same when a signal asks us to end.
+/// How long one connection may take over it, before another is tried.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long all of it may take when a signal asks us to end.
 const COMMIT_WITHIN_STOPPED: Duration = Duration::from_millis(800);
 /// How often to look whether a large file is durable yet.
 const SYNC_LOOK: Duration = Duration::from_millis(20);
@@ -62,10 +64,7 @@ where
     let incoming = match take_in(&mut pump, incoming).await {
         Ok(incoming) => incoming,
         Err(broken) => {
-            // Told, the sender need not wait for the lease to lapse. If this fails, it does.
-            if pump.session.release().is_ok() {
-                let _ = pump.flush().await;
-            }
+            pump.release().await;
             return Err(broken);
         }
     };
@@ -75,12 +74,17 @@ where
     deliver(finished).map_err(Broken::Failed)?;
 
     let started = clock::now();
+    let deadline = || {
+        let stopped = stop.is_some_and(|stop| stop.asked().is_some());
+        started + if stopped { COMMIT_WITHIN_STOPPED } else { COMMIT_WITHIN }
+    };
     let mut connected = Ok(pump);
     loop {
         if let Ok(pump) = &mut connected
             && let Ok(()) = pump.session.commit(clock::now(), token, id)
         {
-            match pump.next().await {
+            let answer_by = clock::now() + ANSWER_WITHIN;
+            match pump.next_by(|| deadline().min(answer_by)).await {
                 Ok(Input::Burned) => {
                     pump.close();
                     return Ok(true);
@@ -90,12 +94,7 @@ where
                 Err(_) => {}
             }
         }
-        let within = if stop.is_some_and(|stop| stop.asked().is_some()) {
-            COMMIT_WITHIN_STOPPED
-        } else {
-            COMMIT_WITHIN
-        };
-        if clock::now().since(started) >= within {
+        if deadline() <= clock::now() {
             return Ok(false);
         }
         connected = reconnect().await;

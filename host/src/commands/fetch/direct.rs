@@ -79,6 +79,9 @@ pub(super) async fn claim_from<'a>(
         if let Some(end) = future::or(finished, late).await {
             return end;
         }
+        if let Some(failure) = seeking.stop.asked() {
+            return Err(failure);
+        }
         if let Some(refusal) = tally.verdict() {
             return Err(failure_of(&refusal));
         }

@@ -61,6 +61,7 @@ pub(super) async fn claim_found<'a>(
         };
         match attempt.await {
             Ok(claim) => return Ok(claim),
+            Err(_) if let Some(failure) = seeking.stop.asked() => return Err(failure),
             Err(refusal @ (Refusal::Busy(_) | Refusal::Nobody(_))) if clock::now() < seeking.until => {
                 let after = if let Refusal::Busy(after) = refusal { after } else { None };
                 pause(seeking, after).await?;
