@@ -5,10 +5,14 @@
 //! root or unprivileged user namespaces, and the `ip` command of iproute2.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
+mod capture;
 mod lan;
+mod neighbour;
 mod process;
 
+pub use capture::{Capture, Flow, Traffic, capture};
 pub use lan::{Host, Lan};
+pub use neighbour::{Neighbour, asked_to_end, play, say, wait_for_end};
 pub use process::{Process, fetch, listener, send_file, send_message};
 
 use std::path::{Path, PathBuf};
