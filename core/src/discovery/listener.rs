@@ -124,10 +124,12 @@ impl<const P: usize> Listener<P> {
 
         if let Some(peer) = self.peers.iter_mut().find(|p| p.is(address, beacon.instance)) {
             peer.heard = peer.heard.max(now);
-            peer.revision = beacon.revision;
+            let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
-                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left => {}
-                (Standing::Member { .. }, BeaconKind::Farewell) => {
+                // A repetition. One that differs is taken like any other change, since the first may have
+                // been forged to have the real one ignored.
+                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left && before == beacon.revision => {}
+                (Standing::Member { .. }, BeaconKind::Farewell) if !peer.left => {
                     peer.left = true;
                     peer.again = peer.in_flight;
                     peer.look_at = Some(now);

@@ -182,6 +182,22 @@ fn a_farewell_is_acted_on_once() {
 }
 
 #[test]
+fn a_forged_farewell_does_not_have_the_real_one_ignored() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
+    let look = b.look(500).unwrap();
+    b.end(510, look, Outcome::Listed { revision: 7 });
+    // The real one, twice, and the forged one over and over.
+    for ms in [600, 700] {
+        b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
+        b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 7));
+    }
+    assert_eq!(b.look(2_499), None, "no more often than any other change");
+    let look = b.look(2_500).unwrap();
+    b.end(2_510, look, Outcome::Listed { revision: 8 });
+}
+
+#[test]
 fn silence_makes_it_look() {
     let mut b = Bench::<64>::with_member();
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 7));
