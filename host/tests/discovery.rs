@@ -211,7 +211,10 @@ fn interfaces_that_cannot_broadcast_do_no_harm() {
     let mut listening = listener(receiver, folder.path());
     let (mut sending, token, port) = send_message(sender, folder.path(), "through", &[]);
     let offer = listening.event("offer");
-    assert_eq!((&offer["token"], &offer["from"]), (&token.clone().into(), &format!("{}:{port}", sender.ip).into()));
+    assert_eq!(
+        (&offer["token"], &offer["from"]),
+        (&token.clone().into(), &format!("{}:{port}", sender.ip).into())
+    );
     let mut fetching = search(receiver, folder.path(), &token);
     assert_eq!(fetching.event("received")["text"], "through");
     assert_eq!(sending.exit_code(), 0);

@@ -9,19 +9,16 @@ use std::time::{Duration, Instant};
 use deaddrop_core::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
 use deaddrop_core::token::Instance;
 use getrandom::rand_core::Rng;
-use support::{Beacon, BeaconKind, Capture, Lan, Neighbour, Process, ROOM, listener, random, say, send_message};
+use support::{
+    Beacon, BeaconKind, Capture, Lan, Neighbour, Process, ROOM, listener, random, say, send_message,
+};
 
 /// Connects to one port of one address within the same minute, by the listener's rules.
 const LOOKS_PER_PORT: usize = 8;
 
 #[test]
 fn neighbour() {
-    support::play(&[
-        ("capture", support::capture),
-        ("flood", flood),
-        ("forge", forge),
-        ("divert", divert),
-    ]);
+    support::play(&[("capture", support::capture), ("flood", flood), ("forge", forge), ("divert", divert)]);
 }
 
 fn beacon(kind: BeaconKind, port: u16) -> Beacon {
@@ -46,10 +43,14 @@ fn a_flood_of_beacons_hides_nobody_and_makes_no_scanner() {
     assert_eq!(flooding.word(), "half");
     let (mut sending, token, _) = send_message(sender, folder.path(), "real", &[]);
     assert_eq!(listening.event("offer")["token"], token);
-    println!("the offer was shown {} ms after the sender was ready", (listening.time() - sending.time()).as_millis());
+    println!(
+        "the offer was shown {} ms after the sender was ready",
+        (listening.time() - sending.time()).as_millis()
+    );
     assert!(listening.time().saturating_duration_since(sending.time()) < Duration::from_secs(10));
     assert_eq!(flooding.word(), "all");
-    let mut fetching = Process::start(receiver, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
+    let mut fetching =
+        Process::start(receiver, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
     assert_eq!(fetching.event("received")["text"], "real");
     assert_eq!(sending.exit_code(), 0);
     drop(listening);
@@ -59,7 +60,8 @@ fn a_flood_of_beacons_hides_nobody_and_makes_no_scanner() {
     let heard = traffic.datagrams().iter().filter(|(flow, _)| flow.0.ip().to_string() == forger.ip).count();
     assert!(heard >= 9_000, "{heard} forged beacons were on the wire");
     // Two processes listened: the one that showed offers, and the fetch.
-    let looks: Vec<_> = traffic.connects().into_iter().filter(|(_, to)| to.ip().to_string() == forger.ip).collect();
+    let looks: Vec<_> =
+        traffic.connects().into_iter().filter(|(_, to)| to.ip().to_string() == forger.ip).collect();
     let ports: BTreeSet<u16> = looks.iter().map(|(_, to)| to.port()).collect();
     let windows = 1 + usize::try_from(start.elapsed().as_secs() / PORTS_WINDOW.as_secs()).unwrap();
     println!("{} connections to {} ports of the forger", looks.len(), ports.len());
@@ -95,7 +97,8 @@ fn beacons_from_elsewhere_or_of_system_ports_are_ignored() {
     // and has a way there: only deaddrop stands between.
     forger.ip_command("address add 192.0.2.5/24 dev eth0");
     receiver.ip_command("route add 192.0.2.0/24 dev eth0");
-    let lenient = "echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter";
+    let lenient =
+        "echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter";
     assert!(receiver.command("sh").args(["-c", lenient]).status().unwrap().success());
 
     let capture = Capture::start(&lan);
@@ -111,7 +114,8 @@ fn beacons_from_elsewhere_or_of_system_ports_are_ignored() {
     forging.end();
 
     let traffic = capture.end();
-    let foreign = traffic.datagrams().iter().filter(|(flow, _)| flow.0.ip().to_string() == "192.0.2.5").count();
+    let foreign =
+        traffic.datagrams().iter().filter(|(flow, _)| flow.0.ip().to_string() == "192.0.2.5").count();
     assert!(foreign >= 8, "the foreign beacons were on the wire");
     for (from, to) in traffic.connects() {
         assert!(to.port() >= 1_024, "{from} connected to {to}");

@@ -341,6 +341,22 @@ fn one_look_per_address_and_eight_in_all() {
 }
 
 #[test]
+fn a_silent_service_beside_a_sender_does_not_hold_it_up() {
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_432, 1, 7));
+    assert!(b.look(300).is_some());
+    // Neither to find it nor to hear that it leaves.
+    b.hear(300, 1, beacon(ANNOUNCE, 48_560, 2, 7));
+    let look = b.look(600).unwrap();
+    assert_eq!(look.peer.port(), 48_560);
+    b.hear(600, 1, beacon(ANNOUNCE, 48_561, 3, 7));
+    assert_eq!(b.look(900), None);
+    b.end(900, look, Outcome::Listed { revision: 7 });
+    b.hear(900, 1, beacon(FAREWELL, 48_560, 2, 8));
+    assert_eq!(b.look(900).map(|look| look.instance), Some(instance(2)));
+}
+
+#[test]
 fn a_flood_of_forged_beacons_makes_no_scanner() {
     // Someone forges one address with any port and instance; every connect is refused at once.
     let mut b = Bench::<64>::new();
