@@ -5,6 +5,7 @@
 //! files that are sent and received ([`files`]), the [`clock`] and the random numbers ([`random`]),
 //! and the network ([`net`]). It is written for Unix systems.
 
+mod announce;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -12,6 +13,7 @@ mod discover;
 pub mod exit;
 mod fetch;
 pub mod files;
+mod listening;
 mod lock;
 mod look;
 mod member;

@@ -78,14 +78,7 @@ pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Resu
 
 /// Opens the beacon sockets, and says what they do not reach.
 fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
-    let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)
-        .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
-    if let Some(name) = net.interfaces.iter().find(|name| !beacons.has(name)) {
-        let names = beacons.names().join(", ");
-        return Err(Failure::usage(format!(
-            "there is no interface {name} that is up and has an IPv4 address: of those asked for there is {names}"
-        )));
-    }
+    let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)?;
     for skipped in &skipped {
         ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
     }
