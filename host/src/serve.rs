@@ -213,6 +213,15 @@ impl Server {
         lock(&self.state).evicted.remove(&conn.0)
     }
 
+    /// A connection has ended: what was still to be said to it is forgotten.
+    pub(crate) fn closed(&self, session: &mut ServerSession) {
+        let mut state = lock(&self.state);
+        session.closed(clock::now(), &mut state.serving);
+        state.granted.remove(&session.conn().0);
+        state.evicted.remove(&session.conn().0);
+        self.settle(&mut state);
+    }
+
     /// From here on connections end.
     pub(crate) fn stop(&self) {
         lock(&self.state).serving.stop();

@@ -129,16 +129,18 @@ impl<'a> Scene<'a> {
 
         let port = free_tcp_port()?;
         let send = ["send-msg", "--json", "--tcp-port", &port, MESSAGE];
-        self.hand_over(&mut listener, &send, |received| {
+        self.hand_over(&mut listener, &send, None, |received| {
             let text = received["text"].as_str().unwrap_or_default();
             if text == MESSAGE { Ok(()) } else { Err(Failure(format!("sent {MESSAGE:?}, arrived {text:?}"))) }
         })?;
 
         let bytes = pseudo_random(FILE_SIZE, u64::from_le_bytes(random()?));
         let sent = self.scratch.write("flowers.bin", &bytes)?;
+        let inbox = self.scratch.0.join("inbox");
+        fs::DirBuilder::new().mode(0o700).create(&inbox).map_err(Failure::at(inbox.display().to_string()))?;
         let port = free_tcp_port()?;
         let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
-        self.hand_over(&mut listener, &send, |received| {
+        self.hand_over(&mut listener, &send, Some(&inbox), |received| {
             let path = received["path"].as_str().unwrap_or_default();
             let path = self.scratch.0.join(path);
             let arrived = fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
@@ -154,6 +156,7 @@ impl<'a> Scene<'a> {
         &self,
         listener: &mut Role,
         send: &[&str],
+        inbox: Option<&Path>,
         check: impl FnOnce(&Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut sender = self.start("sender", send, &[])?;
@@ -165,11 +168,10 @@ impl<'a> Scene<'a> {
             }
         }
         let port = ready.port.to_string();
-        let inbox = self.scratch.0.join(format!("inbox-{}", ready.token));
-        fs::DirBuilder::new().mode(0o700).create(&inbox).map_err(Failure::at(inbox.display().to_string()))?;
-        let out = inbox.to_string_lossy();
+        let out = inbox.map(|inbox| inbox.to_string_lossy());
+        let out = out.as_ref().map(|out| ["--out", out]);
         let fetch = ["fetch", "--json", "--from", "127.0.0.1", "--port", &port, "--token", &ready.token];
-        let mut fetcher = self.start("fetcher", &fetch, &["--out", &out])?;
+        let mut fetcher = self.start("fetcher", &fetch, out.as_ref().map_or(&[], |out| out.as_slice()))?;
         let received = fetcher.until("received", self.deadline)?;
         fetcher.ends_well(self.deadline)?;
         sender.until("fetched", self.deadline)?;
@@ -183,6 +185,8 @@ impl<'a> Scene<'a> {
         let (verb, rest) = words.split_first().ok_or_else(|| Failure::new("deaddrop needs a verb"))?;
         command.current_dir(&self.scratch.0).env_remove("DEADDROP_ROOM").arg(verb);
         command.arg("--room-file").arg(&self.room).args(["--udp-port", &self.udp_port.to_string()]);
+        // On loopback alone: a demonstration is nothing that the neighbours should hear of.
+        command.args(["--interface", "lo"]);
         command.args(more).args(rest);
         Role::start(role, &mut command)
     }

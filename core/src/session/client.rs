@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use crate::crypto::keys::Prs;
 use crate::crypto::record::RecordKind;
 use crate::guard::ClientGuard;
-use crate::limits::{ANSWER_TIMEOUT, CONTROL_RECORD, HANDSHAKE_TIMEOUT, RECORD_OVERHEAD};
+use crate::limits::{ANSWER_TIMEOUT, CONTROL_RECORD, HANDSHAKE_TIMEOUT, RECORD_MIN, RECORD_OVERHEAD};
 use crate::offer::Offer;
 use crate::session::handshake::{Channel, ClientHandshake, HandshakeError};
 use crate::session::{Cut, Misuse};
@@ -138,6 +138,8 @@ enum State {
 
 struct Dialogue {
     channel: Channel,
+    /// Our first record has gone out, and with it the proof that we know the passphrase.
+    proved: bool,
     /// The server's first record has opened.
     confirmed: bool,
     request: Option<Request>,
@@ -223,7 +225,10 @@ impl ClientSession {
         match &self.state {
             State::AwaitGreeting => Some(self.opened + ANSWER_TIMEOUT),
             State::AwaitShare(_) => Some(self.opened + HANDSHAKE_TIMEOUT),
-            State::Open(_) if self.wants().is_some() => Some(self.heard + ANSWER_TIMEOUT),
+            // While we make ready, the server owes us nothing.
+            State::Open(_) if self.wants().is_some() && !self.needs_ready() => {
+                Some(self.heard + ANSWER_TIMEOUT)
+            }
             _ => None,
         }
     }
@@ -245,7 +250,7 @@ impl ClientSession {
             _ if !clean => ClientError::Reset,
             State::AwaitShare(_) => ClientError::Busy,
             // Only once our first record is out can a close be an answer to it.
-            State::Open(Dialogue { confirmed: false, request: None, .. }) => ClientError::NotMember,
+            State::Open(Dialogue { proved: true, confirmed: false, .. }) => ClientError::NotMember,
             _ => ClientError::Reset,
         }
     }
@@ -259,6 +264,9 @@ impl ClientSession {
     /// Claims a drop.
     pub fn fetch(&mut self, now: Instant, plan: &FetchPlan) -> Result<(), Misuse> {
         let FetchPlan { token, id, record_max, offset, digest } = *plan;
+        if record_max < RECORD_MIN || digest.is_some() != (offset > 0) {
+            return Err(Misuse::Plan);
+        }
         let request = Request::Fetch(FetchRequest { token, id, record_max, offset, digest });
         self.ask(now, request, Awaits::Begin { offset })?;
         if let State::Open(dialogue) = &mut self.state {
@@ -312,7 +320,7 @@ impl ClientSession {
     /// Gives a claim up before its final record; close the connection once this is sent.
     pub fn release(&mut self) -> Result<(), Misuse> {
         let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
-        if dialogue.awaits == Awaits::Whole {
+        if !matches!(dialogue.awaits, Awaits::Begin { .. } | Awaits::Stream { .. }) {
             return Err(Misuse::OutOfTurn);
         }
         let (token, id) = dialogue.fetch.ok_or(Misuse::OutOfTurn)?;
@@ -326,6 +334,7 @@ impl ClientSession {
         match &mut self.state {
             State::Open(dialogue) if dialogue.awaits == Awaits::Nothing && dialogue.request.is_none() => {
                 dialogue.request = Some(request);
+                dialogue.held = None;
                 dialogue.awaits = awaits;
                 self.heard = now;
                 Ok(())
@@ -336,9 +345,10 @@ impl ClientSession {
 
     /// Writes the next message to send into `out`, of at least 512 bytes, and gives its length.
     pub fn poll_transmit(&mut self, out: &mut [u8]) -> Result<Option<usize>, Misuse> {
-        if let Some(hello) = self.hello.take() {
-            out.get_mut(..hello.len()).ok_or(Misuse::Buffer)?.copy_from_slice(&hello);
-            return Ok(Some(hello.len()));
+        if let Some(hello) = &self.hello {
+            out.get_mut(..hello.len()).ok_or(Misuse::Buffer)?.copy_from_slice(hello);
+            self.hello = None;
+            return Ok(Some(CLIENT_HELLO_LEN));
         }
         let State::Open(dialogue) = &mut self.state else { return Ok(None) };
         let record = out.get_mut(..CONTROL_RECORD).ok_or(Misuse::Buffer)?;
@@ -352,6 +362,7 @@ impl ClientSession {
         };
         let len = request.emit(record).map_err(|_| Misuse::Buffer)?;
         dialogue.channel.sealer.seal(record, RecordKind::Control, len).map_err(|_| Misuse::OutOfTurn)?;
+        dialogue.proved = true;
         Ok(Some(CONTROL_RECORD))
     }
 
@@ -386,6 +397,7 @@ impl ClientSession {
                 }
                 self.state = State::Open(Dialogue {
                     channel,
+                    proved: false,
                     confirmed: false,
                     request: None,
                     held: None,
@@ -425,7 +437,9 @@ impl ClientSession {
 impl Dialogue {
     fn handle_answer(&mut self, answer: Answer) -> Option<Input> {
         if let Answer::Error(code) = answer {
+            // The exchange is over, and with it what was still to be said about it.
             self.awaits = Awaits::Nothing;
+            self.request = None;
             self.held = None;
             return Some(Input::Refused(code));
         }

@@ -77,7 +77,8 @@ fn channel_id(greeting: &[u8; GREETING_LEN], suite: u8) -> [u8; CI_LEN] {
     for part in [LABEL, fixed, &[suite]] {
         // Each part is shorter than 128 bytes, so its LEB128 length is one byte.
         let len = u8::try_from(part.len()).unwrap_or(0);
-        for (to, from) in at.by_ref().zip(core::iter::once(&len).chain(part)) {
+        // The source first: the side that ends the zip must not be `at`, or a place in it is lost.
+        for (from, to) in core::iter::once(&len).chain(part).zip(at.by_ref()) {
             *to = *from;
         }
     }
@@ -174,5 +175,26 @@ impl ClientHandshake {
         let isk = self.exchange.finish_initiator(&hello.share).map_err(|_| HandshakeError::Share)?;
         let keys = SessionKeys::derive(isk, &transcript(&self.greeting, &self.message2, message3));
         Ok(Channel { sealer: Sealer::new(keys.c2s), opener: Opener::new(keys.s2c) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_id_holds_every_part_with_its_length() {
+        let greeting: [u8; GREETING_LEN] = core::array::from_fn(|i| 0x40 + u8::try_from(i).unwrap());
+        let ci = channel_id(&greeting, 1);
+        assert_eq!(ci[..12], *b"\x0adeaddrop/1\x12");
+        assert_eq!(ci[12..30], greeting[..GREETING_FIXED_LEN]);
+        assert_eq!(ci[30..], [1, 1], "the suite is bound");
+        assert_ne!(ci, channel_id(&greeting, 2));
+    }
+
+    #[test]
+    fn the_session_id_holds_both_nonces() {
+        let sid = session_id(&[1; 16], &[2; 16]);
+        assert_eq!((sid[..16] == [1; 16], sid[16..] == [2; 16]), (true, true));
     }
 }

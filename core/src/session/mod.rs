@@ -48,6 +48,8 @@ pub enum Misuse {
     OutOfTurn,
     /// The lent buffer has not the size that the session asked for.
     Buffer,
+    /// No server takes such a plan: a record smaller than the least, or a digest without an offset, or the reverse.
+    Plan,
 }
 
 impl fmt::Display for Misuse {
@@ -55,6 +57,7 @@ impl fmt::Display for Misuse {
         f.write_str(match self {
             Self::OutOfTurn => "the session was called out of turn",
             Self::Buffer => "the buffer lent to the session has the wrong size",
+            Self::Plan => "the plan of a fetch breaks the protocol's rules on record size, offset and digest",
         })
     }
 }

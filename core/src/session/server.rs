@@ -101,6 +101,8 @@ struct Stream {
     cut: Cut,
     /// The next byte to send.
     at: u64,
+    /// `begin` has been given out: from here on every record is R + 20 bytes.
+    begun: bool,
     phase: Phase,
 }
 
@@ -247,7 +249,7 @@ impl ServerSession {
             self.close = Some(match &self.state {
                 // Before message 3 a close says busy, and after a whole exchange it says nothing.
                 State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
-                State::Open(Dialogue { task: Task::Idle, .. }) => Close::Clean,
+                State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
                 _ => Close::Reset,
             });
             self.plain.clear();
@@ -296,7 +298,10 @@ impl ServerSession {
         rng: &mut impl CryptoRng,
     ) {
         match core::mem::replace(&mut self.state, State::Over) {
-            State::Parked(greeted, hello) => self.answer_hello(now, serving, rng, greeted, &hello),
+            // Too late once it is to be closed: a close after message 3 would say "not a member".
+            State::Parked(greeted, hello) if self.close.is_none() => {
+                self.answer_hello(now, serving, rng, greeted, &hello)
+            }
             other => self.state = other,
         }
     }
@@ -402,8 +407,8 @@ impl ServerSession {
             RecordKind::Control => Request::parse(payload),
             _ => Err(ControlError::Malformed),
         };
-        let counted = !matches!(request, Ok(Request::Held { .. }));
-        dialogue.requests = dialogue.requests.saturating_add(u8::from(counted));
+        let held = matches!(request, Ok(Request::Held { .. }));
+        dialogue.requests = dialogue.requests.saturating_add(u8::from(!held));
         if dialogue.requests > REQUESTS_MAX {
             self.close = Some(Close::Clean);
             return None;
@@ -420,8 +425,9 @@ impl ServerSession {
             Err(trouble) => {
                 if let Trouble::Say(code) = trouble {
                     dialogue.answer = Some(Answer::Error(code));
-                    // Whoever breaks the protocol, or a stream, ends the connection with it.
-                    if streaming || code == ErrorCode::Malformed {
+                    // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
+                    // `held` without a claim: it awaits no answer, and a later request would get this one.
+                    if streaming || held || code == ErrorCode::Malformed {
                         self.close = Some(Close::Clean);
                     }
                 } else {
@@ -452,14 +458,17 @@ impl ServerSession {
         if self.close == Some(Close::Reset) {
             return Ok(None);
         }
-        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
-        let size = match (&dialogue.task, &answer) {
-            // `begin` names R, so it cannot have that size itself.
-            (Task::Stream(_), Answer::Begin(_)) => CONTROL_RECORD,
-            (Task::Stream(stream), _) => stream.record as usize + RECORD_OVERHEAD,
+        if dialogue.answer.is_none() && !matches!(dialogue.task, Task::Listing { .. }) {
+            return Ok(None);
+        }
+        let size = match &dialogue.task {
+            Task::Stream(stream) if stream.begun => stream.record as usize + RECORD_OVERHEAD,
+            // `begin` names R, so neither it nor an error in its place can have that size.
             _ => CONTROL_RECORD,
         };
+        // Before an answer is taken: what does not fit a lent buffer is not lost.
         let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
+        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
         let sealed = answer
             .emit(record)
             .ok()
@@ -470,6 +479,7 @@ impl ServerSession {
             return Ok(None);
         }
         if let (Task::Stream(stream), Answer::Begin(_)) = (&mut dialogue.task, &answer) {
+            stream.begun = true;
             stream.data_given(now, serving, self.conn);
         }
         Ok(Some(size))
@@ -671,7 +681,8 @@ impl Stream {
         let record = record_size(serving.profile().record_max, *record_max, size);
         let cut = Cut::new(*offset, size, record);
         let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
-        let mut stream = Self { token: *token, id: *id, record, cut, at: *offset, phase: Phase::Data };
+        let mut stream =
+            Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
         let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
         let digest = PrefixDigest::new(*offset);
         let range = digest.range();

@@ -186,7 +186,7 @@ impl Receiver {
     pub fn claim(&self, found: &Found) -> Result<Claim<'_>, Failure> {
         let until = clock::now() + self.wait;
         let id = FetchId::random(&mut system());
-        let wanted = Wanted::Offered(found.offer.clone());
+        let wanted = Wanted::Offered(Box::new(found.offer.clone()));
         loop {
             let claimed =
                 BlockingLink::connect(found.from, &self.stop).map_err(Refusal::from).and_then(|link| {

@@ -4,6 +4,7 @@ mod choose;
 mod direct;
 mod search;
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -113,6 +114,7 @@ async fn take(
             return Err(failure);
         }
     };
+    let unshown = Cell::new(None);
     let deliver = |mut finished: Finished| {
         let content = match &mut finished {
             Finished::Saved(path) => Content::Saved(path),
@@ -122,13 +124,16 @@ async fn take(
                 Content::Written
             }
         };
-        ui.show(&Event::Received {
-            token: offer.token,
-            kind: offer.kind,
-            name: &offer.name,
-            size: offer.size,
-            content,
-        })
+        let saved = matches!(content, Content::Saved(_));
+        let (token, kind, name, size) = (offer.token, offer.kind, &offer.name, offer.size);
+        match ui.show(&Event::Received { token, kind, name, size, content }) {
+            // The file is there all the same, and its sender is told so.
+            Err(failure) if saved => {
+                unshown.set(Some(failure));
+                Ok(())
+            }
+            shown => shown,
+        }
     };
     let reconnect = || async {
         Timer::after(Duration::from_millis(100)).await;
@@ -144,7 +149,7 @@ async fn take(
         Err(Broken::Failed(failure)) => return Err(failure),
         Err(Broken::Refused(refusal)) => return Err(refusal.failure_half_way()),
     }
-    match stop.asked() {
+    match unshown.take().or_else(|| stop.asked()) {
         Some(failure) => Err(failure),
         None => Ok(()),
     }

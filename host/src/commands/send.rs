@@ -17,7 +17,7 @@ use super::{derive, open_beacons, warn_weak};
 use crate::announce::Announcing;
 use crate::cli::NetArgs;
 use crate::clock;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files::source::Source;
 use crate::net::beacons::Beacons;
 use crate::net::hearing::Hearing;
@@ -81,29 +81,15 @@ pub(crate) async fn send(
         }),
     })?;
 
-    let end = loop {
-        while let Some(event) = server.next_event() {
-            sending.show(ui, &terms, &event)?;
-        }
-        if let Some(end) = sending.end.take() {
-            break end;
-        }
-        if let Some(failure) = stop.asked() {
+    let end = sending.hold(ui, stop, &terms).await;
+    match &end {
+        // Those who come late are told what became of the drop; a signal cuts this short.
+        Ok(()) => sending.linger_unless(stop, LINGER).await,
+        Err(failure) if failure.exit == Exit::Expired => sending.linger_unless(stop, LINGER).await,
+        Err(_) => {
             server.withdraw_all();
             sending.linger(LINGER_INTERRUPTED).await;
-            break Err(failure);
         }
-        future::or(sending.step(), async {
-            stop.wait().await;
-        })
-        .await;
-    };
-    if stop.asked().is_none() {
-        // Those who come late are told what became of the drop; a signal cuts this short.
-        let stopped = async {
-            stop.wait().await;
-        };
-        future::or(sending.linger(LINGER), stopped).await;
     }
     server.stop();
     drop(accepting);
@@ -172,6 +158,25 @@ impl<'e> Sending<'e> {
         Ok(Self { executor, server, announcing, hearing, end: None })
     }
 
+    /// Holds the drop until it ends, or until a signal or a fault of ours ends it.
+    async fn hold(&mut self, ui: &Ui, stop: &Stop, terms: &Terms) -> Result<(), Failure> {
+        loop {
+            while let Some(event) = self.server.next_event() {
+                self.show(ui, terms, &event)?;
+            }
+            if let Some(end) = self.end.take() {
+                return end;
+            }
+            if let Some(failure) = stop.asked() {
+                return Err(failure);
+            }
+            let stopped = async {
+                stop.wait().await;
+            };
+            future::or(self.step(), stopped).await;
+        }
+    }
+
     /// Does what is due, then waits for one thing to happen.
     async fn step(&mut self) {
         let rung = self.server.bell.listen();
@@ -204,6 +209,13 @@ impl<'e> Sending<'e> {
         }
     }
 
+    async fn linger_unless(&mut self, stop: &Stop, span: std::time::Duration) {
+        let stopped = async {
+            stop.wait().await;
+        };
+        future::or(self.linger(span), stopped).await;
+    }
+
     fn show(&mut self, ui: &Ui, terms: &Terms, event: &ServingEvent) -> Result<(), Failure> {
         match event {
             ServingEvent::Fetched { token, by } => {
@@ -225,7 +237,7 @@ impl<'e> Sending<'e> {
                         ))
                     }
                     _ if *changed => Err(Failure::new(
-                        crate::exit::Exit::Failed,
+                        Exit::Failed,
                         "changed",
                         "the drop's source changed, so it was withdrawn",
                     )),

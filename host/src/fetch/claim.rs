@@ -20,7 +20,7 @@ use crate::stop::Stop;
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
     /// The one that was offered just so.
-    Offered(Offer),
+    Offered(Box<Offer>),
     /// The one whose token is this, or begins like this.
     Token(TokenPrefix),
 }
@@ -102,7 +102,7 @@ pub(crate) async fn claim<'a, L: Link>(
 ) -> Result<Claim<'a, L>, Refusal> {
     let mut pump = shake_hands(link, member, expected, stop).await?;
     let offer = match wanted {
-        Wanted::Offered(offer) => offer.clone(),
+        Wanted::Offered(offer) => Offer::clone(offer),
         Wanted::Token(prefix) => pick(list(&mut pump).await?, prefix)?,
     };
     let plan = FetchPlan { token: offer.token, id, record_max: RECORD_MAX, offset: 0, digest: None };

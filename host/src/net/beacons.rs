@@ -46,10 +46,10 @@ impl Beacons {
             .refresh()
             .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
         if let Some(name) = chosen.iter().find(|name| !beacons.has(name)) {
-            let names = beacons.names().join(", ");
+            let up = interfaces().unwrap_or_default();
+            let names = up.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(Failure::usage(format!(
-                "there is no interface {name} that is up and has an IPv4 address: of those asked for there is \
-                 {names}"
+                "there is no interface {name} that is up and has an IPv4 address; there is {names}"
             )));
         }
         Ok((beacons, skipped))
@@ -81,11 +81,6 @@ impl Beacons {
     /// Whether this interface is in use.
     fn has(&self, name: &str) -> bool {
         self.ports.iter().any(|port| port.interface.name == name)
-    }
-
-    /// The interfaces in use.
-    fn names(&self) -> Vec<&str> {
-        self.ports.iter().map(|port| port.interface.name.as_str()).collect()
     }
 
     /// The addresses under which this machine can be reached, loopback last.

@@ -46,7 +46,7 @@ impl<L: Link> Drop for Connection<'_, L> {
             self.session.closing().unwrap_or(Close::Reset)
         });
         close(self.link.stream(), how);
-        self.server.with(|serving| self.session.closed(clock::now(), serving));
+        self.server.closed(&mut self.session);
     }
 }
 

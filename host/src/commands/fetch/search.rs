@@ -56,7 +56,7 @@ pub(super) async fn claim_found<'a>(
             let link = SmolLink::connect(chosen.from, Some(seeking.stop))
                 .await
                 .map_err(|e| Refusal::Nobody(e.to_string()))?;
-            let wanted = Wanted::Offered(chosen.offer.clone());
+            let wanted = Wanted::Offered(Box::new(chosen.offer.clone()));
             claim(link, member, chosen.instance, &wanted, seeking.id, Some(seeking.stop)).await
         };
         match attempt.await {

@@ -1,0 +1,296 @@
+//! What each fuzz target does with its bytes. Shared by the fuzzer and by `tests/fuzz_replay.rs`.
+//!
+//! A target panics when something is wrong, and otherwise does nothing.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a target that panics has done its work"
+)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use deaddrop_core::crypto::keys::{Prs, RoomSecret};
+use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
+use deaddrop_core::drops::{ConnId, Drops, Terms};
+use deaddrop_core::guard::{ClientGuard, Guard};
+use deaddrop_core::limits::HOST;
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::secret::Secret;
+use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, Greeted, Serving};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{FetchId, Instance, Token};
+use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+/// A target: what it is called, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 10] = [
+    ("beacon", beacon),
+    ("greeting", greeting),
+    ("hello", hello),
+    ("request", request),
+    ("answer", answer),
+    ("record", record),
+    ("server", server),
+    ("client", client),
+    ("drops", drops),
+    ("guard", guard),
+];
+
+const START: Instant = Instant::from_millis(1_000_000);
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+fn prs() -> Prs {
+    RoomSecret::new([1; 32]).prs()
+}
+
+/// What is read is written back byte for byte.
+pub fn beacon(data: &[u8]) {
+    if let Ok(beacon) = Beacon::parse(data) {
+        assert_eq!(beacon.emit()[..], *data);
+    }
+}
+
+/// What is read is written back byte for byte.
+pub fn greeting(data: &[u8]) {
+    if let Ok(greeting) = Greeting::parse(data) {
+        assert_eq!(greeting.emit()[..], *data);
+    }
+}
+
+/// What is read is written back byte for byte.
+pub fn hello(data: &[u8]) {
+    if let Ok(hello) = ClientHello::parse(data) {
+        assert_eq!(hello.emit()[..], *data);
+    }
+    if let Ok(hello) = ServerHello::parse(data) {
+        assert_eq!(hello.emit()[..], *data);
+    }
+}
+
+/// What is read and written back is read as the same, and is never longer.
+pub fn request(data: &[u8]) {
+    if let Ok(request) = Request::parse(data) {
+        let mut out = [0; 492];
+        let len = request.emit(&mut out).expect("what was read can be written");
+        assert!(len <= data.len());
+        assert_eq!(Request::parse(&out[..len]), Ok(request));
+    }
+}
+
+/// What is read and written back is read as the same, and is never longer.
+pub fn answer(data: &[u8]) {
+    if let Ok(answer) = Answer::parse(data) {
+        let mut out = [0; 492];
+        let len = answer.emit(&mut out).expect("what was read can be written");
+        assert!(len <= data.len());
+        assert_eq!(Answer::parse(&out[..len]), Ok(answer));
+    }
+}
+
+/// Raw bytes do not open and are wiped; the same bytes as a payload come back.
+pub fn record(data: &[u8]) {
+    let key = || RecordKey::new(&Secret::new([3; 32]));
+    let mut raw = data.to_vec();
+    assert!(Opener::new(key()).open(&mut raw).is_err());
+    assert!(raw.iter().all(|byte| *byte == 0));
+    let mut sealed = data.to_vec();
+    sealed.resize((data.len() + 20).max(512), 0);
+    if Sealer::new(key()).seal(&mut sealed, RecordKind::Data, data.len()).is_ok() {
+        let opened = Opener::new(key()).open(&mut sealed).expect("what was sealed opens");
+        assert_eq!(&sealed[..opened.len], data);
+    }
+}
+
+/// Cuts the input into steps: one byte says what, one how long, then so many bytes.
+struct Steps<'a>(&'a [u8]);
+
+impl<'a> Iterator for Steps<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, rest) = self.0.split_first_chunk::<2>()?;
+        let (payload, rest) = rest.split_at(usize::from(head[1]).min(rest.len()));
+        self.0 = rest;
+        Some((head[0], payload))
+    }
+}
+
+fn seal(channel: &mut Channel, what: u8, payload: &[u8], wire: usize) -> Vec<u8> {
+    let kind = [RecordKind::Control, RecordKind::Data, RecordKind::Final][usize::from(what % 3)];
+    let mut record = vec![0; wire];
+    // The upper half of `what`: as full as a record can be.
+    let len = if what & 0x80 == 0 { payload.len() } else { wire - 20 };
+    let some = payload.len().min(wire - 20);
+    record[..some].copy_from_slice(&payload[..some]);
+    channel.sealer.seal(&mut record, kind, len.min(wire - 20)).expect("a record of a legal size");
+    record
+}
+
+fn waits(what: u8) -> Option<Duration> {
+    (what & 0x40 != 0).then(|| Duration::from_millis([1, 1_000, 5_000, 15_000][usize::from(what % 4)]))
+}
+
+/// A member that says anything, under the true key, to a server with three drops.
+pub fn server(data: &[u8]) {
+    let (mut now, mut rng) = (START, rng());
+    let mut serving = Box::new(Serving::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
+    for size in [0, 10, 1_500] {
+        let (kind, name) = (Kind::File, Name::default());
+        let terms = Terms { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
+        serving.drops.put(now, terms, &mut rng).expect("there is a place");
+    }
+    let mut session = serving.open(now, PEER, &mut rng).session;
+    let mut buffer = vec![0; 65_556];
+    let len = session.poll_transmit(now, &mut serving, &mut buffer).unwrap().unwrap();
+    let greeting = buffer[..len].try_into().unwrap();
+    let (handshake, mut hello) = ClientHandshake::start(greeting, None, None, &prs(), &mut rng).unwrap();
+    session.handle_message(now, &mut serving, &mut rng, &mut hello).unwrap();
+    let len = session.poll_transmit(now, &mut serving, &mut buffer).unwrap().unwrap();
+    let mut channel = handshake.finish(buffer[..len].try_into().unwrap()).unwrap();
+    for (what, payload) in Steps(data) {
+        if let Some(by) = waits(what) {
+            now = now + by;
+            if session.poll_timeout(&serving).is_some_and(|at| at <= now) {
+                session.handle_timeout(now, &serving);
+                assert!(session.closing().is_some(), "a deadline that nothing follows from");
+            }
+        } else if session.wants() == Some(512) {
+            let mut message = seal(&mut channel, what, payload, 512);
+            session.handle_message(now, &mut serving, &mut rng, &mut message).unwrap();
+        }
+        let mut said = 0;
+        loop {
+            if session.poll_transmit(now, &mut serving, &mut buffer).unwrap().is_none() {
+                if session.poll_read().is_none() {
+                    break;
+                }
+                session.handle_read(now, &mut serving, &mut buffer).unwrap();
+            }
+            said += 1;
+            assert!(said < 40, "an answer without end");
+        }
+        if session.closing().is_some() {
+            break;
+        }
+        assert!(session.wants().is_some() && session.poll_timeout(&serving).is_some(), "stuck");
+    }
+    session.closed(now, &mut serving);
+}
+
+/// A server of the room that says anything, under the true key, to a client that asks.
+pub fn client(data: &[u8]) {
+    let (mut now, mut rng) = (START, rng());
+    let mut guard = Box::new(ClientGuard::<4>::new(now));
+    let mut session = ClientSession::new(now, PEER, None, None);
+    let greeted = Greeted::new(Instance::from_bytes([1; 8]), &mut rng);
+    let mut greeting = *greeted.greeting();
+    session.handle_message(now, &prs(), &mut guard, &mut rng, &mut greeting).unwrap();
+    let mut out = [0; 512];
+    let len = session.poll_transmit(&mut out).unwrap().unwrap();
+    let (mut channel, mut share) = greeted.answer(out[..len].try_into().unwrap(), &prs(), &mut rng).unwrap();
+    session.handle_message(now, &prs(), &mut guard, &mut rng, &mut share).unwrap();
+    let (token, id) = (Token::from_bytes([7; 16]), FetchId::from_bytes([8; 16]));
+    for (at, (what, payload)) in Steps(data).enumerate() {
+        if session.needs_ready() {
+            session.ready(now).unwrap();
+        }
+        if session.wants().is_none() {
+            let plan = FetchPlan { token, id, record_max: 512, offset: 0, digest: None };
+            match (usize::from(data[0] >> 2) + at) % 3 {
+                0 => session.list(now, None).unwrap(),
+                1 => session.commit(now, token, id).unwrap(),
+                // After the final record it is the commit's turn.
+                _ if session.fetch(now, &plan).is_err() => session.commit(now, token, id).unwrap(),
+                _ => {}
+            }
+        }
+        while session.poll_transmit(&mut out).unwrap().is_some() {}
+        let Some(wire) = session.wants() else { break };
+        assert!(session.poll_timeout().is_some(), "a client that waits for ever");
+        if let Some(by) = waits(what) {
+            now = now + by;
+            if session.handle_timeout(now).is_err() {
+                break;
+            }
+            continue;
+        }
+        let mut message = seal(&mut channel, what, payload, wire);
+        if session.handle_message(now, &prs(), &mut guard, &mut rng, &mut message).is_err() {
+            assert_eq!(session.wants(), None, "an error is the end");
+            break;
+        }
+    }
+}
+
+/// Commands to the table of drops, of two bytes and an argument each.
+pub fn drops(data: &[u8]) {
+    let (mut now, mut rng) = (START, rng());
+    let mut table = Box::new(Drops::<3, 3>::new(&mut rng));
+    let mut tokens = vec![Token::from_bytes([0; 16])];
+    for step in data.chunks_exact(4) {
+        let [what, which, who, n] = step.try_into().unwrap();
+        let (token, id) = (tokens[usize::from(which) % tokens.len()], FetchId::from_bytes([who % 4; 16]));
+        let conn = ConnId(u32::from(who / 4 % 2));
+        match what % 10 {
+            0 => {
+                let (kind, name, ttl) = (Kind::File, Name::default(), Duration::from_secs(n.into()));
+                let terms = Terms { kind, name, size: 100_000, ttl, fetches: who % 5 };
+                tokens.extend(table.put(now, terms, &mut rng));
+            }
+            1 => drop(table.claim(now, &token, &id, conn)),
+            2 => drop(table.held(now, &token, &id, conn, u64::from(n) << 9)),
+            3 => drop(table.all_sent(now, &token, &id, conn)),
+            4 => drop(table.finalise(now, &token, &id, conn)),
+            5 => drop(table.commit(now, &token, &id, &mut rng)),
+            6 => drop(table.release(now, &token, &id, conn)),
+            7 => drop(table.withdraw(now, &token, &mut rng)),
+            8 => now = now + Duration::from_millis(u64::from(n) << (which % 10)),
+            _ => while table.poll_event().is_some() {},
+        }
+        table.handle_timeout(now, &mut rng);
+        assert!(table.poll_timeout().is_none_or(|at| at > now), "a deadline that nothing follows from");
+        for token in &tokens {
+            if let Some(tally) = table.tally(token) {
+                let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
+                assert!((1..=3).contains(&sum));
+            }
+        }
+    }
+    table.handle_timeout(now + Duration::from_secs(2_000), &mut rng);
+    assert_eq!(table.live(), 0, "every drop ends");
+}
+
+/// Connections, guesses and their ends, in any order.
+pub fn guard(data: &[u8]) {
+    let (mut now, mut rng) = (START, rng());
+    let mut guard = Box::new(Guard::<4, 8>::new(&HOST, now));
+    for step in data.chunks_exact(2) {
+        let [what, n] = step.try_into().unwrap();
+        let conn = ConnId(u32::from(n % 16));
+        match what % 6 {
+            0 => drop(guard.admit(now, conn, IpAddr::V4(Ipv4Addr::new(10, 0, 0, n / 16)))),
+            1 => drop(guard.message2(now, conn)),
+            2 => guard.confirmed(now, conn),
+            3 => guard.failed(now, conn),
+            4 => guard.closed(now, conn),
+            _ => now = now + Duration::from_millis(u64::from(n) << (what / 6 % 8)),
+        }
+        let granted = std::iter::from_fn(|| guard.poll_granted(now, &mut rng)).take(9).count();
+        assert!(granted <= 8, "more are granted than there are connections");
+        while guard.poll_warning(now).is_some() {}
+        assert!(guard.poll_timeout().is_none_or(|at| at >= now));
+    }
+}

@@ -1,0 +1,357 @@
+//! Senders and listeners on a LAN that loses, delays, reorders and doubles datagrams, in virtual time.
+//!
+//! Looks are answered from the sender's own table of drops after a delay, or fail. Everything follows from the
+//! seed; no clock is read and nothing sleeps.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use deaddrop_core::discovery::{Announcer, Arrival, Listener, Look, OfferEvent, Offers, Outcome, PeerEvent};
+use deaddrop_core::drops::{Drops, Listed, Terms};
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, Token};
+use deaddrop_core::wire::{Beacon, BeaconKind};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+const PORT: u16 = 48_556;
+
+/// How bad the network is.
+#[derive(Clone, Copy)]
+struct Weather {
+    /// Datagrams lost, in percent.
+    loss: u32,
+    /// Datagrams that come twice, in percent.
+    doubled: u32,
+    /// Longest delay; each datagram draws its own, so that they overtake each other.
+    delay: u32,
+}
+
+struct Sender {
+    address: SocketAddr,
+    instance: Instance,
+    announcer: Announcer<64>,
+    drops: Drops<8, 4>,
+    /// Cut off: says nothing and answers nothing.
+    dead: bool,
+}
+
+struct Hearer {
+    address: SocketAddr,
+    listener: Listener<64>,
+    offers: Box<Offers<64>>,
+    shown: BTreeSet<Token>,
+    looks: u32,
+}
+
+enum Due {
+    Beacon { to: usize, from: SocketAddr, beacon: Beacon },
+    Solicit { to: usize, from: SocketAddr, beacon: Beacon },
+    Looked { by: usize, look: Look },
+}
+
+struct Lan {
+    now: Instant,
+    rng: ChaCha20Rng,
+    weather: Weather,
+    senders: Vec<Sender>,
+    hearers: Vec<Hearer>,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    due: BTreeMap<u64, Due>,
+    count: u64,
+    datagrams: u64,
+}
+
+fn host(n: usize) -> IpAddr {
+    Ipv4Addr::new(10, 0, u8::try_from(n / 200).unwrap(), u8::try_from(n % 200 + 1).unwrap()).into()
+}
+
+impl Lan {
+    fn new(seed: u64, senders: usize, hearers: usize, weather: Weather) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let now = Instant::from_millis(rng.next_u64() >> 24);
+        let senders = (0..senders)
+            .map(|n| {
+                let instance = Instance::random(&mut rng);
+                Sender {
+                    address: SocketAddr::new(host(n), PORT),
+                    instance,
+                    announcer: Announcer::new(instance),
+                    drops: Drops::new(&mut rng),
+                    dead: false,
+                }
+            })
+            .collect();
+        let hearers = (0..hearers)
+            .map(|n| Hearer {
+                address: SocketAddr::new(host(400 + n), 50_000),
+                listener: Listener::new(now, Instance::random(&mut rng)),
+                offers: Box::new(Offers::new()),
+                shown: BTreeSet::new(),
+                looks: 0,
+            })
+            .collect();
+        let (queue, due) = (BinaryHeap::new(), BTreeMap::new());
+        Self { now, rng, weather, senders, hearers, queue, due, count: 0, datagrams: 0 }
+    }
+
+    fn put(&mut self, sender: usize, ttl: Duration) -> Token {
+        let terms = Terms { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
+        self.senders[sender].drops.put(self.now, terms, &mut self.rng).unwrap()
+    }
+
+    fn schedule(&mut self, after: u32, due: Due) {
+        let at = (self.now + Duration::from_millis(after.into())).as_millis();
+        self.count += 1;
+        self.queue.push(Reverse((at, self.count)));
+        self.due.insert(self.count, due);
+    }
+
+    /// Sends one datagram, as the weather has it.
+    fn datagram(&mut self, make: impl Fn() -> Due) {
+        self.datagrams += 1;
+        let copies = 1 + u32::from(self.rng.next_u32() % 100 < self.weather.doubled);
+        for _ in 0..copies {
+            if self.rng.next_u32() % 100 >= self.weather.loss {
+                let after = self.rng.next_u32() % (self.weather.delay + 1);
+                self.schedule(after, make());
+            }
+        }
+    }
+
+    /// Lets everybody say what is due now.
+    fn speak(&mut self) {
+        for i in 0..self.senders.len() {
+            let sender = &mut self.senders[i];
+            if sender.dead {
+                continue;
+            }
+            sender.drops.handle_timeout(self.now, &mut self.rng);
+            while sender.drops.poll_event().is_some() {}
+            let live = (sender.drops.live() > 0).then(|| (PORT, sender.drops.revision()));
+            sender.announcer.set(self.now, live, &mut self.rng);
+            let from = sender.address;
+            while let Some(beacon) = self.senders[i].announcer.poll_transmit(self.now, &mut self.rng) {
+                for to in 0..self.hearers.len() {
+                    self.datagram(|| Due::Beacon { to, from, beacon });
+                }
+            }
+        }
+        for i in 0..self.hearers.len() {
+            let from = self.hearers[i].address;
+            while let Some(beacon) = self.hearers[i].listener.poll_transmit(self.now) {
+                for to in 0..self.senders.len() {
+                    self.datagram(|| Due::Solicit { to, from, beacon });
+                }
+            }
+            while let Some(look) = self.hearers[i].listener.poll_look(self.now, &mut self.rng) {
+                self.hearers[i].looks += 1;
+                let after = 5 + self.rng.next_u32() % 30;
+                self.schedule(after, Due::Looked { by: i, look });
+            }
+            let hearer = &mut self.hearers[i];
+            while let Some(event) = hearer.listener.poll_event() {
+                match event {
+                    PeerEvent::Lost { instance } => hearer.offers.lost(instance),
+                    PeerEvent::Moved { instance, from, to } => hearer.offers.moved(instance, from, to),
+                }
+            }
+            hearer.offers.handle_timeout(self.now);
+            while let Some(event) = hearer.offers.poll_event() {
+                match event {
+                    OfferEvent::Appeared { offer } => {
+                        assert!(hearer.shown.insert(offer.offer.token), "shown twice");
+                    }
+                    OfferEvent::Gone { token, .. } => {
+                        assert!(hearer.shown.remove(&token), "gone, but not shown")
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_moment(&self) -> Option<Instant> {
+        let queued = self.queue.peek().map(|Reverse((at, _))| Instant::from_millis(*at));
+        let senders = self.senders.iter().filter(|s| !s.dead);
+        let senders = senders
+            .flat_map(|s| [s.announcer.poll_timeout(), s.drops.poll_timeout()])
+            .fold(None, Instant::earliest);
+        let hearers = self.hearers.iter();
+        let hearers = hearers
+            .flat_map(|h| [h.listener.poll_timeout(), h.offers.poll_timeout()])
+            .fold(None, Instant::earliest);
+        [queued, senders, hearers].into_iter().fold(None, Instant::earliest)
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Beacon { to, from, beacon } => {
+                let via = Arrival { from, attached: true, loopback: false };
+                self.hearers[to].listener.handle_beacon(self.now, &via, &beacon, &mut self.rng);
+            }
+            Due::Solicit { to, from, beacon } => {
+                assert_eq!(beacon.kind, BeaconKind::Solicit);
+                let sender = &mut self.senders[to];
+                let answer = sender.announcer.handle_beacon(self.now, from, &beacon).filter(|_| !sender.dead);
+                let by = self.hearers.iter().position(|h| h.address == from).unwrap();
+                let from = sender.address;
+                if let Some(beacon) = answer {
+                    self.datagram(|| Due::Beacon { to: by, from, beacon });
+                }
+            }
+            Due::Looked { by, look } => {
+                let sender =
+                    self.senders.iter().find(|s| s.address == look.peer && s.instance == look.instance);
+                let hearer = &mut self.hearers[by];
+                let outcome = match sender.filter(|sender| !sender.dead) {
+                    None => Outcome::Failed,
+                    Some(sender) => {
+                        hearer.offers.begin_list(look.instance);
+                        let mut after = None;
+                        while let Some(listed) = sender.drops.listed_after(self.now, after) {
+                            after = Some(listed.token());
+                            match listed {
+                                Listed::Offer(offer) => {
+                                    hearer.offers.offer(self.now, look.instance, look.peer, &offer).unwrap();
+                                }
+                                Listed::Ending { token, reason } => {
+                                    hearer.offers.ending(self.now, look.instance, token, reason);
+                                }
+                            }
+                        }
+                        hearer.offers.complete(self.now, look.instance);
+                        Outcome::Listed { revision: sender.drops.revision() }
+                    }
+                };
+                hearer.listener.handle_look(self.now, &look, outcome);
+            }
+        }
+    }
+
+    /// Runs for `span`; time jumps from one moment at which something is due to the next.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut still = 0;
+        loop {
+            self.speak();
+            let Some(next) = self.next_moment().filter(|next| *next <= end) else { break };
+            still = if next <= self.now { still + 1 } else { 0 };
+            assert!(still < 10_000, "time stands still: somebody's timeout is never done");
+            self.now = self.now.max(next);
+            while let Some(Reverse((at, id))) = self.queue.peek().copied()
+                && at <= self.now.as_millis()
+            {
+                self.queue.pop();
+                let due = self.due.remove(&id).unwrap();
+                self.happen(due);
+            }
+        }
+        self.now = end;
+        self.speak();
+    }
+
+    fn assert_shown(&self, tokens: &BTreeSet<Token>) {
+        for (n, hearer) in self.hearers.iter().enumerate() {
+            assert_eq!(&hearer.shown, tokens, "listener {n}");
+        }
+    }
+}
+
+const FINE: Weather = Weather { loss: 0, doubled: 0, delay: 2 };
+const FOUL: Weather = Weather { loss: 40, doubled: 20, delay: 120 };
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn on_a_good_network_all_is_shown_within_a_second() {
+    for seed in 0..20 {
+        let mut lan = Lan::new(seed, 10, 4, FINE);
+        let tokens = (0..10).map(|sender| lan.put(sender, LONG)).collect();
+        lan.run(Duration::from_secs(1));
+        lan.assert_shown(&tokens);
+        // And one that comes later, too.
+        lan.run(Duration::from_secs(30));
+        let mut tokens: BTreeSet<Token> = tokens;
+        tokens.insert(lan.put(3, LONG));
+        lan.run(Duration::from_secs(3));
+        lan.assert_shown(&tokens);
+    }
+}
+
+#[test]
+fn loss_delay_reordering_and_doubles_only_take_longer() {
+    for seed in 0..40 {
+        let mut lan = Lan::new(seed, 6, 3, FOUL);
+        let mut tokens: BTreeSet<Token> = (0..6).map(|sender| lan.put(sender, LONG)).collect();
+        lan.run(Duration::from_secs(20));
+        lan.assert_shown(&tokens);
+        let first = *tokens.first().unwrap();
+        let owner = lan.senders.iter().position(|s| s.drops.tally(&first).is_some()).unwrap();
+        let (now, mut rng) = (lan.now, ChaCha20Rng::seed_from_u64(seed));
+        assert!(lan.senders[owner].drops.withdraw(now, &first, &mut rng));
+        tokens.remove(&first);
+        lan.run(Duration::from_secs(60));
+        lan.assert_shown(&tokens);
+    }
+}
+
+#[test]
+fn a_sender_that_is_cut_off_is_lost_and_found_again() {
+    for seed in 0..20 {
+        let mut lan = Lan::new(seed, 3, 2, FOUL);
+        let tokens: BTreeSet<Token> = (0..3).map(|sender| lan.put(sender, LONG)).collect();
+        lan.run(Duration::from_secs(20));
+        lan.assert_shown(&tokens);
+        lan.senders[0].dead = true;
+        // 45 s of silence, then three connects that fail.
+        lan.run(Duration::from_secs(60));
+        let rest: BTreeSet<Token> =
+            tokens.iter().copied().filter(|t| lan.senders[0].drops.tally(t).is_none()).collect();
+        lan.assert_shown(&rest);
+        lan.senders[0].dead = false;
+        lan.run(Duration::from_secs(60));
+        lan.assert_shown(&tokens);
+    }
+}
+
+#[test]
+fn a_ttl_ends_an_offer_without_a_word() {
+    let mut lan = Lan::new(1, 1, 2, FINE);
+    let token = lan.put(0, Duration::from_secs(5));
+    lan.run(Duration::from_secs(1));
+    lan.assert_shown(&BTreeSet::from([token]));
+    lan.senders[0].dead = true;
+    lan.run(Duration::from_secs(5));
+    lan.assert_shown(&BTreeSet::new());
+}
+
+#[test]
+fn a_quiet_hour_costs_little() {
+    let mut lan = Lan::new(2, 10, 5, FINE);
+    for sender in 0..10 {
+        lan.put(sender, Duration::from_secs(2 * 3_600));
+    }
+    lan.run(Duration::from_secs(3_600));
+    for hearer in &lan.hearers {
+        // One look at each, and none again: nothing changes, and everybody is heard every 15 s.
+        assert!(hearer.looks <= 10, "{} looks", hearer.looks);
+    }
+    // Each of ten senders at least every 11.25 s after its burst, to each of five listeners.
+    assert!(lan.datagrams < 5 * (10 * 3_600 * 100 / 1_125 + 200), "{} datagrams", lan.datagrams);
+}
+
+#[test]
+fn the_same_seed_is_the_same_hour() {
+    let run = || {
+        let mut lan = Lan::new(7, 4, 3, FOUL);
+        for sender in 0..4 {
+            lan.put(sender, LONG);
+        }
+        lan.run(Duration::from_secs(60));
+        (lan.datagrams, lan.count, lan.now)
+    };
+    assert_eq!(run(), run());
+}

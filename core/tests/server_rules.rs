@@ -1,0 +1,186 @@
+//! What a server's session does at its edges, one rule at a time.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod net;
+
+use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::limits::{HOST, Profile};
+use deaddrop_core::session::{Channel, Close, ServerEvent, ServerSession};
+use deaddrop_core::token::{FetchId, Token};
+use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
+use net::desk::{Desk, answer, ask, seal};
+use net::{ROOM, client, id};
+
+static ONE_GUESS: Profile = Profile { source_burst: 1, ..HOST };
+
+fn fetch(token: Token, id: FetchId) -> Request {
+    Request::Fetch(FetchRequest { token, id, record_max: 512, offset: 0, digest: None })
+}
+
+/// A member asks, and gets these control answers.
+fn exchange(desk: &mut Desk, member: &mut (ServerSession, Channel), request: &Request) -> Vec<Answer> {
+    let message = ask(&mut member.1, request);
+    desk.hear(&mut member.0, &message);
+    desk.said(&mut member.0).iter().map(|record| answer(&mut member.1, record)).collect()
+}
+
+#[test]
+fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
+    let desk = &mut Desk::new(1, &ONE_GUESS);
+    let (_one, _) = desk.serve(client(1), ROOM);
+    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    desk.said(&mut parked);
+    let mut hello = [1; 49];
+    hello[1..].fill(0);
+    desk.hear(&mut parked, &hello);
+    assert!(parked.is_parked());
+    desk.wait(20_000);
+    parked.handle_timeout(desk.now, &desk.serving);
+    parked.handle_granted(desk.now, &mut desk.serving, &mut desk.rng);
+    assert!(desk.said(&mut parked).is_empty(), "an answer now, and then a close: that would say no member");
+    assert_eq!(parked.closing(), Some(Close::Clean));
+}
+
+#[test]
+fn a_deadline_closes_even_if_an_answer_is_still_here() {
+    let desk = &mut Desk::new(2, &HOST);
+    let mut member = desk.serve(client(1), ROOM);
+    let message = ask(&mut member.1, &Request::Ready { token: Token::from_bytes([0; 16]), id: id(1) });
+    desk.hear(&mut member.0, &message);
+    assert_eq!(member.0.closing(), None, "first the answer");
+    desk.wait(5_000);
+    member.0.handle_timeout(desk.now, &desk.serving);
+    assert_eq!(member.0.closing(), Some(Close::Reset));
+}
+
+#[test]
+fn a_sign_of_life_without_a_claim_ends_the_connection() {
+    let desk = &mut Desk::new(3, &HOST);
+    let token = desk.put(10);
+    for held in [
+        Request::Held { token, id: id(1), stored: 0 },
+        Request::Held { token: Token::from_bytes([0; 16]), id: id(1), stored: 0 },
+    ] {
+        let mut member = desk.serve(client(1), ROOM);
+        assert_eq!(exchange(desk, &mut member, &held), [Answer::Error(ErrorCode::Unknown)]);
+        // It awaits no answer, so none may be left to be taken for that of a later request.
+        assert_eq!(member.0.closing(), Some(Close::Clean));
+    }
+}
+
+#[test]
+fn sixteen_requests_and_no_more() {
+    let desk = &mut Desk::new(4, &HOST);
+    let mut member = desk.serve(client(1), ROOM);
+    for _ in 0..16 {
+        assert_eq!(exchange(desk, &mut member, &Request::List { after: None }).len(), 8);
+        assert_eq!(member.0.closing(), None);
+    }
+    assert!(exchange(desk, &mut member, &Request::List { after: None }).is_empty());
+    assert_eq!(member.0.closing(), Some(Close::Clean));
+}
+
+#[test]
+fn signs_of_life_are_not_counted_as_requests() {
+    let desk = &mut Desk::new(5, &HOST);
+    let token = desk.put(10);
+    let mut member = desk.serve(client(1), ROOM);
+    assert_eq!(exchange(desk, &mut member, &fetch(token, id(1))).len(), 1);
+    for _ in 0..100 {
+        assert!(exchange(desk, &mut member, &Request::Held { token, id: id(1), stored: 0 }).is_empty());
+    }
+    assert_eq!(member.0.closing(), None);
+}
+
+#[test]
+fn ready_counts_only_after_all_data_and_where_its_drop_began() {
+    let desk = &mut Desk::new(6, &HOST);
+    let token = desk.put(2_000);
+    let ready = Request::Ready { token, id: id(1) };
+    let malformed = Answer::Error(ErrorCode::Malformed);
+
+    // Before all data was sent; and an error among data is as long as data.
+    let mut member = desk.serve(client(1), ROOM);
+    let message = ask(&mut member.1, &fetch(token, id(1)));
+    desk.hear(&mut member.0, &message);
+    let mut buffer = vec![0; 532];
+    let len = member.0.poll_transmit(desk.now, &mut desk.serving, &mut buffer).unwrap().unwrap();
+    assert!(matches!(answer(&mut member.1, &buffer[..len]), Answer::Begin(_)));
+    let message = ask(&mut member.1, &ready);
+    desk.hear(&mut member.0, &message);
+    let said = desk.said(&mut member.0);
+    assert_eq!((said.len(), said[0].len()), (1, 532));
+    assert_eq!(answer(&mut member.1, &said[0]), malformed);
+    assert_eq!(member.0.closing(), Some(Close::Clean));
+
+    // On another connection than that of its begin.
+    let mut other = desk.serve(client(2), ROOM);
+    assert_eq!(exchange(desk, &mut other, &ready), [malformed.clone()]);
+
+    // Of another receiver.
+    let mut member = desk.serve(client(1), ROOM);
+    let message = ask(&mut member.1, &fetch(token, id(1)));
+    desk.hear(&mut member.0, &message);
+    assert_eq!(desk.said(&mut member.0).len(), 4, "begin and three data records");
+    let message = ask(&mut member.1, &Request::Ready { token, id: id(2) });
+    desk.hear(&mut member.0, &message);
+    assert_eq!(desk.said(&mut member.0).len(), 1);
+    assert_eq!(member.0.closing(), Some(Close::Clean));
+    assert_eq!(desk.serving.drops.tally(&token).unwrap().r#final, 0);
+}
+
+#[test]
+fn a_connection_whose_claim_was_taken_over_gets_no_final_record() {
+    let desk = &mut Desk::new(7, &HOST);
+    let token = desk.put(10);
+    let mut old = desk.serve(client(1), ROOM);
+    exchange(desk, &mut old, &fetch(token, id(1)));
+    let mut new = desk.serve(client(1), ROOM);
+    exchange(desk, &mut new, &fetch(token, id(1)));
+    let message = ask(&mut old.1, &Request::Ready { token, id: id(1) });
+    desk.hear(&mut old.0, &message);
+    let said = desk.said(&mut old.0);
+    assert_eq!(answer(&mut old.1, &said[0]), Answer::Error(ErrorCode::Unknown));
+    assert_eq!(desk.serving.drops.tally(&token).unwrap().claimed, 1);
+}
+
+#[test]
+fn a_commit_before_the_final_record_is_refused() {
+    let desk = &mut Desk::new(8, &HOST);
+    let token = desk.put(10);
+    let mut member = desk.serve(client(1), ROOM);
+    exchange(desk, &mut member, &fetch(token, id(1)));
+    let mut other = desk.serve(client(1), ROOM);
+    let commit = Request::Commit { token, id: id(1) };
+    assert_eq!(exchange(desk, &mut other, &commit), [Answer::Error(ErrorCode::Malformed)]);
+    let message = ask(&mut member.1, &commit);
+    desk.hear(&mut member.0, &message);
+    let said = desk.said(&mut member.0);
+    assert_eq!((said[0].len(), answer(&mut member.1, &said[0])), (532, Answer::Error(ErrorCode::Malformed)));
+    assert_eq!(desk.serving.drops.tally(&token).unwrap().burned, 0);
+}
+
+#[test]
+fn only_control_records_are_requests() {
+    for kind in [RecordKind::Data, RecordKind::Final] {
+        let desk = &mut Desk::new(9, &HOST);
+        let mut member = desk.serve(client(1), ROOM);
+        let list = b"\xa1\x00\x01";
+        let message = seal(&mut member.1, kind, list, 512);
+        assert_eq!(desk.hear(&mut member.0, &message), Some(ServerEvent::Member));
+        let said = desk.said(&mut member.0);
+        assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Malformed));
+        assert_eq!(member.0.closing(), Some(Close::Clean));
+    }
+}
+
+#[test]
+fn a_request_of_a_later_version_is_told_so_and_the_connection_goes_on() {
+    let desk = &mut Desk::new(10, &HOST);
+    let mut member = desk.serve(client(1), ROOM);
+    let message = seal(&mut member.1, RecordKind::Control, b"\xa1\x00\x0f", 512);
+    desk.hear(&mut member.0, &message);
+    let said = desk.said(&mut member.0);
+    assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Unsupported));
+    assert_eq!(exchange(desk, &mut member, &Request::List { after: None }).len(), 8);
+}
