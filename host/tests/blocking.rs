@@ -350,7 +350,7 @@ fn a_stranger_is_told_so_and_the_owner_of_the_drop_too() {
     let lan = Lan::of(2);
     let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
     let folder = tempfile::tempdir().unwrap();
-    let (mut sending, token) = serve(sender, folder.path(), json!({ "text": "not for you", "wait": 1 }));
+    let (mut sending, token) = serve(sender, folder.path(), json!({ "text": "not for you" }));
     let other = "another room altogether, with other words";
     for what in
         [json!({ "do": "fetch", "ip": sender.ip, "token": token }), json!({ "do": "list", "ip": sender.ip })]
@@ -375,7 +375,7 @@ fn a_drop_that_nobody_fetches_expires() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let (mut sending, token) = serve(host, folder.path(), json!({ "text": "too late", "ttl": 1 }));
-    // Asked while the sender lingers; a claim before the end would be one in time.
+    // Another sender there, which never heard of the first one's drop.
     let (mut held, held_token) = serve(host, folder.path(), json!({ "text": "held", "ttl": 3600 }));
     assert_eq!(sending.event("ended")["how"], "Expired { unconfirmed: false }");
     ends_well(&mut sending);
