@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_and_no_time_to_wait_are_told_apart() {
+    fn where_nobody_listens_the_connection_is_refused() {
         let closed = {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
