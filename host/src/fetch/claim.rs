@@ -10,7 +10,7 @@ use deaddrop_core::wire::ErrorCode;
 
 use crate::clock;
 use crate::exit::Failure;
-use crate::look::{list, shake_hands};
+use crate::look::{Listing, list, shake_hands};
 use crate::member::Member;
 use crate::net::link::Link;
 use crate::pump::{ClientPump, PumpError};
@@ -104,7 +104,7 @@ pub(crate) async fn claim<'a, L: Link>(
     let mut pump = shake_hands(link, member, expected, stop).await?;
     let offer = match wanted {
         Wanted::Offered(offer) => Offer::clone(offer),
-        Wanted::Token(prefix) => resolve(&mut pump, prefix).await?,
+        Wanted::Token(prefix) => pick(list(&mut pump).await?, prefix)?,
     };
     let plan = FetchPlan { token: offer.token, id, record_max: RECORD_MAX, offset: 0, digest: None };
     pump.session.fetch(clock::now(), &plan).map_err(|e| Refusal::Broken(e.to_string()))?;
@@ -133,9 +133,8 @@ pub(crate) async fn claim<'a, L: Link>(
     }
 }
 
-/// The one drop of the sender's list whose token begins with these characters.
-async fn resolve<L: Link>(pump: &mut ClientPump<'_, L>, prefix: &TokenPrefix) -> Result<Offer, Refusal> {
-    let listing = list(pump).await?;
+/// The one drop of a sender's list whose token begins with these characters.
+pub(crate) fn pick(listing: Listing, prefix: &TokenPrefix) -> Result<Offer, Refusal> {
     let mut offers = listing.offers.into_iter().filter(|offer| prefix.matches(&offer.token));
     match (offers.next(), offers.next()) {
         (Some(offer), None) => Ok(offer),

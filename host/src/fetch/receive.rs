@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use deaddrop_core::offer::{Kind, Offer};
 use deaddrop_core::session::Input;
 
 use super::claim::{Claim, Refusal};
 use crate::clock;
 use crate::exit::Failure;
-use crate::files::receive::{Finished, Incoming};
+use crate::files::receive::{Destination, Finished, Incoming};
+use crate::files::source::MESSAGE_MAX;
 use crate::net::link::Link;
 use crate::pump::{ClientPump, PumpError};
 use crate::stop::Stop;
@@ -39,6 +41,21 @@ impl From<PumpError> for Broken {
             PumpError::Stopped(failure) => Self::Failed(failure),
             e => Self::Refused(e.into()),
         }
+    }
+}
+
+/// Makes room for the drop, unless it is not what a drop of its kind may be.
+pub(crate) fn make_room(destination: &Destination, offer: &Offer, shown: bool) -> Result<Incoming, Failure> {
+    match offer.kind {
+        Kind::Message if offer.size > MESSAGE_MAX as u64 => Err(Failure::failed(format!(
+            "the sender calls {} bytes a message, and a message has at most {MESSAGE_MAX}: nothing was taken",
+            offer.size
+        ))),
+        Kind::Message if shown => Incoming::create(&Destination::Stdout, &offer.name, offer.size),
+        Kind::Message | Kind::File => Incoming::create(destination, &offer.name, offer.size),
+        kind => Err(Failure::failed(format!(
+            "the drop is a {kind}, which this version cannot save: update deaddrop on this side"
+        ))),
     }
 }
 
