@@ -132,7 +132,7 @@ fn an_offset_at_or_past_the_end_is_malformed_and_claims_nothing() {
         let mut world = World::new(held);
         let token = world.put(10, 1);
         let n = world.member(&[Goal::Fetch(token, id(1))]);
-        world.receiver(n).stored = vec![0; held as usize];
+        world.receiver(n).stored = vec![0; usize::try_from(held).unwrap()];
         world.run(seconds(60));
         assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Malformed)));
         assert_eq!(world.serving.drops.tally(&token).unwrap().available, 1);

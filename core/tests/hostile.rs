@@ -138,11 +138,11 @@ fn answer_of(what: u8, number: u64) -> Option<Answer> {
         }),
         1 => Answer::Ending(Ending { token, reason: Reason::Withdrawn }),
         2 => Answer::Filler,
-        3 => Answer::End { revision: 0, more: number % 2 == 0 },
+        3 => Answer::End { revision: 0, more: number.is_multiple_of(2) },
         4 => Answer::Begin(Begin { kind: Kind::File, name, size: number, offset: 0, record }),
         5 => Answer::Begin(Begin { kind: Kind::File, name, size: u64::MAX, offset: number % 3, record: 512 }),
         6 => Answer::Burned,
-        _ => Answer::Error(if number % 2 == 0 { ErrorCode::Gone } else { ErrorCode::Other(99) }),
+        _ => Answer::Error(if number.is_multiple_of(2) { ErrorCode::Gone } else { ErrorCode::Other(99) }),
     })
     .filter(|answer| answer.emit(&mut [0; 492]).is_ok())
 }
@@ -185,7 +185,7 @@ proptest! {
         let (mut session, mut channel) = desk.visit(ROOM);
         let mut received = 0_u64;
         for (at, step) in moves.iter().enumerate() {
-            client_asks(&mut session, desk, first.wrapping_add(at as u8 / 8));
+            client_asks(&mut session, desk, first.wrapping_add(u8::try_from(at / 8).unwrap()));
             let Some(wire) = session.wants() else { break };
             prop_assert!((512..=1_024 + 20).contains(&wire));
             prop_assert!(session.poll_timeout().is_some() || session.needs_ready());
@@ -232,7 +232,7 @@ proptest! {
     #[test]
     fn strangers_send_garbage_of_any_length(bytes in prop::collection::vec(any::<u8>(), 0..700), len in 0..600_usize) {
         let desk = &mut Desk::new(3, &HOST);
-        let mut message = bytes.clone();
+        let mut message = bytes;
         message.resize(len, 0);
         // A server before message 2 and before the proof; a client before the greeting and the share.
         let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng).session;

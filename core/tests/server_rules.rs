@@ -115,7 +115,7 @@ fn ready_counts_only_after_all_data_and_where_its_drop_began() {
 
     // On another connection than that of its begin.
     let mut other = desk.serve(client(2), ROOM);
-    assert_eq!(exchange(desk, &mut other, &ready), [malformed.clone()]);
+    assert_eq!(exchange(desk, &mut other, &ready), [malformed]);
 
     // Of another receiver.
     let mut member = desk.serve(client(1), ROOM);

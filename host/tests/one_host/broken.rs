@@ -25,7 +25,7 @@ fn killed_half_way(size: usize) {
     let (mut relay, by) = relay(host, port, Some(half), None);
     let from = format!("{}:{by}", host.ip);
     let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let mut doomed = Process::start(host, there.path(), ROOM, &arguments, b"");
+    let doomed = Process::start(host, there.path(), ROOM, &arguments, b"");
     relay.event("stalled");
     doomed.signal(Signal::KILL);
     let killed = Instant::now();
