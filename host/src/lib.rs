@@ -4,7 +4,11 @@
 //! passphrase comes from ([`room`]), what is shown ([`ui`]) and how a command ends ([`exit`]), the
 //! files that are sent and received ([`files`]), the [`clock`] and the random numbers ([`random`]),
 //! and the network ([`net`]). It is written for Unix systems.
+//!
+//! The command runs on smol. Programs that have no executor send and receive through [`blocking`].
 
+mod announce;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -12,6 +16,7 @@ mod discover;
 pub mod exit;
 mod fetch;
 pub mod files;
+mod listening;
 mod lock;
 mod look;
 mod member;

@@ -37,6 +37,19 @@ pub(crate) async fn shake_hands<'a, L: Link>(
     Ok(pump)
 }
 
+/// Shakes hands, asks for the whole list, and closes.
+pub(crate) async fn look<L: Link>(
+    link: L,
+    member: &Member,
+    expected: Option<Instance>,
+    stop: Option<&Stop>,
+) -> Result<Listing, PumpError> {
+    let mut pump = shake_hands(link, member, expected, stop).await?;
+    let listing = list(&mut pump).await?;
+    pump.close();
+    Ok(listing)
+}
+
 /// Asks for all pages of the list.
 pub(crate) async fn list<L: Link>(pump: &mut ClientPump<'_, L>) -> Result<Listing, PumpError> {
     let mut listing = Listing::default();

@@ -7,7 +7,7 @@ use event_listener::Event;
 
 use crate::exit::Failure;
 
-/// Set once, by a signal; heard by everything that waits.
+/// Set once, by a signal or by the program that uses us; heard by everything that waits.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<Inner>);
 
@@ -29,6 +29,17 @@ impl Stop {
             INTERRUPT => Some(Failure::interrupted()),
             _ => Some(Failure::terminated()),
         }
+    }
+
+    /// Asks for the end as an interrupt does.
+    pub(crate) fn ask(&self) {
+        self.set(INTERRUPT);
+    }
+
+    fn set(&self, code: u8) {
+        // The first one decides how the process ends.
+        let _ = self.0.signal.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
+        self.0.bell.notify(usize::MAX);
     }
 
     /// Rings when a signal comes.
@@ -55,10 +66,7 @@ impl Stop {
 
         let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
         while let Some(signal) = signals.next().await {
-            let code = if signal? == Signal::Int { INTERRUPT } else { TERMINATE };
-            // The first one decides how the process ends.
-            let _ = self.0.signal.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
-            self.0.bell.notify(usize::MAX);
+            self.set(if signal? == Signal::Int { INTERRUPT } else { TERMINATE });
         }
         Ok(())
     }

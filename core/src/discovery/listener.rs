@@ -14,7 +14,8 @@ use rand_core::CryptoRng;
 use super::contacts::Contacts;
 use super::peer::{Peer, Standing};
 use super::solicits::Solicits;
-use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY, STRANGER_MEMORY, TCP_PORT_MIN};
+use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY, STRANGER_MEMORY};
+use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
 use crate::time::Instant;
 use crate::token::Instance;
@@ -124,10 +125,13 @@ impl<const P: usize> Listener<P> {
 
         if let Some(peer) = self.peers.iter_mut().find(|p| p.is(address, beacon.instance)) {
             peer.heard = peer.heard.max(now);
-            peer.revision = beacon.revision;
+            let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
-                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left => {}
-                (Standing::Member { .. }, BeaconKind::Farewell) => {
+                // A repetition. One that differs is taken like any other change, since the first may have
+                // been forged to have the real one ignored.
+                (Standing::Member { .. }, BeaconKind::Farewell) if peer.left && before == beacon.revision => {
+                }
+                (Standing::Member { .. }, BeaconKind::Farewell) if !peer.left => {
                     peer.left = true;
                     peer.again = peer.in_flight;
                     peer.look_at = Some(now);
@@ -245,8 +249,8 @@ impl<const P: usize> Listener<P> {
 
     /// When to poll again, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let looks = self.hosts_in_flight().and_then(|hosts| {
-            let free = self.peers.iter().filter(|p| !hosts.contains(&host(p.address)));
+        let looks = self.lanes_in_flight().and_then(|lanes| {
+            let free = self.peers.iter().filter(|p| !lanes.contains(&lane(p.address)));
             free.filter_map(Peer::due).min()
         });
         Instant::earliest(self.solicits.next(), looks)
@@ -263,22 +267,22 @@ impl<const P: usize> Listener<P> {
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
     }
 
-    /// The hosts being looked at; `None` if no more may be.
-    fn hosts_in_flight(&self) -> Option<Vec<SocketAddr, LOOKS_IN_FLIGHT>> {
-        let mut hosts = Vec::new();
+    /// The lanes in which hosts are being looked at; `None` if no more may be.
+    fn lanes_in_flight(&self) -> Option<Vec<SocketAddr, LOOKS_IN_FLIGHT>> {
+        let mut lanes = Vec::new();
         for peer in self.peers.iter().filter(|p| p.in_flight) {
-            hosts.push(host(peer.address)).ok()?;
+            lanes.push(lane(peer.address)).ok()?;
         }
-        (!hosts.is_full()).then_some(hosts)
+        (!lanes.is_full()).then_some(lanes)
     }
 
     /// Whom to look at: the member that has waited longest, else any one that is due, each as likely,
     /// so that forged peers cannot stand in the way of a real one for ever.
     fn choose(&self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
-        let hosts = self.hosts_in_flight()?;
+        let lanes = self.lanes_in_flight()?;
         let due = || {
             self.peers.iter().enumerate().filter_map(|(i, p)| {
-                let at = p.due().filter(|at| *at <= now && !hosts.contains(&host(p.address)))?;
+                let at = p.due().filter(|at| *at <= now && !lanes.contains(&lane(p.address)))?;
                 Some((i, p, at))
             })
         };
@@ -355,6 +359,15 @@ fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
         }
         _ => SocketAddr::new(from.ip().to_canonical(), port),
     }
+}
+
+/// In which no two looks are under way at once: the ports of an address that senders take unasked, and all
+/// its others. So a beacon that is forged to point at some silent service of a sender's host does not hold up
+/// the look at the sender.
+fn lane(address: SocketAddr) -> SocketAddr {
+    let mut lane = host(address);
+    lane.set_port((TCP_PORT_FIRST..=TCP_PORT_LAST).contains(&address.port()).into());
+    lane
 }
 
 /// The address without its port.

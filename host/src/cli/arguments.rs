@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 use deaddrop_core::limits::VERSION;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -152,7 +152,7 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
             }
             if takes_value {
                 // argh would print the value when it refuses the second: it may be the passphrase.
-                if seen.contains(&name) {
+                if seen.contains(&name) && !repeats(&command.command, name) {
                     return Err(Failure::usage(format!("{name} was given twice: leave one out")));
                 }
                 seen.push(name);
@@ -183,6 +183,10 @@ fn flag<'a>(command: &'a CommandInfoWithArgs, name: &str) -> Option<&'a FlagInfo
 
 fn takes_value(command: &CommandInfoWithArgs, name: &str) -> bool {
     flag(command, name).is_some_and(|flag| matches!(flag.kind, FlagInfoKind::Option { .. }))
+}
+
+fn repeats(command: &CommandInfoWithArgs, name: &str) -> bool {
+    flag(command, name).is_some_and(|flag| matches!(flag.optionality, Optionality::Repeating))
 }
 
 #[cfg(test)]
@@ -299,12 +303,18 @@ mod tests {
 
     #[test]
     fn flags_that_are_not_built_are_absent() {
-        for flag in ["--auto-fetch", "--max-size", "--exec", "--interface", "-v", "--words"] {
+        for flag in ["--auto-fetch", "--max-size", "--exec", "-v", "--words"] {
             assert!(refusal(&["run", flag, "1"]).contains(flag));
         }
         for line in [["room", "new"], ["doctor", "--json"]] {
             assert!(refusal(&line).contains(line[0]));
         }
+    }
+
+    #[test]
+    fn an_interface_may_be_named_more_than_once() {
+        let run = command(&["run", "--interface", "eth0", "--interface=eth1"]);
+        assert_eq!(run.net_args().interfaces, ["eth0", "eth1"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deaddrop_core::offer::{Kind, Offer};
+use deaddrop_core::offer::Kind;
 use deaddrop_core::token::{FetchId, TokenPrefix};
 use smol::{LocalExecutor, Timer, future};
 use zeroize::Zeroizing;
@@ -18,15 +18,17 @@ use zeroize::Zeroizing;
 use super::{derive, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::Failure;
-use crate::fetch::{Broken, Claim, Refusal, receive};
-use crate::files::receive::{Destination, Finished, Incoming};
-use crate::files::source::MESSAGE_MAX;
+use crate::fetch::{Broken, Claim, Refusal, make_room, receive};
+use crate::files::receive::{Destination, Finished};
 use crate::look::shake_hands;
 use crate::member::Member;
 use crate::net::link::SmolLink;
 use crate::stop::Stop;
 use crate::ui::{Content, Event, Ui};
 use crate::{clock, random::system};
+
+/// How long a new connection for the confirmation may take when a signal asks us to end.
+const RECONNECT_STOPPED: Duration = Duration::from_millis(500);
 
 /// What to fetch, and where to.
 pub(crate) struct Job {
@@ -107,11 +109,10 @@ async fn take(
         size: offer.size,
         ttl: offer.ttl_left,
     })?;
-    let incoming = match open(destination, &offer, shown) {
+    let incoming = match make_room(destination, &offer, shown) {
         Ok(incoming) => incoming,
         Err(failure) => {
-            let _ = claim.pump.session.release();
-            let _ = claim.pump.flush().await;
+            claim.pump.release().await;
             return Err(failure);
         }
     };
@@ -138,8 +139,17 @@ async fn take(
     };
     let reconnect = || async {
         Timer::after(Duration::from_millis(100)).await;
-        let link = SmolLink::connect(sender, None).await.map_err(|e| Refusal::Nobody(e.to_string()))?;
-        Ok(shake_hands(link, member, None, None).await?)
+        let connected = async {
+            let link = SmolLink::connect(sender, None).await.map_err(|e| Refusal::Nobody(e.to_string()))?;
+            Ok(shake_hands(link.woken_by(stop), member, None, None).await?)
+        };
+        // A sender that is as good as gone does not keep us once a signal has come.
+        let hurried = async {
+            stop.wait().await;
+            Timer::after(RECONNECT_STOPPED).await;
+            Err(Refusal::Nobody("no answer in time".into()))
+        };
+        future::or(connected, hurried).await
     };
     match receive(claim, incoming, deliver, reconnect, Some(stop)).await {
         Ok(true) => {}
@@ -148,71 +158,10 @@ async fn take(
             message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
         })?,
         Err(Broken::Failed(failure)) => return Err(failure),
-        Err(Broken::Refused(refusal)) => return Err(broke_off(&refusal)),
+        Err(Broken::Refused(refusal)) => return Err(refusal.failure_half_way()),
     }
     match unshown.take().or_else(|| stop.asked()) {
         Some(failure) => Err(failure),
         None => Ok(()),
-    }
-}
-
-/// Makes room for the drop, unless it is not what a drop of its kind may be.
-fn open(destination: &Destination, offer: &Offer, shown: bool) -> Result<Incoming, Failure> {
-    match offer.kind {
-        Kind::Message if offer.size > MESSAGE_MAX as u64 => Err(Failure::failed(format!(
-            "the sender calls {} bytes a message, and a message has at most {MESSAGE_MAX}: nothing was taken",
-            offer.size
-        ))),
-        Kind::Message if shown => Incoming::create(&Destination::Stdout, &offer.name, offer.size),
-        Kind::Message | Kind::File => Incoming::create(destination, &offer.name, offer.size),
-        kind => Err(Failure::failed(format!(
-            "the drop is a {kind}, which this version cannot save: update deaddrop on this side"
-        ))),
-    }
-}
-
-/// What a person is told when a claimed drop did not arrive.
-fn broke_off(refusal: &Refusal) -> Failure {
-    match refusal {
-        Refusal::Nobody(why) => Failure::unreachable(format!(
-            "the sender went away half-way ({why}): nothing was saved; fetch again, it may be available again in \
-             15 seconds"
-        )),
-        refusal => failure_of(refusal),
-    }
-}
-
-/// What a person is told when a sender gave nothing.
-fn failure_of(refusal: &Refusal) -> Failure {
-    match refusal {
-        Refusal::Nobody(why) => Failure::unreachable(format!(
-            "no sender answered ({why}): check that it is still running, its address, and that no firewall is in \
-             the way of TCP ports 48556 to 48571"
-        )),
-        Refusal::NotMember => Failure::not_a_member(
-            "the sender refused: it is in another room; check the passphrase on both sides",
-        ),
-        Refusal::Busy(_) => Failure::busy(
-            "another receiver holds the drop, or the sender is flooded: try again, or wait longer with --wait",
-        ),
-        Refusal::Unknown => Failure::unknown("no sender there has a drop with that token: check both"),
-        Refusal::Gone => {
-            Failure::unknown("the drop is gone: another receiver took it, or its sender withdrew it")
-        }
-        Refusal::Expired => Failure::expired("the drop expired before it was fetched: ask for it again"),
-        Refusal::Changed => Failure::new(
-            crate::exit::Exit::Failed,
-            "changed",
-            "the drop is not what was offered: its source changed; ask for it again",
-        ),
-        Refusal::Ambiguous => {
-            Failure::usage("several drops begin with that token: give more of its characters")
-        }
-        Refusal::NoBudget => Failure::busy(
-            "too many handshakes with that address went unconfirmed, so no more are tried for a minute: wait, or \
-             name the port with --port",
-        ),
-        Refusal::Broken(why) => Failure::failed(format!("the sender cannot be understood: {why}")),
-        Refusal::Stopped(failure) => failure.clone(),
     }
 }

@@ -16,7 +16,6 @@ use crate::discover::skipped_message;
 use crate::exit::Failure;
 use crate::files::source::{Source, SourceFile, SourceMessage};
 use crate::net::beacons::Beacons;
-use crate::net::interfaces::interfaces;
 use crate::room::{WEAK_CODE, weak};
 use crate::stop::Stop;
 use crate::ui::{Event, Ui};
@@ -79,15 +78,7 @@ pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Resu
 
 /// Opens the beacon sockets, and says what they do not reach.
 fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
-    let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)
-        .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
-    if let Some(name) = net.interfaces.iter().find(|name| !beacons.has(name)) {
-        let up = interfaces().unwrap_or_default();
-        let names = up.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Failure::usage(format!(
-            "there is no interface {name} that is up and has an IPv4 address; there is {names}"
-        )));
-    }
+    let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)?;
     for skipped in &skipped {
         ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
     }

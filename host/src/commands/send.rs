@@ -6,33 +6,27 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use deaddrop_core::discovery::Announcer;
 use deaddrop_core::drops::Terms;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED, WARN_WINDOW};
 use deaddrop_core::offer::Reason;
-use deaddrop_core::time::Instant;
 use smol::{Async, LocalExecutor, Timer, future};
 use zeroize::Zeroizing;
 
 use super::{derive, open_beacons, warn_weak};
+use crate::announce::Announcing;
 use crate::cli::NetArgs;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::files::source::Source;
 use crate::net::beacons::Beacons;
 use crate::net::hearing::Hearing;
 use crate::net::link::SmolLink;
-use crate::net::listen::listen;
+use crate::net::listen::serve_on;
 use crate::pump::serve_connection;
 use crate::serve::{Server, ServingEvent};
 use crate::stop::Stop;
 use crate::ui::{Event, Serving, Ui};
-use crate::{clock, random::system};
-
-/// Sources of solicits that are remembered, so that none is answered too often.
-const ANSWERED: usize = 256;
-/// How often to look whether the machine's interfaces have changed.
-const REFRESH: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What to offer.
 pub(crate) struct Job {
@@ -59,8 +53,7 @@ pub(crate) async fn send(
 ) -> Result<(), Failure> {
     warn_weak(ui, &job.passphrase)?;
     let deriving = executor.spawn(derive(job.passphrase));
-    let listener = listen(job.tcp_port).map_err(|e| no_port(job.tcp_port, &e))?;
-    let port = listener.local_addr().map_err(|e| no_port(job.tcp_port, &e))?.port();
+    let (listener, port) = serve_on(job.tcp_port)?;
     let beacons = open_beacons(ui, &job.net)?;
     let room = future::or(deriving, async { Err(stop.wait().await) }).await?;
     let server = Arc::new(Server::new(&room));
@@ -75,9 +68,9 @@ pub(crate) async fn send(
     let mut sending = Sending::new(executor, server.clone(), beacons, port)
         .map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))?;
     // The first announcement goes out before the event, so that `ready` means that others know.
-    sending.speak();
+    sending.announcing.speak();
     ui.show(&Event::Ready {
-        addresses: &sending.beacons.addresses(),
+        addresses: &sending.announcing.beacons.addresses(),
         serving: Some(Serving {
             port,
             token,
@@ -103,13 +96,6 @@ pub(crate) async fn send(
     end.map_err(|failure| match (&job.path, failure.code) {
         (Some(path), "changed") => Failure::changed(path),
         _ => failure,
-    })
-}
-
-fn no_port(port: Option<u16>, e: &io::Error) -> Failure {
-    Failure::failed(match port {
-        Some(port) => format!("cannot serve on TCP port {port}: {e}; choose another with --tcp-port"),
-        None => format!("cannot serve on any TCP port from 48556 to 48571: {e}; choose one with --tcp-port"),
     })
 }
 
@@ -154,11 +140,8 @@ fn accept(
 struct Sending<'e> {
     executor: &'e LocalExecutor<'static>,
     server: Arc<Server>,
-    beacons: Beacons,
+    announcing: Announcing,
     hearing: Hearing,
-    announcer: Box<Announcer<ANSWERED>>,
-    port: u16,
-    refresh_at: Instant,
     end: Option<Result<(), Failure>>,
 }
 
@@ -171,9 +154,8 @@ impl<'e> Sending<'e> {
     ) -> io::Result<Self> {
         let mut hearing = Hearing::new();
         hearing.listen(executor, &beacons)?;
-        let announcer = Box::new(Announcer::new(server.instance()));
-        let refresh_at = clock::now() + REFRESH;
-        Ok(Self { executor, server, beacons, hearing, announcer, port, refresh_at, end: None })
+        let announcing = Announcing::new(server.clone(), beacons, port);
+        Ok(Self { executor, server, announcing, hearing, end: None })
     }
 
     /// Holds the drop until it ends, or until a signal or a fault of ours ends it.
@@ -195,47 +177,24 @@ impl<'e> Sending<'e> {
         }
     }
 
-    /// Says what is due to be said; gives the next such moment.
-    fn speak(&mut self) -> Option<Instant> {
-        let tick = self.server.tick();
-        let now = clock::now();
-        self.announcer.set(now, self.server.live().map(|revision| (self.port, revision)), &mut system());
-        while let Some(beacon) = self.announcer.poll_transmit(now, &mut system()) {
-            self.beacons.broadcast(&beacon);
-        }
-        Instant::earliest(tick, self.announcer.poll_timeout())
-    }
-
     /// Does what is due, then waits for one thing to happen.
     async fn step(&mut self) {
         let rung = self.server.bell.listen();
-        let due = self.speak();
-        let now = clock::now();
-        if self.refresh_at <= now {
-            self.refresh_at = now + REFRESH;
-            if let Ok((true, _)) = self.beacons.refresh() {
-                let _ = self.hearing.listen(self.executor, &self.beacons);
-                self.announcer.reannounce(now);
-            }
+        if self.announcing.refresh() {
+            let _ = self.hearing.listen(self.executor, &self.announcing.beacons);
         }
-        let due = Instant::earliest(due, Some(self.refresh_at));
+        let due = self.announcing.speak();
         let beacon = async { Some(self.hearing.next().await) };
         let time = async {
-            match due {
-                Some(at) => Timer::after(now.until(at)).await,
-                None => std::future::pending().await,
-            };
+            Timer::after(clock::now().until(due)).await;
             None
         };
         let rung = async {
             rung.await;
             None
         };
-        if let Some((arrival, beacon)) = future::or(beacon, future::or(time, rung)).await
-            && arrival.attached
-            && let Some(answer) = self.announcer.handle_beacon(clock::now(), arrival.from, &beacon)
-        {
-            self.beacons.answer(&answer, arrival.from);
+        if let Some((arrival, beacon)) = future::or(beacon, future::or(time, rung)).await {
+            self.announcing.handle_beacon(&arrival, &beacon);
         }
     }
 

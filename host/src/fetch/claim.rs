@@ -10,7 +10,7 @@ use deaddrop_core::wire::ErrorCode;
 
 use crate::clock;
 use crate::exit::Failure;
-use crate::look::{list, shake_hands};
+use crate::look::{Listing, list, shake_hands};
 use crate::member::Member;
 use crate::net::link::Link;
 use crate::pump::{ClientPump, PumpError};
@@ -104,17 +104,24 @@ pub(crate) async fn claim<'a, L: Link>(
     let mut pump = shake_hands(link, member, expected, stop).await?;
     let offer = match wanted {
         Wanted::Offered(offer) => Offer::clone(offer),
-        Wanted::Token(prefix) => resolve(&mut pump, prefix).await?,
+        Wanted::Token(prefix) => pick(list(&mut pump).await?, prefix)?,
     };
     let plan = FetchPlan { token: offer.token, id, record_max: RECORD_MAX, offset: 0, digest: None };
     pump.session.fetch(clock::now(), &plan).map_err(|e| Refusal::Broken(e.to_string()))?;
     loop {
-        match pump.next().await? {
+        let input = match pump.next().await {
+            Ok(input) => input,
+            Err(e) => {
+                // The claim may have been granted already.
+                pump.release().await;
+                return Err(e.into());
+            }
+        };
+        match input {
             Input::Begin(begin) => {
                 if (offer.kind, &offer.name, offer.size) != (begin.kind, &begin.name, begin.size) {
                     // What would be sent is not what was chosen.
-                    let _ = pump.session.release();
-                    let _ = pump.flush().await;
+                    pump.release().await;
                     return Err(Refusal::Changed);
                 }
                 return Ok(Claim { pump, id, offer });
@@ -126,9 +133,8 @@ pub(crate) async fn claim<'a, L: Link>(
     }
 }
 
-/// The one drop of the sender's list whose token begins with these characters.
-async fn resolve<L: Link>(pump: &mut ClientPump<'_, L>, prefix: &TokenPrefix) -> Result<Offer, Refusal> {
-    let listing = list(pump).await?;
+/// The one drop of a sender's list whose token begins with these characters.
+pub(crate) fn pick(listing: Listing, prefix: &TokenPrefix) -> Result<Offer, Refusal> {
     let mut offers = listing.offers.into_iter().filter(|offer| prefix.matches(&offer.token));
     match (offers.next(), offers.next()) {
         (Some(offer), None) => Ok(offer),

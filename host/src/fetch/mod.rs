@@ -2,6 +2,9 @@
 
 mod claim;
 mod receive;
+mod tally;
+mod words;
 
-pub(crate) use claim::{Claim, Refusal, Wanted, claim};
-pub(crate) use receive::{Broken, receive};
+pub(crate) use claim::{Claim, Refusal, Wanted, claim, pick};
+pub(crate) use receive::{Broken, make_room, receive};
+pub(crate) use tally::{Tally, jittered};

@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::time::Duration;
 
+use deaddrop_core::offer::{Kind, Offer};
 use deaddrop_core::session::Input;
 
 use super::claim::{Claim, Refusal};
 use crate::clock;
 use crate::exit::Failure;
-use crate::files::receive::{Finished, Incoming};
+use crate::files::receive::{Destination, Finished, Incoming};
+use crate::files::source::MESSAGE_MAX;
 use crate::net::link::Link;
 use crate::pump::{ClientPump, PumpError};
 use crate::stop::Stop;
 
 /// How long the confirmation of a whole drop may take before we end without it.
 const COMMIT_WITHIN: Duration = Duration::from_secs(5);
-/// The same when a signal asks us to end.
+/// How long one connection may take over it, before another is tried.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long all of it may take when a signal asks us to end.
 const COMMIT_WITHIN_STOPPED: Duration = Duration::from_millis(800);
 /// How often to look whether a large file is durable yet.
 const SYNC_LOOK: Duration = Duration::from_millis(20);
@@ -37,6 +41,21 @@ impl From<PumpError> for Broken {
             PumpError::Stopped(failure) => Self::Failed(failure),
             e => Self::Refused(e.into()),
         }
+    }
+}
+
+/// Makes room for the drop, unless it is not what a drop of its kind may be.
+pub(crate) fn make_room(destination: &Destination, offer: &Offer, shown: bool) -> Result<Incoming, Failure> {
+    match offer.kind {
+        Kind::Message if offer.size > MESSAGE_MAX as u64 => Err(Failure::failed(format!(
+            "the sender calls {} bytes a message, and a message has at most {MESSAGE_MAX}: nothing was taken",
+            offer.size
+        ))),
+        Kind::Message if shown => Incoming::create(&Destination::Stdout, &offer.name, offer.size),
+        Kind::Message | Kind::File => Incoming::create(destination, &offer.name, offer.size),
+        kind => Err(Failure::failed(format!(
+            "the drop is a {kind}, which this version cannot save: update deaddrop on this side"
+        ))),
     }
 }
 
@@ -62,10 +81,7 @@ where
     let incoming = match take_in(&mut pump, incoming).await {
         Ok(incoming) => incoming,
         Err(broken) => {
-            // Told, the sender need not wait for the lease to lapse. If this fails, it does.
-            if pump.session.release().is_ok() {
-                let _ = pump.flush().await;
-            }
+            pump.release().await;
             return Err(broken);
         }
     };
@@ -75,12 +91,17 @@ where
     deliver(finished).map_err(Broken::Failed)?;
 
     let started = clock::now();
+    let deadline = || {
+        let stopped = stop.is_some_and(|stop| stop.asked().is_some());
+        started + if stopped { COMMIT_WITHIN_STOPPED } else { COMMIT_WITHIN }
+    };
     let mut connected = Ok(pump);
     loop {
         if let Ok(pump) = &mut connected
             && let Ok(()) = pump.session.commit(clock::now(), token, id)
         {
-            match pump.next().await {
+            let answer_by = clock::now() + ANSWER_WITHIN;
+            match pump.next_by(|| deadline().min(answer_by)).await {
                 Ok(Input::Burned) => {
                     pump.close();
                     return Ok(true);
@@ -90,12 +111,7 @@ where
                 Err(_) => {}
             }
         }
-        let within = if stop.is_some_and(|stop| stop.asked().is_some()) {
-            COMMIT_WITHIN_STOPPED
-        } else {
-            COMMIT_WITHIN
-        };
-        if clock::now().since(started) >= within {
+        if deadline() <= clock::now() {
             return Ok(false);
         }
         connected = reconnect().await;

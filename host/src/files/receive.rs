@@ -51,7 +51,7 @@ impl Destination {
             Ok(metadata) if metadata.is_dir() => return Self::folder(out, None),
             Ok(_) => {}
             // Not there, or a link to what is not there: the file is still to be made.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(Failure::file("save to", out, &error)),
         }
         if out.as_os_str().as_encoded_bytes().ends_with(b"/") {

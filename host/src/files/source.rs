@@ -154,7 +154,12 @@ pub struct SourceMessage(Zeroizing<Vec<u8>>);
 impl SourceMessage {
     /// Takes a message from the command line over, without another copy of it.
     pub fn from_text(mut text: Zeroizing<String>) -> Result<Self, Failure> {
-        let message = Self(Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+        Self::from_bytes(Zeroizing::new(std::mem::take(&mut *text).into_bytes()))
+    }
+
+    /// Takes a message over, without another copy of it.
+    pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, Failure> {
+        let message = Self(bytes);
         if message.bytes().len() > MESSAGE_MAX { Err(too_long()) } else { Ok(message) }
     }
 

@@ -12,6 +12,7 @@ use deaddrop_core::wire::{BEACON_LEN, Beacon};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::interfaces::{Interface, interfaces};
+use crate::exit::Failure;
 
 /// The beacon sockets of one process.
 pub(crate) struct Beacons {
@@ -38,10 +39,19 @@ pub(crate) struct Skipped {
 }
 
 impl Beacons {
-    /// Opens what can be opened, and says what cannot.
-    pub(crate) fn open(port: u16, chosen: &[String]) -> io::Result<(Self, Vec<Skipped>)> {
+    /// Opens what can be opened, and says what cannot. Fails if an interface that was chosen is not there.
+    pub(crate) fn open(port: u16, chosen: &[String]) -> Result<(Self, Vec<Skipped>), Failure> {
         let mut beacons = Self { port, chosen: chosen.to_vec(), ports: Vec::new() };
-        let (_, skipped) = beacons.refresh()?;
+        let (_, skipped) = beacons
+            .refresh()
+            .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
+        if let Some(name) = chosen.iter().find(|name| !beacons.has(name)) {
+            let up = interfaces().unwrap_or_default();
+            let names = up.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Failure::usage(format!(
+                "there is no interface {name} that is up and has an IPv4 address; there is {names}"
+            )));
+        }
         Ok((beacons, skipped))
     }
 
@@ -69,7 +79,7 @@ impl Beacons {
     }
 
     /// Whether this interface is in use.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.ports.iter().any(|port| port.interface.name == name)
     }
 

@@ -50,16 +50,31 @@ impl SmolLink {
         Self { stream: stream.into(), bell: Some(bell) }
     }
 
-    /// Connects within the protocol's deadline.
+    /// Connects within the protocol's deadline. `Interrupted` if a signal asks us to end before.
     pub(crate) async fn connect(to: SocketAddr, stop: Option<&Stop>) -> io::Result<Self> {
         let connect = async { AsyncStream::connect(to).await };
         let late = async {
             Timer::after(CONNECT_TIMEOUT).await;
             Err(io::ErrorKind::TimedOut.into())
         };
-        let stream = future::or(connect, late).await?;
+        let stopped = async {
+            match stop {
+                Some(stop) => stop.wait().await,
+                None => pending().await,
+            };
+            Err(io::ErrorKind::Interrupted.into())
+        };
+        let stream = future::or(connect, future::or(late, stopped)).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: stream.into(), bell: stop.map(Stop::bell) })
+    }
+}
+
+impl SmolLink {
+    /// Has a signal end its waits early.
+    pub(crate) fn woken_by(mut self, stop: &Stop) -> Self {
+        self.bell = Some(stop.bell());
+        self
     }
 }
 

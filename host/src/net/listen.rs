@@ -6,16 +6,37 @@ use std::net::{Ipv4Addr, TcpListener};
 use deaddrop_core::limits::{TCP_PORT_FIRST, TCP_PORT_LAST};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::exit::Failure;
+
 /// Connections the system may hold before they are accepted.
 const BACKLOG: i32 = 256;
 
-/// Listens on the port asked for; without one, on the first of the default ports that is free.
-pub(crate) fn listen(port: Option<u16>) -> io::Result<TcpListener> {
-    if let Some(port) = port {
-        return bind(port);
+/// Listens on the port asked for; without one, on the first of the default ports that is free. Gives the port.
+pub(crate) fn serve_on(port: Option<u16>) -> Result<(TcpListener, u16), Failure> {
+    let refuse = |e: io::Error| {
+        Failure::failed(match port {
+            Some(port) => format!("cannot serve on TCP port {port}: {e}; choose another with --tcp-port"),
+            None => {
+                format!("cannot serve on any TCP port from 48556 to 48571: {e}; choose one with --tcp-port")
+            }
+        })
+    };
+    let listener = listen(port).map_err(refuse)?;
+    let port = listener.local_addr().map_err(refuse)?.port();
+    Ok((listener, port))
+}
+
+/// The ports that a sender may serve on: the one named, or all that are tried without one.
+pub(crate) fn ports(port: Option<u16>) -> Vec<u16> {
+    match port {
+        Some(port) => vec![port],
+        None => (TCP_PORT_FIRST..=TCP_PORT_LAST).collect(),
     }
+}
+
+fn listen(port: Option<u16>) -> io::Result<TcpListener> {
     let mut last = io::Error::from(ErrorKind::AddrInUse);
-    for port in TCP_PORT_FIRST..=TCP_PORT_LAST {
+    for port in ports(port) {
         match bind(port) {
             Ok(listener) => return Ok(listener),
             Err(e) => last = e,

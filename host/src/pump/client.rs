@@ -1,8 +1,9 @@
 //! A client session over a link.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use deaddrop_core::limits::{CONTROL_RECORD, HELD_EVERY};
 use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
@@ -15,6 +16,9 @@ use crate::member::Member;
 use crate::net::link::{Interest, Link, close};
 use crate::stop::Stop;
 use crate::{clock, random::system};
+
+/// How long a sender may take to hear that we give up.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Why a connection to a sender ended.
 #[derive(Debug)]
@@ -106,6 +110,19 @@ impl<'a, L: Link> ClientPump<'a, L> {
         }
     }
 
+    /// The same, but no longer than until the moment that `until` names, which may draw nearer meanwhile.
+    pub(crate) async fn next_by(&mut self, until: impl Fn() -> Instant) -> Result<Input, PumpError> {
+        loop {
+            let until = until();
+            if until <= clock::now() {
+                return Err(ClientError::Silent.into());
+            }
+            if let Some(input) = self.turn(Some(until)).await? {
+                return Ok(input);
+            }
+        }
+    }
+
     /// Keeps the connection alive until `at`; what the server says meanwhile waits.
     pub(crate) async fn keep_until(&mut self, at: Instant) -> Result<(), PumpError> {
         while clock::now() < at {
@@ -127,6 +144,30 @@ impl<'a, L: Link> ClientPump<'a, L> {
             }
         }
         Ok(())
+    }
+
+    /// Gives the claim up and closes, so that the sender need not wait for the lease to lapse. If the sender
+    /// cannot be told, it does.
+    pub(crate) async fn release(&mut self) {
+        if self.session.release().is_err() || self.flush().await.is_err() {
+            return;
+        }
+        self.close();
+        // Bytes left unread would turn our close into a reset, which may overtake what we said.
+        let until = clock::now() + PARTING;
+        while clock::now() < until {
+            match self.link.stream().read(&mut self.inward.buffer) {
+                Ok(1..) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let interest = Interest { read: true, write: false, until: Some(until) };
+                    if self.link.wait(interest).await.is_err() {
+                        return;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
     }
 
     /// The bytes of a drop that the last input spoke of.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Close, ServerSession};
@@ -63,7 +62,14 @@ impl<L: Link> Connection<'_, L> {
                 self.session.stop();
             }
             self.server.with(|serving| self.session.handle_timeout(clock::now(), serving));
-            let outward = self.write()?;
+            let outward = match self.write() {
+                Ok(outward) => outward,
+                Err(e) => {
+                    // What the peer said before it went still counts: it may have given its claim back.
+                    while self.session.closing().is_none() && self.read().unwrap_or(false) {}
+                    return Err(e);
+                }
+            };
             if let Some(how) = self.session.closing() {
                 return Ok(how);
             }
@@ -112,8 +118,11 @@ impl<L: Link> Connection<'_, L> {
             (self.outward.at, self.outward.end) = (0, 0);
             if let Some(read) = self.session.poll_read() {
                 self.outward.grow(read.len.max(self.session.record_len()));
-                let source = self.server.source(&read.token);
-                if !read_source(source, &read, &mut self.outward.buffer) {
+                let Some(source) = self.server.source(&read.token) else {
+                    self.server.with(|serving| self.session.handle_ended(clock::now(), serving));
+                    continue;
+                };
+                if !read_source(&source, &read, &mut self.outward.buffer) {
                     self.server.handle_changed(&mut self.session);
                     continue;
                 }
@@ -138,11 +147,11 @@ impl<L: Link> Connection<'_, L> {
 
 /// Fills the front of `buffer` with what was asked for; false if the source is not what was offered.
 fn read_source(
-    source: Option<Arc<crate::files::source::Source>>,
+    source: &crate::files::source::Source,
     read: &deaddrop_core::session::Read,
     buffer: &mut [u8],
 ) -> bool {
-    let (Some(source), Some(to)) = (source, buffer.get_mut(..read.len)) else { return false };
+    let Some(to) = buffer.get_mut(..read.len) else { return false };
     source.read_at(read.offset, to).is_ok() && source.unchanged().unwrap_or(false)
 }
 

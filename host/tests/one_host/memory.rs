@@ -118,18 +118,19 @@ fn build_that_keeps_secrets() -> PathBuf {
     if let Some(path) = std::env::var_os("DEADDROP_KEEP_SECRETS_BIN") {
         return path.into();
     }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keep-secrets");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--locked", "--quiet", "--package", "deaddrop", "--features", "keep-secrets"])
+        .args(["build", "--locked", "--quiet", "--package", "deaddrop"])
+        .args(["--example", "keep-secrets", "--features", "keep-secrets"])
         .arg("--manifest-path")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target)
+        .arg(target)
         .status()
         .expect("cargo");
     assert!(status.success(), "the build that keeps secrets failed");
-    target.join("debug/deaddrop")
+    target.join("debug/examples/keep-secrets")
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn ends(process: &mut Process, (signal, code, word): (Signal, i32, &str)) {
     let asked = Instant::now();
     process.signal(signal);
     assert_eq!(process.exit_code(), code, "{:?}", process.events);
-    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_millis(1_800), "{:?}", asked.elapsed());
     assert_eq!(process.last()["code"], word);
 }
 
@@ -47,16 +47,14 @@ fn a_sender_that_waits_withdraws_its_drop() {
 
 #[test]
 fn a_search_ends() {
-    let lan = Lan::alone();
+    let lan = Lan::of(1);
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    // A host that takes connections and says nothing, and one whose packets come from nowhere.
+    // A server that takes connections and says nothing, and a host that is not there.
     let mut silent = fake(host, 48_560, "silent");
-    host.ip_command("link add away type dummy");
-    host.ip_command("address add 10.78.0.1/24 dev away");
-    host.ip_command("link set away up");
+    host.ip_command("neighbour add 10.77.0.99 lladdr 02:00:00:00:00:99 dev eth0");
     let places = [&[][..], &["--from", "127.0.0.1"], &["--from", "127.0.0.1", "--token", "0000"]];
-    let nowhere = [&["--from", "10.78.0.9"][..], &["--from", "10.78.0.9", "--token", "0000"]];
+    let nowhere = [&["--from", "10.77.0.99"][..], &["--from", "10.77.0.99", "--token", "0000"]];
     for place in places.into_iter().chain(nowhere) {
         for how in SIGNALS {
             let arguments = [&["fetch", "--json", "--wait", "60", "--udp-port", "48000"], place].concat();
@@ -164,21 +162,23 @@ fn a_sender_that_gives_up_half_way_leaves_nothing_with_the_receiver() {
 }
 
 #[test]
-fn a_receiver_hears_that_the_drop_was_withdrawn_while_it_came() {
+fn a_receiver_hears_that_the_drop_ended_while_it_came() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
-    let (sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    let (mut sending, token, port) = send_file(host, folder.path(), &path, &["--ttl", "2"]);
     let (mut relay, by) = relay(host, port, Some(10 << 20), None);
     let from = format!("{}:{by}", host.ip);
     let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
     let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
     relay.event("stalled");
-    sending.signal(Signal::INT);
-    // Within the time in which the sender still answers: no changed source, but none any more.
+    // A claim that is held goes on for as long again as the TTL was, and no longer.
+    sending.event("expired");
     go_on(&mut relay);
-    let code = fetching.exit_code();
-    assert!([4, 7].contains(&code), "{:?}", fetching.events);
+    assert_eq!(fetching.exit_code(), 3, "{:?}", fetching.events);
+    assert_eq!(fetching.last()["code"], "expired");
     assert_eq!(names(here.path()), [""; 0]);
+    assert_eq!(sending.exit_code(), 3);
+    assert!(!sending.events.iter().any(|event| event["code"] == "unconfirmed"), "{:?}", sending.events);
 }

@@ -6,10 +6,16 @@
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
 pub mod actor;
+mod capture;
+mod hostile;
 mod lan;
+mod neighbour;
 mod process;
 
+pub use capture::{Capture, Flow, Traffic, capture};
+pub use hostile::{Beacon, BeaconKind, Until, beacon_socket, hear_sender, random, shake_hands, wrong_room};
 pub use lan::{Host, Lan};
+pub use neighbour::{Neighbour, asked_to_end, play, say, wait_for_end};
 pub use process::{Process, fetch, listener, send_file, send_message};
 
 use std::path::{Path, PathBuf};

@@ -18,9 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running deaddrop whose standard output is read line by line. Killed when dropped.
 pub struct Process {
     child: Child,
-    lines: Receiver<String>,
+    lines: Receiver<(Instant, String)>,
     /// Every event so far.
     pub events: Vec<Value>,
+    /// When each of them was read.
+    pub times: Vec<Instant>,
     what: String,
 }
 
@@ -56,12 +58,12 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines() {
                 let Ok(line) = line else { break };
-                if sender.send(line).is_err() {
+                if sender.send((Instant::now(), line)).is_err() {
                     break;
                 }
             }
         });
-        Self { child, lines, events: Vec::new(), what }
+        Self { child, lines, events: Vec::new(), times: Vec::new(), what }
     }
 
     /// Writes to its standard input. Small enough for the pipe; a process that does not read may be gone.
@@ -96,8 +98,7 @@ impl Process {
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    let event: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                    self.events.push(event.clone());
+                    let event = self.remember(line);
                     if event["event"] == name {
                         return Some(event);
                     }
@@ -107,11 +108,37 @@ impl Process {
         }
     }
 
+    /// Waits for the next line for people that holds `part`.
+    pub fn line(&mut self, part: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => match self.remember(line) {
+                    Value::String(line) if line.contains(part) => return line,
+                    _ => {}
+                },
+                Err(_) => panic!("{}: no line with {part}; there were {:?}", self.what, self.events),
+            }
+        }
+    }
+
+    /// When the last event was read.
+    pub fn time(&self) -> Instant {
+        *self.times.last().expect("an event")
+    }
+
+    fn remember(&mut self, (time, line): (Instant, String)) -> Value {
+        let event: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        self.events.push(event.clone());
+        self.times.push(time);
+        event
+    }
+
     /// Waits for its end and gives the exit code, remembering all events.
     pub fn exit_code(&mut self) -> i32 {
         let status = self.status();
         while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
-            self.events.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+            self.remember(line);
         }
         match status.code() {
             Some(code) => code,

@@ -182,6 +182,22 @@ fn a_farewell_is_acted_on_once() {
 }
 
 #[test]
+fn a_forged_farewell_does_not_have_the_real_one_ignored() {
+    let mut b = Bench::<64>::with_member();
+    b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
+    let look = b.look(500).unwrap();
+    b.end(510, look, Outcome::Listed { revision: 7 });
+    // The real one, twice, and the forged one over and over.
+    for ms in [600, 700] {
+        b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
+        b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 7));
+    }
+    assert_eq!(b.look(2_499), None, "no more often than any other change");
+    let look = b.look(2_500).unwrap();
+    b.end(2_510, look, Outcome::Listed { revision: 8 });
+}
+
+#[test]
 fn silence_makes_it_look() {
     let mut b = Bench::<64>::with_member();
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 7));
@@ -322,6 +338,22 @@ fn one_look_per_address_and_eight_in_all() {
     assert_eq!(b.next(), None, "nothing to wait for but the looks");
     b.end(300, looks[0], Outcome::Listed { revision: 7 });
     assert!(b.look(300).is_some());
+}
+
+#[test]
+fn a_silent_service_beside_a_sender_does_not_hold_it_up() {
+    let mut b = Bench::<64>::new();
+    b.hear(0, 1, beacon(ANNOUNCE, 5_432, 1, 7));
+    assert!(b.look(300).is_some());
+    // Neither to find it nor to hear that it leaves.
+    b.hear(300, 1, beacon(ANNOUNCE, 48_560, 2, 7));
+    let look = b.look(600).unwrap();
+    assert_eq!(look.peer.port(), 48_560);
+    b.hear(600, 1, beacon(ANNOUNCE, 48_561, 3, 7));
+    assert_eq!(b.look(900), None);
+    b.end(900, look, Outcome::Listed { revision: 7 });
+    b.hear(900, 1, beacon(FAREWELL, 48_560, 2, 8));
+    assert_eq!(b.look(900).map(|look| look.instance), Some(instance(2)));
 }
 
 #[test]

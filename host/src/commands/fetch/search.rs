@@ -5,21 +5,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use deaddrop_core::discovery::{Known, OfferEvent};
-use deaddrop_core::limits::{TCP_PORT_FIRST, TCP_PORT_LAST};
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::Instance;
 use smol::{Timer, future};
 
+use super::Seeking;
 use super::choose::choose;
-use super::direct::{Tally, pause};
-use super::{Seeking, failure_of};
+use super::direct::pause;
 use crate::clock;
 use crate::commands::open_beacons;
 use crate::discover::{Discovery, look_at};
 use crate::exit::Failure;
-use crate::fetch::{Claim, Refusal, Wanted, claim};
+use crate::fetch::{Claim, Refusal, Tally, Wanted, claim};
 use crate::member::Member;
 use crate::net::link::SmolLink;
+use crate::net::listen::ports;
 
 /// Without a token, how long to wait for other offers after the first.
 const COLLECT: Duration = Duration::from_secs(1);
@@ -61,11 +61,12 @@ pub(super) async fn claim_found<'a>(
         };
         match attempt.await {
             Ok(claim) => return Ok(claim),
+            Err(_) if let Some(failure) = seeking.stop.asked() => return Err(failure),
             Err(refusal @ (Refusal::Busy(_) | Refusal::Nobody(_))) if clock::now() < seeking.until => {
                 let after = if let Refusal::Busy(after) = refusal { after } else { None };
                 pause(seeking, after).await?;
             }
-            Err(refusal) => return Err(failure_of(&refusal)),
+            Err(refusal) => return Err(refusal.failure()),
         }
     }
 }
@@ -99,10 +100,10 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
             None => break,
         }
     }
-    let found: Vec<Found> = discovery.offers.iter().map(Found::from).collect();
+    let found: Vec<Found> = discovery.offers().iter().map(Found::from).collect();
     match (&seeking.job.token, found.is_empty()) {
         (None, false) => Ok(found),
-        (Some(_), _) if ended.is_some() => Err(failure_of(&Refusal::Gone)),
+        (Some(_), _) if ended.is_some() => Err(Refusal::Gone.failure()),
         (Some(_), false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
@@ -115,10 +116,7 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
 
 /// What the senders at a named address offer.
 async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Result<Vec<Found>, Failure> {
-    let ports: Vec<u16> = match port {
-        Some(port) => vec![port],
-        None => (TCP_PORT_FIRST..=TCP_PORT_LAST).collect(),
-    };
+    let ports = ports(port);
     let mut tally = Tally::default();
     loop {
         tally.begin_round();
@@ -146,10 +144,10 @@ async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Resul
             return Ok(found);
         }
         if let Some(refusal) = tally.verdict() {
-            return Err(failure_of(&refusal));
+            return Err(refusal.failure());
         }
         if clock::now() >= seeking.until && !tally.must_go_on() {
-            return Err(failure_of(&tally.likeliest()));
+            return Err(tally.likeliest().failure());
         }
         pause(seeking, None).await?;
     }

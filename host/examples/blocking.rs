@@ -1,0 +1,79 @@
+//! Sends and receives without an executor: `cargo run --example blocking -- send TEXT`, `send-file PATH`,
+//! `list`, or `fetch IP TOKEN`. The passphrase is in `DEADDROP_ROOM`.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use deaddrop::blocking::{Ended, Kind, Receiver, Room, Sender, SenderBuilder, SenderEvent, TokenPrefix};
+use deaddrop::exit::{Exit, Failure};
+use deaddrop::ui::escape;
+
+const USAGE: &str = "usage: DEADDROP_ROOM=... blocking send TEXT | send-file PATH | list | fetch IP TOKEN";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            eprintln!("blocking: {}", escape::line(&failure.message));
+            failure.exit
+        }
+    }
+    .into()
+}
+
+fn run(arguments: &[&str]) -> Result<(), Failure> {
+    let passphrase = std::env::var("DEADDROP_ROOM").map_err(|_| Failure::usage(USAGE))?;
+    let room = Room::from_passphrase(&passphrase)?;
+    match arguments {
+        ["send", text] => send(&room, Sender::message(text.as_bytes().to_vec())?),
+        ["send-file", path] => send(&room, Sender::file(path)?),
+        ["list"] => list(&room),
+        ["fetch", ip, token] => {
+            let ip = ip.parse().map_err(|_| Failure::usage(format!("{ip} is no address")))?;
+            let token = token.parse().map_err(|error| Failure::usage(format!("{token}: {error}")))?;
+            fetch(&room, ip, token)
+        }
+        _ => Err(Failure::usage(USAGE)),
+    }
+}
+
+fn send(room: &Room, drop: SenderBuilder) -> Result<(), Failure> {
+    let sender = drop.ttl(Duration::from_secs(120)).offer(room)?;
+    for ip in sender.addresses() {
+        println!("fetch {ip} {}", sender.token());
+    }
+    let ended = sender.serve(|event| match event {
+        SenderEvent::Fetched { by } => println!("fetched by {by}"),
+        other => eprintln!("{other:?}"),
+    })?;
+    match ended {
+        Ended::Fetched => Ok(()),
+        ended => Err(Failure::failed(format!("the drop was not fetched: {ended:?}"))),
+    }
+}
+
+fn list(room: &Room) -> Result<(), Failure> {
+    for found in Receiver::new(room).discover(Duration::from_secs(2))? {
+        let offer = &found.offer;
+        // A name is its sender's words, which may hold what a terminal obeys.
+        let name = escape::line(offer.name.as_str());
+        println!("{} {} {name} {} bytes, from {}", offer.token, offer.kind, offer.size, found.from);
+    }
+    Ok(())
+}
+
+fn fetch(room: &Room, ip: IpAddr, token: TokenPrefix) -> Result<(), Failure> {
+    let receiver = Receiver::new(room);
+    let claim = receiver.claim_from(ip, None, token)?;
+    match claim.offer().kind {
+        Kind::Message => {
+            let message = claim.message()?.content;
+            println!("{}", escape::lines(&message));
+        }
+        _ => println!("saved as {}", claim.save(".")?.content.display()),
+    }
+    Ok(())
+}

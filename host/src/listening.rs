@@ -1,0 +1,124 @@
+//! What is known of the senders on the LAN, and what is to be done to know more. How beacons are heard and
+//! how looks are taken is the front end's part.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use deaddrop_core::discovery::{Arrival, Listener, Look, Offers, Outcome, PeerEvent};
+use deaddrop_core::session::ClientError;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::Instance;
+use deaddrop_core::wire::Beacon;
+
+use crate::look::Listing;
+use crate::net::beacons::Beacons;
+use crate::pump::PumpError;
+use crate::{clock, random::system};
+
+/// Senders remembered.
+const PEERS: usize = 1_024;
+/// Offers remembered.
+const OFFERS: usize = 512;
+/// How often to look whether the machine's interfaces have changed.
+const REFRESH: Duration = Duration::from_secs(2);
+/// When to ask a busy sender again that named no time.
+const BUSY_RETRY: Duration = Duration::from_millis(500);
+
+/// The offers a host remembers.
+pub(crate) type HostOffers = Offers<OFFERS>;
+
+/// The senders heard and the offers they have listed.
+pub(crate) struct Listening {
+    /// The sockets.
+    pub(crate) beacons: Beacons,
+    listener: Box<Listener<PEERS>>,
+    /// The offers known now.
+    pub(crate) offers: Box<HostOffers>,
+    refresh_at: Instant,
+}
+
+impl Listening {
+    /// Has heard nothing yet. `own` is the name of this process, if it serves too.
+    pub(crate) fn new(beacons: Beacons, own: Option<Instance>) -> Self {
+        let now = clock::now();
+        let own = own.unwrap_or_else(|| Instance::random(&mut system()));
+        Self {
+            beacons,
+            listener: Box::new(Listener::new(now, own)),
+            offers: Box::new(Offers::new()),
+            refresh_at: now + REFRESH,
+        }
+    }
+
+    /// Looks at the machine's interfaces again if it is time: true if the sockets are others now.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let now = clock::now();
+        if now < self.refresh_at {
+            return false;
+        }
+        self.refresh_at = now + REFRESH;
+        // An interface list that cannot be read now may be readable in two seconds.
+        let changed = matches!(self.beacons.refresh(), Ok((true, _)));
+        if changed {
+            self.listener.resolicit(now);
+        }
+        changed
+    }
+
+    /// Does what is due; gives the looks to take at once, and when something is due again.
+    pub(crate) fn step(&mut self) -> (Vec<Look>, Instant) {
+        let now = clock::now();
+        while let Some(beacon) = self.listener.poll_transmit(now) {
+            self.beacons.broadcast(&beacon);
+        }
+        let mut looks = Vec::new();
+        while let Some(look) = self.listener.poll_look(now, &mut system()) {
+            looks.push(look);
+        }
+        while let Some(event) = self.listener.poll_event() {
+            match event {
+                PeerEvent::Lost { instance } => self.offers.lost(instance),
+                PeerEvent::Moved { instance, from, to } => self.offers.moved(instance, from, to),
+            }
+        }
+        self.offers.handle_timeout(now);
+        let due = [self.listener.poll_timeout(), self.offers.poll_timeout()];
+        (looks, due.into_iter().flatten().fold(self.refresh_at, Instant::min))
+    }
+
+    /// A beacon was heard.
+    pub(crate) fn handle_beacon(&mut self, arrival: &Arrival, beacon: &Beacon) {
+        self.listener.handle_beacon(clock::now(), arrival, beacon, &mut system());
+    }
+
+    /// A look has been taken.
+    pub(crate) fn handle_looked(&mut self, look: &Look, result: Result<Listing, PumpError>) {
+        let now = clock::now();
+        let outcome = match result {
+            Ok(listing) => {
+                self.keep(now, look.instance, look.peer, &listing);
+                Outcome::Listed { revision: listing.revision }
+            }
+            Err(PumpError::Session(ClientError::NotMember)) => Outcome::NotMember,
+            Err(PumpError::Session(ClientError::NoBudget)) => Outcome::NoBudget,
+            Err(PumpError::Session(e @ (ClientError::Busy | ClientError::Handshake(_)))) => {
+                Outcome::Busy { retry_after: e.retry_after().unwrap_or(BUSY_RETRY) }
+            }
+            Err(_) => Outcome::Failed,
+        };
+        self.listener.handle_look(now, look, outcome);
+    }
+
+    /// Brings the offers of one sender up to date.
+    fn keep(&mut self, now: Instant, instance: Instance, from: SocketAddr, listing: &Listing) {
+        self.offers.begin_list(instance);
+        for ending in &listing.endings {
+            self.offers.ending(now, instance, ending.token, ending.reason);
+        }
+        for offer in &listing.offers {
+            // What there is no room for cannot be shown; the sender itself still has it.
+            let _ = self.offers.offer(now, instance, from, offer);
+        }
+        self.offers.complete(now, instance);
+    }
+}
