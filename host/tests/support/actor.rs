@@ -1,7 +1,5 @@
 //! Parts that a test plays itself on a host: its own binary, started again in the host's namespace.
-//!
-//! A test binary that uses them has a test `actor`, ignored as "a part that other tests play", which calls
-//! [`play`].
+//! A test binary that uses them has a test `actor`, ignored, that calls [`play`].
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
