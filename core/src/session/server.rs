@@ -195,12 +195,14 @@ impl ServerSession {
         serving: &Serving<D, F, S, C>,
     ) {
         if self.poll_timeout(serving).is_some_and(|at| at <= now) {
-            self.close = Some(match &self.state {
+            // What was decided stands: who was parked and then refused is late, and is told why all the same.
+            let how = match &self.state {
                 // Before message 3 a close says busy, and after a whole exchange it says nothing.
                 State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
                 State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
                 _ => Close::Reset,
-            });
+            };
+            self.close = self.close.or(Some(how));
             self.plain.clear();
         }
     }
