@@ -32,7 +32,7 @@ pub(crate) const STAGES: &[Stage] = &[
         name: "workspace",
         when: When::Test,
         long_only: false,
-        needs: &[Need::Namespaces, Need::Ip],
+        needs: &[Need::Namespaces, Need::Ip, Need::Nft],
         run: workspace,
     },
     Stage { name: "xtask", when: When::Test, long_only: false, needs: &[], run: xtask },
