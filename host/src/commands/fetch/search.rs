@@ -116,7 +116,7 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
 
 /// What the senders at a named address offer.
 async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Result<Vec<Found>, Failure> {
-    let ports = ports(port);
+    let mut ports = ports(port);
     let mut tally = Tally::default();
     loop {
         tally.begin_round();
@@ -149,6 +149,7 @@ async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Resul
         if clock::now() >= seeking.until && !tally.must_go_on() {
             return Err(tally.likeliest().failure());
         }
+        ports.retain(|port| tally.is_worth_asking(*port));
         pause(seeking, None).await?;
     }
 }
