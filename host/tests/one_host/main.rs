@@ -15,7 +15,6 @@ mod sizes;
 mod sources;
 
 #[test]
-#[ignore = "a part that other tests play"]
-fn actor() {
-    support::actor::play();
+fn neighbour() {
+    support::play(&support::actor::ROLES);
 }
