@@ -104,7 +104,8 @@ fn fetch_line(from: SocketAddr, token: &str) -> String {
     format!("deaddrop fetch --from {from} --token {token}")
 }
 
-fn what(kind: Kind, name: &Name, size: u64) -> String {
+/// A drop in words, those of its sender escaped.
+pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
     match name.as_str() {
         "" => format!("{kind}, {}", bytes(size)),
         name => format!("{kind} \"{}\", {}", escape::line(name), bytes(size)),

@@ -8,6 +8,7 @@ mod events;
 mod exit_codes;
 mod memory;
 mod names;
+mod prompts;
 mod races;
 mod rooms;
 mod signals;

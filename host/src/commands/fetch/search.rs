@@ -50,7 +50,7 @@ pub(super) async fn claim_found<'a>(
         }
         None => discovered(seeking).await?,
     };
-    let chosen = choose(seeking.ui, found)?;
+    let chosen = choose(seeking.ui, seeking.stop, found).await?;
     loop {
         let attempt = async {
             let link = SmolLink::connect(chosen.from, Some(seeking.stop))
