@@ -256,6 +256,20 @@ fn interfaces_that_cannot_broadcast_do_no_harm() {
 }
 
 #[test]
+fn a_host_without_even_loopback_says_so_and_waits_for_it() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    host.ip_command("link set lo down");
+    let folder = tempfile::tempdir().unwrap();
+    let mut listening = Process::start(host, folder.path(), ROOM, &["run", "--json"], b"");
+    assert_eq!(listening.event("warning")["code"], "no-network");
+    assert_eq!(listening.event("ready")["addresses"], serde_json::json!([]));
+    host.ip_command("link set lo up");
+    let (_sending, token, _) = send_message(host, folder.path(), "at last", &[]);
+    assert_eq!(listening.event("offer")["token"], token);
+}
+
+#[test]
 fn a_host_without_any_network_finds_itself() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

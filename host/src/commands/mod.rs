@@ -86,6 +86,13 @@ pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Resu
 /// Opens the beacon sockets, and says what they do not reach.
 fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
     let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)?;
+    if beacons.addresses().is_empty() {
+        ui.show(&Event::Warning {
+            code: "no-network",
+            message: "no network interface is up and has an IPv4 address, not even loopback: nobody is reached \
+                      until one does",
+        })?;
+    }
     for skipped in &skipped {
         ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
     }

@@ -26,7 +26,8 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         }
         Event::Ready { addresses, serving: None } => {
             let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            lines.notices = format!("Listening on {addresses}; interrupt to stop.\n").into_bytes();
+            let on = if addresses.is_empty() { "no network yet" } else { &addresses };
+            lines.notices = format!("Listening on {on}; interrupt to stop.\n").into_bytes();
         }
         Event::Offer { token, from, kind, name, size, ttl } => {
             let what = what(*kind, name, *size);
