@@ -2,7 +2,6 @@
 //! front end's part.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use deaddrop_core::discovery::{Announcer, Arrival};
 use deaddrop_core::time::Instant;
@@ -14,8 +13,6 @@ use crate::{clock, random::system};
 
 /// Sources of solicits that are remembered, so that none is answered too often.
 const ANSWERED: usize = 256;
-/// How often to look whether the machine's interfaces have changed.
-const REFRESH: Duration = Duration::from_secs(2);
 
 /// What a sender says on its networks.
 pub(crate) struct Announcing {
@@ -24,14 +21,13 @@ pub(crate) struct Announcing {
     pub(crate) beacons: Beacons,
     announcer: Box<Announcer<ANSWERED>>,
     port: u16,
-    refresh_at: Instant,
 }
 
 impl Announcing {
     /// Has said nothing yet. `port` is the TCP port that the server serves on.
     pub(crate) fn new(server: Arc<Server>, beacons: Beacons, port: u16) -> Self {
         let announcer = Box::new(Announcer::new(server.instance()));
-        Self { server, beacons, announcer, port, refresh_at: clock::now() + REFRESH }
+        Self { server, beacons, announcer, port }
     }
 
     /// Lets the server do what is due, and says what is due to be said; gives the next such moment.
@@ -42,18 +38,13 @@ impl Announcing {
         while let Some(beacon) = self.announcer.poll_transmit(now, &mut system()) {
             self.beacons.broadcast(&beacon);
         }
-        [tick, self.announcer.poll_timeout()].into_iter().flatten().fold(self.refresh_at, Instant::min)
+        [tick, self.announcer.poll_timeout()].into_iter().flatten().fold(self.beacons.due(), Instant::min)
     }
 
     /// Looks at the machine's interfaces again if it is time: true if the sockets are others now.
     pub(crate) fn refresh(&mut self) -> bool {
         let now = clock::now();
-        if now < self.refresh_at {
-            return false;
-        }
-        self.refresh_at = now + REFRESH;
-        // An interface list that cannot be read now may be readable in two seconds.
-        let changed = matches!(self.beacons.refresh(), Ok((true, _)));
+        let changed = self.beacons.keep_up(now);
         if changed {
             self.announcer.reannounce(now);
         }

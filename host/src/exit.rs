@@ -125,7 +125,8 @@ impl Failure {
             Exit::Failed,
             "no-space",
             format!(
-                "there is no room for {needed} bytes in {}: free some, or choose another place with --out",
+                "there is no room for {needed} bytes in {}: free some, or choose another place with --out (for \
+                 standard output with TMPDIR)",
                 folder.display()
             ),
         )

@@ -19,8 +19,6 @@ use crate::{clock, random::system};
 const PEERS: usize = 1_024;
 /// Offers remembered.
 const OFFERS: usize = 512;
-/// How often to look whether the machine's interfaces have changed.
-const REFRESH: Duration = Duration::from_secs(2);
 /// When to ask a busy sender again that named no time.
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 
@@ -34,7 +32,6 @@ pub(crate) struct Listening {
     listener: Box<Listener<PEERS>>,
     /// The offers known now.
     pub(crate) offers: Box<HostOffers>,
-    refresh_at: Instant,
 }
 
 impl Listening {
@@ -42,23 +39,13 @@ impl Listening {
     pub(crate) fn new(beacons: Beacons, own: Option<Instance>) -> Self {
         let now = clock::now();
         let own = own.unwrap_or_else(|| Instance::random(&mut system()));
-        Self {
-            beacons,
-            listener: Box::new(Listener::new(now, own)),
-            offers: Box::new(Offers::new()),
-            refresh_at: now + REFRESH,
-        }
+        Self { beacons, listener: Box::new(Listener::new(now, own)), offers: Box::new(Offers::new()) }
     }
 
     /// Looks at the machine's interfaces again if it is time: true if the sockets are others now.
     pub(crate) fn refresh(&mut self) -> bool {
         let now = clock::now();
-        if now < self.refresh_at {
-            return false;
-        }
-        self.refresh_at = now + REFRESH;
-        // An interface list that cannot be read now may be readable in two seconds.
-        let changed = matches!(self.beacons.refresh(), Ok((true, _)));
+        let changed = self.beacons.keep_up(now);
         if changed {
             self.listener.resolicit(now);
         }
@@ -83,7 +70,7 @@ impl Listening {
         }
         self.offers.handle_timeout(now);
         let due = [self.listener.poll_timeout(), self.offers.poll_timeout()];
-        (looks, due.into_iter().flatten().fold(self.refresh_at, Instant::min))
+        (looks, due.into_iter().flatten().fold(self.beacons.due(), Instant::min))
     }
 
     /// A beacon was heard.

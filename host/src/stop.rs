@@ -64,10 +64,24 @@ impl Stop {
         use async_signal::{Signal, Signals};
         use smol::stream::StreamExt;
 
-        let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
+        let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+        if !ignored(rustix::process::Signal::HUP) {
+            signals.add_signals([Signal::Hup])?;
+        }
         while let Some(signal) = signals.next().await {
             self.set(if signal? == Signal::Int { INTERRUPT } else { TERMINATE });
         }
         Ok(())
     }
+}
+
+/// Whether this process was started with the signal ignored, as `nohup` does with a hang-up: then it means to
+/// outlive its terminal. Where the system does not say, it was not.
+#[cfg(unix)]
+fn ignored(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let place = u32::try_from(signal.as_raw() - 1).unwrap_or(u32::MAX);
+    mask.checked_shr(place).unwrap_or(0) & 1 == 1
 }

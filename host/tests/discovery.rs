@@ -13,7 +13,7 @@ const SILENCE: Duration = deaddrop_core::limits::SILENCE;
 
 #[test]
 fn neighbour() {
-    support::play(&[("capture", support::capture), ("farewell", farewell)]);
+    support::play(&[("capture", support::capture), ("farewell", farewell), ("hear-end", hear_end)]);
 }
 
 /// A fetch that has to find the sender by itself.
@@ -97,6 +97,28 @@ fn farewell(_: &[&str]) {
     support::wait_for_end();
     let beacon = support::Beacon { kind: support::BeaconKind::Farewell, ..beacon };
     socket.send_to(&beacon.emit(), "10.77.0.255:48555").expect("a broadcast");
+}
+
+#[test]
+fn a_sender_that_cannot_say_that_it_is_ready_says_farewell() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let mut hearing = Neighbour::start(host, "hear-end", &[]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = host.command(support::deaddrop());
+    command.args(["send-msg", "--json", "never mind"]).env("DEADDROP_ROOM", ROOM).stdout(full);
+    assert_eq!(command.status().unwrap().code(), Some(1));
+    assert_eq!(hearing.word(), "farewell");
+    hearing.end();
+}
+
+/// The role that waits for a sender's farewell.
+fn hear_end(_: &[&str]) {
+    let socket = support::beacon_socket(48_555);
+    support::say("ready");
+    while support::hear(&socket).kind != support::BeaconKind::Farewell {}
+    support::say("farewell");
+    support::wait_for_end();
 }
 
 /// With `DEADDROP_TEST_LONG` set, since it takes as long as the silence.
@@ -193,6 +215,19 @@ fn another_room_sees_nothing_and_is_no_attack() {
 }
 
 #[test]
+fn an_interface_that_was_chosen_gets_another_address() {
+    let lan = Lan::of(2);
+    let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut sending, token, _) = send_message(sender, folder.path(), "moved", &["--interface", "eth0"]);
+    sender.ip_command("address delete 10.77.0.1/24 dev eth0");
+    sender.ip_command("address add 10.77.0.50/24 broadcast 10.77.0.255 dev eth0");
+    let mut fetching = search(receiver, folder.path(), &token);
+    assert_eq!(fetching.event("received")["text"], "moved");
+    assert_eq!(sending.exit_code(), 0);
+}
+
+#[test]
 fn interfaces_that_cannot_broadcast_do_no_harm() {
     let lan = Lan::of(2);
     let folder = tempfile::tempdir().unwrap();
@@ -218,6 +253,20 @@ fn interfaces_that_cannot_broadcast_do_no_harm() {
     let mut fetching = search(receiver, folder.path(), &token);
     assert_eq!(fetching.event("received")["text"], "through");
     assert_eq!(sending.exit_code(), 0);
+}
+
+#[test]
+fn a_host_without_even_loopback_says_so_and_waits_for_it() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    host.ip_command("link set lo down");
+    let folder = tempfile::tempdir().unwrap();
+    let mut listening = Process::start(host, folder.path(), ROOM, &["run", "--json"], b"");
+    assert_eq!(listening.event("warning")["code"], "no-network");
+    assert_eq!(listening.event("ready")["addresses"], serde_json::json!([]));
+    host.ip_command("link set lo up");
+    let (_sending, token, _) = send_message(host, folder.path(), "at last", &[]);
+    assert_eq!(listening.event("offer")["token"], token);
 }
 
 #[test]

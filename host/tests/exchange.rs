@@ -1,4 +1,4 @@
-//! The walk-through of the README, between two hosts.
+//! A message and a file between two hosts while a third listens, and a drop found without its sender's address.
 
 mod support;
 

@@ -113,7 +113,7 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn set(binary: &'a Path, scratch: Scratch) -> Result<Self, Failure> {
-        // Nobody else's: the listener can be heard on the LAN for as long as the demo runs.
+        // Nobody else's: other users of this machine share its loopback.
         let passphrase = format!("{:032x}\n", u128::from_le_bytes(random()?));
         let room = scratch.write("room", passphrase.as_bytes())?;
         let udp_port = UdpSocket::bind("127.0.0.1:0")

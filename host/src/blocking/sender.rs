@@ -236,7 +236,7 @@ impl Sender {
                 scope,
                 server: &self.server,
                 listener: &self.listener,
-                only: self.only.as_deref(),
+                only: self.only.clone(),
                 threads: Arc::default(),
                 room: Arc::default(),
                 accept_at: None,
@@ -268,6 +268,7 @@ impl Sender {
                 }
                 if announcing.refresh() {
                     ears = Ears::of(&announcing.beacons).map_err(broken)?;
+                    desk.only = desk.only.map(|_| announcing.beacons.addresses());
                 }
                 let due =
                     [Some(announcing.speak()), ending.map(|ending| ending.until), ears.due(), desk.due()];
@@ -325,7 +326,7 @@ struct Desk<'scope, 'env> {
     server: &'env Server,
     listener: &'env TcpListener,
     /// The addresses of ours to take them at; `None` for all.
-    only: Option<&'env [IpAddr]>,
+    only: Option<Vec<IpAddr>>,
     /// Connections there are now.
     threads: Arc<AtomicUsize>,
     /// Rings when a connection has ended.
@@ -370,7 +371,7 @@ impl Desk<'_, '_> {
 
     fn take(&self, stream: std::net::TcpStream, from: SocketAddr) -> io::Result<()> {
         let by = stream.local_addr().map(|address| address.ip());
-        if !self.only.is_none_or(|only| by.is_ok_and(|by| only.contains(&by))) {
+        if !self.only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.contains(&by))) {
             return Ok(());
         }
         let link = BlockingLink::accepted(stream, self.server.bell.clone())?;

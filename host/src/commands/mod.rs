@@ -4,6 +4,8 @@ pub(crate) mod fetch;
 pub(crate) mod run;
 pub(crate) mod send;
 
+use std::io::IsTerminal;
+
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::derive::room_secret;
 use deaddrop_core::drops::Terms;
@@ -31,7 +33,12 @@ pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Resu
                 let net = args.net();
                 let message = match args.message {
                     Some(text) if text.expose() != "-" => SourceMessage::from_text(text.into_inner())?,
-                    _ => SourceMessage::from_stdin()?,
+                    _ => {
+                        if std::io::stdin().is_terminal() {
+                            ui.notice("Type the message, and end it with Ctrl-D on a line of its own.");
+                        }
+                        SourceMessage::from_stdin()?
+                    }
                 };
                 let source = Source::Message(message);
                 let terms = Terms {
@@ -79,6 +86,13 @@ pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Resu
 /// Opens the beacon sockets, and says what they do not reach.
 fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
     let (beacons, skipped) = Beacons::open(net.udp_port, &net.interfaces)?;
+    if beacons.addresses().is_empty() {
+        ui.show(&Event::Warning {
+            code: "no-network",
+            message: "no network interface is up and has an IPv4 address, not even loopback: nobody is reached \
+                      until one does",
+        })?;
+    }
     for skipped in &skipped {
         ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
     }

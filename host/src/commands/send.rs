@@ -1,5 +1,6 @@
 //! `deaddrop send-msg` and `deaddrop send-file`: hold a drop until it is fetched or its time is up.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ use crate::pump::serve_connection;
 use crate::serve::{Server, ServingEvent};
 use crate::stop::Stop;
 use crate::ui::{Event, Serving, Ui};
+
+/// Addresses of this machine, as they are at the moment.
+type Addresses = Rc<RefCell<Vec<IpAddr>>>;
 
 /// What to offer.
 pub(crate) struct Job {
@@ -62,14 +66,14 @@ pub(crate) async fn send(
     let terms = job.terms.clone();
     let token = server.put(job.terms, job.source).map_err(|e| Failure::usage(e.to_string()))?;
     // Where interfaces were chosen, connections by way of others are none of ours.
-    let only = (!job.net.interfaces.is_empty()).then(|| beacons.addresses());
-    let accepting = accept(executor, listener, server.clone(), only)
+    let only = (!job.net.interfaces.is_empty()).then(|| Rc::new(RefCell::new(beacons.addresses())));
+    let accepting = accept(executor, listener, server.clone(), only.clone())
         .map_err(|e| Failure::failed(format!("cannot accept connections on TCP port {port}: {e}")))?;
-    let mut sending = Sending::new(executor, server.clone(), beacons, port)
+    let mut sending = Sending::new(executor, server.clone(), beacons, port, only)
         .map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))?;
     // The first announcement goes out before the event, so that `ready` means that others know.
     sending.announcing.speak();
-    ui.show(&Event::Ready {
+    let shown = ui.show(&Event::Ready {
         addresses: &sending.announcing.beacons.addresses(),
         serving: Some(Serving {
             port,
@@ -79,9 +83,12 @@ pub(crate) async fn send(
             size: terms.size,
             ttl: terms.ttl,
         }),
-    })?;
-
-    let end = sending.hold(ui, stop, &terms).await;
+    });
+    // From here on others know of the drop, and are told of its end whatever brings it about.
+    let end = match shown {
+        Ok(()) => sending.hold(ui, stop, &terms).await,
+        Err(failure) => Err(failure),
+    };
     match &end {
         // Those who come late are told what became of the drop; a signal cuts this short.
         Ok(()) => sending.linger_unless(stop, LINGER).await,
@@ -104,7 +111,7 @@ fn accept(
     executor: &LocalExecutor<'static>,
     listener: TcpListener,
     server: Arc<Server>,
-    only: Option<Vec<IpAddr>>,
+    only: Option<Addresses>,
 ) -> io::Result<smol::Task<()>> {
     let listener = async_net::TcpListener::from(Async::new(listener)?);
     let connections = Rc::new(LocalExecutor::new());
@@ -115,7 +122,7 @@ fn accept(
                 match listener.accept().await {
                     Ok((stream, from)) => {
                         let by = stream.local_addr().map(|address| address.ip());
-                        if !only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.contains(&by))) {
+                        if !only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.borrow().contains(&by))) {
                             continue;
                         }
                         let server = server.clone();
@@ -142,6 +149,8 @@ struct Sending<'e> {
     server: Arc<Server>,
     announcing: Announcing,
     hearing: Hearing,
+    /// The addresses to take connections at; `None` for all.
+    only: Option<Addresses>,
     end: Option<Result<(), Failure>>,
 }
 
@@ -151,11 +160,12 @@ impl<'e> Sending<'e> {
         server: Arc<Server>,
         beacons: Beacons,
         port: u16,
+        only: Option<Addresses>,
     ) -> io::Result<Self> {
         let mut hearing = Hearing::new();
         hearing.listen(executor, &beacons)?;
         let announcing = Announcing::new(server.clone(), beacons, port);
-        Ok(Self { executor, server, announcing, hearing, end: None })
+        Ok(Self { executor, server, announcing, hearing, only, end: None })
     }
 
     /// Holds the drop until it ends, or until a signal or a fault of ours ends it.
@@ -182,6 +192,9 @@ impl<'e> Sending<'e> {
         let rung = self.server.bell.listen();
         if self.announcing.refresh() {
             let _ = self.hearing.listen(self.executor, &self.announcing.beacons);
+            if let Some(only) = &self.only {
+                only.replace(self.announcing.beacons.addresses());
+            }
         }
         let due = self.announcing.speak();
         let beacon = async { Some(self.hearing.next().await) };

@@ -20,7 +20,7 @@ impl Refusal {
         match self {
             Self::Nobody(why) => Failure::unreachable(format!(
                 "no sender answered ({why}): check that it is still running, its address, and that no firewall \
-                 is in the way of TCP ports 48556 to 48571"
+                 is in the way of its TCP port, one of 48556 to 48571 unless it chose another"
             )),
             Self::NotMember => Failure::not_a_member(
                 "the sender refused: it is in another room; check the passphrase on both sides",

@@ -6,13 +6,19 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use deaddrop_core::discovery::Arrival;
+use deaddrop_core::time::Instant;
 use deaddrop_core::wire::{BEACON_LEN, Beacon};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::interfaces::{Interface, interfaces};
+use crate::clock;
 use crate::exit::Failure;
+
+/// How often to look whether the machine's interfaces have changed.
+const REFRESH: Duration = Duration::from_secs(2);
 
 /// The beacon sockets of one process.
 pub(crate) struct Beacons {
@@ -20,6 +26,7 @@ pub(crate) struct Beacons {
     /// The interfaces to use; empty means all.
     chosen: Vec<String>,
     ports: Vec<Port>,
+    refresh_at: Instant,
 }
 
 /// The sockets of one interface.
@@ -41,7 +48,8 @@ pub(crate) struct Skipped {
 impl Beacons {
     /// Opens what can be opened, and says what cannot. Fails if an interface that was chosen is not there.
     pub(crate) fn open(port: u16, chosen: &[String]) -> Result<(Self, Vec<Skipped>), Failure> {
-        let mut beacons = Self { port, chosen: chosen.to_vec(), ports: Vec::new() };
+        let refresh_at = clock::now() + REFRESH;
+        let mut beacons = Self { port, chosen: chosen.to_vec(), ports: Vec::new(), refresh_at };
         let (_, skipped) = beacons
             .refresh()
             .map_err(|e| Failure::failed(format!("cannot read this machine's network interfaces: {e}")))?;
@@ -55,8 +63,23 @@ impl Beacons {
         Ok((beacons, skipped))
     }
 
-    /// Looks at the machine's interfaces again: true if they have changed.
-    pub(crate) fn refresh(&mut self) -> io::Result<(bool, Vec<Skipped>)> {
+    /// Looks at the machine's interfaces again if it is time: true if the sockets are others now.
+    pub(crate) fn keep_up(&mut self, now: Instant) -> bool {
+        if now < self.refresh_at {
+            return false;
+        }
+        self.refresh_at = now + REFRESH;
+        // An interface list that cannot be read now may be readable in two seconds.
+        matches!(self.refresh(), Ok((true, _)))
+    }
+
+    /// When to look again.
+    pub(crate) fn due(&self) -> Instant {
+        self.refresh_at
+    }
+
+    /// Looks at the machine's interfaces: true if they have changed.
+    fn refresh(&mut self) -> io::Result<(bool, Vec<Skipped>)> {
         let mut found = interfaces()?;
         found.retain(|interface| self.chosen.is_empty() || self.chosen.contains(&interface.name));
         let before = self.ports.len();

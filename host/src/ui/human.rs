@@ -26,7 +26,8 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         }
         Event::Ready { addresses, serving: None } => {
             let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            lines.notices = format!("Listening on {addresses}; interrupt to stop.\n").into_bytes();
+            let on = if addresses.is_empty() { "no network yet" } else { &addresses };
+            lines.notices = format!("Listening on {on}; interrupt to stop.\n").into_bytes();
         }
         Event::Offer { token, from, kind, name, size, ttl } => {
             let what = what(*kind, name, *size);
@@ -104,7 +105,8 @@ fn fetch_line(from: SocketAddr, token: &str) -> String {
     format!("deaddrop fetch --from {from} --token {token}")
 }
 
-fn what(kind: Kind, name: &Name, size: u64) -> String {
+/// A drop in words, those of its sender escaped.
+pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
     match name.as_str() {
         "" => format!("{kind}, {}", bytes(size)),
         name => format!("{kind} \"{}\", {}", escape::line(name), bytes(size)),

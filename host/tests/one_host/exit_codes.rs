@@ -136,7 +136,12 @@ fn several_drops_are_listed_rather_than_one_taken() {
         assert_eq!(fetching.exit_code(), 2, "{:?}", fetching.events);
         let message = fetching.last()["message"].as_str().unwrap();
         assert!(message.contains(&first) && message.contains(&second), "{message}");
-        assert!(!fetching.events.iter().any(|event| event["event"] == "received"));
+        // And one by one, for scripts.
+        let names: Vec<&str> = fetching.events.iter().filter_map(|event| event["event"].as_str()).collect();
+        assert_eq!(names, ["offer", "offer", "error"]);
+        for event in &fetching.events[..2] {
+            assert!([&first, &second].into_iter().any(|token| event["token"] == **token), "{event}");
+        }
     }
     // Both are still there.
     for (token, text) in [(&first, "one"), (&second, "two")] {

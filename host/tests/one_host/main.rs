@@ -8,6 +8,7 @@ mod events;
 mod exit_codes;
 mod memory;
 mod names;
+mod prompts;
 mod races;
 mod rooms;
 mod signals;
@@ -15,7 +16,6 @@ mod sizes;
 mod sources;
 
 #[test]
-#[ignore = "a part that other tests play"]
-fn actor() {
-    support::actor::play();
+fn neighbour() {
+    support::play(&support::actor::ROLES);
 }

@@ -132,6 +132,44 @@ fn a_server_that_is_none_is_passed_over() {
 }
 
 #[test]
+fn a_stranger_is_asked_twice_and_no_more() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let stranger_room = "a neighbour's room on this host";
+    let mut stranger = Process::start(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
+    stranger.event("ready");
+    // Something that might yet become a sender has us ask again and again.
+    let mut garbage = fake(host, 48_570, "garbage");
+    let arguments = ["fetch", "--json", "--from", &host.ip, "--wait", "60"];
+    let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
+    // Longer than the failed handshakes last that are allowed with one address.
+    for _ in 0..12 {
+        garbage.event("connection");
+    }
+    let (_sending, _, _) = send_message(host, folder.path(), "ours", &[]);
+    assert_eq!(listing.event("received")["text"], "ours");
+    assert_eq!(listing.exit_code(), 0);
+}
+
+#[test]
+fn a_silent_service_beside_a_sender_is_not_waited_for() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut silent = fake(host, 48_556, "silent");
+    let (_sending, _, _) = send_message(host, folder.path(), "ours", &[]);
+    let arguments = ["fetch", "--json", "--from", &host.ip];
+    let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
+    silent.event("connection");
+    let connected = silent.time();
+    assert_eq!(listing.event("received")["text"], "ours");
+    // The deadline of a whole handshake, which is what waiting for it would take.
+    let took = listing.time() - connected;
+    assert!(took < deaddrop_core::limits::HANDSHAKE_TIMEOUT / 4, "{took:?}");
+}
+
+#[test]
 fn silent_connections_do_not_keep_others_waiting() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

@@ -31,6 +31,23 @@ fn a_listener_ends() {
 }
 
 #[test]
+fn a_hang_up_ends_what_was_not_told_to_outlive_its_terminal() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    ends(&mut listener(host, folder.path()), (Signal::HUP, 143, "terminated"));
+
+    let mut command = host.command("nohup");
+    command.args([crate::support::deaddrop(), "run", "--json"]).env("DEADDROP_ROOM", ROOM);
+    let mut listening = Process::from_command(command, "nohup run".into());
+    listening.event("ready");
+    listening.signal(Signal::HUP);
+    let (_sending, token, _) = send_message(host, folder.path(), "still there", &[]);
+    assert_eq!(listening.event("offer")["token"], token);
+    ends(&mut listening, SIGNALS[1]);
+}
+
+#[test]
 fn a_sender_that_waits_withdraws_its_drop() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

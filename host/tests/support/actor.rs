@@ -1,25 +1,26 @@
-//! Parts that a test plays itself on a host: its own binary, started again in the host's namespace.
-//! A test binary that uses them has a test `actor`, ignored, that calls [`play`].
+//! Services that a test plays on a host: a relay in front of a sender, servers that are none, and clients that
+//! say nothing. A binary that uses them plays [`ROLES`] in its test `neighbour`.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::lan::Host;
+use super::neighbour::{Role, start, tell};
 use super::noise;
 use super::process::Process;
 
-/// Names the part.
-const PART: &str = "DEADDROP_TEST_PART";
+/// What is played here.
+pub const ROLES: [Role; 3] = [("relay", play_relay), ("fake", play_fake), ("hang", play_hang)];
 
 /// A relay on a host before the sender's port `to`. On its first connection it lets `down` bytes through to
 /// the receiver and `up` bytes to the sender, and tells `stalled` when it holds back what comes after.
 pub fn relay(host: &Host, to: u16, down: Option<u64>, up: Option<u64>) -> (Process, u16) {
-    let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-    let mut process = start(host, &format!("relay {to} {} {}", limit(down), limit(up)));
+    let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX).to_string();
+    let mut process = start(host, "relay", &[&to.to_string(), &limit(down), &limit(up)]);
     let listening = process.event("listening");
     let port = u16::try_from(listening["port"].as_u64().expect("a port")).expect("a port");
     (process, port)
@@ -32,50 +33,28 @@ pub fn go_on(relay: &mut Process) {
 
 /// A server on `port` that is none: it may `close`, answer `garbage`, or stay `silent`.
 pub fn fake(host: &Host, port: u16, manner: &str) -> Process {
-    let mut process = start(host, &format!("fake {port} {manner}"));
+    let mut process = start(host, "fake", &[&port.to_string(), manner]);
     process.event("listening");
     process
 }
 
 /// `count` connections to `port` that have been greeted and say nothing.
 pub fn hang(host: &Host, port: u16, count: usize) -> Process {
-    let mut process = start(host, &format!("hang {port} {count}"));
+    let mut process = start(host, "hang", &[&port.to_string(), &count.to_string()]);
     process.event("hanging");
     process
 }
 
-fn start(host: &Host, part: &str) -> Process {
-    let program = std::env::current_exe().expect("the test binary");
-    let mut command = host.command(program.to_str().expect("a path"));
-    command.args(["actor", "--exact", "--ignored", "--nocapture"]).env(PART, part);
-    Process::from_command(command, part.to_owned())
-}
-
-/// Plays the part that the environment names, until standard input ends; none, if it names none.
-pub fn play() {
-    let Ok(part) = std::env::var(PART) else { return };
-    let gate = Arc::new(Gate::default());
-    let words: Vec<&str> = part.split(' ').collect();
-    let number = |i: usize| words[i].parse::<u64>().expect("a number");
-    let port = u16::try_from(number(1)).expect("a port");
-    match words[0] {
-        "relay" => play_relay(port, number(2), number(3), &gate),
-        "fake" => play_fake(port, words[2].to_owned()),
-        "hang" => play_hang(port, number(2)),
-        other => panic!("no part {other}"),
-    }
+/// Plays on until standard input ends, and opens the gate at each line of it.
+fn play_on(gate: &Gate) {
     let mut input = std::io::stdin().lock();
-    // Each line opens the gate; the test's own end closes our input.
     while matches!(input.read(&mut [0; 16]), Ok(1..)) {
         gate.open();
     }
-    std::process::exit(0);
 }
 
-fn tell(event: &Value) {
-    // The test runner may be in the middle of a line of its own.
-    println!("\n{event}");
-    let _ = std::io::stdout().flush();
+fn number<T: std::str::FromStr>(word: &str) -> T {
+    word.parse().ok().expect("a number")
 }
 
 fn listen(port: u16) -> TcpListener {
@@ -101,9 +80,11 @@ impl Gate {
     }
 }
 
-fn play_relay(to: u16, down: u64, up: u64, gate: &Arc<Gate>) {
+fn play_relay(words: &[&str]) {
+    let (to, down, up): (u16, u64, u64) = (number(words[0]), number(words[1]), number(words[2]));
     let listener = listen(0);
-    let gate = gate.clone();
+    let opened = Arc::new(Gate::default());
+    let gate = opened.clone();
     thread::spawn(move || {
         let mut limits = Some((down, up));
         for client in listener.incoming() {
@@ -117,6 +98,7 @@ fn play_relay(to: u16, down: u64, up: u64, gate: &Arc<Gate>) {
             thread::spawn(move || carry(&back, &there, up, &other));
         }
     });
+    play_on(&opened);
 }
 
 /// Carries bytes one way; after `limit` of them the gate has to be open.
@@ -145,8 +127,9 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, limit: u64, gate: &Gate) {
     }
 }
 
-fn play_fake(port: u16, manner: String) {
-    let listener = listen(port);
+fn play_fake(words: &[&str]) {
+    let listener = listen(number(words[0]));
+    let manner = words[1].to_owned();
     thread::spawn(move || {
         let mut open = Vec::new();
         for stream in listener.incoming() {
@@ -163,9 +146,11 @@ fn play_fake(port: u16, manner: String) {
             }
         }
     });
+    play_on(&Gate::default());
 }
 
-fn play_hang(port: u16, count: u64) {
+fn play_hang(words: &[&str]) {
+    let (port, count): (u16, usize) = (number(words[0]), number(words[1]));
     let mut open = Vec::new();
     for _ in 0..count {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
@@ -174,6 +159,6 @@ fn play_hang(port: u16, count: u64) {
         open.push(stream);
     }
     tell(&json!({ "event": "hanging" }));
-    // Kept open until the process ends.
-    std::mem::forget(open);
+    // All stay open until then.
+    play_on(&Gate::default());
 }

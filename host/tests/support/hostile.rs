@@ -28,14 +28,23 @@ pub fn beacon_socket(port: u16) -> UdpSocket {
     socket.into()
 }
 
-/// The beacon of the next sender that announces itself.
-pub fn hear_sender(socket: &UdpSocket) -> Beacon {
+/// The next beacon.
+pub fn hear(socket: &UdpSocket) -> Beacon {
     let mut bytes = [0; BEACON_LEN];
     loop {
-        let (len, _) = socket.recv_from(&mut bytes).expect("a beacon");
-        match Beacon::parse(&bytes[..len]) {
-            Ok(beacon) if beacon.kind == BeaconKind::Announce => return beacon,
-            _ => {}
+        let (len, _) = socket.recv_from(&mut bytes).expect("a datagram");
+        if let Ok(beacon) = Beacon::parse(&bytes[..len]) {
+            return beacon;
+        }
+    }
+}
+
+/// The beacon of the next sender that announces itself.
+pub fn hear_sender(socket: &UdpSocket) -> Beacon {
+    loop {
+        let beacon = hear(socket);
+        if beacon.kind == BeaconKind::Announce {
+            return beacon;
         }
     }
 }

@@ -13,7 +13,9 @@ mod neighbour;
 mod process;
 
 pub use capture::{Capture, Flow, Traffic, capture};
-pub use hostile::{Beacon, BeaconKind, Until, beacon_socket, hear_sender, random, shake_hands, wrong_room};
+pub use hostile::{
+    Beacon, BeaconKind, Until, beacon_socket, hear, hear_sender, random, shake_hands, wrong_room,
+};
 pub use lan::{Host, Lan};
 pub use neighbour::{Neighbour, asked_to_end, play, say, wait_for_end};
 pub use process::{Process, fetch, listener, send_file, send_message};

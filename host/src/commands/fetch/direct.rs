@@ -84,7 +84,7 @@ pub(super) async fn claim_from<'a>(
 }
 
 /// Long enough for a connection and a handshake.
-const FIRST_ROUND: Duration = Duration::from_secs(3);
+pub(super) const FIRST_ROUND: Duration = Duration::from_secs(3);
 
 pub(super) async fn pause(seeking: &Seeking<'_>, retry_after: Option<Duration>) -> Result<(), Failure> {
     let waited = async {

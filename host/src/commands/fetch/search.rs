@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use async_channel::unbounded;
 use deaddrop_core::discovery::{Known, OfferEvent};
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::Instance;
-use smol::{Timer, future};
+use smol::{Task, Timer, future};
 
 use super::Seeking;
 use super::choose::choose;
-use super::direct::pause;
+use super::direct::{FIRST_ROUND, pause};
 use crate::clock;
 use crate::commands::open_beacons;
 use crate::discover::{Discovery, look_at};
@@ -50,7 +51,7 @@ pub(super) async fn claim_found<'a>(
         }
         None => discovered(seeking).await?,
     };
-    let chosen = choose(seeking.ui, found)?;
+    let chosen = choose(seeking.ui, seeking.stop, found).await?;
     loop {
         let attempt = async {
             let link = SmolLink::connect(chosen.from, Some(seeking.stop))
@@ -77,7 +78,6 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
     let mut discovery = Discovery::new(seeking.executor, seeking.member.clone(), beacons)
         .map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))?;
     let mut until = seeking.until;
-    let mut ended = None;
     loop {
         let late = async {
             Timer::after(clock::now().until(until)).await;
@@ -92,18 +92,13 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
                 // Not later than what was asked for, even if that is less than a second.
                 None => until = until.min(clock::now() + COLLECT),
             },
-            Some(OfferEvent::Gone { token, reason, .. }) => {
-                if seeking.job.token.is_some_and(|wanted| wanted.matches(&token)) {
-                    ended = Some(reason);
-                }
-            }
+            Some(OfferEvent::Gone { .. }) => {}
             None => break,
         }
     }
     let found: Vec<Found> = discovery.offers().iter().map(Found::from).collect();
     match (&seeking.job.token, found.is_empty()) {
         (None, false) => Ok(found),
-        (Some(_), _) if ended.is_some() => Err(Refusal::Gone.failure()),
         (Some(_), false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
@@ -120,36 +115,67 @@ async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Resul
     let mut tally = Tally::default();
     loop {
         tally.begin_round();
-        let mut found = Vec::new();
-        let mut looks = Vec::new();
-        for port in &ports {
-            let from = SocketAddr::new(IpAddr::V4(ip), *port);
-            let member = seeking.member.clone();
-            looks.push((from, seeking.executor.spawn(async move { look_at(&member, from, None).await })));
-        }
-        for (from, look) in looks {
-            match look.await {
-                Ok(listing) if listing.offers.is_empty() => tally.note(from.port(), Refusal::Unknown),
-                Ok(listing) => {
-                    found.extend(listing.offers.into_iter().map(|offer| Found {
-                        offer,
-                        from,
-                        instance: None,
-                    }));
-                }
-                Err(e) => tally.note(from.port(), e.into()),
-            }
-        }
+        let found = listed_once(seeking, ip, &ports, &mut tally).await;
         if !found.is_empty() {
             return Ok(found);
         }
-        if let Some(refusal) = tally.verdict() {
-            return Err(refusal.failure());
-        }
-        if clock::now() >= seeking.until && !tally.must_go_on() {
-            return Err(tally.likeliest().failure());
+        let refusal = match tally.verdict() {
+            None if clock::now() >= seeking.until && !tally.must_go_on() => Some(tally.likeliest()),
+            verdict => verdict,
+        };
+        match refusal {
+            // No token was named, so that none can be wrong.
+            Some(Refusal::Unknown) => {
+                return Err(Failure::unknown(
+                    "no sender there offers anything: what it had has ended, or another receiver is about to \
+                     have it",
+                ));
+            }
+            Some(refusal) => return Err(refusal.failure()),
+            None => {}
         }
         ports.retain(|port| tally.is_worth_asking(*port));
-        pause(seeking, None).await?;
+        pause(seeking, tally.retry_after()).await?;
     }
+}
+
+/// Asks all ports at once. Who says nothing is not waited for once others have said enough.
+async fn listed_once(seeking: &Seeking<'_>, ip: Ipv4Addr, ports: &[u16], tally: &mut Tally) -> Vec<Found> {
+    let (sender, listings) = unbounded();
+    let looks: Vec<Task<()>> = ports
+        .iter()
+        .map(|&port| {
+            let from = SocketAddr::new(IpAddr::V4(ip), port);
+            let (member, sender) = (seeking.member.clone(), sender.clone());
+            seeking.executor.spawn(async move {
+                let _ = sender.try_send((from, look_at(&member, from, None).await));
+            })
+        })
+        .collect();
+    drop(sender);
+    let mut found = Vec::new();
+    // One whole round is always made, each of its connections within its own deadline.
+    let mut by = seeking.until.max(clock::now() + FIRST_ROUND);
+    loop {
+        let late = async {
+            Timer::after(clock::now().until(by)).await;
+            None
+        };
+        let next = async { listings.recv().await.ok() };
+        match future::or(next, late).await {
+            Some((from, Ok(listing))) if listing.offers.is_empty() => {
+                tally.note(from.port(), Refusal::Unknown);
+            }
+            Some((from, Ok(listing))) => {
+                let offers = listing.offers.into_iter();
+                found.extend(offers.map(|offer| Found { offer, from, instance: None }));
+                by = by.min(clock::now() + COLLECT);
+            }
+            Some((from, Err(e))) => tally.note(from.port(), e.into()),
+            None => break,
+        }
+    }
+    // Those that are still waiting end with this.
+    drop(looks);
+    found
 }

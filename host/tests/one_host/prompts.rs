@@ -1,0 +1,91 @@
+//! What a person is asked on a terminal, and that a signal ends the asking too.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::support::{Host, Lan, ROOM, deaddrop, send_message};
+
+/// A terminal: our end of it, and the program's.
+fn terminal() -> (File, File) {
+    let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let options = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let theirs = rustix::fs::open(&*name, options, rustix::fs::Mode::empty()).unwrap();
+    (ours.into(), theirs.into())
+}
+
+/// A fetch by somebody who sits at a terminal; its standard output is a pipe.
+fn fetch_at(terminal: &File, host: &Host) -> Child {
+    let copy = || Stdio::from(terminal.try_clone().unwrap());
+    let mut command = host.command(deaddrop());
+    command.args(["fetch", "--from", &host.ip]).env("DEADDROP_ROOM", ROOM);
+    command.stdin(copy()).stderr(copy()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Reads until the terminal shows `text`.
+fn wait_for(terminal: &mut File, text: &str) -> String {
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    while !String::from_utf8_lossy(&shown).contains(text) {
+        terminal.read_exact(&mut byte).unwrap();
+        shown.extend_from_slice(&byte);
+    }
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn one_of_several_is_chosen_at_a_terminal() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let (_one, first, _) = send_message(host, folder.path(), "one", &[]);
+    let (_two, second, _) = send_message(host, folder.path(), "two", &[]);
+    let (mut ours, theirs) = terminal();
+    let fetching = fetch_at(&theirs, host);
+    let asked = wait_for(&mut ours, "Which one? [1-2] ");
+    // They stand in the order of their tokens.
+    let (lower, text) = if first < second { (&first, "one") } else { (&second, "two") };
+    assert!(asked.contains(&format!("  1  {lower} message, 3 bytes, from 127.0.0.1:")), "{asked}");
+    ours.write_all(b"3\n").unwrap();
+    wait_for(&mut ours, "Which one? [1-2] ");
+    ours.write_all(b"1\n").unwrap();
+    let output = fetching.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), text.as_bytes()));
+}
+
+#[test]
+fn a_message_is_asked_for_at_a_terminal() {
+    let lan = Lan::alone();
+    let (mut ours, theirs) = terminal();
+    let copy = || Stdio::from(theirs.try_clone().unwrap());
+    let mut command = lan.hosts[0].command(deaddrop());
+    command.arg("send-msg").env("DEADDROP_ROOM", ROOM).stdin(copy()).stderr(copy()).stdout(Stdio::null());
+    let mut sending = command.spawn().unwrap();
+    wait_for(&mut ours, "Type the message, and end it with Ctrl-D");
+    ours.write_all(b"hello\n\x04").unwrap();
+    wait_for(&mut ours, "Offering message, 6 bytes");
+    sending.kill().unwrap();
+    sending.wait().unwrap();
+}
+
+#[test]
+fn a_signal_ends_the_question_which_drop() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let _senders = ["one", "two"].map(|text| send_message(host, folder.path(), text, &[]));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (mut ours, theirs) = terminal();
+        let mut fetching = fetch_at(&theirs, host);
+        wait_for(&mut ours, "Which one? [1-2] ");
+        kill_process(Pid::from_child(&fetching), signal).unwrap();
+        // Without an answer: a process that goes on reading its terminal never ends.
+        assert_eq!(fetching.wait().unwrap().code(), Some(code));
+    }
+}
