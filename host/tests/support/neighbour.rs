@@ -82,8 +82,11 @@ impl Drop for Neighbour {
     }
 }
 
+/// What a role does, given the words that the test started it with.
+pub type Role = fn(&[&str]);
+
 /// Plays the role that this process was started for, if it was started for one.
-pub fn play(roles: &[(&str, fn(&[&str]))]) {
+pub fn play(roles: &[(&str, Role)]) {
     let Ok(role) = std::env::var(ROLE) else { return };
     let words: Vec<&str> = role.split('\n').collect();
     let (name, words) = words.split_first().expect("a role");
