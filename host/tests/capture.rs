@@ -166,7 +166,7 @@ fn nothing_secret_is_on_the_wire() {
     // the beacons, the greeting and the two shares.
     let size = u32::try_from(SIZE).unwrap();
     let clear = traffic.datagrams().into_iter().map(|(_, payload)| payload.to_vec());
-    let opening = streams.iter().map(|(_, bytes)| bytes[..bytes.len().min(34 + 49)].to_vec());
+    let opening = streams.values().map(|bytes| bytes[..bytes.len().min(34 + 49)].to_vec());
     for bytes in clear.chain(opening) {
         for form in [size.to_be_bytes(), size.to_le_bytes()] {
             assert!(!bytes.windows(4).any(|window| window == form), "the size in clear: {bytes:02x?}");
