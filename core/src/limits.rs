@@ -60,6 +60,8 @@ pub const PREFIX_DIGEST_MAX: u64 = 1024 * 1024;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Deadline for message 2 after the greeting was sent.
 pub const MESSAGE2_TIMEOUT: Duration = Duration::from_secs(2);
+/// Once all places are taken, a connection that has owed message 4 for this long makes room for another.
+pub const PROOF_PATIENCE: Duration = Duration::from_secs(2);
 /// Deadline for the whole handshake, parking included.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client waits for the next answer, or a data stream for its next record.
@@ -120,6 +122,8 @@ pub const PORTS_WINDOW: Duration = Duration::from_secs(60);
 
 /// A source that succeeded within this keeps a bucket of its own.
 pub const KNOWN_GOOD: Duration = Duration::from_secs(600);
+/// Known-good addresses together may spend this part of what all others may, and no faster.
+pub const KNOWN_SHARE: u32 = 4;
 /// Failed guesses of one source within a minute at which the owner is warned.
 pub const WARN_SOURCE: u32 = 3;
 /// Failed guesses in all within a minute at which the owner is warned.

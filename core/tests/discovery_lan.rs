@@ -167,7 +167,7 @@ impl Lan {
                         assert!(hearer.shown.insert(offer.offer.token), "shown twice");
                     }
                     OfferEvent::Gone { token, .. } => {
-                        assert!(hearer.shown.remove(&token), "gone, but not shown")
+                        assert!(hearer.shown.remove(&token), "gone, but not shown");
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The primitives against the documents that define them: RFC 8439, 7914, 5869, 9496, and Wycheproof.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};

@@ -1,6 +1,6 @@
 //! Records: what is sealed opens again, and nothing else does.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
@@ -20,12 +20,12 @@ fn key() -> RecordKey {
 /// Counter `n`, as the key's owner would issue it.
 fn counter(n: u64) -> Counter {
     let mut sealer = Sealer::new(key());
-    drop(sealer.counters().take(n).unwrap());
+    let _ = sealer.counters().take(n).unwrap();
     sealer.counters().issue().unwrap()
 }
 
 fn payload(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 % 255) as u8 + 1).collect()
+    (0..len).map(|i| u8::try_from(i * 31 % 255 + 1).unwrap()).collect()
 }
 
 /// A record of `size` bytes with `len` bytes of payload, sealed as number `n`. What lies behind the
@@ -62,7 +62,7 @@ fn the_known_record() {
     let text: String = include_str!("vectors/record.hex").split_whitespace().collect();
     let expected: Vec<u8> =
         (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect();
-    let key = RecordKey::new(&Secret::new(std::array::from_fn(|i| i as u8)));
+    let key = RecordKey::new(&Secret::new(std::array::from_fn(|i| i.try_into().unwrap())));
     let n = 0x0102_0304_0506_0708;
     let mut record = vec![0; 512];
     record[..8].copy_from_slice(b"a secret");
@@ -241,7 +241,7 @@ fn cores_may_share_a_stream() {
         }
     });
     let mut opener = Opener::new(key());
-    drop(opener.counters().issue().unwrap());
+    let _ = opener.counters().issue().unwrap();
     for (n, record) in (1..).zip(&mut stream) {
         assert_eq!(opener.open(record), Ok(Opened { kind: RecordKind::Data, len: 1 }));
         assert_eq!(record[0], n);
@@ -254,8 +254,8 @@ fn cores_may_share_a_stream() {
 fn an_exhausted_key_seals_and_opens_no_more() {
     let mut sealer = Sealer::new(key());
     let mut opener = Opener::new(key());
-    drop(sealer.counters().take(u64::MAX - 1).unwrap());
-    drop(opener.counters().take(u64::MAX - 1).unwrap());
+    let _ = sealer.counters().take(u64::MAX - 1).unwrap();
+    let _ = opener.counters().take(u64::MAX - 1).unwrap();
     let mut record = [0; 512];
     sealer.seal(&mut record, RecordKind::Data, 1).unwrap();
     opener.open(&mut record).unwrap();

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use blake2::{Blake2b512, Blake2s256};
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use deaddrop_core::derive::room_secret;
 use deaddrop_core::token::{Token, TokenPrefix};
 use md5::Md5;
 use sha1::Sha1;
@@ -100,6 +101,9 @@ fn size_forms(size: usize) -> Vec<Needle> {
 
 fn secrets(tokens: &[&str]) -> Vec<Needle> {
     let mut needles = forms("the passphrase", ROOM);
+    let room = room_secret(ROOM).expect("a passphrase");
+    encodings("the room secret", room.expose(), &mut needles);
+    hashes("the room secret", room.expose(), &mut needles);
     needles.extend(forms("the message", MESSAGE));
     needles.extend(forms("the file's name", FILE_NAME));
     needles.extend(size_forms(SIZE));

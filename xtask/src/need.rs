@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Namespaces,
     /// `ip`, with which they lay the cables between them.
     Ip,
+    /// `nft`, with which they lose what goes over those.
+    Nft,
 }
 
 /// One way to get something.
@@ -56,6 +58,7 @@ impl Need {
             Self::BareMetal => toolchain::TARGET,
             Self::Namespaces => "unshare, nsenter",
             Self::Ip => "ip",
+            Self::Nft => "nft",
         }
     }
 
@@ -70,6 +73,7 @@ impl Need {
                 ["unshare", "nsenter"].iter().all(|tool| succeeds(repo.program(tool).arg("--version")))
             }
             Self::Ip => succeeds(repo.program("ip").arg("-V")),
+            Self::Nft => succeeds(repo.program("nft").arg("--version")),
         }
     }
 
@@ -87,6 +91,7 @@ impl Need {
             ],
             Self::Namespaces => &[Way::Apt(&["util-linux"])],
             Self::Ip => &[Way::Apt(&["iproute2"])],
+            Self::Nft => &[Way::Apt(&["nftables"])],
         }
     }
 }

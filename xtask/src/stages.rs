@@ -32,7 +32,7 @@ pub(crate) const STAGES: &[Stage] = &[
         name: "workspace",
         when: When::Test,
         long_only: false,
-        needs: &[Need::Namespaces, Need::Ip],
+        needs: &[Need::Namespaces, Need::Ip, Need::Nft],
         run: workspace,
     },
     Stage { name: "xtask", when: When::Test, long_only: false, needs: &[], run: xtask },
@@ -51,7 +51,7 @@ fn fmt(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn clippy(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let every_target = ["clippy", "--locked", "--all-targets"];
+    let every_target = ["clippy", "--locked", "--all-targets", "--keep-going"];
     let runs: [&[&str]; 4] = [
         &["--workspace", "--all-features"],
         // What people get.

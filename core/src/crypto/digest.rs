@@ -67,8 +67,9 @@ mod tests {
 
     fn digest(offset: u64, data: &[u8], piece: usize) -> PrefixDigest {
         let mut digest = PrefixDigest::new(offset);
-        let range = digest.range();
-        for piece in data[range.start as usize..range.end as usize].chunks(piece) {
+        let Range { start, end } = digest.range();
+        let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+        for piece in data[range].chunks(piece) {
             digest.update(piece);
         }
         digest

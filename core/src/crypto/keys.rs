@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_prs_is_the_known_one() {
-        let room = RoomSecret::new(core::array::from_fn(|i| i as u8));
+        let room = RoomSecret::new(core::array::from_fn(|i| i.try_into().unwrap()));
         assert_eq!(
             *room.prs().expose(),
             [
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_record_keys_are_the_known_ones_and_differ_by_direction() {
-        let isk: [u8; 64] = core::array::from_fn(|i| i as u8);
+        let isk: [u8; 64] = core::array::from_fn(|i| i.try_into().unwrap());
         let salt = transcript(b"one", b"two", b"three");
         assert_eq!(
             salt,

@@ -3,8 +3,9 @@
 //! Each address has its own bucket, and one more bounds all of them: after [`CLIENT_TOTAL`] failures
 //! one token of it comes back a second. That is fast enough for a network with hundreds of rooms,
 //! where each foreign server costs one failed handshake per [`STRANGER_MEMORY`], and a quarter of what
-//! a server grants to all its guessers together. An address that has proved to be a member's within
-//! [`KNOWN_GOOD`] no longer counts in all, so that no flood of fake servers keeps us from a member we know.
+//! a server grants to all its guessers together. Addresses that have proved to be members' within
+//! [`KNOWN_GOOD`] count by themselves, so that no flood of fake servers keeps us from a member we know. They
+//! have a bound of their own, a part of the other, since an address may have proved itself by relaying.
 //!
 //! [`STRANGER_MEMORY`]: crate::limits::STRANGER_MEMORY
 
@@ -15,7 +16,9 @@ use heapless::Vec;
 
 use super::bucket::{Bucket, Rate};
 use super::sources::Key;
-use crate::limits::{CLIENT_PER_ADDRESS, CLIENT_REFILL, CLIENT_TOTAL, HANDSHAKE_TIMEOUT, KNOWN_GOOD};
+use crate::limits::{
+    CLIENT_PER_ADDRESS, CLIENT_REFILL, CLIENT_TOTAL, HANDSHAKE_TIMEOUT, KNOWN_GOOD, KNOWN_SHARE,
+};
 use crate::time::Instant;
 
 /// One handshake in all comes back within this.
@@ -35,24 +38,29 @@ pub struct ClientGuard<const S: usize> {
     each: Rate,
     all: Rate,
     total: Bucket,
+    all_known: Rate,
+    known_total: Bucket,
 }
 
 impl<const S: usize> ClientGuard<S> {
     /// A full budget.
     pub fn new(now: Instant) -> Self {
         let all = Rate::new(CLIENT_TOTAL, TOTAL_REFILL);
+        let all_known = Rate::new(CLIENT_TOTAL / KNOWN_SHARE, TOTAL_REFILL.saturating_mul(KNOWN_SHARE));
         Self {
             servers: Vec::new(),
             each: Rate::new(CLIENT_PER_ADDRESS, CLIENT_REFILL),
             all,
             total: Bucket::full(all, now),
+            all_known,
+            known_total: Bucket::full(all_known, now),
         }
     }
 
     /// Whether a handshake with `address` may be finished: ask before message 4 is sent.
     #[must_use = "without a token, no message 4"]
     pub fn take(&mut self, now: Instant, address: IpAddr) -> bool {
-        let (each, all) = (self.each, self.all);
+        let (each, all, all_known) = (self.each, self.all, self.all_known);
         let Some(at) = self.find_or_insert(now, Key::of(address)) else { return false };
         let Some(server) = self.servers.get_mut(at) else { return false };
         if server.bucket.at_hand(each, now) == 0 {
@@ -60,12 +68,13 @@ impl<const S: usize> ClientGuard<S> {
         }
         // Known until the handshake is over, so that `confirmed` comes to the same answer.
         let known = server.good_until.is_some_and(|good| now + HANDSHAKE_TIMEOUT < good);
-        if !known && !self.total.lend(all, now) {
-            return false;
-        }
         // There is no second call for a failure: a handshake counts as failed until it is confirmed.
-        if !known {
+        if known && self.known_total.lend(all_known, now) {
+            self.known_total.spend(all_known, now);
+        } else if self.total.lend(all, now) {
             self.total.spend(all, now);
+        } else {
+            return false;
         }
         let took = server.bucket.lend(each, now);
         server.bucket.spend(each, now);
@@ -76,14 +85,16 @@ impl<const S: usize> ClientGuard<S> {
     /// Message 5 has opened: the handshake was with a member and costs nothing.
     ///
     /// If two first handshakes with one address run at once, only the first to end goes back to the
-    /// total: it may come out a token short, never over.
+    /// total: it may come out a token short, and both totals together never over.
     pub fn confirmed(&mut self, now: Instant, address: IpAddr) {
-        let (each, all) = (self.each, self.all);
+        let (each, all, all_known) = (self.each, self.all, self.all_known);
         let Some(at) = self.find_or_insert(now, Key::of(address)) else { return };
         let Some(server) = self.servers.get_mut(at) else { return };
         server.bucket.restore(each, now);
         if server.good_until.is_none_or(|good| good <= now) {
             self.total.restore(all, now);
+        } else {
+            self.known_total.restore(all_known, now);
         }
         server.good_until = Some(now + KNOWN_GOOD);
         server.used = now;
@@ -201,6 +212,22 @@ mod tests {
             guesses += u32::from(g.take(at(ms), host(u16::try_from(ms / 10 % 5_000).unwrap())));
         }
         assert!((CLIENT_TOTAL..=CLIENT_TOTAL + 600).contains(&guesses), "{guesses}");
+    }
+
+    #[test]
+    fn a_relay_at_many_addresses_gains_no_more_than_the_known_total() {
+        // It lets the first handshake with each of its addresses through to a member, and fakes the others.
+        let mut g = ClientGuard::<1024>::new(at(0));
+        for n in 0..1_000 {
+            assert!(g.take(at(0), host(n)));
+            g.confirmed(at(0), host(n));
+        }
+        let mut guesses = 0;
+        for ms in (0..500_000).step_by(10) {
+            guesses += u32::from(g.take(at(ms), host(u16::try_from(ms / 10 % 1_000).unwrap())));
+        }
+        let (total, known) = (CLIENT_TOTAL + 500, CLIENT_TOTAL / KNOWN_SHARE + 500 / KNOWN_SHARE);
+        assert!(guesses <= total + known, "{guesses}");
     }
 
     #[test]

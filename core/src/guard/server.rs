@@ -4,7 +4,8 @@
 //! it. The token comes back when message 4 opens, so members pay nothing. Without a token it is
 //! parked. After every call, drain [`Guard::poll_granted`], then [`Guard::poll_warning`].
 //!
-//! A known-good source draws on a bucket of its own, which no stranger can empty. All others share
+//! A known-good source draws on a bucket of its own, which no stranger can empty; all of those together
+//! are bounded too, since a relay of members' handshakes becomes known-good itself. All others share
 //! the total; a new token of it goes to a random *source* among the parked, so that opening many
 //! connections gains nothing, and a newcomer never overtakes the parked. When the parking is full,
 //! a source that holds more of it than the newcomer's makes room.
@@ -18,7 +19,7 @@ use rand_core::CryptoRng;
 use super::alarm::Alarm;
 use super::sources::{Key, Origin, Sources};
 use crate::drops::ConnId;
-use crate::limits::{Profile, WARN_TOTAL};
+use crate::limits::{PROOF_PATIENCE, Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;
 
@@ -82,6 +83,8 @@ struct Conn {
     key: Key,
     source: IpAddr,
     state: State,
+    /// Since when it is in this state.
+    since: Instant,
 }
 
 /// The budgets of a server: up to `S` sources, and `C` connections that have not authenticated,
@@ -113,10 +116,12 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
         let mut evicted = None;
         if self.conns.is_full() || self.unauthenticated() >= self.profile.unauthenticated {
-            let Some(at) = self.evictable() else { return busy };
-            evicted = Some(self.conns.remove(at).id);
+            let Some(other) = self.evictable() else { return busy };
+            // If it was given Yb, that was a guess.
+            self.failed(now, other);
+            evicted = Some(other);
         }
-        match (self.conns.push(Conn { id: conn, key, source, state: State::Open }), evicted) {
+        match (self.conns.push(Conn { id: conn, key, source, state: State::Open, since: now }), evicted) {
             (Ok(()), None) => Admission::Open,
             (Ok(()), Some(other)) => Admission::Evict(other),
             (Err(_), _) => busy,
@@ -155,7 +160,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         self.now = self.now.max(now);
         for conn in &mut self.conns {
             if let State::Handed(origin) = conn.state {
-                conn.state = State::Guessing(origin);
+                (conn.state, conn.since) = (State::Guessing(origin), self.now);
                 return Some(conn.id);
             }
         }
@@ -245,7 +250,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
 
     fn set(&mut self, at: usize, state: State) {
         if let Some(conn) = self.conns.get_mut(at) {
-            conn.state = state;
+            (conn.state, conn.since) = (state, self.now);
         }
     }
 
@@ -307,12 +312,17 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         self.conns.iter().rev().find(|c| c.state == State::Parked && c.key == greedy).map(|c| c.id)
     }
 
-    /// The oldest connection without message 2 of the source that holds most connections.
-    fn evictable(&self) -> Option<usize> {
+    /// The oldest connection without message 2 of the source that holds most connections. If all have sent
+    /// that, the same of those that have owed message 4 for long: whoever never sends it must not keep a place
+    /// for as long as a handshake may take, or a few guesses a second would keep everybody out.
+    fn evictable(&self) -> Option<ConnId> {
         let held = |key: Key| self.conns.iter().filter(|c| c.key == key).count();
-        let open = self.conns.iter().enumerate().filter(|(_, c)| c.state == State::Open);
+        let open = |c: &&Conn| c.state == State::Open;
+        let late =
+            |c: &&Conn| matches!(c.state, State::Guessing(_)) && self.now.since(c.since) >= PROOF_PATIENCE;
         // Of equals `max_by_key` takes the last; backwards, that is the oldest.
-        open.rev().max_by_key(|(_, c)| held(c.key)).map(|(at, _)| at)
+        let first = self.conns.iter().rev().filter(open).max_by_key(|c| held(c.key));
+        first.or_else(|| self.conns.iter().rev().filter(late).max_by_key(|c| held(c.key))).map(|c| c.id)
     }
 
     fn hand_over(&mut self, now: Instant, key: Key, origin: Origin) {

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::alarm::Alarm;
 use super::bucket::{Bucket, Rate};
-use crate::limits::{KNOWN_GOOD, Profile, WARN_SOURCE};
+use crate::limits::{KNOWN_GOOD, KNOWN_SHARE, Profile, WARN_SOURCE};
 use crate::time::Instant;
 
 /// What counts as one source.
@@ -34,7 +34,8 @@ impl Key {
 pub(super) enum Origin {
     /// The source's and the one of all.
     Common,
-    /// The one a known-good source has of its own, outside the total.
+    /// The one a known-good source has of its own, outside the total, and the one of all such sources: whoever
+    /// relays members' handshakes can make any number of sources known-good.
     Known,
 }
 
@@ -62,20 +63,26 @@ impl Source {
 pub(super) struct Sources<const S: usize> {
     entries: Vec<Source, S>,
     total: Bucket,
+    known_total: Bucket,
     common_rate: Rate,
     known_rate: Rate,
     total_rate: Rate,
+    known_total_rate: Rate,
 }
 
 impl<const S: usize> Sources<S> {
     pub(super) fn new(profile: &Profile, now: Instant) -> Self {
         let total_rate = Rate::new(profile.total_burst, profile.total_refill);
+        let known_total_rate =
+            Rate::new(profile.total_burst / KNOWN_SHARE, profile.total_refill.saturating_mul(KNOWN_SHARE));
         Self {
             entries: Vec::new(),
             total: Bucket::full(total_rate, now),
+            known_total: Bucket::full(known_total_rate, now),
             common_rate: Rate::new(profile.source_burst, profile.source_refill),
             known_rate: Rate::new(profile.known_burst, profile.source_refill),
             total_rate,
+            known_total_rate,
         }
     }
 
@@ -100,9 +107,10 @@ impl<const S: usize> Sources<S> {
     /// Which bucket would give this source a token now, if any.
     pub(super) fn offers(&self, now: Instant, key: Key) -> Option<Origin> {
         let total = self.total.at_hand(self.total_rate, now) > 0;
+        let known = self.known_total.at_hand(self.known_total_rate, now) > 0;
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         match self.entries.iter().find(|s| s.key == key) {
-            Some(s) if s.is_good(now) && s.known.at_hand(known_rate, now) > 0 => Some(Origin::Known),
+            Some(s) if known && s.is_good(now) && s.known.at_hand(known_rate, now) > 0 => Some(Origin::Known),
             Some(s) => (total && s.common.at_hand(common_rate, now) > 0).then_some(Origin::Common),
             None => total.then_some(Origin::Common),
         }
@@ -149,9 +157,13 @@ impl<const S: usize> Sources<S> {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return false };
         match origin {
-            Origin::Known => source.known.lend(known_rate, now),
+            // Both or neither.
+            Origin::Known => {
+                self.known_total.at_hand(self.known_total_rate, now) > 0
+                    && source.known.lend(known_rate, now)
+                    && self.known_total.lend(self.known_total_rate, now)
+            }
             Origin::Common => {
-                // Both or neither.
                 self.total.at_hand(self.total_rate, now) > 0
                     && source.common.lend(common_rate, now)
                     && self.total.lend(self.total_rate, now)
@@ -164,7 +176,10 @@ impl<const S: usize> Sources<S> {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return };
         match origin {
-            Origin::Known => source.known.give_back(known_rate, now),
+            Origin::Known => {
+                source.known.give_back(known_rate, now);
+                self.known_total.give_back(self.known_total_rate, now);
+            }
             Origin::Common => {
                 source.common.give_back(common_rate, now);
                 self.total.give_back(self.total_rate, now);
@@ -177,7 +192,10 @@ impl<const S: usize> Sources<S> {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return };
         match origin {
-            Origin::Known => source.known.spend(known_rate, now),
+            Origin::Known => {
+                source.known.spend(known_rate, now);
+                self.known_total.spend(self.known_total_rate, now);
+            }
             Origin::Common => {
                 source.common.spend(common_rate, now);
                 self.total.spend(self.total_rate, now);
@@ -196,14 +214,11 @@ impl<const S: usize> Sources<S> {
     /// When time next brings a parked connection its token.
     pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
         let total = self.total.ready_at(self.total_rate);
+        let known_total = self.known_total.ready_at(self.known_total_rate);
+        let both = |a: Option<Instant>, b| a.zip(b).map(|(a, b)| a.max(b));
         self.entries.iter().filter(|s| s.parked > 0).fold(None, |first, s| {
-            let common = match (total, s.common.ready_at(self.common_rate)) {
-                (Some(a), Some(b)) => Some(a.max(b)),
-                _ => None,
-            };
-            let known = s
-                .known
-                .ready_at(self.known_rate)
+            let common = both(total, s.common.ready_at(self.common_rate));
+            let known = both(known_total, s.known.ready_at(self.known_rate))
                 .filter(|at| s.good_until.is_some_and(|good| (*at).max(now) < good));
             Instant::earliest(first, Instant::earliest(common, known))
         })

@@ -1,8 +1,6 @@
 //! The fetching end of one connection.
 
-use core::fmt;
 use core::net::IpAddr;
-use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -11,7 +9,8 @@ use crate::crypto::record::RecordKind;
 use crate::guard::ClientGuard;
 use crate::limits::{ANSWER_TIMEOUT, CONTROL_RECORD, HANDSHAKE_TIMEOUT, RECORD_MIN, RECORD_OVERHEAD};
 use crate::offer::Offer;
-use crate::session::handshake::{Channel, ClientHandshake, HandshakeError};
+use crate::session::client_error::ClientError;
+use crate::session::handshake::{Channel, ClientHandshake};
 use crate::session::{Cut, Misuse};
 use crate::time::Instant;
 use crate::token::{FetchId, Instance, Token};
@@ -70,50 +69,6 @@ pub enum Input {
     Refused(ErrorCode),
     /// A line of the list that says nothing.
     Filler,
-}
-
-/// Why a connection ended before its work was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// The handshake went no further.
-    Handshake(HandshakeError),
-    /// The server closed in order after our first record: it does not know our passphrase.
-    NotMember,
-    /// The server is busy: silence or a close before message 3.
-    Busy,
-    /// The connection was reset or closed; nothing follows from that.
-    Reset,
-    /// The server was silent for too long.
-    Silent,
-    /// Too many handshakes went unconfirmed there; a fake server may be guessing.
-    NoBudget,
-    /// The server broke the protocol.
-    Protocol,
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Handshake(e) => write!(f, "{e}"),
-            Self::NotMember => f.write_str("the sender refused the passphrase: check that both use the same room"),
-            Self::Busy => f.write_str("the sender is busy: try again"),
-            Self::Reset => f.write_str("the connection broke off: try again"),
-            Self::Silent => f.write_str("the sender stopped answering: try again"),
-            Self::NoBudget => f.write_str(
-                "too many handshakes with that address went unconfirmed: wait a minute, or name the port with --port",
-            ),
-            Self::Protocol => f.write_str("the sender broke the protocol: it may run another version"),
-        }
-    }
-}
-
-impl core::error::Error for ClientError {}
-
-impl From<HandshakeError> for ClientError {
-    fn from(e: HandshakeError) -> Self {
-        Self::Handshake(e)
-    }
 }
 
 /// A session that asks one server.
@@ -491,16 +446,5 @@ impl Dialogue {
         }
         self.awaits = Awaits::Whole;
         Some(Input::Final { len })
-    }
-}
-
-/// How long to wait before the next try after this error, if another try may help.
-impl ClientError {
-    /// The server's own word on when to come back, if it gave one.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Handshake(HandshakeError::Busy { retry_after }) => Some(*retry_after),
-            _ => None,
-        }
     }
 }

@@ -13,11 +13,13 @@
 //! Everything a session gives out goes to the peer in that order, whole. Secrets never leave it.
 
 mod client;
+mod client_error;
 mod handshake;
 mod server;
 mod serving;
 
-pub use client::{ClientError, ClientSession, FetchPlan, Input};
+pub use client::{ClientSession, FetchPlan, Input};
+pub use client_error::ClientError;
 pub use handshake::{Channel, ClientHandshake, Greeted, HandshakeError};
 pub use server::{Read, ServerEvent, ServerSession};
 pub use serving::{Opened, Serving};

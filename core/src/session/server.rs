@@ -1,39 +1,33 @@
 //! The serving end of one connection.
 
+mod dialogue;
+mod stream;
+
 use core::net::IpAddr;
 use core::time::Duration;
 
 use heapless::Vec;
 use rand_core::CryptoRng;
 
-use crate::crypto::digest::PrefixDigest;
+pub use stream::Read;
+
+use dialogue::{Dialogue, Task, Trouble};
+use stream::Phase;
+
 use crate::crypto::record::RecordKind;
-use crate::drops::{Committed, ConnId, Listed, Refusal};
+use crate::drops::ConnId;
 use crate::guard::Guess;
 use crate::limits::{
-    CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, LIST_RECORDS, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
+    CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
 };
 use crate::session::handshake::{Channel, Greeted};
 use crate::session::serving::Serving;
-use crate::session::{Close, Cut, Misuse, record_size};
+use crate::session::{Close, Misuse};
 use crate::time::Instant;
-use crate::token::{FetchId, Instance, Token};
-use crate::wire::CLIENT_HELLO_LEN;
-use crate::wire::{Answer, Begin, ControlError, Ending, ErrorCode, FetchRequest, Request};
-use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
-
-/// Bytes of a drop that the session needs from its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
-    /// The drop.
-    pub token: Token,
-    /// Where in it.
-    pub offset: u64,
-    /// How many bytes; never more than the lent buffer less a record's overhead.
-    pub len: usize,
-    /// These are the last: make sure first that the source is still what was offered.
-    pub last: bool,
-}
+use crate::token::{Instance, Token};
+use crate::wire::{
+    Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Greeting, Request, Status, Suites,
+};
 
 /// What a server's owner may want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,51 +68,6 @@ enum State {
     Open(Dialogue),
     /// The handshake went wrong, or the session is over.
     Over,
-}
-
-/// An authenticated connection.
-struct Dialogue {
-    channel: Channel,
-    requests: u8,
-    answer: Option<Answer>,
-    task: Task,
-    /// A claim in its final state waits for `commit`, here or elsewhere.
-    committing: bool,
-}
-
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
-enum Task {
-    Idle,
-    Listing { after: Option<Token>, sent: usize, revision: u32 },
-    Stream(Stream),
-}
-
-/// A drop on its way to a receiver.
-struct Stream {
-    token: Token,
-    id: FetchId,
-    record: u32,
-    cut: Cut,
-    /// The next byte to send.
-    at: u64,
-    /// `begin` has been given out: from here on every record is R + 20 bytes.
-    begun: bool,
-    phase: Phase,
-}
-
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
-enum Phase {
-    /// The receiver says it holds the first bytes: compare before going on.
-    Checking {
-        digest: PrefixDigest,
-        at: u64,
-        end: u64,
-        expected: [u8; 32],
-        begin: Begin,
-    },
-    Data,
-    AwaitReady,
-    Final,
 }
 
 impl ServerSession {
@@ -247,9 +196,12 @@ impl ServerSession {
     ) {
         if self.poll_timeout(serving).is_some_and(|at| at <= now) {
             self.close = Some(match &self.state {
+                // What was decided stands: who was parked and then refused is late, and is told why all the same.
+                State::Over => self.close.unwrap_or(Close::Reset),
                 // Before message 3 a close says busy, and after a whole exchange it says nothing.
                 State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
                 State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
+                // What is still to be said will never be read.
                 _ => Close::Reset,
             });
             self.plain.clear();
@@ -572,208 +524,6 @@ impl ServerSession {
             serving.drops.changed(now, &stream.token, rng);
             *answer = Some(Answer::Error(ErrorCode::Changed));
             self.close = Some(Close::Clean);
-        }
-    }
-}
-
-/// What a request came to when it came to nothing.
-enum Trouble {
-    /// The peer is told.
-    Say(ErrorCode),
-    /// There is no more to say.
-    End,
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Say(refusal.into())
-    }
-}
-
-impl From<Refusal> for ErrorCode {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Gone => Self::Gone,
-            Refusal::Expired => Self::Expired,
-            Refusal::Busy { retry_after } => Self::Busy { retry_after },
-            Refusal::Unknown => Self::Unknown,
-            Refusal::Changed => Self::Changed,
-            Refusal::Malformed => Self::Malformed,
-        }
-    }
-}
-
-impl From<Listed> for Answer {
-    fn from(listed: Listed) -> Self {
-        match listed {
-            Listed::Offer(offer) => Self::Offer(offer),
-            Listed::Ending { token, reason } => Self::Ending(Ending { token, reason }),
-        }
-    }
-}
-
-impl Dialogue {
-    fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
-        &mut self,
-        now: Instant,
-        serving: &mut Serving<D, F, S, C>,
-        rng: &mut impl CryptoRng,
-        conn: ConnId,
-        request: &Request,
-    ) -> Result<Option<ServerEvent>, Trouble> {
-        match request {
-            Request::List { after } => {
-                let revision = serving.drops.revision();
-                self.task = Task::Listing { after: *after, sent: 0, revision };
-            }
-            Request::Fetch(fetch) => {
-                let (stream, answer) = Stream::begin(now, serving, conn, fetch)?;
-                self.task = Task::Stream(stream);
-                self.answer = answer;
-            }
-            Request::Commit { token, id } => {
-                let committed = serving.drops.commit(now, token, id, rng)?;
-                let first = matches!(committed, Committed::Burned { .. });
-                self.answer = Some(Answer::Burned);
-                self.committing = false;
-                return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
-            }
-            // While the receiver makes its copy durable it still gives signs of life.
-            Request::Held { token, id, stored } => serving.drops.held(now, token, id, conn, *stored)?,
-            Request::Release { token, id } => {
-                serving.drops.release(now, token, id, conn);
-                return Err(Trouble::End);
-            }
-            Request::Ready { .. } => return Err(Trouble::Say(ErrorCode::Malformed)),
-        }
-        Ok(None)
-    }
-
-    /// The control message to send next.
-    fn next_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
-        &mut self,
-        now: Instant,
-        serving: &Serving<D, F, S, C>,
-    ) -> Option<Answer> {
-        if let Some(answer) = self.answer.take() {
-            return Some(answer);
-        }
-        let Task::Listing { after, sent, revision } = &mut self.task else { return None };
-        let next = serving.drops.listed_after(now, *after);
-        if *sent + 1 == LIST_RECORDS {
-            let end = Answer::End { revision: *revision, more: next.is_some() };
-            self.task = Task::Idle;
-            return Some(end);
-        }
-        *sent += 1;
-        Some(match next {
-            Some(listed) => {
-                *after = Some(listed.token());
-                listed.into()
-            }
-            None => Answer::Filler,
-        })
-    }
-}
-
-impl Stream {
-    /// Claims the drop for this receiver.
-    fn begin<const D: usize, const F: usize, const S: usize, const C: usize>(
-        now: Instant,
-        serving: &mut Serving<D, F, S, C>,
-        conn: ConnId,
-        fetch: &FetchRequest,
-    ) -> Result<(Self, Option<Answer>), Trouble> {
-        let FetchRequest { token, id, record_max, offset, digest } = fetch;
-        let claimed = serving.drops.claim(now, token, id, conn)?;
-        let size = claimed.size;
-        if *offset != 0 && *offset >= size {
-            serving.drops.release(now, token, id, conn);
-            return Err(Trouble::Say(ErrorCode::Malformed));
-        }
-        let record = record_size(serving.profile().record_max, *record_max, size);
-        let cut = Cut::new(*offset, size, record);
-        let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
-        let mut stream =
-            Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
-        let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
-        let digest = PrefixDigest::new(*offset);
-        let range = digest.range();
-        stream.phase = Phase::Checking { digest, at: range.start, end: range.end, expected, begin };
-        Ok((stream, None))
-    }
-
-    /// What is to be read next.
-    fn read(&self) -> Option<Read> {
-        let (offset, len, last) = match &self.phase {
-            Phase::Checking { at, end, .. } => {
-                (*at, end.saturating_sub(*at).min(u64::from(self.record)), false)
-            }
-            Phase::Data => (self.at, u64::from(self.record), false),
-            Phase::Final => (self.cut.last_at, u64::from(self.cut.last_len), true),
-            Phase::AwaitReady => return None,
-        };
-        // No more than a record, which fits a usize wherever a buffer for it does.
-        Some(Read { token: self.token, offset, len: usize::try_from(len).unwrap_or(0), last })
-    }
-
-    /// Once all of the prefix has been read: go on where the receiver stopped, or say that it cannot.
-    fn checked(&mut self) -> Option<Answer> {
-        if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
-            return None;
-        }
-        match core::mem::replace(&mut self.phase, Phase::Data) {
-            Phase::Checking { digest, expected, begin, .. } => Some(if digest.matches(&expected) {
-                Answer::Begin(begin)
-            } else {
-                Answer::Error(ErrorCode::Changed)
-            }),
-            other => {
-                self.phase = other;
-                None
-            }
-        }
-    }
-
-    /// `begin` or a data record has been given out: was it the last before the final one?
-    fn data_given<const D: usize, const F: usize, const S: usize, const C: usize>(
-        &mut self,
-        now: Instant,
-        serving: &mut Serving<D, F, S, C>,
-        conn: ConnId,
-    ) {
-        if self.at >= self.cut.last_at {
-            self.phase = Phase::AwaitReady;
-            // If the claim has lapsed meanwhile, the receiver hears of it when it says `ready`.
-            let _ = serving.drops.all_sent(now, &self.token, &self.id, conn);
-        }
-    }
-
-    fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
-        &mut self,
-        now: Instant,
-        serving: &mut Serving<D, F, S, C>,
-        conn: ConnId,
-        request: &Request,
-    ) -> Result<Option<ServerEvent>, Trouble> {
-        let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
-        match request {
-            // Nobody has stored what was not given out.
-            Request::Held { stored, .. } if *stored > self.at => Err(Trouble::Say(ErrorCode::Malformed)),
-            Request::Held { token, id, stored } if ours(token, id) => {
-                serving.drops.held(now, token, id, conn, *stored)?;
-                Ok(None)
-            }
-            Request::Ready { token, id } if ours(token, id) && matches!(self.phase, Phase::AwaitReady) => {
-                serving.drops.holds(now, token, id, conn)?;
-                self.phase = Phase::Final;
-                Ok(None)
-            }
-            Request::Release { token, id } if ours(token, id) => {
-                serving.drops.release(now, token, id, conn);
-                Err(Trouble::End)
-            }
-            _ => Err(Trouble::Say(ErrorCode::Malformed)),
         }
     }
 }

@@ -138,8 +138,7 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         if let Some(claim) = &mut self.claim {
             // If the sender does not hear it, it waits 15 seconds for us and gives us up.
-            let _ = claim.pump.session.release();
-            let _ = block_on(claim.pump.flush());
+            block_on(claim.pump.release());
         }
     }
 }

@@ -6,7 +6,7 @@ use deaddrop_core::limits::RECORD_MAX;
 use deaddrop_core::offer::{Offer, Reason};
 use deaddrop_core::session::{ClientError, FetchPlan, HandshakeError, Input};
 use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
-use deaddrop_core::wire::ErrorCode;
+use deaddrop_core::wire::{ErrorCode, GreetingError};
 
 use crate::clock;
 use crate::exit::Failure;
@@ -67,7 +67,12 @@ impl From<PumpError> for Refusal {
                 ClientError::NotMember => Self::NotMember,
                 ClientError::Busy => Self::Busy(None),
                 ClientError::Handshake(HandshakeError::Busy { retry_after }) => Self::Busy(Some(retry_after)),
-                ClientError::Handshake(HandshakeError::OtherInstance | HandshakeError::OwnInstance)
+                // Another program, or another process than the one that was meant.
+                ClientError::Handshake(
+                    HandshakeError::Greeting(GreetingError::Magic)
+                    | HandshakeError::OtherInstance
+                    | HandshakeError::OwnInstance,
+                )
                 | ClientError::Reset
                 | ClientError::Silent => Self::Nobody(e.to_string()),
                 ClientError::NoBudget => Self::NoBudget,

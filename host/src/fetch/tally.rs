@@ -43,6 +43,8 @@ struct Round {
     retry_after: Option<Duration>,
     broken: Option<Refusal>,
     nobody: Option<Refusal>,
+    /// A server has refused that is not believed yet.
+    doubted: bool,
 }
 
 impl Tally {
@@ -54,7 +56,11 @@ impl Tally {
     /// What the server on this port said.
     pub(crate) fn note(&mut self, port: u16, refusal: Refusal) {
         match refusal {
-            Refusal::NotMember => *self.refusals.entry(port).or_default() += 1,
+            Refusal::NotMember => {
+                let refused = self.refusals.entry(port).or_default();
+                *refused += 1;
+                self.round.doubted |= *refused < REFUSALS;
+            }
             Refusal::Unknown => self.round.unknown = true,
             Refusal::Busy(_) | Refusal::NoBudget => {
                 self.round.busy = true;
@@ -69,9 +75,15 @@ impl Tally {
         }
     }
 
-    /// Whether a port that refused has still to be asked again, before it is believed.
+    /// Whether a server that refused in this round has still to be asked again, before it is believed. One that
+    /// refused earlier and now says something else, or nothing, is not waited for: it may never refuse again.
     pub(crate) fn must_go_on(&self) -> bool {
-        self.refusals.values().any(|n| *n < REFUSALS)
+        self.round.doubted
+    }
+
+    /// Whether there were servers that refused, and each is believed.
+    fn all_refused(&self) -> bool {
+        !self.refusals.is_empty() && self.refusals.values().all(|n| *n >= REFUSALS)
     }
 
     /// Whether this port should be asked again: those who have refused twice are not asked a third time.
@@ -96,13 +108,13 @@ impl Tally {
         if self.round.unknown {
             return Some(Refusal::Unknown);
         }
-        (!self.refusals.is_empty() && self.busy.is_none()).then_some(Refusal::NotMember)
+        (self.all_refused() && self.busy.is_none()).then_some(Refusal::NotMember)
     }
 
     /// The best that can be said when time is up.
     pub(crate) fn likeliest(&self) -> Refusal {
         let unknown = self.round.unknown.then_some(Refusal::Unknown);
-        let refused = (!self.refusals.is_empty()).then_some(Refusal::NotMember);
+        let refused = self.all_refused().then_some(Refusal::NotMember);
         let nobody = || Refusal::Nobody("no answer in time".into());
         self.busy
             .clone()
@@ -166,6 +178,26 @@ mod tests {
         let tally = after(&[&[(1, broken()), (2, Refusal::Unknown)]]);
         assert_eq!((tally.verdict(), tally.likeliest()), (None, Refusal::Unknown));
         assert_eq!(after(&[&[(1, broken()), (2, Refusal::NotMember)]]).likeliest(), broken());
+    }
+
+    #[test]
+    fn a_server_that_refused_once_and_left_is_not_waited_for() {
+        let tally = after(&[&[(1, Refusal::NotMember)], &[(1, closed())]]);
+        assert!(!tally.must_go_on(), "or a fetch would go on for ever");
+        assert_eq!((tally.verdict(), tally.likeliest()), (None, closed()), "one refusal is not believed");
+        let both = after(&[&[(1, Refusal::NotMember), (2, Refusal::NotMember)], &[(1, Refusal::NotMember)]]);
+        assert_eq!((both.must_go_on(), both.verdict()), (false, None));
+        let beside = after(&[&[(1, Refusal::NotMember)], &[(1, closed()), (2, Refusal::Unknown)]]);
+        assert_eq!(beside.verdict(), Some(Refusal::Unknown));
+    }
+
+    #[test]
+    fn no_fake_servers_keep_us_past_our_own_budget() {
+        let refusals: Vec<_> = (0..16).map(|port| (port, Refusal::NotMember)).collect();
+        let spent: Vec<_> = (0..16).map(|port| (port, Refusal::NoBudget)).collect();
+        let tally = after(&[&refusals, &spent]);
+        assert!(!tally.must_go_on());
+        assert_eq!(tally.likeliest(), Refusal::NoBudget);
     }
 
     #[test]

@@ -101,6 +101,28 @@ fn a_beginning_of_a_token_will_do() {
 }
 
 #[test]
+fn a_token_is_looked_for_on_the_network_too() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let (_other, _, _) = send_message(host, folder.path(), "other", &[]);
+    let (mut sending, token, _) = send_message(host, folder.path(), "wanted", &[]);
+    let look = |token: &str| {
+        let arguments = ["fetch", "--json", "--token", token, "--wait", "2"];
+        Process::start(host, folder.path(), ROOM, &arguments, b"")
+    };
+    let unknown = if token.starts_with('0') { "1111" } else { "0000" };
+    let mut fetching = look(unknown);
+    assert_eq!(fetching.exit_code(), 4, "{:?}", fetching.events);
+    let mut fetching = look(&token);
+    assert_eq!(fetching.event("received")["text"], "wanted");
+    assert_eq!(fetching.exit_code(), 0);
+    sending.event("fetched");
+    let mut late = look(&token);
+    assert_eq!(late.exit_code(), 4, "{:?}", late.events);
+}
+
+#[test]
 fn several_drops_are_listed_rather_than_one_taken() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

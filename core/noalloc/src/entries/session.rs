@@ -55,6 +55,7 @@ pub(super) fn keep() {
         ServerSession::poll_transmit::<DROPS, FETCHES, SOURCES, CONNS>,
         ServerSession::poll_read,
         ServerSession::handle_read::<DROPS, FETCHES, SOURCES, CONNS>,
+        ServerSession::handle_ended::<DROPS, FETCHES, SOURCES, CONNS>,
         ServerSession::handle_changed as fn(_, _, &mut Server, &mut Rng) -> _,
         Server::new as fn(_, _, _, &mut Rng) -> _,
         Server::instance,

@@ -247,6 +247,42 @@ fn churn_of_sources_gains_no_more_than_the_total_and_evicts_the_known_last() {
 }
 
 #[test]
+fn a_relay_that_makes_many_sources_known_gains_no_more_than_the_known_total() {
+    // It hands a member's handshake on from each of its addresses, and guesses from there afterwards.
+    let mut g = Host::new(&HOST, at(0));
+    for n in 0..1_000 {
+        assert_eq!(knock(&mut g, 0, n, ip(u16::try_from(n).unwrap())), Guess::Granted);
+        g.confirmed(at(0), ConnId(n));
+    }
+    let mut guesses = 0;
+    for ms in 0..60_000 {
+        guesses += u32::from(fail(&mut g, ms, 2_000, ip(u16::try_from(ms % 1_000).unwrap())));
+    }
+    assert!((1_280..=1_280 + 300).contains(&guesses), "{guesses}");
+}
+
+#[test]
+fn whoever_owes_message_4_for_long_makes_room() {
+    // Strangers get as far as Yb in every place there is, and then say no more.
+    let mut g = Host::new(&HOST, at(0));
+    assert!(
+        (0..64).all(
+            |n| knock(&mut g, u64::from(n), n, ip(100 + u16::try_from(n / 4).unwrap())) == Guess::Granted
+        )
+    );
+    let member = ip(1);
+    assert!(matches!(g.admit(at(1_999), ConnId(90), member), Admission::Busy { .. }), "they may be slow");
+    assert_eq!(g.admit(at(2_000), ConnId(91), member), Admission::Evict(ConnId(0)));
+    assert_eq!(g.message2(at(2_000), ConnId(91)), Guess::Granted);
+    assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "what was Yb stays spent");
+    g.confirmed(at(2_000), ConnId(0));
+    assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "whatever is heard of it later");
+    let mut g = Board::new(&BOARD, at(0));
+    assert!((0..2).all(|n| knock(&mut g, 0, n, ip(2)) == Guess::Granted));
+    assert_eq!(g.admit(at(2_000), ConnId(9), member), Admission::Evict(ConnId(0)));
+}
+
+#[test]
 fn a_flood_delays_a_member_but_never_locks_it_out() {
     // Twenty attackers spend everything, keep the parking full, and fail whatever they are granted.
     let mut g = Host::new(&HOST, at(0));

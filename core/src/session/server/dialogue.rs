@@ -1,0 +1,130 @@
+//! What an authenticated client asks, one request after the other.
+
+use rand_core::CryptoRng;
+
+use super::ServerEvent;
+use super::stream::Stream;
+use crate::drops::{Committed, ConnId, Listed, Refusal};
+use crate::limits::LIST_RECORDS;
+use crate::session::handshake::Channel;
+use crate::session::serving::Serving;
+use crate::time::Instant;
+use crate::token::Token;
+use crate::wire::{Answer, Ending, ErrorCode, Request};
+
+/// An authenticated connection.
+pub(super) struct Dialogue {
+    pub(super) channel: Channel,
+    pub(super) requests: u8,
+    pub(super) answer: Option<Answer>,
+    pub(super) task: Task,
+    /// A claim in its final state waits for `commit`, here or elsewhere.
+    pub(super) committing: bool,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+pub(super) enum Task {
+    Idle,
+    Listing { after: Option<Token>, sent: usize, revision: u32 },
+    Stream(Stream),
+}
+
+/// What a request came to when it came to nothing.
+pub(super) enum Trouble {
+    /// The peer is told.
+    Say(ErrorCode),
+    /// There is no more to say.
+    End,
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Say(refusal.into())
+    }
+}
+
+impl From<Refusal> for ErrorCode {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::Gone,
+            Refusal::Expired => Self::Expired,
+            Refusal::Busy { retry_after } => Self::Busy { retry_after },
+            Refusal::Unknown => Self::Unknown,
+            Refusal::Changed => Self::Changed,
+            Refusal::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<Listed> for Answer {
+    fn from(listed: Listed) -> Self {
+        match listed {
+            Listed::Offer(offer) => Self::Offer(offer),
+            Listed::Ending { token, reason } => Self::Ending(Ending { token, reason }),
+        }
+    }
+}
+
+impl Dialogue {
+    pub(super) fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        conn: ConnId,
+        request: &Request,
+    ) -> Result<Option<ServerEvent>, Trouble> {
+        match request {
+            Request::List { after } => {
+                let revision = serving.drops.revision();
+                self.task = Task::Listing { after: *after, sent: 0, revision };
+            }
+            Request::Fetch(fetch) => {
+                let (stream, answer) = Stream::begin(now, serving, conn, fetch)?;
+                self.task = Task::Stream(stream);
+                self.answer = answer;
+            }
+            Request::Commit { token, id } => {
+                let committed = serving.drops.commit(now, token, id, rng)?;
+                let first = matches!(committed, Committed::Burned { .. });
+                self.answer = Some(Answer::Burned);
+                self.committing = false;
+                return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
+            }
+            // While the receiver makes its copy durable it still gives signs of life.
+            Request::Held { token, id, stored } => serving.drops.held(now, token, id, conn, *stored)?,
+            Request::Release { token, id } => {
+                serving.drops.release(now, token, id, conn);
+                return Err(Trouble::End);
+            }
+            Request::Ready { .. } => return Err(Trouble::Say(ErrorCode::Malformed)),
+        }
+        Ok(None)
+    }
+
+    /// The control message to send next.
+    pub(super) fn next_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &Serving<D, F, S, C>,
+    ) -> Option<Answer> {
+        if let Some(answer) = self.answer.take() {
+            return Some(answer);
+        }
+        let Task::Listing { after, sent, revision } = &mut self.task else { return None };
+        let next = serving.drops.listed_after(now, *after);
+        if *sent + 1 == LIST_RECORDS {
+            let end = Answer::End { revision: *revision, more: next.is_some() };
+            self.task = Task::Idle;
+            return Some(end);
+        }
+        *sent += 1;
+        Some(match next {
+            Some(listed) => {
+                *after = Some(listed.token());
+                listed.into()
+            }
+            None => Answer::Filler,
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! A drop on its way to a receiver: from the claim to the final record.
+
+use super::ServerEvent;
+use super::dialogue::Trouble;
+use crate::crypto::digest::PrefixDigest;
+use crate::drops::ConnId;
+use crate::session::serving::Serving;
+use crate::session::{Cut, record_size};
+use crate::time::Instant;
+use crate::token::{FetchId, Token};
+use crate::wire::{Answer, Begin, ErrorCode, FetchRequest, Request};
+
+/// Bytes of a drop that the session needs from its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The drop.
+    pub token: Token,
+    /// Where in it.
+    pub offset: u64,
+    /// How many bytes; never more than the lent buffer less a record's overhead.
+    pub len: usize,
+    /// These are the last: make sure first that the source is still what was offered.
+    pub last: bool,
+}
+
+/// A drop on its way to a receiver.
+pub(super) struct Stream {
+    pub(super) token: Token,
+    pub(super) id: FetchId,
+    pub(super) record: u32,
+    pub(super) cut: Cut,
+    /// The next byte to send.
+    pub(super) at: u64,
+    /// `begin` has been given out: from here on every record is R + 20 bytes.
+    pub(super) begun: bool,
+    pub(super) phase: Phase,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+pub(super) enum Phase {
+    /// The receiver says it holds the first bytes: compare before going on.
+    Checking {
+        digest: PrefixDigest,
+        at: u64,
+        end: u64,
+        expected: [u8; 32],
+        begin: Begin,
+    },
+    Data,
+    AwaitReady,
+    Final,
+}
+
+impl Stream {
+    /// Claims the drop for this receiver.
+    pub(super) fn begin<const D: usize, const F: usize, const S: usize, const C: usize>(
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+        fetch: &FetchRequest,
+    ) -> Result<(Self, Option<Answer>), Trouble> {
+        let FetchRequest { token, id, record_max, offset, digest } = fetch;
+        let claimed = serving.drops.claim(now, token, id, conn)?;
+        let size = claimed.size;
+        if *offset != 0 && *offset >= size {
+            serving.drops.release(now, token, id, conn);
+            return Err(Trouble::Say(ErrorCode::Malformed));
+        }
+        let record = record_size(serving.profile().record_max, *record_max, size);
+        let cut = Cut::new(*offset, size, record);
+        let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
+        let mut stream =
+            Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
+        let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
+        let digest = PrefixDigest::new(*offset);
+        let range = digest.range();
+        stream.phase = Phase::Checking { digest, at: range.start, end: range.end, expected, begin };
+        Ok((stream, None))
+    }
+
+    /// What is to be read next.
+    pub(super) fn read(&self) -> Option<Read> {
+        let (offset, len, last) = match &self.phase {
+            Phase::Checking { at, end, .. } => {
+                (*at, end.saturating_sub(*at).min(u64::from(self.record)), false)
+            }
+            Phase::Data => (self.at, u64::from(self.record), false),
+            Phase::Final => (self.cut.last_at, u64::from(self.cut.last_len), true),
+            Phase::AwaitReady => return None,
+        };
+        // No more than a record, which fits a usize wherever a buffer for it does.
+        Some(Read { token: self.token, offset, len: usize::try_from(len).unwrap_or(0), last })
+    }
+
+    /// Once all of the prefix has been read: go on where the receiver stopped, or say that it cannot.
+    pub(super) fn checked(&mut self) -> Option<Answer> {
+        if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
+            return None;
+        }
+        match core::mem::replace(&mut self.phase, Phase::Data) {
+            Phase::Checking { digest, expected, begin, .. } => Some(if digest.matches(&expected) {
+                Answer::Begin(begin)
+            } else {
+                Answer::Error(ErrorCode::Changed)
+            }),
+            other => {
+                self.phase = other;
+                None
+            }
+        }
+    }
+
+    /// `begin` or a data record has been given out: was it the last before the final one?
+    pub(super) fn data_given<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+    ) {
+        if self.at >= self.cut.last_at {
+            self.phase = Phase::AwaitReady;
+            // If the claim has lapsed meanwhile, the receiver hears of it when it says `ready`.
+            let _ = serving.drops.all_sent(now, &self.token, &self.id, conn);
+        }
+    }
+
+    pub(super) fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+        request: &Request,
+    ) -> Result<Option<ServerEvent>, Trouble> {
+        let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
+        match request {
+            // Nobody has stored what was not given out.
+            Request::Held { stored, .. } if *stored > self.at => Err(Trouble::Say(ErrorCode::Malformed)),
+            Request::Held { token, id, stored } if ours(token, id) => {
+                serving.drops.held(now, token, id, conn, *stored)?;
+                Ok(None)
+            }
+            Request::Ready { token, id } if ours(token, id) && matches!(self.phase, Phase::AwaitReady) => {
+                serving.drops.holds(now, token, id, conn)?;
+                self.phase = Phase::Final;
+                Ok(None)
+            }
+            Request::Release { token, id } if ours(token, id) => {
+                serving.drops.release(now, token, id, conn);
+                Err(Trouble::End)
+            }
+            _ => Err(Trouble::Say(ErrorCode::Malformed)),
+        }
+    }
+}
