@@ -120,6 +120,13 @@ pub(crate) async fn look_at(
 
 /// What a person is told of an interface that beacons cannot use.
 pub(crate) fn skipped_message(skipped: &Skipped) -> String {
+    if let Some(port) = skipped.deaf {
+        return format!(
+            "nothing is heard on UDP port {port} of {}: {}; end the program that holds it, or agree with the others \
+             on another --udp-port",
+            skipped.interface, skipped.error
+        );
+    }
     format!(
         "discovery does not reach the network behind {}: {}; others there can still fetch with --from",
         skipped.interface, skipped.error

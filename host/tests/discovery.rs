@@ -13,7 +13,12 @@ const SILENCE: Duration = deaddrop_core::limits::SILENCE;
 
 #[test]
 fn neighbour() {
-    support::play(&[("capture", support::capture), ("farewell", farewell), ("hear-end", hear_end)]);
+    support::play(&[
+        ("capture", support::capture),
+        ("farewell", farewell),
+        ("hear-end", hear_end),
+        ("hold", hold),
+    ]);
 }
 
 /// A fetch that has to find the sender by itself.
@@ -118,6 +123,29 @@ fn hear_end(_: &[&str]) {
     support::say("ready");
     while support::hear(&socket).kind != support::BeaconKind::Farewell {}
     support::say("farewell");
+    support::wait_for_end();
+}
+
+#[test]
+fn a_listener_that_is_deaf_says_so_until_it_is_not() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let holding = Neighbour::start(host, "hold", &[]);
+    let mut listening = Process::start(host, folder.path(), ROOM, &["run", "--json"], b"");
+    let warning = listening.event("warning");
+    assert_eq!(warning["code"], "interface-skipped");
+    assert!(warning["message"].as_str().unwrap().contains("UDP port 48555 of lo"), "{warning}");
+    listening.event("ready");
+    holding.end();
+    let (_sending, token, _) = send_message(host, folder.path(), "at last", &["--ttl", "60"]);
+    assert_eq!(listening.event("offer")["token"], token);
+}
+
+/// The role of a program that has the shared port and does not share it.
+fn hold(_: &[&str]) {
+    let _socket = std::net::UdpSocket::bind("0.0.0.0:48555").expect("a port");
+    support::say("ready");
     support::wait_for_end();
 }
 

@@ -36,11 +36,13 @@ struct Port {
     own: UdpSocket,
 }
 
-/// An interface that beacons cannot use, and why.
+/// An interface that beacons cannot use, or not fully, and why.
 #[derive(Debug)]
 pub(crate) struct Skipped {
     /// Its name.
     pub(crate) interface: String,
+    /// Beacons go out on it, but none is heard on this port, the shared one.
+    pub(crate) deaf: Option<u16>,
     /// What went wrong.
     pub(crate) error: io::Error,
 }
@@ -86,16 +88,23 @@ impl Beacons {
         self.ports.retain(|port| found.contains(&port.interface));
         let mut changed = self.ports.len() != before;
         let mut skipped = Vec::new();
+        for port in self.ports.iter_mut().filter(|port| port.shared.is_none()) {
+            changed |= port.share(self.port).is_ok();
+        }
         for interface in found {
             if self.ports.iter().any(|port| port.interface == interface) {
                 continue;
             }
-            match Port::open(&interface, self.port) {
-                Ok(port) => {
+            match Port::open(&interface) {
+                Ok(mut port) => {
+                    if let Err(error) = port.share(self.port) {
+                        let deaf = Some(self.port);
+                        skipped.push(Skipped { interface: interface.name, deaf, error });
+                    }
                     self.ports.push(port);
                     changed = true;
                 }
-                Err(error) => skipped.push(Skipped { interface: interface.name, error }),
+                Err(error) => skipped.push(Skipped { interface: interface.name, deaf: None, error }),
             }
         }
         Ok((changed, skipped))
@@ -168,11 +177,15 @@ impl Ear {
 }
 
 impl Port {
-    fn open(interface: &Interface, port: u16) -> io::Result<Self> {
+    fn open(interface: &Interface) -> io::Result<Self> {
         let own = socket(interface, interface.address, 0)?;
-        // Where the shared port cannot be had, solicits and their answers still find everybody.
-        let shared = socket(interface, Ipv4Addr::UNSPECIFIED, port).ok();
-        Ok(Self { interface: interface.clone(), shared, own })
+        Ok(Self { interface: interface.clone(), shared: None, own })
+    }
+
+    /// Hears on the shared port too. Where it cannot be had, answers to our own solicits are still heard.
+    fn share(&mut self, port: u16) -> io::Result<()> {
+        self.shared = Some(socket(&self.interface, Ipv4Addr::UNSPECIFIED, port)?);
+        Ok(())
     }
 
     /// Where everybody on this network hears us. Some networks pass only the one, some only the other.

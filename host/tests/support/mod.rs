@@ -9,7 +9,7 @@ pub mod actor;
 mod capture;
 mod hostile;
 mod lan;
-mod neighbour;
+pub mod neighbour;
 mod process;
 
 pub use capture::{Capture, Flow, Traffic, capture};

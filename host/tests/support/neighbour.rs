@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::io::{Read, Write};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,10 +25,15 @@ const WORD: &str = "word";
 
 /// Starts to play `role` on `host`. What it [`tell`]s is read as the events of a process.
 pub fn start(host: &Host, role: &str, words: &[&str]) -> Process {
+    Process::from_command(command(host, role, words), role.to_owned())
+}
+
+/// The command that plays `role` on `host`.
+pub fn command(host: &Host, role: &str, words: &[&str]) -> Command {
     let this = std::env::current_exe().expect("this test binary");
     let mut command = host.command(this.to_str().expect("a path"));
     command.args(["--exact", "neighbour", "--nocapture"]).env(ROLE, [&[role], words].concat().join("\n"));
-    Process::from_command(command, role.to_owned())
+    command
 }
 
 /// A role that speaks in single words. Ended when dropped.
