@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use deaddrop_core::discovery::{Known, OfferEvent};
 use deaddrop_core::offer::Offer;
-use deaddrop_core::token::Instance;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, TokenPrefix};
 use smol::{Timer, future};
 
 use super::Seeking;
@@ -21,7 +22,7 @@ use crate::member::Member;
 use crate::net::link::SmolLink;
 use crate::net::listen::ports;
 
-/// Without a token, how long to wait for other offers after the first.
+/// Without a whole token, how long to wait for other offers after the first.
 const COLLECT: Duration = Duration::from_secs(1);
 
 /// An offer, and where it stands.
@@ -30,6 +31,12 @@ pub(super) struct Found {
     pub(super) offer: Offer,
     pub(super) from: SocketAddr,
     instance: Option<Instance>,
+}
+
+impl Found {
+    pub(super) fn new(offer: Offer, from: SocketAddr) -> Self {
+        Self { offer, from, instance: None }
+    }
 }
 
 impl From<&Known> for Found {
@@ -87,10 +94,8 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
         let event = async { Ok(Some(discovery.next_event().await)) };
         match future::or(stopped, future::or(event, late)).await? {
             Some(OfferEvent::Appeared { offer }) => match &seeking.job.token {
-                Some(token) if token.matches(&offer.offer.token) => return Ok(vec![Found::from(&offer)]),
-                Some(_) => {}
-                // Not later than what was asked for, even if that is less than a second.
-                None => until = until.min(clock::now() + COLLECT),
+                Some(token) if !token.matches(&offer.offer.token) => {}
+                token => until = settle_by(token.as_ref(), clock::now(), until),
             },
             Some(OfferEvent::Gone { token, reason, .. }) => {
                 if seeking.job.token.is_some_and(|wanted| wanted.matches(&token)) {
@@ -100,11 +105,13 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
             None => break,
         }
     }
-    let found: Vec<Found> = discovery.offers().iter().map(Found::from).collect();
-    match (&seeking.job.token, found.is_empty()) {
-        (None, false) => Ok(found),
+    let all = || discovery.offers().iter();
+    let wanted = |known: &&Known| seeking.job.token.is_none_or(|token| token.matches(&known.offer.token));
+    let found: Vec<Found> = all().filter(wanted).map(Found::from).collect();
+    match (&seeking.job.token, all().next().is_none()) {
+        _ if !found.is_empty() => Ok(found),
         (Some(_), _) if ended.is_some() => Err(Refusal::Gone.failure()),
-        (Some(_), false) => Err(Failure::unknown(
+        (_, false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
         (_, true) => Err(Failure::unreachable(
@@ -112,6 +119,14 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
              name the sender with --from",
         )),
     }
+}
+
+/// When to stop looking once an offer matches: at once if the whole token was given. Another's may begin with
+/// the same characters, the more so if it means to, and is heard no earlier than its sender likes.
+fn settle_by(token: Option<&TokenPrefix>, now: Instant, until: Instant) -> Instant {
+    let collect = if token.is_some_and(|token| token.whole().is_some()) { Duration::ZERO } else { COLLECT };
+    // Not later than what was asked for, even if that is less than a second.
+    until.min(now + collect)
 }
 
 /// What the senders at a named address offer.
@@ -131,11 +146,7 @@ async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Resul
             match look.await {
                 Ok(listing) if listing.offers.is_empty() => tally.note(from.port(), Refusal::Unknown),
                 Ok(listing) => {
-                    found.extend(listing.offers.into_iter().map(|offer| Found {
-                        offer,
-                        from,
-                        instance: None,
-                    }));
+                    found.extend(listing.offers.into_iter().map(|offer| Found::new(offer, from)));
                 }
                 Err(e) => tally.note(from.port(), e.into()),
             }
@@ -151,5 +162,21 @@ async fn listed(seeking: &Seeking<'_>, ip: Ipv4Addr, port: Option<u16>) -> Resul
         }
         ports.retain(|port| tally.is_worth_asking(*port));
         pause(seeking, None).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_token_settles_it_at_once() {
+        let (now, until) = (Instant::from_millis(0), Instant::from_millis(5_000));
+        let whole: TokenPrefix = "0123456789abcdefghjkmnpqrg".parse().unwrap();
+        let part: TokenPrefix = "0123".parse().unwrap();
+        assert_eq!(settle_by(Some(&whole), now, until), now);
+        assert_eq!(settle_by(Some(&part), now, until), now + COLLECT);
+        assert_eq!(settle_by(None, now, until), now + COLLECT);
+        assert_eq!(settle_by(None, now, Instant::from_millis(10)), Instant::from_millis(10));
     }
 }
