@@ -1,5 +1,7 @@
 //! A look at one sender: handshake, then its whole list.
 
+use std::time::Duration;
+
 use deaddrop_core::limits::REQUESTS_MAX;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::session::{ClientError, ClientSession, Input};
@@ -11,6 +13,10 @@ use crate::member::Member;
 use crate::net::link::Link;
 use crate::pump::{ClientPump, PumpError};
 use crate::stop::Stop;
+
+/// How long a look may take in all: long enough to wait for a guess token. Looks are few at a time, and a
+/// sender that says a word every few seconds must not keep one of them for half an hour.
+const LOOK_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a sender has.
 #[derive(Debug, Default)]
@@ -30,11 +36,20 @@ pub(crate) async fn shake_hands<'a, L: Link>(
     expected: Option<Instance>,
     stop: Option<&'a Stop>,
 ) -> Result<ClientPump<'a, L>, PumpError> {
-    let address = link.stream().peer_addr()?.ip();
-    let session = ClientSession::new(clock::now(), address, expected, member.own);
-    let mut pump = ClientPump::new(link, session, member, stop);
+    let mut pump = meet(link, member, expected, stop)?;
     while pump.next().await? != Input::Ready {}
     Ok(pump)
+}
+
+fn meet<'a, L: Link>(
+    link: L,
+    member: &'a Member,
+    expected: Option<Instance>,
+    stop: Option<&'a Stop>,
+) -> Result<ClientPump<'a, L>, PumpError> {
+    let address = link.stream().peer_addr()?.ip();
+    let session = ClientSession::new(clock::now(), address, expected, member.own);
+    Ok(ClientPump::new(link, session, member, stop))
 }
 
 /// Shakes hands, asks for the whole list, and closes.
@@ -44,7 +59,18 @@ pub(crate) async fn look<L: Link>(
     expected: Option<Instance>,
     stop: Option<&Stop>,
 ) -> Result<Listing, PumpError> {
-    let mut pump = shake_hands(link, member, expected, stop).await?;
+    look_within(LOOK_WITHIN, link, member, expected, stop).await
+}
+
+async fn look_within<L: Link>(
+    span: Duration,
+    link: L,
+    member: &Member,
+    expected: Option<Instance>,
+    stop: Option<&Stop>,
+) -> Result<Listing, PumpError> {
+    let mut pump = meet(link, member, expected, stop)?.end_by(clock::now() + span);
+    while pump.next().await? != Input::Ready {}
     let listing = list(&mut pump).await?;
     pump.close();
     Ok(listing)
@@ -84,4 +110,29 @@ pub(crate) async fn list<L: Link>(pump: &mut ClientPump<'_, L>) -> Result<Listin
         }
     }
     Ok(listing)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Instant;
+
+    use deaddrop_core::crypto::keys::RoomSecret;
+
+    use super::*;
+    use crate::net::link::SmolLink;
+
+    #[test]
+    fn a_sender_that_takes_its_time_does_not_keep_a_look() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let member = Member::new(&RoomSecret::new([1; 32]), None);
+        let begun = Instant::now();
+        let looked = smol::block_on(async {
+            let link = SmolLink::connect(address, None).await.unwrap();
+            look_within(Duration::from_millis(10), link, &member, None, None).await
+        });
+        assert!(matches!(looked, Err(PumpError::Session(ClientError::Silent))), "{looked:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "sooner than the session's own deadline");
+    }
 }

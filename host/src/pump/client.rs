@@ -72,6 +72,8 @@ pub(crate) struct ClientPump<'a, L: Link> {
     /// Bytes stored so far, told to the sender every few seconds while a drop is on its way.
     stored: Option<u64>,
     told: Instant,
+    /// When the conversation ends, whatever has been said by then.
+    end: Option<Instant>,
 }
 
 impl<'a, L: Link> ClientPump<'a, L> {
@@ -85,7 +87,14 @@ impl<'a, L: Link> ClientPump<'a, L> {
             outward: Carrier::new(CONTROL_RECORD),
             stored: None,
             told: clock::now(),
+            end: None,
         }
+    }
+
+    /// Ends the conversation at `at`, however much the server still has to say.
+    pub(crate) fn end_by(mut self, at: Instant) -> Self {
+        self.end = Some(at);
+        self
     }
 
     /// From now on the sender hears every [`HELD_EVERY`] how much is stored.
@@ -205,6 +214,9 @@ impl<'a, L: Link> ClientPump<'a, L> {
         }
         let now = clock::now();
         self.session.handle_timeout(now)?;
+        if self.end.is_some_and(|end| end <= now) {
+            return Err(ClientError::Silent.into());
+        }
         let sign_due = self.stored.map(|_| self.told + HELD_EVERY);
         if let (Some(due), Some(stored)) = (sign_due, self.stored)
             && due <= now
@@ -236,7 +248,8 @@ impl<'a, L: Link> ClientPump<'a, L> {
             }
         }
         let sign = self.stored.map(|_| self.told + HELD_EVERY);
-        let until = [self.session.poll_timeout(), sign, until].into_iter().fold(None, Instant::earliest);
+        let until =
+            [self.session.poll_timeout(), sign, until, self.end].into_iter().fold(None, Instant::earliest);
         self.link.wait(Interest { read: self.session.wants().is_some(), write: !written, until }).await?;
         Ok(None)
     }

@@ -61,7 +61,12 @@ impl<L: Link> Connection<'_, L> {
             if self.server.is_stopping() {
                 self.session.stop();
             }
-            self.server.with(|serving| self.session.handle_timeout(clock::now(), serving));
+            let late = self.server.with(|serving| {
+                let now = clock::now();
+                let late = self.session.poll_timeout(serving).is_some_and(|at| at <= now);
+                self.session.handle_timeout(now, serving);
+                late
+            });
             let outward = match self.write() {
                 Ok(outward) => outward,
                 Err(e) => {
@@ -71,7 +76,11 @@ impl<L: Link> Connection<'_, L> {
                 }
             };
             if let Some(how) = self.session.closing() {
-                return Ok(how);
+                // What was said last may still be on its way to a peer that is slow to read.
+                let said = outward == Outward::Idle || late || self.server.is_stopping();
+                if said || how == Close::Reset {
+                    return Ok(how);
+                }
             }
             if outward == Outward::More {
                 // Others get their turn; what the peer has said is looked at first.
@@ -163,4 +172,67 @@ enum Outward {
     More,
     /// The connection takes no more now.
     Blocked,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use deaddrop_core::crypto::keys::RoomSecret;
+    use deaddrop_core::drops::Terms;
+    use deaddrop_core::offer::Kind;
+    use deaddrop_core::session::Input;
+    use deaddrop_core::token::FetchId;
+    use deaddrop_core::wire::ErrorCode;
+    use smol::{Async, future};
+
+    use super::*;
+    use crate::fetch::{Wanted, claim};
+    use crate::files::source::{Source, SourceFile};
+    use crate::member::Member;
+    use crate::net::link::SmolLink;
+
+    #[test]
+    fn a_slow_receiver_still_hears_why_its_stream_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("drop.bin");
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        let file = SourceFile::open(&path).unwrap();
+        let name = file.name(None).unwrap();
+        let room = RoomSecret::new([1; 32]);
+        let (server, member) = (Server::new(&room), Member::new(&room, None));
+        let terms = Terms { kind: Kind::File, name, size: 1 << 20, ttl: Duration::from_secs(60), fetches: 1 };
+        let token = server.put(terms, Source::File(file)).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        // The socket takes less at once than one record, so that the last one, too, is written in parts.
+        let small = |stream: &std::net::TcpStream| {
+            socket2::SockRef::from(stream).set_send_buffer_size(4_096).unwrap();
+            socket2::SockRef::from(stream).set_recv_buffer_size(4_096).unwrap();
+        };
+        let serving = async {
+            let (stream, from) = Async::new(listener).unwrap().accept().await.unwrap();
+            small(stream.get_ref());
+            let link = SmolLink::accepted(stream.into(), server.bell.clone());
+            serve_connection(&server, link, from.ip()).await;
+        };
+        let fetching = async {
+            let link = SmolLink::connect(address, None).await.unwrap();
+            small(link.stream());
+            let wanted = Wanted::Token(token.into());
+            let id = FetchId::random(&mut system());
+            let mut claim = claim(link, &member, None, &wanted, id, None).await.ok().unwrap();
+            std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+            loop {
+                match claim.pump.next().await {
+                    Ok(Input::Data { .. }) => {}
+                    end => break end,
+                }
+            }
+        };
+        let ((), end) = smol::block_on(future::zip(serving, fetching));
+        assert_eq!(end.unwrap(), Input::Refused(ErrorCode::Changed));
+    }
 }

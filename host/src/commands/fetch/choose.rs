@@ -11,9 +11,8 @@ use crate::ui::{Event, Ui, what};
 
 /// One of the offers found.
 pub(super) async fn choose(ui: &Ui, stop: &Stop, mut found: Vec<Found>) -> Result<Found, Failure> {
-    // A sender with several addresses offers each drop once.
+    // Whoever copies the token of another's drop must not stand in its place: both are shown.
     found.sort_by_key(|found| (found.offer.token, found.from));
-    found.dedup_by_key(|found| found.offer.token);
     if found.len() == 1
         && let Some(only) = found.pop()
     {
@@ -34,7 +33,8 @@ pub(super) async fn choose(ui: &Ui, stop: &Stop, mut found: Vec<Found>) -> Resul
             })?;
         }
     }
-    let mut message = String::from("several drops are offered: name one with --token");
+    let mut message =
+        String::from("several drops are offered: name one with --token, or its sender with --from");
     for found in &found {
         message.push_str(&format!("; {}", line(found)));
     }
@@ -71,5 +71,33 @@ async fn ask(stop: &Stop, mut found: Vec<Found>) -> Result<Found, Failure> {
         {
             return Ok(found.swap_remove(n - 1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use deaddrop_core::offer::{Kind, Name, Offer};
+    use deaddrop_core::token::Token;
+
+    use super::*;
+    use smol::block_on;
+
+    #[test]
+    fn a_copied_token_hides_nobody() {
+        let ui = Ui::with_streams(true, false, false, Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let offer = Offer {
+            token: Token::from_bytes([7; 16]),
+            kind: Kind::Message,
+            name: Name::default(),
+            size: 5,
+            ttl_left: Duration::from_secs(9),
+            fetches_left: 1,
+        };
+        let found = |last| Found::new(offer.clone(), ([10, 0, 0, last], 48_556).into());
+        let message = block_on(choose(&ui, &Stop::default(), vec![found(2), found(1)])).unwrap_err().message;
+        assert!(message.contains("10.0.0.1:48556") && message.contains("10.0.0.2:48556"), "{message}");
+        assert!(block_on(choose(&ui, &Stop::default(), vec![found(1)])).is_ok());
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_channel::unbounded;
 use deaddrop_core::discovery::{Known, OfferEvent};
 use deaddrop_core::offer::Offer;
-use deaddrop_core::token::Instance;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, TokenPrefix};
 use smol::{Task, Timer, future};
 
 use super::Seeking;
@@ -22,7 +23,7 @@ use crate::member::Member;
 use crate::net::link::SmolLink;
 use crate::net::listen::ports;
 
-/// Without a token, how long to wait for other offers after the first.
+/// Without a whole token, how long to wait for other offers after the first.
 const COLLECT: Duration = Duration::from_secs(1);
 
 /// An offer, and where it stands.
@@ -31,6 +32,12 @@ pub(super) struct Found {
     pub(super) offer: Offer,
     pub(super) from: SocketAddr,
     instance: Option<Instance>,
+}
+
+impl Found {
+    pub(super) fn new(offer: Offer, from: SocketAddr) -> Self {
+        Self { offer, from, instance: None }
+    }
 }
 
 impl From<&Known> for Found {
@@ -87,19 +94,19 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
         let event = async { Ok(Some(discovery.next_event().await)) };
         match future::or(stopped, future::or(event, late)).await? {
             Some(OfferEvent::Appeared { offer }) => match &seeking.job.token {
-                Some(token) if token.matches(&offer.offer.token) => return Ok(vec![Found::from(&offer)]),
-                Some(_) => {}
-                // Not later than what was asked for, even if that is less than a second.
-                None => until = until.min(clock::now() + COLLECT),
+                Some(token) if !token.matches(&offer.offer.token) => {}
+                token => until = settle_by(token.as_ref(), clock::now(), until),
             },
             Some(OfferEvent::Gone { .. }) => {}
             None => break,
         }
     }
-    let found: Vec<Found> = discovery.offers().iter().map(Found::from).collect();
-    match (&seeking.job.token, found.is_empty()) {
-        (None, false) => Ok(found),
-        (Some(_), false) => Err(Failure::unknown(
+    let all = || discovery.offers().iter();
+    let wanted = |known: &&Known| seeking.job.token.is_none_or(|token| token.matches(&known.offer.token));
+    let found: Vec<Found> = all().filter(wanted).map(Found::from).collect();
+    match (&seeking.job.token, all().next().is_none()) {
+        _ if !found.is_empty() => Ok(found),
+        (_, false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
         (_, true) => Err(Failure::unreachable(
@@ -107,6 +114,14 @@ async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
              name the sender with --from",
         )),
     }
+}
+
+/// When to stop looking once an offer matches: at once if the whole token was given. Another's may begin with
+/// the same characters, the more so if it means to, and is heard no earlier than its sender likes.
+fn settle_by(token: Option<&TokenPrefix>, now: Instant, until: Instant) -> Instant {
+    let collect = if token.is_some_and(|token| token.whole().is_some()) { Duration::ZERO } else { COLLECT };
+    // Not later than what was asked for, even if that is less than a second.
+    until.min(now + collect)
 }
 
 /// What the senders at a named address offer.
@@ -168,7 +183,7 @@ async fn listed_once(seeking: &Seeking<'_>, ip: Ipv4Addr, ports: &[u16], tally: 
             }
             Some((from, Ok(listing))) => {
                 let offers = listing.offers.into_iter();
-                found.extend(offers.map(|offer| Found { offer, from, instance: None }));
+                found.extend(offers.map(|offer| Found::new(offer, from)));
                 by = by.min(clock::now() + COLLECT);
             }
             Some((from, Err(e))) => tally.note(from.port(), e.into()),
@@ -178,4 +193,20 @@ async fn listed_once(seeking: &Seeking<'_>, ip: Ipv4Addr, ports: &[u16], tally: 
     // Those that are still waiting end with this.
     drop(looks);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_token_settles_it_at_once() {
+        let (now, until) = (Instant::from_millis(0), Instant::from_millis(5_000));
+        let whole: TokenPrefix = "0123456789abcdefghjkmnpqrg".parse().unwrap();
+        let part: TokenPrefix = "0123".parse().unwrap();
+        assert_eq!(settle_by(Some(&whole), now, until), now);
+        assert_eq!(settle_by(Some(&part), now, until), now + COLLECT);
+        assert_eq!(settle_by(None, now, until), now + COLLECT);
+        assert_eq!(settle_by(None, now, Instant::from_millis(10)), Instant::from_millis(10));
+    }
 }
