@@ -12,6 +12,7 @@ pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+mod descriptors;
 mod discover;
 pub mod exit;
 mod fetch;

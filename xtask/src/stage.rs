@@ -31,8 +31,6 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     /// In which commands it runs.
     pub(crate) when: When,
-    /// Runs with `test --long` only.
-    pub(crate) long_only: bool,
     /// What must be on the machine.
     pub(crate) needs: &'static [Need],
     /// What it does; the text is a note for the line of a stage that passed, and may be empty.
@@ -105,7 +103,7 @@ mod tests {
     use super::*;
 
     fn stage(name: &'static str, run: fn(&Repo, Size) -> Result<String, Failure>) -> Stage {
-        Stage { name, when: When::Test, long_only: false, needs: &[], run }
+        Stage { name, when: When::Test, needs: &[], run }
     }
 
     #[test]

@@ -9,34 +9,26 @@ use crate::{noalloc, toolchain};
 
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
-    Stage { name: "fmt", when: When::Check, long_only: false, needs: &[Need::Rustfmt], run: fmt },
-    Stage { name: "clippy", when: When::Check, long_only: false, needs: &[Need::Clippy], run: clippy },
-    Stage { name: "docs", when: When::Check, long_only: false, needs: &[], run: docs },
-    Stage { name: "deny", when: When::Check, long_only: false, needs: &[Need::CargoDeny], run: deny },
+    Stage { name: "fmt", when: When::Check, needs: &[Need::Rustfmt], run: fmt },
+    Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy], run: clippy },
+    Stage { name: "docs", when: When::Check, needs: &[], run: docs },
+    Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
     Stage {
         name: "noalloc",
         when: When::Check,
-        long_only: false,
         needs: &[Need::BareMetal],
         run: |repo, _| noalloc::prove(repo),
     },
-    Stage {
-        name: "firmware",
-        when: When::Check,
-        long_only: false,
-        needs: &[Need::Clippy, Need::BareMetal],
-        run: firmware,
-    },
-    Stage { name: "core", when: When::Test, long_only: false, needs: &[], run: core },
+    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, Need::BareMetal], run: firmware },
+    Stage { name: "core", when: When::Test, needs: &[], run: core },
     Stage {
         name: "workspace",
         when: When::Test,
-        long_only: false,
         needs: &[Need::Namespaces, Need::Ip, Need::Nft],
         run: workspace,
     },
-    Stage { name: "xtask", when: When::Test, long_only: false, needs: &[], run: xtask },
-    Stage { name: "demo", when: When::Test, long_only: false, needs: &[], run: demo },
+    Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
+    Stage { name: "demo", when: When::Test, needs: &[], run: demo },
 ];
 
 /// Manifests outside the workspace, each with its own lock file.

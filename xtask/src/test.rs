@@ -31,7 +31,7 @@ pub(crate) struct Test {
 /// Runs the stages of `test`, which are all.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
     let size = if test.long { Size::Full } else { Size::Usual };
-    let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, size, test.only.as_deref())).collect();
+    let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, test.only.as_deref())).collect();
     if test.list {
         for stage in stages {
             println!("{}", stage.name);
@@ -70,12 +70,9 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
     if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
 }
 
-/// A stage named with `--only` runs whatever its size; without, the long ones wait for `--long`.
-fn is_wanted(stage: &Stage, size: Size, only: Option<&[&str]>) -> bool {
-    match only {
-        Some(only) => only.contains(&stage.name),
-        None => size == Size::Full || !stage.long_only,
-    }
+/// With `--only`, the stages it names; without, all of them.
+fn is_wanted(stage: &Stage, only: Option<&[&str]>) -> bool {
+    only.is_none_or(|only| only.contains(&stage.name))
 }
 
 /// Reads the names given with `--only`.
@@ -114,18 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn long_stages_wait_to_be_asked_for() {
-        let stage = |long_only| Stage {
-            name: "a",
-            when: When::Test,
-            long_only,
-            needs: &[],
-            run: |_, _| Ok(String::new()),
-        };
-        assert!(is_wanted(&stage(false), Size::Usual, None));
-        assert!(!is_wanted(&stage(true), Size::Usual, None));
-        assert!(is_wanted(&stage(true), Size::Full, None));
-        assert!(is_wanted(&stage(true), Size::Usual, Some(&["a"])));
-        assert!(!is_wanted(&stage(false), Size::Full, Some(&["b"])));
+    fn only_what_is_named_runs() {
+        let stage = Stage { name: "a", when: When::Test, needs: &[], run: |_, _| Ok(String::new()) };
+        assert!(is_wanted(&stage, None));
+        assert!(is_wanted(&stage, Some(&["b", "a"])));
+        assert!(!is_wanted(&stage, Some(&["b"])));
     }
 }

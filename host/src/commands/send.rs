@@ -18,6 +18,7 @@ use super::{derive, open_beacons, warn_weak};
 use crate::announce::Announcing;
 use crate::cli::NetArgs;
 use crate::clock;
+use crate::descriptors::raise_limit;
 use crate::exit::{Exit, Failure};
 use crate::files::source::Source;
 use crate::net::beacons::Beacons;
@@ -56,6 +57,7 @@ pub(crate) async fn send(
     job: Job,
 ) -> Result<(), Failure> {
     warn_weak(ui, &job.passphrase)?;
+    raise_limit();
     let deriving = executor.spawn(derive(job.passphrase));
     let (listener, port) = serve_on(job.tcp_port)?;
     let beacons = open_beacons(ui, &job.net)?;
