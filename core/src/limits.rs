@@ -58,6 +58,8 @@ pub const PREFIX_DIGEST_MAX: u64 = 1024 * 1024;
 
 /// Deadline for a TCP connection to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Deadline for the greeting: a server has nothing to wait for before it.
+pub const GREETING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Deadline for message 2 after the greeting was sent.
 pub const MESSAGE2_TIMEOUT: Duration = Duration::from_secs(2);
 /// Once all places are taken, a connection that has owed message 4 for this long makes room for another.

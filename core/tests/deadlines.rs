@@ -190,7 +190,9 @@ fn a_client_waits_for_no_one_for_ever() {
     let desk = &mut Desk::new(11, &HOST);
     let start = desk.now;
     let mut waiting = ClientSession::new(start, SERVER, None, None);
-    assert_eq!(waiting.poll_timeout(), Some(start + Duration::from_secs(15)));
+    assert_eq!(waiting.poll_timeout(), Some(start + Duration::from_secs(4)));
+    let mut silent = ClientSession::new(start, SERVER, None, None);
+    assert_eq!(silent.handle_timeout(start + Duration::from_secs(4)), Err(ClientError::Silent));
     let mut server = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
     let greeting = desk.said(&mut server).remove(0);
     desk.tell(&mut waiting, &greeting).unwrap();

@@ -176,6 +176,10 @@ impl Server {
             state.events.push_back(ServingEvent::Fetched { token, by: session.source() });
             self.bell.notify(usize::MAX);
         }
+        if session.is_parked() {
+            // Whoever keeps the time has to know when the next guess token comes.
+            self.bell.notify(usize::MAX);
+        }
         if let Ok(Some(ServerEvent::Displaced(ConnId(conn)))) = event {
             state.evicted.insert(conn);
             self.bell.notify(usize::MAX);

@@ -7,7 +7,9 @@ use rand_core::CryptoRng;
 use crate::crypto::keys::Prs;
 use crate::crypto::record::RecordKind;
 use crate::guard::ClientGuard;
-use crate::limits::{ANSWER_TIMEOUT, CONTROL_RECORD, HANDSHAKE_TIMEOUT, RECORD_MIN, RECORD_OVERHEAD};
+use crate::limits::{
+    ANSWER_TIMEOUT, CONTROL_RECORD, GREETING_TIMEOUT, HANDSHAKE_TIMEOUT, RECORD_MIN, RECORD_OVERHEAD,
+};
 use crate::offer::Offer;
 use crate::session::client_error::ClientError;
 use crate::session::handshake::{Channel, ClientHandshake};
@@ -178,7 +180,7 @@ impl ClientSession {
     /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::AwaitGreeting => Some(self.opened + ANSWER_TIMEOUT),
+            State::AwaitGreeting => Some(self.opened + GREETING_TIMEOUT),
             State::AwaitShare(_) => Some(self.opened + HANDSHAKE_TIMEOUT),
             // While we make ready, the server owes us nothing.
             State::Open(_) if self.wants().is_some() && !self.needs_ready() => {
