@@ -139,13 +139,13 @@ fn a_stranger_is_asked_twice_and_no_more() {
     let stranger_room = "a neighbour's room on this host";
     let mut stranger = Process::start(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
     stranger.event("ready");
-    // Something that might yet become a sender has us ask again and again.
-    let mut garbage = fake(host, 48_570, "garbage");
+    // A sender that has no time has us ask again and again.
+    let mut busy = fake(host, 48_570, "busy");
     let arguments = ["fetch", "--json", "--from", &host.ip, "--wait", "60"];
     let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
     // Longer than the failed handshakes last that are allowed with one address.
     for _ in 0..12 {
-        garbage.event("connection");
+        busy.event("connection");
     }
     let (_sending, _, _) = send_message(host, folder.path(), "ours", &[]);
     assert_eq!(listing.event("received")["text"], "ours");

@@ -5,7 +5,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
+use deaddrop_core::token::Instance;
+use deaddrop_core::wire::{Greeting, Status, Suites};
 use serde_json::json;
 
 use super::lan::Host;
@@ -142,6 +145,13 @@ fn play_fake(words: &[&str]) {
                     open.push(stream);
                 }
                 "silent" => open.push(stream),
+                // A sender that has no time: asked again until the receiver has no more either.
+                "busy" => {
+                    let status = Status::Busy { retry_after: Duration::from_millis(100) };
+                    let (suites, instance) = (Suites::SUPPORTED, Instance::from_bytes([9; 8]));
+                    let greeting = Greeting { status, suites, instance, nonce: [9; 16] };
+                    let _ = stream.write_all(&greeting.emit());
+                }
                 other => panic!("no manner {other}"),
             }
         }
