@@ -194,10 +194,10 @@ fn handshake(examples: &mut Examples) {
     assert_eq!(record[492..496], examples.take("trailer-of-message-4"));
     let mut again = [0; 512];
     again[..3].copy_from_slice(&[0xa1, 0x00, 0x01]);
-    Sealer::new(RecordKey::new(&Secret::new(c2s))).seal(&mut again, RecordKind::Control, 3).unwrap();
+    Sealer::new(RecordKey::new(Secret::new(c2s))).seal(&mut again, RecordKind::Control, 3).unwrap();
     assert_eq!(again[..], message4);
     server.sealer.seal(&mut again, RecordKind::Control, 3).unwrap();
-    assert!(Opener::new(RecordKey::new(&Secret::new(s2c))).open(&mut again).is_ok());
+    assert!(Opener::new(RecordKey::new(Secret::new(s2c))).open(&mut again).is_ok());
 }
 
 fn messages(examples: &mut Examples) {

@@ -14,7 +14,7 @@ use deaddrop_core::secret::Secret;
 const KEY: [u8; 32] = [7; 32];
 
 fn key() -> RecordKey {
-    RecordKey::new(&Secret::new(KEY))
+    RecordKey::new(Secret::new(KEY))
 }
 
 /// Counter `n`, as the key's owner would issue it.
@@ -62,7 +62,7 @@ fn the_known_record() {
     let text: String = include_str!("vectors/record.hex").split_whitespace().collect();
     let expected: Vec<u8> =
         (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect();
-    let key = RecordKey::new(&Secret::new(std::array::from_fn(|i| i.try_into().unwrap())));
+    let key = RecordKey::new(Secret::new(std::array::from_fn(|i| i.try_into().unwrap())));
     let n = 0x0102_0304_0506_0708;
     let mut record = vec![0; 512];
     record[..8].copy_from_slice(b"a secret");
@@ -159,7 +159,7 @@ fn another_counter_does_not_open_it() {
 
 #[test]
 fn another_key_does_not_open_it() {
-    let other = RecordKey::new(&Secret::new([8; 32]));
+    let other = RecordKey::new(Secret::new([8; 32]));
     let mut record = sealed(0, 512, RecordKind::Data, 9);
     assert_eq!(other.open_at(counter(0), &mut record), Err(OpenError::Forged));
     assert_eq!(record, vec![0; 512]);

@@ -295,7 +295,7 @@ fn exchange() -> Book {
     book.note(WIRE, "client: message 2", message2);
     book.note(WIRE, "server: message 3", message3);
 
-    let [up, down] = keys.map(|key| Opener::new(RecordKey::new(&Secret::new(key))));
+    let [up, down] = keys.map(|key| Opener::new(RecordKey::new(Secret::new(key))));
     let mut reader = Reader { book, up, down };
     client.list(NOW, None).unwrap();
     reader.ask(&mut client, &mut host, "list", no_rng);

@@ -9,6 +9,7 @@
 
 mod announce;
 pub mod blocking;
+mod cipher;
 pub mod cli;
 pub mod clock;
 pub mod commands;

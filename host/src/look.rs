@@ -8,6 +8,7 @@ use deaddrop_core::session::{ClientError, ClientSession, Input};
 use deaddrop_core::token::{Instance, Token};
 use deaddrop_core::wire::{Ending, ErrorCode};
 
+use crate::cipher::CIPHER;
 use crate::clock;
 use crate::member::Member;
 use crate::net::link::Link;
@@ -48,7 +49,7 @@ fn meet<'a, L: Link>(
     stop: Option<&'a Stop>,
 ) -> Result<ClientPump<'a, L>, PumpError> {
     let address = link.stream().peer_addr()?.ip();
-    let session = ClientSession::new(clock::now(), address, expected, member.own);
+    let session = ClientSession::new(clock::now(), address, expected, member.own).with_cipher(&CIPHER);
     Ok(ClientPump::new(link, session, member, stop))
 }
 

@@ -102,7 +102,7 @@ pub fn answer(data: &[u8]) {
 
 /// Raw bytes do not open and are wiped; the same bytes as a payload come back.
 pub fn record(data: &[u8]) {
-    let key = || RecordKey::new(&Secret::new([3; 32]));
+    let key = || RecordKey::new(Secret::new([3; 32]));
     let mut raw = data.to_vec();
     assert!(Opener::new(key()).open(&mut raw).is_err());
     assert!(raw.iter().all(|byte| *byte == 0));

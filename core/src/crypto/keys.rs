@@ -83,7 +83,7 @@ impl SessionKeys {
     /// Derive once per handshake: a second set of the same keys would start its counters at zero again.
     pub fn derive(isk: Isk, transcript: &[u8; 64]) -> Self {
         let hkdf = Hkdf::new(Some(transcript), isk.expose());
-        Self { c2s: RecordKey::new(&expand(&hkdf, INFO_C2S)), s2c: RecordKey::new(&expand(&hkdf, INFO_S2C)) }
+        Self { c2s: RecordKey::new(expand(&hkdf, INFO_C2S)), s2c: RecordKey::new(expand(&hkdf, INFO_S2C)) }
     }
 }
 
@@ -157,6 +157,6 @@ mod tests {
     fn secrets_are_not_shown() {
         let room = RoomSecret::new([7; 32]);
         assert_eq!(std::format!("{room:?} {:?}", room.prs()), "RoomSecret(..) Prs(..)");
-        assert_eq!(std::format!("{:?}", RecordKey::new(&Secret::new([7; 32]))), "RecordKey(..)");
+        assert_eq!(std::format!("{:?}", RecordKey::new(Secret::new([7; 32]))), "RecordKey(..)");
     }
 }

@@ -7,6 +7,7 @@
 //! Every secret is wiped when it is dropped. What the compiler and the libraries leave of one in
 //! registers and in dead stack frames is out of a safe program's reach.
 
+pub mod cipher;
 pub mod counter;
 pub mod cpace;
 pub mod digest;

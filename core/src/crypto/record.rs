@@ -12,10 +12,9 @@
 
 use core::fmt;
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 use zeroize::Zeroize;
 
+use super::cipher::{Cipher, Refused, RustCrypto};
 use super::counter::{Counter, Counters, Exhausted};
 use crate::limits::{CONTROL_RECORD, RECORD_MAX, RECORD_OVERHEAD, TAG, TRAILER};
 use crate::secret::Secret;
@@ -127,12 +126,20 @@ impl From<Exhausted> for OpenError {
 }
 
 /// The key of one direction of one connection. Wiped when dropped; never shown; not `Clone`.
-pub struct RecordKey(ChaCha20Poly1305);
+pub struct RecordKey {
+    key: Secret<32>,
+    cipher: &'static dyn Cipher,
+}
 
 impl RecordKey {
     /// A cipher of this key. Give each key to one [`Sealer`] or [`Opener`] only.
-    pub fn new(key: &Secret<32>) -> Self {
-        Self(ChaCha20Poly1305::new(key.expose().into()))
+    pub fn new(key: Secret<32>) -> Self {
+        Self { key, cipher: &RustCrypto }
+    }
+
+    /// The same key under another implementation of the cipher.
+    pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
+        self.cipher = cipher;
     }
 
     /// Seals `record[..len]` as record `n`: zeroes the padding, writes trailer and tag.
@@ -145,18 +152,13 @@ impl RecordKey {
         kind: RecordKind,
         len: usize,
     ) -> Result<(), SealError> {
-        let (plaintext, tag) = split(record).ok_or(SealError::RecordSize)?;
+        let plaintext = plaintext(record).ok_or(SealError::RecordSize)?;
         let (space, trailer) = plaintext.split_last_chunk_mut::<TRAILER>().ok_or(SealError::RecordSize)?;
         space.get_mut(len..).ok_or(SealError::PayloadSize)?.fill(0);
         // `len` is at most RECORD_MAX here, which fits a u24.
         let [_, high, mid, low] = u32::try_from(len).map_err(|_| SealError::PayloadSize)?.to_be_bytes();
         *trailer = [kind as u8, high, mid, low];
-        *tag = self
-            .0
-            .encrypt_inout_detached(&nonce(n), &[], plaintext.into())
-            .map_err(|_| SealError::RecordSize)?
-            .into();
-        Ok(())
+        self.cipher.seal(&self.key, &nonce(n), record).map_err(|Refused| SealError::RecordSize)
     }
 
     /// Opens record `n` in place. On any error the whole buffer is wiped.
@@ -169,10 +171,9 @@ impl RecordKey {
     }
 
     fn open_in_place(&self, n: Counter, record: &mut [u8]) -> Result<Opened, OpenError> {
-        let (plaintext, tag) = split(record).ok_or(OpenError::RecordSize)?;
-        self.0
-            .decrypt_inout_detached(&nonce(n), &[], (&mut *plaintext).into(), &Tag::from(*tag))
-            .map_err(|_| OpenError::Forged)?;
+        plaintext(record).ok_or(OpenError::RecordSize)?;
+        self.cipher.open(&self.key, &nonce(n), record).map_err(|Refused| OpenError::Forged)?;
+        let plaintext = plaintext(record).ok_or(OpenError::RecordSize)?;
         let (space, [kind, high, mid, low]) =
             plaintext.split_last_chunk::<TRAILER>().ok_or(OpenError::RecordSize)?;
         let kind = RecordKind::try_from(*kind)?;
@@ -192,16 +193,17 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// Plaintext and tag of a buffer that has the size of a record.
-fn split(record: &mut [u8]) -> Option<(&mut [u8], &mut [u8; TAG])> {
+/// All but the tag of a buffer that has the size of a record.
+fn plaintext(record: &mut [u8]) -> Option<&mut [u8]> {
     if !(CONTROL_RECORD..=RECORD_WIRE_MAX).contains(&record.len()) {
         return None;
     }
-    record.split_last_chunk_mut::<TAG>()
+    record.split_last_chunk_mut::<TAG>().map(|(plaintext, _)| plaintext)
 }
 
-fn nonce(n: Counter) -> Nonce {
-    let mut nonce = Nonce::default();
+#[expect(clippy::needless_pass_by_value, reason = "a counter is used up by the nonce that is made of it")]
+fn nonce(n: Counter) -> [u8; 12] {
+    let mut nonce = [0; 12];
     for (to, from) in nonce.iter_mut().skip(4).zip(n.index().to_be_bytes()) {
         *to = from;
     }
@@ -224,6 +226,11 @@ impl Sealer {
     /// Seals `record[..len]` as the next record.
     pub fn seal(&mut self, record: &mut [u8], kind: RecordKind, len: usize) -> Result<(), SealError> {
         self.key.seal_at(self.counters.issue()?, record, kind, len)
+    }
+
+    /// The same key under another implementation of the cipher.
+    pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
+        self.key.use_cipher(cipher);
     }
 
     /// The key, to seal with [`RecordKey::seal_at`] and counters taken from [`Self::counters`].
@@ -253,6 +260,11 @@ impl Opener {
     /// Opens the next record. An error is final: the counter has moved on.
     pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, OpenError> {
         self.key.open_at(self.counters.issue()?, record)
+    }
+
+    /// The same key under another implementation of the cipher.
+    pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
+        self.key.use_cipher(cipher);
     }
 
     /// The key, to open with [`RecordKey::open_at`] and counters taken from [`Self::counters`].

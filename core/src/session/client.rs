@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use rand_core::CryptoRng;
 
+use crate::crypto::cipher::{Cipher, RustCrypto};
 use crate::crypto::keys::Prs;
 use crate::crypto::record::RecordKind;
 use crate::guard::ClientGuard;
@@ -80,6 +81,7 @@ pub struct ClientSession {
     heard: Instant,
     expected: Option<Instance>,
     own: Option<Instance>,
+    cipher: &'static dyn Cipher,
     state: State,
     /// A bare handshake message to send.
     hello: Option<[u8; CLIENT_HELLO_LEN]>,
@@ -137,7 +139,22 @@ impl ClientSession {
         expected: Option<Instance>,
         own: Option<Instance>,
     ) -> Self {
-        Self { address, opened: now, heard: now, expected, own, state: State::AwaitGreeting, hello: None }
+        Self {
+            address,
+            opened: now,
+            heard: now,
+            expected,
+            own,
+            cipher: &RustCrypto,
+            state: State::AwaitGreeting,
+            hello: None,
+        }
+    }
+
+    /// The same session with another implementation of the cipher; to be chosen before the handshake.
+    pub const fn with_cipher(mut self, cipher: &'static dyn Cipher) -> Self {
+        self.cipher = cipher;
+        self
     }
 
     /// How many bytes the next message from the server has; `None` while none is due.
@@ -347,7 +364,8 @@ impl ClientSession {
             }
             State::AwaitShare(handshake) => {
                 let share = message.first_chunk::<SERVER_HELLO_LEN>().ok_or(ClientError::Protocol)?;
-                let channel = handshake.finish(share)?;
+                let mut channel = handshake.finish(share)?;
+                channel.use_cipher(self.cipher);
                 // Our first record would let a fake server test one guess of the passphrase.
                 if !guard.take(now, self.address) {
                     return Err(ClientError::NoBudget);

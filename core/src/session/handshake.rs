@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
+use crate::crypto::cipher::Cipher;
 use crate::crypto::cpace::Exchange;
 use crate::crypto::keys::{Prs, SessionKeys, transcript};
 use crate::crypto::record::{Opener, Sealer};
@@ -24,6 +25,14 @@ pub struct Channel {
     pub sealer: Sealer,
     /// Opens what the peer says.
     pub opener: Opener,
+}
+
+impl Channel {
+    /// The same keys under another implementation of the cipher.
+    pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
+        self.sealer.use_cipher(cipher);
+        self.opener.use_cipher(cipher);
+    }
 }
 
 /// Why a handshake went no further.

@@ -334,7 +334,8 @@ impl ServerSession {
         hello: &[u8; CLIENT_HELLO_LEN],
     ) {
         match greeted.answer(hello, serving.prs(), rng) {
-            Ok((channel, message3)) => {
+            Ok((mut channel, message3)) => {
+                channel.use_cipher(serving.cipher());
                 self.plain.extend(message3);
                 self.state = State::AwaitProof(channel);
             }

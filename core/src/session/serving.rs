@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
+use crate::crypto::cipher::{Cipher, RustCrypto};
 use crate::crypto::keys::Prs;
 use crate::drops::{ConnId, Drops};
 use crate::guard::{Admission, Guard};
@@ -22,6 +23,7 @@ pub struct Serving<const D: usize, const F: usize, const S: usize, const C: usiz
     instance: Instance,
     prs: Prs,
     profile: &'static Profile,
+    cipher: &'static dyn Cipher,
     next_conn: u32,
     stopping: bool,
 }
@@ -43,9 +45,20 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Serving<D, 
             instance: Instance::random(rng),
             prs,
             profile,
+            cipher: &RustCrypto,
             next_conn: 0,
             stopping: false,
         }
+    }
+
+    /// The same server with another implementation of the cipher, for the connections to come.
+    pub fn with_cipher(mut self, cipher: &'static dyn Cipher) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    pub(crate) const fn cipher(&self) -> &'static dyn Cipher {
+        self.cipher
     }
 
     /// The name of this server on the wire, while it lives.

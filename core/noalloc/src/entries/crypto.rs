@@ -1,5 +1,6 @@
 use core::fmt::{Debug, Display};
 
+use deaddrop_core::crypto::cipher::{Cipher, Refused, RustCrypto};
 use deaddrop_core::crypto::counter::{Counter, CounterRange, Counters, Exhausted};
 use deaddrop_core::crypto::cpace::{Exchange, InvalidPeer, Isk};
 use deaddrop_core::crypto::digest::PrefixDigest;
@@ -10,6 +11,9 @@ use super::Rng;
 
 pub(super) fn keep() {
     keep![
+        <RustCrypto as Cipher>::seal,
+        <RustCrypto as Cipher>::open,
+        <Refused as Display>::fmt,
         Counter::index,
         Counters::issue,
         Counters::take,
