@@ -19,6 +19,8 @@ use crate::{clock, random::system};
 
 /// How long a sender may take to hear that we give up.
 const PARTING: Duration = Duration::from_millis(300);
+/// Messages to take in a row before others get their turn.
+const MESSAGES_PER_TURN: u32 = 16;
 
 /// Why a connection to a sender ended.
 #[derive(Debug)]
@@ -74,6 +76,8 @@ pub(crate) struct ClientPump<'a, L: Link> {
     told: Instant,
     /// When the conversation ends, whatever has been said by then.
     end: Option<Instant>,
+    /// Messages asked for so far.
+    taken: u32,
 }
 
 impl<'a, L: Link> ClientPump<'a, L> {
@@ -87,6 +91,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
             outward: Carrier::new(CONTROL_RECORD),
             stored: None,
             told: clock::now(),
+            taken: 0,
             end: None,
         }
     }
@@ -112,6 +117,11 @@ impl<'a, L: Link> ClientPump<'a, L> {
 
     /// The next thing the server says.
     pub(crate) async fn next(&mut self) -> Result<Input, PumpError> {
+        self.taken = self.taken.wrapping_add(1);
+        if self.taken.is_multiple_of(MESSAGES_PER_TURN) {
+            // A sender that is never waited for must not keep a signal from being heard.
+            smol::future::yield_now().await;
+        }
         loop {
             if let Some(input) = self.turn(None).await? {
                 return Ok(input);

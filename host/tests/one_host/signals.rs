@@ -108,6 +108,24 @@ fn wait_for(there: impl Fn() -> bool) {
     }
 }
 
+/// From a sender that is never waited for: the signal has to be heard between two records.
+#[test]
+fn a_receiver_that_is_never_idle_hears_a_signal() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("whole.bin");
+    // Long enough on its way for a signal to come half-way, and nothing but a hole on the disk.
+    std::fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
+    for how in SIGNALS {
+        let (_sending, token, _) = send_file(host, folder.path(), &path, &[]);
+        let mut fetching = fetch(host, here.path(), host, &token, &[]);
+        wait_for(|| !names(here.path()).is_empty());
+        ends(&mut fetching, how);
+        assert_eq!(names(here.path()), [""; 0], "neither a part nor the whole");
+    }
+}
+
 #[test]
 fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
     let lan = Lan::alone();
