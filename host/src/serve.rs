@@ -190,11 +190,9 @@ impl Server {
     }
 
     /// The source of the drop that a connection is sending is no longer what was offered.
-    pub(crate) fn handle_changed(&self, session: &mut ServerSession) {
+    pub(crate) fn handle_changed(&self, session: &mut ServerSession, token: Token) {
         let mut state = lock(&self.state);
-        if let Some(read) = session.poll_read() {
-            state.changed.insert(read.token);
-        }
+        state.changed.insert(token);
         session.handle_changed(clock::now(), &mut state.serving, &mut system());
         self.settle(&mut state);
     }

@@ -60,6 +60,13 @@ impl Counters {
 #[derive(Debug)]
 pub struct CounterRange(Range<u64>);
 
+impl CounterRange {
+    /// How many are left.
+    pub const fn left(&self) -> u64 {
+        self.0.end.saturating_sub(self.0.start)
+    }
+}
+
 impl Iterator for CounterRange {
     type Item = Counter;
 

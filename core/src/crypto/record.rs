@@ -132,7 +132,7 @@ pub struct RecordKey {
 }
 
 impl RecordKey {
-    /// A cipher of this key. Give each key to one [`Sealer`] or [`Opener`] only.
+    /// A cipher of this key. Give each key to one [`Sealer`] or [`Opener`] only: it issues the counters.
     pub fn new(key: Secret<32>) -> Self {
         Self { key, cipher: &RustCrypto }
     }
@@ -140,6 +140,11 @@ impl RecordKey {
     /// The same key under another implementation of the cipher.
     pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
         self.cipher = cipher;
+    }
+
+    /// The same key again, for another thread. Who has it seals only under counters of the one [`Sealer`].
+    pub(crate) const fn duplicate(&self) -> Self {
+        Self { key: Secret::new(*self.key.expose()), cipher: self.cipher }
     }
 
     /// Seals `record[..len]` as record `n`: zeroes the padding, writes trailer and tag.

@@ -1,5 +1,7 @@
 //! The fetching end of one connection.
 
+mod batch;
+
 use core::net::IpAddr;
 
 use rand_core::CryptoRng;
@@ -216,6 +218,11 @@ impl ClientSession {
             });
         }
         Ok(())
+    }
+
+    /// It is we who keep the server waiting, while what it sent is stored: its silence counts from now on.
+    pub const fn handle_pause(&mut self, now: Instant) {
+        self.heard = now;
     }
 
     /// The server closed its end (`clean`), or the connection broke: what that means.

@@ -10,14 +10,18 @@
 //! 4. wait for the bytes that `wants` names (`handle_message`), for the peer's close (`handle_close`),
 //!    or for the moment that `poll_timeout` names (`handle_timeout`); then again from 1.
 //!
-//! Everything a session gives out goes to the peer in that order, whole. Secrets never leave it.
+//! Everything a session gives out goes to the peer in that order, whole. Secrets never leave it, but for the
+//! key of one direction of a stream, which a front end with several cores may borrow to seal or open a
+//! [`Batch`] of records at once.
 
+mod batch;
 mod client;
 mod client_error;
 mod handshake;
 mod server;
 mod serving;
 
+pub use batch::{Batch, BatchOpener, BatchSealer, Content};
 pub use client::{ClientSession, FetchPlan, Input};
 pub use client_error::ClientError;
 pub use handshake::{Channel, ClientHandshake, Greeted, HandshakeError};

@@ -1,5 +1,6 @@
 //! The serving end of one connection.
 
+mod batch;
 mod dialogue;
 mod stream;
 

@@ -22,6 +22,8 @@ pub(super) struct BlockingLink {
     stream: TcpStream,
     /// What concerns the connection beside its socket.
     bell: Doorbell,
+    /// One of what the bell hears: another thread has done something for this connection.
+    knock: Arc<Event>,
 }
 
 impl BlockingLink {
@@ -30,12 +32,14 @@ impl BlockingLink {
         stream.set_nonblocking(true)?;
         // Small messages go back and forth: none of them should wait for another.
         stream.set_nodelay(true)?;
-        Ok(Self { stream, bell: Doorbell::new([event])? })
+        let knock = Arc::new(Event::new());
+        Ok(Self { stream, bell: Doorbell::new([event, knock.clone()])?, knock })
     }
 
     /// Connects within the protocol's deadline, or until it is to stop.
     pub(super) fn connect(to: SocketAddr, stop: &Stop) -> Result<Self, PumpError> {
-        let bell = Doorbell::new([stop.bell()])?;
+        let knock = Arc::new(Event::new());
+        let bell = Doorbell::new([stop.bell(), knock.clone()])?;
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -59,13 +63,17 @@ impl BlockingLink {
             },
             Err(error) => return Err(error.into()),
         }
-        Ok(Self { stream: socket.into(), bell })
+        Ok(Self { stream: socket.into(), bell, knock })
     }
 }
 
 impl Link for BlockingLink {
     fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    fn knock(&self) -> &Arc<Event> {
+        &self.knock
     }
 
     async fn wait(&self, interest: Interest) -> io::Result<()> {

@@ -79,7 +79,7 @@ impl From<PumpError> for Refusal {
                 _ => Self::Broken(e.to_string()),
             },
             PumpError::Io(e) => Self::Nobody(e.to_string()),
-            PumpError::Stopped(failure) => Self::Stopped(failure),
+            PumpError::Stopped(failure) | PumpError::Unstored(failure) => Self::Stopped(failure),
         }
     }
 }

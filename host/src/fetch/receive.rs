@@ -38,7 +38,7 @@ pub(crate) enum Broken {
 impl From<PumpError> for Broken {
     fn from(e: PumpError) -> Self {
         match e {
-            PumpError::Stopped(failure) => Self::Failed(failure),
+            PumpError::Stopped(failure) | PumpError::Unstored(failure) => Self::Failed(failure),
             e => Self::Refused(e.into()),
         }
     }
@@ -119,6 +119,19 @@ where
 }
 
 async fn take_in<L: Link>(pump: &mut ClientPump<'_, L>, mut incoming: Incoming) -> Result<Incoming, Broken> {
+    if let Some(shelf) = incoming.shelf() {
+        let advance = |bytes| {
+            incoming.advance(bytes);
+            incoming.stored()
+        };
+        match pump.take_in(shelf, advance).await? {
+            Some(Input::Refused(code)) => return Err(Broken::Refused(code.into())),
+            Some(_) => {
+                return Err(Broken::Refused(Refusal::Broken("the sender answered another question".into())));
+            }
+            None => {}
+        }
+    }
     loop {
         if pump.session.needs_ready() {
             incoming.reserve_tail(pump.session.final_len().unwrap_or(0).into()).map_err(Broken::Failed)?;

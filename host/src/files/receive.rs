@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-pub use incoming::{Finished, Incoming, Spool};
+pub use incoming::{Finished, Incoming, Shelf, Spool};
 
 use crate::exit::Failure;
 

@@ -3,16 +3,18 @@
 //! All else is written once, as `async` code over this trait. The smol front end waits in its reactor; the
 //! blocking one waits in `poll(2)`, so its futures are never pending.
 
-use std::future::{Future, pending};
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_net::TcpStream as AsyncStream;
 use deaddrop_core::limits::CONNECT_TIMEOUT;
 use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use smol::{Async, Timer, future};
 
 use crate::clock;
@@ -34,6 +36,9 @@ pub(crate) trait Link {
     /// The socket; reads and writes that would block say so.
     fn stream(&self) -> &TcpStream;
 
+    /// Rings to end a wait: this one, or the next if there is none.
+    fn knock(&self) -> &Arc<Event>;
+
     /// Waits for any of these, or for whatever else concerns the connection. May return early.
     fn wait(&self, interest: Interest) -> impl Future<Output = io::Result<()>>;
 }
@@ -43,11 +48,21 @@ pub(crate) struct SmolLink {
     stream: Arc<Async<TcpStream>>,
     /// Rings when something about the server has changed that its connections should look at.
     bell: Option<Arc<Event>>,
+    /// Rings when another thread has done something for this connection.
+    knock: Arc<Event>,
+    /// Listens to that at all times, so that none is missed between two waits.
+    knocked: RefCell<EventListener>,
 }
 
 impl SmolLink {
+    fn new(stream: AsyncStream, bell: Option<Arc<Event>>) -> Self {
+        let knock = Arc::new(Event::new());
+        let knocked = RefCell::new(knock.listen());
+        Self { stream: stream.into(), bell, knock, knocked }
+    }
+
     pub(crate) fn accepted(stream: AsyncStream, bell: Arc<Event>) -> Self {
-        Self { stream: stream.into(), bell: Some(bell) }
+        Self::new(stream, Some(bell))
     }
 
     /// Connects within the protocol's deadline. `Interrupted` if a signal asks us to end before.
@@ -66,7 +81,7 @@ impl SmolLink {
         };
         let stream = future::or(connect, future::or(late, stopped)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: stream.into(), bell: stop.map(Stop::bell) })
+        Ok(Self::new(stream, stop.map(Stop::bell)))
     }
 }
 
@@ -83,7 +98,19 @@ impl Link for SmolLink {
         self.stream.get_ref()
     }
 
+    fn knock(&self) -> &Arc<Event> {
+        &self.knock
+    }
+
     async fn wait(&self, interest: Interest) -> io::Result<()> {
+        let knocked = poll_fn(|context| {
+            let mut knocked = self.knocked.borrow_mut();
+            let heard = Pin::new(&mut *knocked).poll(context);
+            if heard.is_ready() {
+                *knocked = self.knock.listen();
+            }
+            heard.map(Ok)
+        });
         let rung = self.bell.as_ref().map(|bell| bell.listen());
         let read = async { if interest.read { self.stream.readable().await } else { pending().await } };
         let write = async { if interest.write { self.stream.writable().await } else { pending().await } };
@@ -103,7 +130,7 @@ impl Link for SmolLink {
             }
             Ok(())
         };
-        future::or(future::or(read, write), future::or(late, rung)).await
+        future::or(future::or(future::or(read, write), knocked), future::or(late, rung)).await
     }
 }
 

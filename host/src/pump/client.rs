@@ -9,8 +9,10 @@ use deaddrop_core::limits::{CONTROL_RECORD, HELD_EVERY};
 use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
 use deaddrop_core::time::Instant;
 
+use super::opening::{End, Looked, Opening};
 use super::{Carried, Carrier};
 use crate::exit::Failure;
+use crate::files::receive::Shelf;
 use crate::lock::lock;
 use crate::member::Member;
 use crate::net::link::{Interest, Link, close};
@@ -19,6 +21,10 @@ use crate::{clock, random::system};
 
 /// How long a sender may take to hear that we give up.
 const PARTING: Duration = Duration::from_millis(300);
+/// How long whole records wait for others to make a batch with.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// What happened when a batch does not come back.
+const PANICKED: &str = "a thread that opens records has panicked: this is a fault of deaddrop";
 /// Messages to take in a row before others get their turn.
 const MESSAGES_PER_TURN: u32 = 16;
 
@@ -31,6 +37,8 @@ pub(crate) enum PumpError {
     Io(io::Error),
     /// By a signal.
     Stopped(Failure),
+    /// What came could not be stored.
+    Unstored(Failure),
 }
 
 impl fmt::Display for PumpError {
@@ -38,7 +46,7 @@ impl fmt::Display for PumpError {
         match self {
             Self::Session(e) => e.fmt(f),
             Self::Io(e) => e.fmt(f),
-            Self::Stopped(e) => e.fmt(f),
+            Self::Stopped(e) | Self::Unstored(e) => e.fmt(f),
         }
     }
 }
@@ -126,6 +134,57 @@ impl<'a, L: Link> ClientPump<'a, L> {
             if let Some(input) = self.turn(None).await? {
                 return Ok(input);
             }
+        }
+    }
+
+    /// Takes the data records of a large drop in with several threads, all but its final one, and puts them on the
+    /// shelf. Tells `stored` of every bit that is there, from the first byte on without a gap. Gives what the server
+    /// said if it ended the stream, and does nothing for a drop that is not large.
+    pub(crate) async fn take_in(
+        &mut self,
+        shelf: Shelf,
+        mut stored: impl FnMut(u64) -> u64,
+    ) -> Result<Option<Input>, PumpError> {
+        let Some(mut opening) = Opening::start(&self.session, shelf, self.link.knock()) else {
+            return Ok(None);
+        };
+        let mut closed = false;
+        loop {
+            let written = self.speak()?;
+            let (more, end) =
+                opening.stored(&self.session, closed).map_err(|_| io::Error::other(PANICKED))?;
+            if more > 0 {
+                self.stored(stored(more));
+            }
+            match end {
+                Some(End::Refused(code)) => return Ok(Some(self.session.handle_refused(code)?)),
+                Some(End::Forged) => return Err(ClientError::Protocol.into()),
+                Some(End::Unstored(failure)) => return Err(PumpError::Unstored(failure)),
+                None => {}
+            }
+            let looked =
+                if closed { Looked::Enough } else { opening.look(self.link.stream(), &mut self.session)? };
+            match looked {
+                Looked::Read | Looked::Closed => {
+                    closed = looked == Looked::Closed;
+                    // A sender that is never waited for must not keep a signal from being heard.
+                    smol::future::yield_now().await;
+                    continue;
+                }
+                Looked::Nothing => self.session.handle_timeout(clock::now())?,
+                // We keep the server waiting, not it us.
+                Looked::Enough => self.session.handle_pause(clock::now()),
+            }
+            if !opening.is_busy() {
+                if closed {
+                    return Err(self.session.handle_close(true).into());
+                }
+                if self.session.data_records() == 0 {
+                    return Ok(None);
+                }
+            }
+            let until = self.due(opening.has_whole().then(|| clock::now() + PATIENCE));
+            self.link.wait(Interest { read: looked == Looked::Nothing, write: !written, until }).await?;
         }
     }
 
@@ -218,18 +277,18 @@ impl<'a, L: Link> ClientPump<'a, L> {
         }
     }
 
-    async fn turn(&mut self, until: Option<Instant>) -> Result<Option<Input>, PumpError> {
+    /// Says what is due, and writes as much of it as the connection takes; true once nothing is left. Fails once
+    /// it is time to end.
+    fn speak(&mut self) -> Result<bool, PumpError> {
         if let Some(failure) = self.stop.and_then(Stop::asked) {
             return Err(PumpError::Stopped(failure));
         }
         let now = clock::now();
-        self.session.handle_timeout(now)?;
         if self.end.is_some_and(|end| end <= now) {
             return Err(ClientError::Silent.into());
         }
-        let sign_due = self.stored.map(|_| self.told + HELD_EVERY);
-        if let (Some(due), Some(stored)) = (sign_due, self.stored)
-            && due <= now
+        if let Some(stored) = self.stored
+            && self.told + HELD_EVERY <= now
         {
             self.told = now;
             // Out of turn only once the drop is through, and then nobody waits for a sign.
@@ -237,11 +296,22 @@ impl<'a, L: Link> ClientPump<'a, L> {
                 self.stored = None;
             }
         }
-        let written = match self.write() {
+        match self.write() {
             // What the server said before it closed still counts: a refusal, or the last answer.
-            Err(PumpError::Session(ClientError::Reset)) => true,
-            other => other?,
-        };
+            Err(PumpError::Session(ClientError::Reset)) => Ok(true),
+            other => other,
+        }
+    }
+
+    /// When there is something to do although nothing has come.
+    fn due(&self, until: Option<Instant>) -> Option<Instant> {
+        let sign = self.stored.map(|_| self.told + HELD_EVERY);
+        [self.session.poll_timeout(), sign, until, self.end].into_iter().fold(None, Instant::earliest)
+    }
+
+    async fn turn(&mut self, until: Option<Instant>) -> Result<Option<Input>, PumpError> {
+        let written = self.speak()?;
+        self.session.handle_timeout(clock::now())?;
         if let Some(len) = self.session.wants() {
             match self.inward.read(self.link.stream(), len)? {
                 Carried::Whole => {
@@ -257,9 +327,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
                 Carried::Partly => {}
             }
         }
-        let sign = self.stored.map(|_| self.told + HELD_EVERY);
-        let until =
-            [self.session.poll_timeout(), sign, until, self.end].into_iter().fold(None, Instant::earliest);
+        let until = self.due(until);
         self.link.wait(Interest { read: self.session.wants().is_some(), write: !written, until }).await?;
         Ok(None)
     }

@@ -1,6 +1,9 @@
 //! Sessions of the core over real connections: bytes carried both ways, and nothing decided.
 
 mod client;
+mod crew;
+mod opening;
+mod sealing;
 mod server;
 
 pub(crate) use client::{ClientPump, PumpError};
@@ -40,6 +43,17 @@ impl Carrier {
                 to.copy_from_slice(from);
             }
             self.buffer = larger;
+        }
+    }
+
+    /// Begins with what `from` holds behind its first `used` bytes.
+    fn carry_over(&mut self, from: &Self, used: usize) {
+        let rest = from.buffer.get(used..from.at).unwrap_or_default();
+        (self.at, self.end) = (0, 0);
+        self.grow(rest.len());
+        if let Some(to) = self.buffer.get_mut(..rest.len()) {
+            to.copy_from_slice(rest);
+            self.at = rest.len();
         }
     }
 

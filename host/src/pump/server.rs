@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Close, ServerSession};
 
+use super::sealing::Sealing;
 use super::{Carried, Carrier};
 use crate::net::link::{Interest, Link, close};
 use crate::serve::Server;
 use crate::{clock, random::system};
 
-/// Records to send in a row before others get their turn.
-const RECORDS_PER_TURN: usize = 16;
+/// Records, or batches of them, to send in a row before others get their turn.
+const MESSAGES_PER_TURN: usize = 16;
 
 /// Serves one connection until it ends; settles its accounts whatever happens to the task.
 pub(crate) async fn serve_connection<L: Link>(server: &Server, link: L, source: IpAddr) {
@@ -23,6 +24,7 @@ pub(crate) async fn serve_connection<L: Link>(server: &Server, link: L, source: 
         link,
         inward: Carrier::new(CONTROL_RECORD),
         outward: Carrier::new(CONTROL_RECORD),
+        sealing: None,
         how: None,
     };
     connection.how = Some(connection.run().await.unwrap_or(Close::Reset));
@@ -34,6 +36,8 @@ struct Connection<'a, L: Link> {
     link: L,
     inward: Carrier,
     outward: Carrier,
+    /// Where the records of a large drop come from, while it streams.
+    sealing: Option<Sealing>,
     how: Option<Close>,
 }
 
@@ -118,13 +122,28 @@ impl<L: Link> Connection<'_, L> {
 
     /// Writes what there is to say.
     fn write(&mut self) -> io::Result<Outward> {
-        for _ in 0..RECORDS_PER_TURN {
+        for _ in 0..MESSAGES_PER_TURN {
             match self.outward.write(self.link.stream())? {
                 Carried::Partly => return Ok(Outward::Blocked),
                 Carried::Closed => return Err(io::ErrorKind::BrokenPipe.into()),
                 Carried::Whole => {}
             }
             (self.outward.at, self.outward.end) = (0, 0);
+            if self.sealing.is_none() {
+                self.sealing =
+                    Sealing::start(self.server, &self.session, self.link.stream(), self.link.knock());
+            }
+            if let Some(sealing) = &mut self.sealing {
+                match next_batch(sealing, self.server, &mut self.session, &mut self.outward)? {
+                    Batches::Next => continue,
+                    Batches::Last => {
+                        self.sealing = None;
+                        continue;
+                    }
+                    Batches::NotYet => return Ok(Outward::Sealing),
+                    Batches::Over => self.sealing = None,
+                }
+            }
             if let Some(read) = self.session.poll_read() {
                 self.outward.grow(read.len.max(self.session.record_len()));
                 let Some(source) = self.server.source(&read.token) else {
@@ -132,7 +151,7 @@ impl<L: Link> Connection<'_, L> {
                     continue;
                 };
                 if !read_source(&source, &read, &mut self.outward.buffer) {
-                    self.server.handle_changed(&mut self.session);
+                    self.server.handle_changed(&mut self.session, read.token);
                     continue;
                 }
                 let len = self.server.with(|serving| {
@@ -154,6 +173,40 @@ impl<L: Link> Connection<'_, L> {
     }
 }
 
+enum Batches {
+    /// The next batch is in the carrier.
+    Next,
+    /// The next batch is in the carrier, and is the end of the stream.
+    Last,
+    /// It is still being sealed.
+    NotYet,
+    /// There are no more.
+    Over,
+}
+
+/// Puts the next records that the crew has sealed into `outward`, and keeps the crew at work.
+fn next_batch(
+    sealing: &mut Sealing,
+    server: &Server,
+    session: &mut ServerSession,
+    outward: &mut Carrier,
+) -> io::Result<Batches> {
+    sealing.feed(server, session);
+    let next = sealing.next().map_err(|_| io::Error::other("a thread that seals records has panicked"))?;
+    let Some(mut sealed) = next else {
+        return Ok(if sealing.is_busy() { Batches::NotYet } else { Batches::Over });
+    };
+    std::mem::swap(&mut outward.buffer, &mut sealed.buffer);
+    outward.end = sealed.len;
+    sealing.recycle(sealed.buffer);
+    if sealed.changed {
+        server.handle_changed(session, sealing.token);
+        session.handle_batch_ended();
+        return Ok(Batches::Last);
+    }
+    Ok(Batches::Next)
+}
+
 /// Fills the front of `buffer` with what was asked for; false if the source is not what was offered.
 fn read_source(
     source: &crate::files::source::Source,
@@ -172,6 +225,8 @@ enum Outward {
     More,
     /// The connection takes no more now.
     Blocked,
+    /// There will be more once it is sealed; that will be told.
+    Sealing,
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(super) fn keep() {
         Counter::index,
         Counters::issue,
         Counters::take,
+        CounterRange::left,
         <CounterRange as Iterator>::next,
         <CounterRange as Iterator>::size_hint,
         <Exhausted as Display>::fmt,

@@ -1,8 +1,8 @@
-use core::fmt::Display;
+use core::fmt::{Debug, Display};
 
 use deaddrop_core::session::{
-    ClientError, ClientHandshake, ClientSession, Greeted, HandshakeError, Misuse, ServerSession, Serving,
-    buffer_len,
+    Batch, BatchOpener, BatchSealer, ClientError, ClientHandshake, ClientSession, Greeted, HandshakeError,
+    Misuse, ServerSession, Serving, buffer_len,
 };
 
 use super::{CONNS, DROPS, FETCHES, Rng, SOURCES};
@@ -25,6 +25,20 @@ pub(super) fn keep() {
         ClientSession::final_len,
         ClientSession::poll_timeout,
         ClientSession::handle_timeout,
+        ClientSession::handle_pause,
+        ClientSession::data_records,
+        ClientSession::batch_opener,
+        ClientSession::take_batch,
+        ClientSession::handle_refused,
+        Batch::offset,
+        Batch::records,
+        Batch::record,
+        Batch::record_len,
+        BatchSealer::seal,
+        BatchSealer::seal_error,
+        <BatchSealer as Debug>::fmt,
+        BatchOpener::open,
+        <BatchOpener as Debug>::fmt,
         ClientSession::handle_close,
         ClientSession::list,
         ClientSession::fetch,
@@ -54,6 +68,10 @@ pub(super) fn keep() {
         ServerSession::handle_granted as fn(_, _, &mut Server, &mut Rng) -> _,
         ServerSession::handle_message as fn(_, _, &mut Server, &mut Rng, _) -> _,
         ServerSession::poll_transmit::<DROPS, FETCHES, SOURCES, CONNS>,
+        ServerSession::data_records,
+        ServerSession::batch_sealer,
+        ServerSession::take_batch::<DROPS, FETCHES, SOURCES, CONNS>,
+        ServerSession::handle_batch_ended,
         ServerSession::poll_read,
         ServerSession::handle_read::<DROPS, FETCHES, SOURCES, CONNS>,
         ServerSession::handle_ended::<DROPS, FETCHES, SOURCES, CONNS>,

@@ -1,7 +1,8 @@
 //! One drop on its way in.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, Write};
+use std::io::{self, Cursor, Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -48,6 +49,32 @@ struct Part {
     /// Its name as long as it is a part; `None` once it has its own.
     temporary: Option<String>,
     wanted: String,
+}
+
+/// The file of a drop on its way in, written to by several threads, each at its own place.
+#[derive(Debug)]
+pub struct Shelf {
+    file: File,
+    folder: PathBuf,
+    size: u64,
+}
+
+impl Shelf {
+    /// Stores bytes of the drop in their place.
+    pub fn store(&self, bytes: &[u8], offset: u64) -> Result<(), Failure> {
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
+            return Err(too_much());
+        }
+        write_at(&self.file, &self.folder, bytes, offset)
+    }
+}
+
+fn write_at(file: &File, folder: &Path, bytes: &[u8], offset: u64) -> Result<(), Failure> {
+    file.write_all_at(bytes, offset).map_err(|error| Failure::file("write to", folder, &error))
+}
+
+fn too_much() -> Failure {
+    Failure::failed("the sender sent more than it had offered, so nothing was kept")
 }
 
 /// Where a drop is that has arrived whole.
@@ -112,23 +139,31 @@ impl Incoming {
     /// Adds the next bytes.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let stored = u64::try_from(bytes.len()).ok().and_then(|more| self.stored.checked_add(more));
-        let stored = stored.filter(|stored| *stored <= self.size).ok_or_else(|| {
-            Failure::failed("the sender sent more than it had offered, so nothing was kept")
-        })?;
+        let stored = stored.filter(|stored| *stored <= self.size).ok_or_else(too_much)?;
         match &mut self.store {
             // The capacity was set aside, so it does not move and leave a copy behind.
             Store::Memory(memory) => memory.extend_from_slice(bytes),
-            Store::Unnamed { file, folder } => {
-                file.write_all(bytes).map_err(|error| Failure::file("write to", folder, &error))?;
-            }
-            Store::Part(part) => {
-                part.file
-                    .write_all(bytes)
-                    .map_err(|error| Failure::file("write to", &part.folder, &error))?;
-            }
+            Store::Unnamed { file, folder } => write_at(file, folder, bytes, self.stored)?,
+            Store::Part(part) => write_at(&part.file, &part.folder, bytes, self.stored)?,
         }
         self.stored = stored;
         Ok(())
+    }
+
+    /// The file that the drop goes to, for those who store parts of it out of order; `None` if it goes to memory,
+    /// or the system has no handle left for it.
+    pub fn shelf(&self) -> Option<Shelf> {
+        let (file, folder) = match &self.store {
+            Store::Memory(_) => return None,
+            Store::Unnamed { file, folder } => (file, folder),
+            Store::Part(part) => (&part.file, &part.folder),
+        };
+        Some(Shelf { file: file.try_clone().ok()?, folder: folder.clone(), size: self.size })
+    }
+
+    /// The next `bytes` bytes are on the [shelf](Self::shelf), every one of them.
+    pub fn advance(&mut self, bytes: u64) {
+        self.stored = self.stored.saturating_add(bytes).min(self.size);
     }
 
     /// How many bytes have been added.

@@ -1,0 +1,61 @@
+//! Data records that are opened outside of the session.
+
+use super::{Awaits, ClientError, ClientSession, Dialogue, Input, State};
+use crate::session::Misuse;
+use crate::session::batch::{Batch, BatchOpener};
+use crate::time::Instant;
+use crate::wire::{Answer, ErrorCode};
+
+impl ClientSession {
+    /// How many data records are to come before the final one; 0 while no drop streams.
+    pub fn data_records(&self) -> u64 {
+        match &self.state {
+            State::Open(Dialogue { awaits: Awaits::Stream { record, cut, at, .. }, .. }) => {
+                cut.last_at.saturating_sub(*at) / u64::from((*record).max(1))
+            }
+            _ => 0,
+        }
+    }
+
+    /// What opens the batches of this stream; `None` when there is none.
+    pub fn batch_opener(&self) -> Option<BatchOpener> {
+        match &self.state {
+            State::Open(Dialogue { awaits: Awaits::Stream { .. }, channel, .. }) => {
+                Some(BatchOpener::new(channel.opener.key().duplicate()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The next `records` data records have been read, whole, and are to be opened as this batch. Whatever
+    /// they turn out to hold, what is read from now on comes after them.
+    ///
+    /// # Errors
+    /// If a stream does not have that many left before its final record.
+    pub fn take_batch(&mut self, now: Instant, records: u64) -> Result<Batch, Misuse> {
+        if records == 0 || records > self.data_records() {
+            return Err(Misuse::OutOfTurn);
+        }
+        let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
+        let Awaits::Stream { record, at, .. } = &mut dialogue.awaits else { return Err(Misuse::OutOfTurn) };
+        let batch = Batch::take(dialogue.channel.opener.counters(), *at, *record, records);
+        let batch = batch.ok_or(Misuse::OutOfTurn)?;
+        // No more than what lies before the final record, so it does not overflow.
+        *at = at.saturating_add(records.saturating_mul(u64::from(*record)));
+        self.heard = now;
+        Ok(batch)
+    }
+
+    /// A record of a batch held the server's word that the stream is over.
+    ///
+    /// # Errors
+    /// If no drop streams.
+    pub fn handle_refused(&mut self, code: ErrorCode) -> Result<Input, ClientError> {
+        match &mut self.state {
+            State::Open(dialogue) if matches!(dialogue.awaits, Awaits::Stream { .. }) => {
+                dialogue.handle_answer(Answer::Error(code)).ok_or(ClientError::Protocol)
+            }
+            _ => Err(ClientError::Protocol),
+        }
+    }
+}
