@@ -19,6 +19,31 @@ use crate::net::hearing::Hearing;
 use crate::net::link::SmolLink;
 use crate::pump::PumpError;
 
+/// A listener that has asked who is there, and cannot look at anybody yet: the room's secret is still being
+/// derived, and answers come meanwhile.
+pub(crate) struct Asking<'e> {
+    executor: &'e LocalExecutor<'static>,
+    listening: Listening,
+    hearing: Hearing,
+}
+
+impl<'e> Asking<'e> {
+    /// Begins to listen, and solicits at once.
+    pub(crate) fn begin(executor: &'e LocalExecutor<'static>, beacons: Beacons) -> std::io::Result<Self> {
+        let mut hearing = Hearing::new();
+        hearing.listen(executor, &beacons)?;
+        let mut listening = Listening::new(beacons, None);
+        listening.solicit();
+        Ok(Self { executor, listening, hearing })
+    }
+
+    /// Goes on as a member of a room: whoever has answered by now is looked at.
+    pub(crate) fn join(self, member: Rc<Member>) -> Discovery<'e> {
+        let Self { executor, listening, hearing } = self;
+        Discovery { executor, member, listening, hearing, looks: unbounded() }
+    }
+}
+
 /// A listener at work.
 pub(crate) struct Discovery<'e> {
     executor: &'e LocalExecutor<'static>,
@@ -34,19 +59,7 @@ struct Looked {
     result: Result<Listing, PumpError>,
 }
 
-impl<'e> Discovery<'e> {
-    /// Begins to listen and to solicit.
-    pub(crate) fn new(
-        executor: &'e LocalExecutor<'static>,
-        member: Rc<Member>,
-        beacons: Beacons,
-    ) -> std::io::Result<Self> {
-        let mut hearing = Hearing::new();
-        hearing.listen(executor, &beacons)?;
-        let listening = Listening::new(beacons, member.own);
-        Ok(Self { executor, member, listening, hearing, looks: unbounded() })
-    }
-
+impl Discovery<'_> {
     /// The addresses of this machine.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         self.listening.beacons.addresses()

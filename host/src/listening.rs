@@ -52,12 +52,17 @@ impl Listening {
         changed
     }
 
-    /// Does what is due; gives the looks to take at once, and when something is due again.
-    pub(crate) fn step(&mut self) -> (Vec<Look>, Instant) {
-        let now = clock::now();
-        while let Some(beacon) = self.listener.poll_transmit(now) {
+    /// Asks who is there, if it is time to.
+    pub(crate) fn solicit(&mut self) {
+        while let Some(beacon) = self.listener.poll_transmit(clock::now()) {
             self.beacons.broadcast(&beacon);
         }
+    }
+
+    /// Does what is due; gives the looks to take at once, and when something is due again.
+    pub(crate) fn step(&mut self) -> (Vec<Look>, Instant) {
+        self.solicit();
+        let now = clock::now();
         let mut looks = Vec::new();
         while let Some(look) = self.listener.poll_look(now, &mut system()) {
             looks.push(look);

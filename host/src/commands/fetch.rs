@@ -15,8 +15,9 @@ use deaddrop_core::token::{FetchId, TokenPrefix};
 use smol::{LocalExecutor, Timer, future};
 use zeroize::Zeroizing;
 
-use super::{derive, warn_weak};
+use super::{ask_around, derive, warn_weak};
 use crate::cli::NetArgs;
+use crate::discover::Asking;
 use crate::exit::Failure;
 use crate::fetch::{Broken, Claim, Refusal, make_room, receive};
 use crate::files::receive::{Destination, Finished};
@@ -46,6 +47,15 @@ pub(crate) struct Job {
     pub(crate) passphrase: Zeroizing<String>,
 }
 
+/// Where the drop is to come from.
+#[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
+enum Whereabouts<'e> {
+    /// From this address, and if it was said this port.
+    Named(Ipv4Addr, Option<u16>),
+    /// From whoever answers.
+    Sought(Asking<'e>),
+}
+
 /// What the ways to a sender have in common.
 struct Seeking<'a> {
     executor: &'a LocalExecutor<'static>,
@@ -67,6 +77,11 @@ pub(crate) async fn fetch(
     warn_weak(ui, &job.passphrase)?;
     let destination = Destination::resolve(job.out.as_deref())?;
     let deriving = derive(std::mem::take(&mut job.passphrase));
+    let source = match job.sender {
+        Some((ip, port)) => Whereabouts::Named(ip, port),
+        // Answers come while the secret is derived.
+        None => Whereabouts::Sought(ask_around(executor, ui, &job.net)?),
+    };
     let room = future::or(deriving, async { Err(stop.wait().await) }).await?;
     let member = Rc::new(Member::new(&room, None));
     drop(room);
@@ -80,9 +95,14 @@ pub(crate) async fn fetch(
         job: &job,
         until,
     };
-    let claim = match (job.sender, &job.token) {
-        (Some((ip, port)), Some(token)) => direct::claim_from(&seeking, &member, ip, port, token).await?,
-        _ => search::claim_found(&seeking, &member).await?,
+    let claim = match (source, &job.token) {
+        (Whereabouts::Named(ip, port), Some(token)) => {
+            direct::claim_from(&seeking, &member, ip, port, token).await?
+        }
+        (Whereabouts::Named(ip, port), None) => search::claim_listed(&seeking, &member, ip, port).await?,
+        (Whereabouts::Sought(asking), _) => {
+            search::claim_discovered(&seeking, &member, asking.join(member.clone())).await?
+        }
     };
     take(ui, stop, &member, &job, &destination, claim).await
 }

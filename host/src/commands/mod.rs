@@ -14,7 +14,7 @@ use smol::{LocalExecutor, future};
 use zeroize::Zeroizing;
 
 use crate::cli::{Command, Fetch, NetArgs};
-use crate::discover::skipped_message;
+use crate::discover::{Asking, skipped_message};
 use crate::exit::Failure;
 use crate::files::source::{Source, SourceFile, SourceMessage};
 use crate::net::beacons::Beacons;
@@ -97,6 +97,16 @@ fn open_beacons(ui: &Ui, net: &NetArgs) -> Result<Beacons, Failure> {
         ui.show(&Event::Warning { code: "interface-skipped", message: &skipped_message(skipped) })?;
     }
     Ok(beacons)
+}
+
+/// Begins to listen and asks who is there, while the room's secret is still being derived.
+fn ask_around<'e>(
+    executor: &'e LocalExecutor<'static>,
+    ui: &Ui,
+    net: &NetArgs,
+) -> Result<Asking<'e>, Failure> {
+    let beacons = open_beacons(ui, net)?;
+    Asking::begin(executor, beacons).map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))
 }
 
 /// Derives the room secret beside whatever else goes on.

@@ -7,9 +7,8 @@ use deaddrop_core::offer::Reason;
 use smol::{LocalExecutor, future};
 use zeroize::Zeroizing;
 
-use super::{derive, open_beacons, warn_weak};
+use super::{ask_around, derive, warn_weak};
 use crate::cli::NetArgs;
-use crate::discover::Discovery;
 use crate::exit::Failure;
 use crate::member::Member;
 use crate::stop::Stop;
@@ -25,11 +24,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     warn_weak(ui, &passphrase)?;
     let deriving = derive(passphrase);
-    let beacons = open_beacons(ui, &net)?;
+    let asking = ask_around(executor, ui, &net)?;
     let room = future::or(deriving, async { Err(stop.wait().await) }).await?;
-    let member = Rc::new(Member::new(&room, None));
-    let mut discovery = Discovery::new(executor, member, beacons)
-        .map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))?;
+    let mut discovery = asking.join(Rc::new(Member::new(&room, None)));
     ui.show(&Event::Ready { addresses: &discovery.addresses(), serving: None })?;
     loop {
         let event =

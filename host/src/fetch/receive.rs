@@ -1,10 +1,12 @@
 //! From a claimed drop to one that is here, whole, and confirmed.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deaddrop_core::offer::{Kind, Offer};
 use deaddrop_core::session::Input;
+use event_listener::Event;
 
 use super::claim::{Claim, Refusal};
 use crate::clock;
@@ -21,9 +23,6 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long all of it may take when a signal asks us to end.
 const COMMIT_WITHIN_STOPPED: Duration = Duration::from_millis(800);
-/// How often to look whether a large file is durable yet.
-const SYNC_LOOK: Duration = Duration::from_millis(20);
-
 /// Up to this many bytes are made durable in passing.
 const QUICK: u64 = 8 * 1024 * 1024;
 
@@ -159,17 +158,28 @@ async fn make_durable<L: Link>(pump: &mut ClientPump<'_, L>, incoming: Incoming)
     if incoming.size() <= QUICK {
         return incoming.finish().map_err(Broken::Failed);
     }
-    let work = std::thread::spawn(move || incoming.finish());
-    while !work.is_finished() {
-        // If the connection breaks the confirmation goes over another one.
-        if pump.keep_until(clock::now() + SYNC_LOOK).await.is_err() {
-            break;
-        }
-    }
-    match work.join() {
-        Ok(finished) => finished.map_err(Broken::Failed),
-        Err(_) => {
-            Err(Broken::Failed(Failure::failed("saving the drop went wrong: this is a fault of deaddrop")))
-        }
+    let (done, result) = async_channel::bounded(1);
+    let knock = pump.knock().clone();
+    let work = std::thread::spawn(move || {
+        // Rings once there is a result, or will never be one.
+        let _knock = Ring(knock);
+        let done = done;
+        let _ = done.try_send(incoming.finish());
+    });
+    // If the connection breaks the confirmation goes over another one.
+    let _ = pump.keep_while(|| result.is_empty() && !result.is_closed()).await;
+    let finished = result.recv_blocking();
+    let _ = work.join();
+    finished
+        .unwrap_or_else(|_| Err(Failure::failed("saving the drop went wrong: this is a fault of deaddrop")))
+        .map_err(Broken::Failed)
+}
+
+/// Rings when dropped.
+struct Ring(Arc<Event>);
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.0.notify(usize::MAX);
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deaddrop_core::limits::{CONTROL_RECORD, HELD_EVERY};
 use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
 use deaddrop_core::time::Instant;
+use event_listener::Event;
 
 use super::opening::{End, Looked, Opening};
 use super::{Carried, Carrier};
@@ -201,13 +203,19 @@ impl<'a, L: Link> ClientPump<'a, L> {
         }
     }
 
-    /// Keeps the connection alive until `at`; what the server says meanwhile waits.
-    pub(crate) async fn keep_until(&mut self, at: Instant) -> Result<(), PumpError> {
-        while clock::now() < at {
+    /// Rings to end a wait on this connection.
+    pub(crate) fn knock(&self) -> &Arc<Event> {
+        self.link.knock()
+    }
+
+    /// Keeps the connection alive while `busy` says so; who changes that knocks. What the server says meanwhile
+    /// waits.
+    pub(crate) async fn keep_while(&mut self, busy: impl Fn() -> bool) -> Result<(), PumpError> {
+        while busy() {
             if self.session.wants().is_some() {
                 return Err(ClientError::Protocol.into());
             }
-            self.turn(Some(at)).await?;
+            self.turn(None).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use deaddrop_core::session::{Batch, BatchOpener, ClientSession, Content};
 use deaddrop_core::wire::ErrorCode;
@@ -13,6 +13,7 @@ use super::{Carried, Carrier};
 use crate::clock;
 use crate::exit::Failure;
 use crate::files::receive::Shelf;
+use crate::lock::lock;
 
 /// Records on their way in.
 pub(super) struct Opening {
@@ -64,7 +65,8 @@ impl Opening {
             return None;
         }
         let opener = session.batch_opener()?;
-        let crew = Crew::start(bell, move |(batch, carrier)| open(&opener, &shelf, batch, carrier))?;
+        let bench = Bench { opener, shelf, storing: Mutex::new(()) };
+        let crew = Crew::start(bell, move |(batch, carrier)| bench.open(batch, carrier))?;
         let most = records_in_batch(record_len);
         Some(Self { crew, record_len, most, filling: Carrier::new(0), spare: Vec::new() })
     }
@@ -133,29 +135,50 @@ impl Opening {
     }
 }
 
-/// Opens the records of a batch and stores what they hold, each while it is still in the core's cache.
-fn open(opener: &BatchOpener, shelf: &Shelf, mut batch: Batch, mut carrier: Carrier) -> Opened {
-    let (record, record_len) = (batch.record(), batch.record_len());
-    let records = usize::try_from(batch.records()).unwrap_or(usize::MAX);
-    let (mut stored, mut end) = (0, None);
-    for bytes in carrier.buffer.chunks_exact_mut(record_len).take(records) {
-        match opener.open(&mut batch, bytes) {
-            Ok(Content::Data { offset }) => {
-                if let Err(failure) = shelf.store(bytes.get(..record).unwrap_or_default(), offset) {
+/// What a thread of the crew works with.
+struct Bench {
+    opener: BatchOpener,
+    shelf: Shelf,
+    /// Held by whoever stores. The system lets one thread at a time write to a file and has the others spin for
+    /// it; here they open another record meanwhile.
+    storing: Mutex<()>,
+}
+
+impl Bench {
+    /// Opens the records of a batch and stores what they hold, if it can be while that is still in the core's
+    /// cache.
+    fn open(&self, mut batch: Batch, mut carrier: Carrier) -> Opened {
+        let (record, record_len) = (batch.record(), batch.record_len());
+        let records = usize::try_from(batch.records()).unwrap_or(usize::MAX);
+        let base = batch.offset();
+        let (mut opened, mut stored, mut end) = (0, 0, None);
+        while opened < records && end.is_none() {
+            let Some(bytes) = record_at(&mut carrier.buffer, opened, record_len) else { break };
+            match self.opener.open(&mut batch, bytes) {
+                Ok(Content::Data { .. }) => opened += 1,
+                Ok(Content::Refused(code)) => end = Some(End::Refused(code)),
+                Err(_) => end = Some(End::Forged),
+            }
+            let last = opened == records || end.is_some();
+            let turn = if last { Some(lock(&self.storing)) } else { self.storing.try_lock().ok() };
+            if turn.is_none() {
+                continue;
+            }
+            while stored < opened {
+                let Some(bytes) = record_at(&mut carrier.buffer, stored, record_len) else { break };
+                let offset = base.saturating_add((stored * record) as u64);
+                if let Err(failure) = self.shelf.store(bytes.get(..record).unwrap_or_default(), offset) {
                     end = Some(End::Unstored(failure));
                     break;
                 }
-                stored += record as u64;
-            }
-            Ok(Content::Refused(code)) => {
-                end = Some(End::Refused(code));
-                break;
-            }
-            Err(_) => {
-                end = Some(End::Forged);
-                break;
+                stored += 1;
             }
         }
+        Opened { carrier, stored: (stored * record) as u64, end }
     }
-    Opened { carrier, stored, end }
+}
+
+fn record_at(buffer: &mut [u8], place: usize, record_len: usize) -> Option<&mut [u8]> {
+    let start = place.checked_mul(record_len)?;
+    buffer.get_mut(start..start.checked_add(record_len)?)
 }

@@ -15,7 +15,6 @@ use super::Seeking;
 use super::choose::choose;
 use super::direct::{FIRST_ROUND, pause};
 use crate::clock;
-use crate::commands::open_beacons;
 use crate::discover::{Discovery, look_at};
 use crate::exit::Failure;
 use crate::fetch::{Claim, Refusal, Tally, Wanted, claim};
@@ -46,18 +45,33 @@ impl From<&Known> for Found {
     }
 }
 
-/// Finds the drop that is wanted and claims it.
-pub(super) async fn claim_found<'a>(
+/// Claims what the senders at a named address offer.
+pub(super) async fn claim_listed<'a>(
     seeking: &Seeking<'a>,
     member: &'a Rc<Member>,
+    ip: Ipv4Addr,
+    port: Option<u16>,
 ) -> Result<Claim<'a, SmolLink>, Failure> {
-    let found = match seeking.job.sender {
-        Some((ip, port)) => {
-            let stopped = async { Err(seeking.stop.wait().await) };
-            future::or(stopped, listed(seeking, ip, port)).await?
-        }
-        None => discovered(seeking).await?,
-    };
+    let stopped = async { Err(seeking.stop.wait().await) };
+    let found = future::or(stopped, listed(seeking, ip, port)).await?;
+    claim_one(seeking, member, found).await
+}
+
+/// Finds the drop that is wanted on the LAN and claims it.
+pub(super) async fn claim_discovered<'a>(
+    seeking: &Seeking<'a>,
+    member: &'a Rc<Member>,
+    discovery: Discovery<'_>,
+) -> Result<Claim<'a, SmolLink>, Failure> {
+    let found = discovered(seeking, discovery).await?;
+    claim_one(seeking, member, found).await
+}
+
+async fn claim_one<'a>(
+    seeking: &Seeking<'a>,
+    member: &'a Rc<Member>,
+    found: Vec<Found>,
+) -> Result<Claim<'a, SmolLink>, Failure> {
     let chosen = choose(seeking.ui, seeking.stop, found).await?;
     loop {
         let attempt = async {
@@ -80,10 +94,7 @@ pub(super) async fn claim_found<'a>(
 }
 
 /// What is offered on the LAN and matches.
-async fn discovered(seeking: &Seeking<'_>) -> Result<Vec<Found>, Failure> {
-    let beacons = open_beacons(seeking.ui, &seeking.job.net)?;
-    let mut discovery = Discovery::new(seeking.executor, seeking.member.clone(), beacons)
-        .map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))?;
+async fn discovered(seeking: &Seeking<'_>, mut discovery: Discovery<'_>) -> Result<Vec<Found>, Failure> {
     let mut until = seeking.until;
     loop {
         let late = async {
