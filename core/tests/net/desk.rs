@@ -90,6 +90,12 @@ impl Desk {
         }
     }
 
+    /// Whether a server's session has no message to give, without any of the drop being read.
+    pub fn said_nothing(&mut self, session: &mut ServerSession) -> bool {
+        let mut buffer = vec![0; session.record_len()];
+        session.poll_transmit(self.now, &mut self.serving, &mut buffer).unwrap().is_none()
+    }
+
     /// The server's session takes one message.
     pub fn hear(&mut self, session: &mut ServerSession, message: &[u8]) -> Option<ServerEvent> {
         let mut message = message.to_vec();

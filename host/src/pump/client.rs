@@ -340,3 +340,6 @@ impl<'a, L: Link> ClientPump<'a, L> {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,14 +251,22 @@ mod tests {
 
     #[test]
     fn a_slow_receiver_still_hears_why_its_stream_ends() {
+        // Record by record, and in batches.
+        for size in [1 << 20, 16 << 20] {
+            hears_why(size);
+        }
+    }
+
+    fn hears_why(size: usize) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("drop.bin");
-        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        std::fs::write(&path, vec![7; size]).unwrap();
         let file = SourceFile::open(&path).unwrap();
         let name = file.name(None).unwrap();
         let room = RoomSecret::new([1; 32]);
         let (server, member) = (Server::new(&room), Member::new(&room, None));
-        let terms = Terms { kind: Kind::File, name, size: 1 << 20, ttl: Duration::from_secs(60), fetches: 1 };
+        let terms =
+            Terms { kind: Kind::File, name, size: size as u64, ttl: Duration::from_secs(60), fetches: 1 };
         let token = server.put(terms, Source::File(file)).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
