@@ -2,6 +2,7 @@
 //!
 //! It knows the commands of the project, not its code: it builds and runs what a person would.
 
+mod bench;
 mod check;
 mod demo;
 mod need;
@@ -30,6 +31,7 @@ enum Command {
     Demo(demo::Demo),
     Test(test::Test),
     Check(check::Check),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(&repo, &demo),
         Command::Test(test) => test::run(&repo, &test),
         Command::Check(check) => check::run(&repo, &check),
+        Command::Bench(bench) => bench::run(&repo, &bench),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

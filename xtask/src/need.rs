@@ -25,6 +25,14 @@ pub(crate) enum Need {
     Ip,
     /// `nft`, with which they lose what goes over those.
     Nft,
+    /// `socat`, the plain and the TLS pipe that transfers are measured against.
+    Socat,
+    /// `openssl`, for the certificate of the latter.
+    Openssl,
+    /// `sshd` and `scp`, likewise measured against.
+    Sshd,
+    /// GNU time, which says what a process has used, and `pkill`, which ends what runs below it.
+    Time,
 }
 
 /// One way to get something.
@@ -59,6 +67,10 @@ impl Need {
             Self::Namespaces => "unshare, nsenter",
             Self::Ip => "ip",
             Self::Nft => "nft",
+            Self::Socat => "socat",
+            Self::Openssl => "openssl",
+            Self::Sshd => "sshd, scp",
+            Self::Time => "time, pkill",
         }
     }
 
@@ -74,6 +86,15 @@ impl Need {
             }
             Self::Ip => succeeds(repo.program("ip").arg("-V")),
             Self::Nft => succeeds(repo.program("nft").arg("--version")),
+            Self::Socat => succeeds(repo.program("socat").arg("-V")),
+            Self::Openssl => succeeds(repo.program("openssl").arg("version")),
+            Self::Sshd => {
+                std::path::Path::new("/usr/sbin/sshd").is_file() && succeeds(repo.program("ssh").arg("-V"))
+            }
+            Self::Time => {
+                succeeds(repo.program("/usr/bin/time").arg("--version"))
+                    && succeeds(repo.program("pkill").arg("--version"))
+            }
         }
     }
 
@@ -92,6 +113,10 @@ impl Need {
             Self::Namespaces => &[Way::Apt(&["util-linux"])],
             Self::Ip => &[Way::Apt(&["iproute2"])],
             Self::Nft => &[Way::Apt(&["nftables"])],
+            Self::Socat => &[Way::Apt(&["socat"])],
+            Self::Openssl => &[Way::Apt(&["openssl"])],
+            Self::Sshd => &[Way::Apt(&["openssh-server", "openssh-client"])],
+            Self::Time => &[Way::Apt(&["time", "procps"])],
         }
     }
 }

@@ -1,0 +1,157 @@
+//! What is compared: how each sends and receives one file.
+
+use std::process::Command;
+
+use super::workplace::Workplace;
+use crate::repo::Failure;
+
+/// One way to get a file from one process to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    /// Plain TCP: what the machine can do without a secret.
+    Socat,
+    /// TLS 1.3 with our cipher.
+    SocatTls,
+    /// OpenSSH with our cipher.
+    Scp,
+    /// Ourselves.
+    Deaddrop,
+}
+
+impl Peer {
+    /// In the order in which they take turns.
+    pub(crate) const ALL: [Self; 4] = [Self::Socat, Self::SocatTls, Self::Scp, Self::Deaddrop];
+
+    /// What it is called in the tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Socat => "socat",
+            Self::SocatTls => "socat TLS",
+            Self::Scp => "scp",
+            Self::Deaddrop => "deaddrop",
+        }
+    }
+
+    /// How it keeps the bytes from others.
+    pub(crate) const fn cipher(self) -> &'static str {
+        match self {
+            Self::Socat => "none",
+            Self::SocatTls => "TLS 1.3, ChaCha20-Poly1305",
+            Self::Scp => "OpenSSH, chacha20-poly1305@openssh.com",
+            Self::Deaddrop => "CPace, ChaCha20-Poly1305",
+        }
+    }
+
+    /// The side that starts first and waits for the other.
+    pub(super) fn sender(self, place: &Workplace, file: &str, port: u16) -> Command {
+        let mut command;
+        match self {
+            Self::Socat => {
+                command = Command::new("socat");
+                command.args(["-u", "-b", "131072", &format!("OPEN:{file},rdonly")]);
+                command.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr"));
+            }
+            Self::SocatTls => {
+                command = Command::new("socat");
+                command.env("OPENSSL_CONF", place.path("openssl.cnf"));
+                command.args(["-u", "-b", "131072", &format!("OPEN:{file},rdonly")]);
+                let (cert, key) = (place.path("cert.pem"), place.path("key.pem"));
+                command.arg(format!(
+                    "OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,cert={cert},key={key},verify=0"
+                ));
+            }
+            Self::Scp => {
+                command = Command::new("/usr/sbin/sshd");
+                command.args(["-D", "-e", "-f", &place.path("sshd_config"), "-o", "ListenAddress=127.0.0.1"]);
+                command.args(["-p", &port.to_string()]);
+            }
+            Self::Deaddrop => {
+                command = Command::new(place.deaddrop());
+                command.args([
+                    "send-file",
+                    "--json",
+                    "--room-file",
+                    &place.path("room"),
+                    "--interface",
+                    "lo",
+                ]);
+                command.args(["--tcp-port", &port.to_string(), file]);
+            }
+        }
+        command
+    }
+
+    /// The side whose start and end are what is timed. `token` is what our sender said of its drop.
+    pub(super) fn receiver(
+        self,
+        place: &Workplace,
+        file: &str,
+        out: &str,
+        port: u16,
+        token: &str,
+    ) -> Command {
+        let mut command;
+        match self {
+            Self::Socat => {
+                command = Command::new("socat");
+                command.args(["-u", "-b", "131072", &format!("TCP:127.0.0.1:{port}")]);
+                command.arg(format!("OPEN:{out},creat,trunc,wronly"));
+            }
+            Self::SocatTls => {
+                command = Command::new("socat");
+                command.env("OPENSSL_CONF", place.path("openssl.cnf"));
+                let cert = place.path("cert.pem");
+                command.args(["-u", "-b", "131072"]);
+                command.arg(format!("OPENSSL:127.0.0.1:{port},cafile={cert},commonname=bench,verify=1"));
+                command.arg(format!("OPEN:{out},creat,trunc,wronly"));
+            }
+            Self::Scp => {
+                command = Command::new("scp");
+                command.args(["-q", "-F", "none", "-P", &port.to_string(), "-i", &place.path("user")]);
+                command.args(["-c", "chacha20-poly1305@openssh.com", "-o", "Compression=no"]);
+                command.args(["-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "HostKeyAlias=bench"]);
+                command.arg("-o").arg(format!("UserKnownHostsFile={}", place.path("known_hosts")));
+                command.arg(format!("{}@127.0.0.1:{file}", place.user())).arg(out);
+            }
+            Self::Deaddrop => {
+                command = Command::new(place.deaddrop());
+                command.args(["fetch", "--quiet", "--room-file", &place.path("room"), "--from", "127.0.0.1"]);
+                command.args(["--port", &port.to_string(), "--token", token, "--out", out]);
+            }
+        }
+        command
+    }
+
+    /// What the sender writes once it is ready, with the token behind it; `None` for those that say nothing,
+    /// whose port is listened on then.
+    pub(super) fn says_ready(self) -> bool {
+        self == Self::Deaddrop
+    }
+
+    /// Whether the sender has to be ended once the file is there.
+    pub(super) fn stays(self) -> bool {
+        self == Self::Scp
+    }
+}
+
+/// The token in the event with which our sender says that it is ready.
+pub(super) fn token(line: &str) -> Result<String, Failure> {
+    serde_json::from_str::<serde_json::Value>(line)
+        .ok()
+        .filter(|event| event["event"] == "ready")
+        .and_then(|event| event["token"].as_str().map(str::to_owned))
+        .ok_or_else(|| Failure(format!("deaddrop was to say that it is ready, and said {line:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_read_from_the_event() {
+        assert_eq!(token(r#"{"event":"ready","token":"abc"}"#).unwrap(), "abc");
+        for line in ["", "{}", r#"{"event":"error","message":"no"}"#] {
+            assert!(token(line).unwrap_err().0.contains("was to say"), "{line}");
+        }
+    }
+}

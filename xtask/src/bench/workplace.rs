@@ -1,0 +1,136 @@
+//! A folder with all that the programs need: keys, certificates, a room, files to send. Gone when dropped.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::repo::{Failure, Repo, captured};
+
+/// The folder.
+pub(crate) struct Workplace {
+    folder: PathBuf,
+    deaddrop: PathBuf,
+    user: String,
+}
+
+impl Workplace {
+    /// Makes it, with fresh keys, below `base`, or else where files are kept in memory.
+    pub(super) fn new(repo: &Repo, base: Option<&Path>) -> Result<Self, Failure> {
+        let base = base.unwrap_or_else(|| Path::new("/dev/shm"));
+        let mut random = [0; 8];
+        fs::File::open("/dev/urandom")
+            .and_then(|mut file| file.read_exact(&mut random))
+            .map_err(Failure::at("/dev/urandom"))?;
+        let folder = base.join(format!("deaddrop-bench-{:016x}", u64::from_le_bytes(random)));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(Failure::at(folder.display().to_string()))?;
+        let user = captured(repo.program("id").arg("-un"))?.trim().to_owned();
+        let place = Self { folder, deaddrop: repo.root.join("target/release/deaddrop"), user };
+        place.write("room", &format!("{:032x}\n", u128::from(u64::from_le_bytes(random)).pow(2)))?;
+        place.make_certificate(repo)?;
+        place.make_ssh_keys(repo)?;
+        Ok(place)
+    }
+
+    fn make_certificate(&self, repo: &Repo) -> Result<(), Failure> {
+        captured(repo.program("openssl").args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=bench",
+            "-addext",
+            "subjectAltName=DNS:bench",
+            "-keyout",
+            &self.path("key.pem"),
+            "-out",
+            &self.path("cert.pem"),
+        ]))?;
+        self.write(
+            "openssl.cnf",
+            "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = dflt\n[dflt]\n\
+             MinProtocol = TLSv1.3\nCiphersuites = TLS_CHACHA20_POLY1305_SHA256\n",
+        )
+    }
+
+    fn make_ssh_keys(&self, repo: &Repo) -> Result<(), Failure> {
+        for name in ["host", "user"] {
+            captured(repo.program("ssh-keygen").args([
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                "bench",
+                "-f",
+                &self.path(name),
+            ]))?;
+        }
+        let read = |name: &str| fs::read_to_string(self.path(name)).map_err(Failure::at(name.to_owned()));
+        self.write("authorized_keys", &read("user.pub")?)?;
+        self.write("known_hosts", &format!("bench {}", read("host.pub")?))?;
+        self.write(
+            "sshd_config",
+            &format!(
+                "HostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\nUsePAM no\n\
+                 PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 PermitRootLogin prohibit-password\nCompression no\nSubsystem sftp internal-sftp\n",
+                self.path("host"),
+                self.path("authorized_keys")
+            ),
+        )?;
+        // Where it separates its privileges; only root has to.
+        let _ = fs::create_dir_all("/run/sshd");
+        Ok(())
+    }
+
+    /// The path of a file in it.
+    pub(super) fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
+
+    /// Our program.
+    pub(super) fn deaddrop(&self) -> &Path {
+        &self.deaddrop
+    }
+
+    /// Who we are, as ssh wants to know.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// A file of `size` bytes that no program can make smaller.
+    pub(super) fn make_file(&self, size: u64) -> Result<String, Failure> {
+        let path = self.path(&format!("in.{size}"));
+        let copied = fs::File::open("/dev/urandom")
+            .and_then(|random| std::io::copy(&mut random.take(size), &mut fs::File::create(&path)?));
+        copied.map_err(Failure::at(path.clone()))?;
+        Ok(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.folder.join(name))
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(Failure::at(name.to_owned()))
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
