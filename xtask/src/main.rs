@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod firmware;
 mod need;
 mod noalloc;
 mod repo;
@@ -30,6 +31,7 @@ enum Command {
     Demo(demo::Demo),
     Test(test::Test),
     Check(check::Check),
+    Firmware(firmware::Firmware),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(&repo, &demo),
         Command::Test(test) => test::run(&repo, &test),
         Command::Check(check) => check::run(&repo, &check),
+        Command::Firmware(firmware) => firmware::run(&repo, &firmware),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

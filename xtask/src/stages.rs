@@ -2,10 +2,15 @@
 
 use std::process::Command;
 
+use crate::firmware::board::BOARDS;
 use crate::need::{self, Need};
+use crate::noalloc;
 use crate::repo::{Failure, Repo, captured};
 use crate::stage::{Size, Stage, When};
-use crate::{noalloc, toolchain};
+use crate::toolchain::{self, Target};
+
+/// What core's proof and the emulated board are compiled for.
+const M3: Need = Need::BareMetal(Target::Thumbv7m);
 
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
@@ -13,13 +18,8 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy], run: clippy },
     Stage { name: "docs", when: When::Check, needs: &[], run: docs },
     Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
-    Stage {
-        name: "noalloc",
-        when: When::Check,
-        needs: &[Need::BareMetal],
-        run: |repo, _| noalloc::prove(repo),
-    },
-    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, Need::BareMetal], run: firmware },
+    Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::prove(repo) },
+    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, M3], run: firmware },
     Stage { name: "core", when: When::Test, needs: &[], run: core },
     Stage {
         name: "workspace",
@@ -83,9 +83,13 @@ fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
 
 fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
     let manifest = ["--locked", "--manifest-path", "firmware/Cargo.toml", "--target-dir", "target/firmware"];
+    // The application, which is no board's; then each board, where its target is.
     captured(repo.cargo(["clippy"]).args(manifest).args(["--all-targets", "--", "-D", "warnings"]))?;
-    captured(toolchain::bare_metal_cargo(repo, ["check"])?.args(manifest))?;
-    Ok(format!("host and {}", toolchain::TARGET))
+    for board in BOARDS {
+        let mut cargo = toolchain::bare_metal_clippy(repo, board.target)?;
+        captured(cargo.args(manifest).args(["--package", board.package, "--", "-D", "warnings"]))?;
+    }
+    Ok(format!("host and {} boards", BOARDS.len()))
 }
 
 fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
