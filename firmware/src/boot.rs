@@ -16,6 +16,8 @@
 
 #[cfg(test)]
 mod flash;
+pub mod oscillator;
+mod refusal;
 pub mod slots;
 
 use core::fmt;
@@ -23,14 +25,16 @@ use core::fmt;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::secret::Secret;
 use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, Page, PageError, Seed};
+use deaddrop_page::{Address, PAGE_LEN, Page, PageError, Seed};
+use embedded_storage::nor_flash::NorFlash;
 use hkdf::Hkdf;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::Sha512;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
+pub use refusal::{Refusal, refuse};
 pub use slots::SeedSlots;
 
 /// HKDF info of the key of this start's randomness.
@@ -97,24 +101,6 @@ impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ready(..)")
     }
-}
-
-/// Why a board does not talk. `Display` says what happened and what to do, for the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// There is no page to go by.
-    Page(PageError),
-    /// The seed store could not be read.
-    SeedNotRead,
-    /// There is no seed, and no hardware generator that will do without.
-    NoSeed,
-    /// There is no seed, and the hardware generator failed.
-    NoEntropy,
-    /// The seed store could not replace the seed.
-    SeedNotReplaced,
-    /// The seed store says that it has replaced the seed, and holds another one.
-    SeedDidNotStick,
 }
 
 /// Reads the page, ratchets the seed, and makes the randomness of this start.
@@ -195,42 +181,18 @@ fn expand(hkdf: &Hkdf<Sha512>, info: &[u8]) -> Secret<32> {
     })
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PROVISION: &str = "cargo xtask firmware config, then cargo xtask firmware flash";
-        match self {
-            Self::Page(error) => {
-                write!(f, "{error}: ")?;
-                match error {
-                    PageError::Newer { .. } => {
-                        f.write_str("flash a newer program, or make the page with the xtask of this one")
-                    }
-                    _ => write!(f, "provision this board with {PROVISION}"),
-                }
-            }
-            Self::SeedNotRead => {
-                write!(f, "the seed cannot be read from flash: provision again ({PROVISION}), and if that does not help, use another board")
-            }
-            Self::NoSeed => write!(
-                f,
-                "there is no seed in flash, and without one what this board sends could be guessed: provision it ({PROVISION})"
-            ),
-            Self::NoEntropy => write!(
-                f,
-                "there is no seed in flash and the hardware generator failed: switch off and on, or provision again ({PROVISION})"
-            ),
-            Self::SeedNotReplaced => f.write_str(
-                "the seed cannot be replaced in flash, and to use one twice would give secrets away: switch off and on, and if that does not help, use another board",
-            ),
-            Self::SeedDidNotStick => f.write_str(
-                "the new seed was written and is not in flash, and to use one twice would give secrets away: switch off and on, and if that does not help, use another board",
-            ),
-        }?;
-        f.write_str("; until then it does not talk on the network")
-    }
+/// [`boot`] from flash that holds both: the page at `page`, and the seed slots at `slots`.
+pub fn boot_from_flash<F: NorFlash>(
+    mut flash: F,
+    page: u32,
+    slots: [u32; 2],
+    hardware: Option<&mut dyn HardwareEntropy>,
+) -> Result<Ready, Refusal> {
+    // More than this version's page, so that a newer one is told from damage.
+    let mut bytes = Zeroizing::new([0; 2 * PAGE_LEN]);
+    flash.read(page, &mut *bytes).map_err(|_| Refusal::Page(PageError::Corrupt))?;
+    boot(&*bytes, &mut SeedSlots::new(flash, slots), hardware)
 }
-
-impl core::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 extern crate std;
 use std::collections::BTreeSet;
-use std::string::ToString;
 use std::vec::Vec;
 
 use deaddrop_page::{Ipv4Network, PAGE_LEN, SEED_RECORD_LEN, SeedRecord};
@@ -243,30 +242,6 @@ fn a_generator_is_mixed_in_and_a_failed_one_is_told_of() {
 }
 
 #[test]
-fn a_refusal_says_what_to_do() {
-    for refusal in [
-        Refusal::Page(PageError::Blank),
-        Refusal::Page(PageError::Corrupt),
-        Refusal::Page(PageError::Newer { version: 2 }),
-        Refusal::SeedNotRead,
-        Refusal::NoSeed,
-        Refusal::NoEntropy,
-        Refusal::SeedNotReplaced,
-        Refusal::SeedDidNotStick,
-    ] {
-        let text = refusal.to_string();
-        assert!(text.contains(" or ") || text.contains("provision") || text.contains("switch off"), "{text}");
-        assert!(text.ends_with("until then it does not talk on the network"), "{text}");
-    }
-    assert!(
-        Refusal::Page(PageError::Blank)
-            .to_string()
-            .starts_with("the page is blank: provision this board with ")
-    );
-    assert!(Refusal::Page(PageError::Newer { version: 2 }).to_string().contains("version 2"));
-}
-
-#[test]
 fn nothing_secret_is_shown() {
     assert_eq!(std::format!("{:?}", start(&mut provisioned([7; 32]), None).unwrap()), "Ready(..)");
 }
@@ -277,3 +252,17 @@ const KEY_MIXED: &str = "610386622c139b9de629151d3d33247c7d78206fec4711673879def
 const NEXT_MIXED: &str = "644602498cabd3fd9813e4658dc6e04487bc966b4c50dcb39db967c51beb5347";
 const KEY_DRAWN: &str = "e9b2647d8b4fda75d0318fd5731194c53468ae7b30ef2dfdd6890ab3ddffc8d3";
 const NEXT_DRAWN: &str = "c91569a951b03fa53a8d8d789016be2dd585a11b6734fbf390479f20b4994a2c";
+
+#[test]
+fn page_and_seed_are_read_from_where_they_are() {
+    let mut flash = Flash::new(6);
+    flash.bytes[256..256 + PAGE_LEN].copy_from_slice(&page());
+    let provisioned = provisioned([7; 32]);
+    flash.bytes[640..640 + SEED_RECORD_LEN].copy_from_slice(&provisioned.bytes[..SEED_RECORD_LEN]);
+    let ready = boot_from_flash(flash.clone(), 256, [640, 512], None).unwrap();
+    assert_eq!(first_bytes(ready), first_bytes(start(&mut { provisioned }, None).unwrap()));
+    let nowhere = boot_from_flash(flash.clone(), 0, [640, 512], None).unwrap_err();
+    assert_eq!(nowhere, Refusal::Page(PageError::Blank));
+    let beyond = boot_from_flash(flash, 768, [640, 512], None).unwrap_err();
+    assert_eq!(beyond, Refusal::Page(PageError::Corrupt));
+}
