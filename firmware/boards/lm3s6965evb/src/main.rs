@@ -7,25 +7,24 @@
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use deaddrop_firmware::boot::{Ready, SeedSlots, boot};
+use deaddrop_firmware::boot::{Ready, Refusal, boot_from_flash, refuse};
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
-use deaddrop_lm3s6965::flash::{self, SeedFlash};
+use deaddrop_lm3s6965::flash::{self, Flash};
 use deaddrop_lm3s6965::{clock, emulator, executor};
 use deaddrop_page::Address;
-use embassy_net::{Config, Ipv4Cidr, StackResources, StaticConfigV4};
+use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use rand_core::Rng;
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 mod memory_map {
     include!(concat!(env!("OUT_DIR"), "/memory_map.rs"));
 }
 
-// The driver writes to no other flash than this, whatever memory.x says.
-const _: () = assert!(memory_map::PAGE as usize == flash::PAGE);
-const _: () = assert!(memory_map::SEEDS[0] as usize == flash::SLOTS);
-const _: () = assert!(memory_map::SEEDS[1] as usize == flash::SLOTS + flash::PIECE);
-const _: () = assert!(memory_map::SEED_LEN as usize == flash::PIECE);
+// The chip's driver writes to no other flash than this, whatever memory.x says.
+const _: () = assert!(memory_map::PAGE == flash::PAGE);
+const _: () = assert!(memory_map::SEEDS[0] == flash::SLOTS);
+const _: () = assert!(memory_map::SEEDS[1] == flash::SLOTS + memory_map::SEED_LEN);
 
 /// DHCP, one socket for beacons, and connections.
 const SOCKETS: usize = 8;
@@ -33,34 +32,40 @@ const SOCKETS: usize = 8;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     clock::start();
-    Console::start();
-    let mut seeds = SeedSlots::new(SeedFlash::new(), [0, memory_map::SEED_LEN]);
-    match boot(flash::page(), &mut seeds, None) {
-        Ok(ready) => {
-            if let Ok(member) = member(ready) {
-                executor::network().spawn(member);
-            }
-        }
-        Err(refusal) => {
-            // Nothing else can be done about it here.
-            let _ = write!(LastWords, "{refusal}\r\n");
-        }
+    if let Ok(board) = board() {
+        executor::start().spawn(board);
     }
     executor::sleep()
 }
 
 /// Everything that the board does.
 #[embassy_executor::task]
-async fn member(mut ready: Ready) {
-    static PORT: StaticCell<Ethernet> = StaticCell::new();
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-
-    let address = ethernet::programmed_address().unwrap_or_else(|| made_up(&mut ready.rng));
-    let port = PORT.init_with(|| Ethernet::new(address));
-    port.start();
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (_stack, mut runner) = embassy_net::new(port, config(ready.address), resources, ready.rng.next_u64());
+async fn board() {
+    let mut console = Console::start();
+    let mut ready = match provisioned() {
+        Ok(ready) => ready,
+        Err(refusal) => refuse(&mut console, refusal).await,
+    };
+    let (_stack, mut runner) = plug_in(&mut ready);
     runner.run().await;
+}
+
+// What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
+#[inline(never)]
+fn provisioned() -> Result<Ready, Refusal> {
+    boot_from_flash(Flash::new(), memory_map::PAGE, memory_map::SEEDS, None)
+}
+
+/// The network, on its port.
+#[inline(never)]
+fn plug_in(ready: &mut Ready) -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
+    // Made by the compiler, for what is made here goes by way of the stack.
+    static PORT: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+
+    let port = PORT.take();
+    port.start(ethernet::programmed_address().unwrap_or_else(|| made_up(&mut ready.rng)));
+    embassy_net::new(port, config(ready.address), RESOURCES.take(), ready.rng.next_u64())
 }
 
 fn config(address: Address) -> Config {

@@ -60,3 +60,8 @@ pub fn start() {
     cortex_m::asm::delay(16);
     crate::time::start();
 }
+
+/// Cycles of the core since [`start`].
+pub fn cycles() -> u64 {
+    crate::time::cycles()
+}

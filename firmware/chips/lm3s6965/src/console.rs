@@ -135,10 +135,13 @@ impl ErrorType for Console {
 
 impl Read for Console {
     async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Overrun> {
+        if LOST.swap(false, Ordering::Relaxed) {
+            return Err(Overrun);
+        }
         let read = RECEIVING.read(bytes).await;
         // There may be room again for what waits in the UART.
         pump();
-        if LOST.swap(false, Ordering::Relaxed) { Err(Overrun) } else { Ok(read) }
+        Ok(read)
     }
 }
 

@@ -89,13 +89,14 @@ pub struct Ethernet {
 }
 
 impl Ethernet {
-    /// The port with this hardware address, off.
-    pub const fn new(address: [u8; 6]) -> Self {
-        Self { address, phy: Phy::new(), received: [0; FRAME_MAX], sent: [0; FRAME_MAX] }
+    /// The port, off. All zeros, so that it takes no flash.
+    pub const fn new() -> Self {
+        Self { address: [0; 6], phy: Phy::new(), received: [0; FRAME_MAX], sent: [0; FRAME_MAX] }
     }
 
-    /// Switches it on.
-    pub fn start(&mut self) {
+    /// Switches it on with this hardware address.
+    pub fn start(&mut self, address: [u8; 6]) {
+        self.address = address;
         PORT_F_FUNCTION.set(LED_PINS);
         PORT_F_DIGITAL.set(LED_PINS);
         MASK.write(0);
@@ -109,6 +110,12 @@ impl Ethernet {
         reset_receiver();
         enable(Interrupt::Ethernet, Priority::Hardware);
         unmask(ARRIVED | OVERRUN | PHY_EVENT);
+    }
+}
+
+impl Default for Ethernet {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

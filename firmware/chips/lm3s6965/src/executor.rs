@@ -1,4 +1,4 @@
-//! Two executors, each in an interrupt that nothing else uses, above a main loop that sleeps.
+//! The executor, in an interrupt that nothing else uses, above a main loop that sleeps.
 //!
 //! In QEMU an executor in thread mode would use up a core of its host, as WFE does not wait there; WFI does.
 
@@ -6,23 +6,13 @@ use embassy_executor::{InterruptExecutor, SendSpawner};
 
 use crate::interrupt::{Interrupt, Priority, disable, enable};
 
-static NETWORK: InterruptExecutor = InterruptExecutor::new();
-static WORK: InterruptExecutor = InterruptExecutor::new();
+static EXECUTOR: InterruptExecutor = InterruptExecutor::new();
 
-/// Starts the executor for frames and connections, which interrupts the other. Once.
-pub fn network() -> SendSpawner {
-    launch(&NETWORK, Interrupt::Qei0, Priority::Network)
-}
-
-/// Starts the executor for what computes for long. Once.
-pub fn work() -> SendSpawner {
-    launch(&WORK, Interrupt::Qei1, Priority::Work)
-}
-
-fn launch(executor: &'static InterruptExecutor, interrupt: Interrupt, priority: Priority) -> SendSpawner {
-    disable(interrupt);
-    let spawner = executor.start(interrupt);
-    enable(interrupt, priority);
+/// Starts the executor. Once.
+pub fn start() -> SendSpawner {
+    disable(Interrupt::Qei0);
+    let spawner = EXECUTOR.start(Interrupt::Qei0);
+    enable(Interrupt::Qei0, Priority::Work);
     spawner
 }
 
@@ -37,12 +27,5 @@ pub fn sleep() -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn QEI0() {
     // SAFETY: this is the interrupt that the executor was started with, and it is on only once it was.
-    unsafe { NETWORK.on_interrupt() }
-}
-
-// SAFETY: as above.
-#[unsafe(no_mangle)]
-extern "C" fn QEI1() {
-    // SAFETY: as above.
-    unsafe { WORK.on_interrupt() }
+    unsafe { EXECUTOR.on_interrupt() }
 }

@@ -10,7 +10,7 @@
 use core::ffi::CStr;
 
 use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
 use crate::clock::HERTZ;
@@ -29,29 +29,20 @@ registers! { 0x400F_E140;
 }
 
 /// Where the page is.
-pub const PAGE: usize = 0x3_F000;
+pub const PAGE: u32 = 0x3_F000;
 /// Bytes that are erased at once, and that page and slots each have.
 pub const PIECE: usize = 1_024;
 /// Where the first seed slot is; the second follows.
-pub const SLOTS: usize = PAGE + PIECE;
+pub const SLOTS: u32 = PAGE + 1_024;
 
 const KEY: u32 = 0xA442 << 16;
 const WRITE: u32 = 1 << 0;
 const ERASE: u32 = 1 << 1;
 
-/// The flash piece that the board's page is in.
-pub fn page() -> &'static [u8; PIECE] {
-    // SAFETY: this is flash, below its end and beyond the image (see the board's memory.x), so it is readable and
-    // initialised; nothing writes it, since `SeedFlash` stays within the slots.
-    unsafe { &*(PAGE as *const [u8; PIECE]) }
-}
-
-/// The two seed slots, from offset 0 on.
-pub enum SeedFlash {
-    /// In the part's flash.
-    Part,
-    /// In a file of QEMU's host.
-    File(File),
+/// The part's flash, at offsets that are its addresses. Only the slots are written.
+pub struct Flash {
+    /// What stands for the slots, in QEMU.
+    slots: Option<File>,
 }
 
 /// It could not be done.
@@ -65,25 +56,23 @@ pub enum FlashError {
     File,
 }
 
-impl SeedFlash {
-    /// The file that QEMU was given, if it was; else the part's flash.
+impl Flash {
+    /// The flash, with QEMU's file for its slots if one was given.
     pub fn new() -> Self {
         let mut line = [0; 256];
         let path: Option<&CStr> = emulator::argument("seeds=", &mut line);
-        match path.map(File::open) {
-            Some(Ok(file)) => Self::File(file),
-            Some(Err(_)) | None => Self::Part,
-        }
+        // A file that cannot be opened leaves the slots as they are in QEMU: unwritable, which is noticed.
+        Self { slots: path.and_then(|path| File::open(path).ok()) }
     }
 }
 
-impl Default for SeedFlash {
+impl Default for Flash {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl ErrorType for SeedFlash {
+impl ErrorType for Flash {
     type Error = FlashError;
 }
 
@@ -109,47 +98,44 @@ impl From<emulator::FileError> for FlashError {
     }
 }
 
-impl ReadNorFlash for SeedFlash {
+impl ReadNorFlash for Flash {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
-        embedded_storage::nor_flash::check_read(self, offset, bytes.len())?;
-        match self {
-            Self::Part => {
-                let from = SLOTS + offset as usize;
-                for (byte, address) in bytes.iter_mut().zip(from..) {
-                    // SAFETY: within the slots, as was checked, and so within flash. Volatile, for what is there changes
-                    // without the compiler's knowledge.
+        check_read(self, offset, bytes.len())?;
+        match (&mut self.slots, in_slots(offset, bytes.len())) {
+            (Some(file), Ok(at)) => file.read(at, bytes)?,
+            _ => {
+                for (byte, address) in bytes.iter_mut().zip(offset as usize..) {
+                    // SAFETY: within flash, as was checked, where every byte can be read. Volatile, for what is in the slots
+                    // changes without the compiler's knowledge.
                     *byte = unsafe { (address as *const u8).read_volatile() };
                 }
-                Ok(())
             }
-            Self::File(file) => Ok(file.read(offset, bytes)?),
         }
+        Ok(())
     }
 
     fn capacity(&self) -> usize {
-        2 * PIECE
+        256 * 1_024
     }
 }
 
-impl NorFlash for SeedFlash {
+impl NorFlash for Flash {
     const WRITE_SIZE: usize = 4;
     const ERASE_SIZE: usize = PIECE;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
         check_erase(self, from, to)?;
-        for offset in (from..to).step_by(PIECE) {
-            match self {
-                Self::Part => {
-                    ADDRESS.write(address(offset));
-                    order(ERASE);
+        for piece in (from..to).step_by(PIECE) {
+            let at = in_slots(piece, PIECE)?;
+            if let Some(file) = &mut self.slots {
+                for at in (at..).step_by(32).take(PIECE / 32) {
+                    file.write(at, &[0xFF; 32])?;
                 }
-                Self::File(file) => {
-                    for at in (offset..).step_by(32).take(PIECE / 32) {
-                        file.write(at, &[0xFF; 32])?;
-                    }
-                }
+            } else {
+                ADDRESS.write(piece);
+                order(ERASE);
             }
         }
         Ok(())
@@ -157,24 +143,24 @@ impl NorFlash for SeedFlash {
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         check_write(self, offset, bytes.len())?;
-        match self {
-            Self::Part => {
-                let (words, _) = bytes.as_chunks();
-                for (word, at) in words.iter().zip((offset..).step_by(4)) {
-                    ADDRESS.write(address(at));
-                    DATA.write(u32::from_le_bytes(*word));
-                    order(WRITE);
-                }
-                Ok(())
-            }
-            Self::File(file) => Ok(file.write(offset, bytes)?),
+        let at = in_slots(offset, bytes.len())?;
+        if let Some(file) = &mut self.slots {
+            return Ok(file.write(at, bytes)?);
         }
+        let (words, _) = bytes.as_chunks();
+        for (word, address) in words.iter().zip((offset..).step_by(4)) {
+            ADDRESS.write(address);
+            DATA.write(u32::from_le_bytes(*word));
+            order(WRITE);
+        }
+        Ok(())
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a constant of 18 bits")]
-fn address(offset: u32) -> u32 {
-    SLOTS as u32 + offset
+/// Where in the slots these bytes are, if they are within them.
+fn in_slots(offset: u32, length: usize) -> Result<u32, FlashError> {
+    let at = offset.checked_sub(SLOTS).ok_or(FlashError::OutOfBounds)?;
+    if at as usize + length <= 2 * PIECE { Ok(at) } else { Err(FlashError::OutOfBounds) }
 }
 
 /// Has the controller do one thing and waits for its end: 20 ms for an erasure, 20 us for a word.

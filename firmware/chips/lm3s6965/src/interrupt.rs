@@ -12,12 +12,10 @@ const VECTORS: usize = 44;
 pub enum Interrupt {
     /// The console.
     Uart0 = 5,
-    /// Quadrature encoder 0, which nothing uses: it runs an executor.
+    /// Quadrature encoder 0, which nothing uses: it runs the executor.
     Qei0 = 13,
     /// The alarm.
     Timer0A = 19,
-    /// Quadrature encoder 1, likewise.
-    Qei1 = 38,
     /// The network.
     Ethernet = 42,
 }
@@ -34,9 +32,7 @@ unsafe impl InterruptNumber for Interrupt {
 pub enum Priority {
     /// What the hardware wants now: a FIFO emptied, a moment noted.
     Hardware,
-    /// Frames and connections.
-    Network,
-    /// All that computes for long.
+    /// All that is computed.
     Work,
 }
 
@@ -45,7 +41,6 @@ impl Priority {
     const fn level(self) -> u8 {
         match self {
             Self::Hardware => 1 << 5,
-            Self::Network => 3 << 5,
             Self::Work => 5 << 5,
         }
     }
@@ -78,7 +73,6 @@ unsafe extern "C" {
     fn UART0();
     fn QEI0();
     fn TIMER0A();
-    fn QEI1();
     fn ETHERNET();
     fn DefaultHandler();
 }
@@ -96,7 +90,6 @@ const fn vectors() -> [Vector; VECTORS] {
     table[Interrupt::Uart0 as usize] = Vector { handler: UART0 };
     table[Interrupt::Qei0 as usize] = Vector { handler: QEI0 };
     table[Interrupt::Timer0A as usize] = Vector { handler: TIMER0A };
-    table[Interrupt::Qei1 as usize] = Vector { handler: QEI1 };
     table[Interrupt::Ethernet as usize] = Vector { handler: ETHERNET };
     // Numbers that the part leaves out.
     table[27] = Vector { reserved: 0 };

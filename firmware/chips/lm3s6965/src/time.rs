@@ -71,12 +71,23 @@ pub(crate) fn start() {
     enable(Interrupt::Timer0A, Priority::Hardware);
 }
 
+/// Cycles since the start.
+pub(crate) fn cycles() -> u64 {
+    critical_section::with(|cs| TIME.0.borrow_ref_mut(cs).read())
+}
+
 impl Clock {
+    /// Microseconds since the start.
     fn now(&mut self) -> u64 {
+        self.read() / u64::from(CYCLES_PER_MICROSECOND)
+    }
+
+    /// Cycles since the start.
+    fn read(&mut self) -> u64 {
         let up = (ROUND - 1) - (SYSTICK_VALUE.read() & (ROUND - 1));
         self.cycles += u64::from(up.wrapping_sub(self.last) % ROUND);
         self.last = up;
-        self.cycles / u64::from(CYCLES_PER_MICROSECOND)
+        self.cycles
     }
 }
 
