@@ -37,7 +37,10 @@ const MESSAGE: &str = "the key is under the third flower pot 🪴";
 pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
     let binary = match &demo.binary {
         Some(path) => fs::canonicalize(path).map_err(Failure::at(path.display().to_string()))?,
-        None => build(repo)?,
+        None => {
+            println!("building deaddrop");
+            build(repo)?
+        }
     };
     let scratch = Scratch::new()?;
     let scene = Scene::set(&binary, scratch)?;
@@ -45,8 +48,7 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
 }
 
 /// Builds the binary and says where it is.
-fn build(repo: &Repo) -> Result<PathBuf, Failure> {
-    println!("building deaddrop");
+pub(crate) fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     let mut cargo = repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]);
     cargo.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
     let built = cargo.output().map_err(Failure::at("cargo"))?;
@@ -67,13 +69,18 @@ fn executable(report: &str) -> Option<PathBuf> {
 }
 
 /// A folder of our own, gone when this is dropped.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("deaddrop-demo-{:016x}", u64::from_le_bytes(random()?)));
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("deaddrop-{:016x}", u64::from_le_bytes(random()?)));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Failure::at(path.display().to_string()))?;
         Ok(Self(path))
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Writes a file that we alone can read.

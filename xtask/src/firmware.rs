@@ -1,13 +1,29 @@
 //! `firmware`: all that is done with boards.
 
+mod bench;
 pub(crate) mod board;
+mod budget;
 mod build;
+pub(crate) mod emulated;
+mod emulator;
+mod footprint;
+pub(crate) mod images;
+mod junk;
+mod lab;
+mod lines;
+mod machinery;
+mod network;
+mod peer;
+mod provision;
+mod run;
+mod size;
+mod stack;
 
 use argh::FromArgs;
 
 use crate::repo::{Failure, Repo};
 
-/// Build the images of boards.
+/// Build the images of boards, measure them, and run the emulated one.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "firmware")]
 pub(crate) struct Firmware {
@@ -18,12 +34,22 @@ pub(crate) struct Firmware {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Command {
+    Bench(bench::Bench),
     Build(build::Build),
+    Junk(junk::Junk),
+    Run(run::Run),
+    Size(size::Size),
+    Test(emulated::Test),
 }
 
 /// Does what was asked for.
 pub(crate) fn run(repo: &Repo, firmware: &Firmware) -> Result<(), Failure> {
     match &firmware.command {
+        Command::Bench(command) => bench::run(repo, command),
         Command::Build(command) => build::run(repo, command),
+        Command::Junk(command) => junk::run(command),
+        Command::Run(command) => run::run(repo, command),
+        Command::Size(command) => size::run(repo, command),
+        Command::Test(command) => emulated::run(repo, command),
     }
 }

@@ -8,6 +8,9 @@ use crate::toolchain::{self, Target};
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// Makes the node of the device of taps, where it is missing.
+const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200";
+
 /// Something that a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
@@ -25,6 +28,10 @@ pub(crate) enum Need {
     Ip,
     /// `nft`, with which they lose what goes over those.
     Nft,
+    /// The emulator of boards.
+    Emulator,
+    /// Root and `/dev/net/tun`, for the cable between a board that is emulated and its switch.
+    Taps,
 }
 
 /// One way to get something.
@@ -38,6 +45,8 @@ enum Way {
     Apt(&'static [&'static str]),
     /// The same, of use to Debian's own cargo only: a rustup's does not look there.
     AptForDebianRust(&'static [&'static str]),
+    /// A node for the device of taps.
+    TunNode,
     /// `cargo install` of this crate and release, below `target/`.
     Cargo(&'static str, &'static str),
 }
@@ -61,6 +70,8 @@ impl Need {
             Self::Namespaces => "unshare, nsenter",
             Self::Ip => "ip",
             Self::Nft => "nft",
+            Self::Emulator => "qemu-system-arm",
+            Self::Taps => "root and /dev/net/tun",
         }
     }
 
@@ -76,6 +87,8 @@ impl Need {
             }
             Self::Ip => succeeds(repo.program("ip").arg("-V")),
             Self::Nft => succeeds(repo.program("nft").arg("--version")),
+            Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
+            Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
         }
     }
 
@@ -93,6 +106,9 @@ impl Need {
             Self::Namespaces => vec![Way::Apt(&["util-linux"])],
             Self::Ip => vec![Way::Apt(&["iproute2"])],
             Self::Nft => vec![Way::Apt(&["nftables"])],
+            Self::Emulator => vec![Way::Apt(&["qemu-system-arm"])],
+            // A device is the machine's to have; root can make a node for one that it has.
+            Self::Taps => vec![Way::TunNode],
         }
     }
 }
@@ -146,6 +162,7 @@ impl Machine {
         match way {
             Way::Rustup(_) | Way::RustupTarget(_) => self.rustup,
             Way::Apt(_) => self.apt && self.root,
+            Way::TunNode => self.root,
             Way::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
             Way::Cargo(..) => true,
         }
@@ -167,6 +184,9 @@ impl Machine {
                 Way::Rustup(words) => commands.push(format!("rustup {words}")),
                 Way::RustupTarget(target) => targets.push(target.triple()),
                 Way::Apt(names) | Way::AptForDebianRust(names) => packages.extend(names),
+                Way::TunNode => {
+                    commands.push(format!("sudo sh -c '{TUN_NODE}', and then this again with sudo"));
+                }
                 Way::Cargo(name, version) => {
                     commands
                         .push(format!("cargo {}", cargo_install(name, version, "target/tools").join(" ")));
@@ -193,6 +213,7 @@ impl Machine {
     fn go(self, repo: &Repo, way: Way, lists_are_fresh: &mut bool) -> Result<(), Failure> {
         match way {
             Way::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
+            Way::TunNode => shown_run(repo.program("sh").args(["-c", TUN_NODE])),
             Way::RustupTarget(target) => {
                 shown_run(repo.program("rustup").args(["target", "add", target.triple()]))
             }

@@ -4,6 +4,8 @@
 mod image;
 mod public;
 
+pub(crate) use image::Image;
+
 use crate::repo::{Failure, Repo, captured};
 use crate::toolchain::{self, Target};
 
@@ -27,7 +29,7 @@ pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
 
     let path = target.join(TARGET.triple()).join("release/deaddrop-noalloc");
     let image = std::fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
-    let image = image::Image::read(&image)?;
+    let image = Image::read(&image)?;
     if let Some(symbol) = image.allocator() {
         return Err(Failure(format!("the image holds {symbol}: core, or something below it, allocates")));
     }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::firmware::board::BOARDS;
+use crate::firmware::{emulated, images};
 use crate::need::{self, Need};
 use crate::noalloc;
 use crate::repo::{Failure, Repo, captured};
@@ -29,6 +30,13 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
+    Stage { name: "images", when: When::Test, needs: &[M3], run: |repo, _| images::prove(repo) },
+    Stage {
+        name: "emulated",
+        when: When::Test,
+        needs: &[M3, Need::Emulator, Need::Taps, Need::Namespaces, Need::Ip, Need::Nft],
+        run: |repo, _| emulated::stage(repo),
+    },
 ];
 
 /// Manifests outside the workspace, each with its own lock file.

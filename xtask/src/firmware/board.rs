@@ -13,9 +13,12 @@ pub(crate) struct Board {
     pub(crate) package: &'static str,
 }
 
+/// The board that QEMU emulates.
+pub(crate) const EMULATED: Board =
+    Board { name: "lm3s6965evb", target: Target::Thumbv7m, package: "deaddrop-lm3s6965evb" };
+
 /// Every board there is.
-pub(crate) const BOARDS: &[Board] =
-    &[Board { name: "lm3s6965evb", target: Target::Thumbv7m, package: "deaddrop-lm3s6965evb" }];
+pub(crate) const BOARDS: &[Board] = &[EMULATED];
 
 /// The board of this name; else words that say which there are. For argh.
 pub(crate) fn named(name: &str) -> Result<Board, String> {

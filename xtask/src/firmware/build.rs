@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use super::board::{self, BOARDS, Board};
-use crate::repo::{Failure, Repo, shown_run};
+use crate::repo::{Failure, Repo, captured, shown_run};
 use crate::toolchain;
 
 /// Build the image of a board, or of all boards.
@@ -23,8 +23,8 @@ pub(crate) struct Build {
 /// Builds what was asked for and says where it is.
 pub(crate) fn run(repo: &Repo, build: &Build) -> Result<(), Failure> {
     for board in wanted(build)? {
-        shown_run(&mut cargo_build(repo, board)?)?;
-        println!("{}: {}", board.name, path(repo, board).display());
+        shown_run(&mut cargo_build(repo, board, board.package)?)?;
+        println!("{}: {}", board.name, path(repo, board, board.package).display());
     }
     Ok(())
 }
@@ -40,16 +40,27 @@ fn wanted(build: &Build) -> Result<Vec<Board>, Failure> {
     }
 }
 
-fn cargo_build(repo: &Repo, board: Board) -> Result<std::process::Command, Failure> {
+/// Builds the image of a board, quietly, and gives its path.
+pub(crate) fn image(repo: &Repo, board: Board) -> Result<PathBuf, Failure> {
+    program(repo, board, board.package)
+}
+
+/// The same for another program of its package.
+pub(crate) fn program(repo: &Repo, board: Board, name: &str) -> Result<PathBuf, Failure> {
+    captured(&mut cargo_build(repo, board, name)?)?;
+    Ok(path(repo, board, name))
+}
+
+fn cargo_build(repo: &Repo, board: Board, program: &str) -> Result<std::process::Command, Failure> {
     let mut cargo = toolchain::bare_metal_cargo(repo, board.target, ["build", "--release", "--locked"])?;
-    cargo.args(["--manifest-path", "firmware/Cargo.toml", "--package", board.package]);
+    cargo.args(["--manifest-path", "firmware/Cargo.toml", "--package", board.package, "--bin", program]);
     cargo.arg("--target-dir").arg(repo.cache("firmware"));
     Ok(cargo)
 }
 
-/// Where the image of a board is, once it is built: an ELF file.
-fn path(repo: &Repo, board: Board) -> PathBuf {
-    repo.cache("firmware").join(board.target.triple()).join("release").join(board.package)
+/// Where a program is, once it is built: an ELF file.
+fn path(repo: &Repo, board: Board, program: &str) -> PathBuf {
+    repo.cache("firmware").join(board.target.triple()).join("release").join(program)
 }
 
 #[cfg(test)]
