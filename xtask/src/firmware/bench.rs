@@ -7,7 +7,8 @@ use super::build;
 use super::emulator::PROGRAM;
 use crate::repo::{Failure, Repo, captured};
 
-/// Count the instructions of a handshake and of the record layer on the emulated board, and say what that is at 50 MHz.
+/// Count the instructions of a handshake and of the record layer on the emulated board, and say what that is
+/// at 50 MHz.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Bench {}

@@ -15,8 +15,8 @@ use super::size;
 use crate::demo::Scratch;
 use crate::repo::{Failure, Repo};
 
-/// Test the emulated board as its users meet it: over its serial console and its network. Takes root, for network
-/// namespaces and taps.
+/// Test the emulated board as its users meet it: over its serial console and its network. Takes root, for
+/// network namespaces and taps.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "test")]
 pub(crate) struct Test {

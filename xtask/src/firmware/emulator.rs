@@ -28,7 +28,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) image: &'a Path,
     /// What flash holds from here on; nothing for a board that was never provisioned.
     pub(crate) flash: Vec<(u32, PathBuf)>,
-    /// The file that stands for the seed slots; without it, they are flash, which in the emulator cannot be written.
+    /// The file that stands for the seed slots; without it, they are flash, which in the emulator cannot be
+    /// written.
     pub(crate) seeds: Option<PathBuf>,
     /// What SRAM holds at the start from here on, behind static data, if it matters.
     pub(crate) ram: Option<(u32, &'a Path)>,
@@ -74,7 +75,8 @@ pub(crate) struct Emulated {
 }
 
 impl Emulated {
-    /// Starts it; `command` is one that runs the emulator where the board's network is. `folder` takes its files.
+    /// Starts it; `command` is one that runs the emulator where the board's network is. `folder` takes its
+    /// files.
     pub(crate) fn start(
         mut command: Command,
         machine: &Machine<'_>,

@@ -134,8 +134,8 @@ impl Place {
     }
 }
 
-/// The crate that a symbol is from: the first in its name, except that a generic function of the standard library counts
-/// for whom it was made.
+/// The crate that a symbol is from: the first in its name, except that a generic function of the standard
+/// library counts for whom it was made.
 fn crate_of(plain: &str) -> Option<&str> {
     let mut standard = None;
     for (at, _) in plain.match_indices("::") {

@@ -13,7 +13,8 @@ use deaddrop_core::wire::{
 
 use crate::repo::Failure;
 
-/// For the tests of the emulated board: throw beacons of senders that are not there, or connections that say nothing.
+/// For the tests of the emulated board: throw beacons of senders that are not there, or connections that say
+/// nothing.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "junk")]
 pub(crate) struct Junk {

@@ -31,7 +31,8 @@ impl Text {
         Self { what: what.into(), pieces, said: String::new(), seen: 0 }
     }
 
-    /// Waits for `part` in what was not waited for yet, and gives what came before it. The next wait goes on behind it.
+    /// Waits for `part` in what was not waited for yet, and gives what came before it. The next wait goes on
+    /// behind it.
     pub(crate) fn until(&mut self, part: &str, patience: Duration) -> Result<String, Failure> {
         self.until_any(&[part], patience).map(|(_, before)| before)
     }

@@ -1,7 +1,7 @@
 //! What an image holds that it ought to hold little of: the allocator, panics, and the formatting of text.
 //!
-//! The first must not be there at all. What remains of the others is listed in `firmware/machinery.toml`, so that a change
-//! that brings more is seen.
+//! The first must not be there at all. What remains of the others is listed in `firmware/machinery.toml`, so
+//! that a change that brings more is seen.
 
 use std::collections::BTreeSet;
 
@@ -25,8 +25,8 @@ const PANICS: &[&str] = &[
 /// What is in the names of functions that make text of values.
 const FORMATTING: &[&str] = &["core::fmt::"];
 
-/// Fails if the image allocates, or holds panics or formatting that are not listed for the board. The note says how much
-/// there is.
+/// Fails if the image allocates, or holds panics or formatting that are not listed for the board. The note
+/// says how much there is.
 pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, Failure> {
     let image = Image::read(image)?;
     if let Some(symbol) = image.allocator() {

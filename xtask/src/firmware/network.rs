@@ -1,5 +1,5 @@
-//! A network on one machine: a switch, hosts and the ports of boards, made of network namespaces. No packet of it
-//! leaves the machine.
+//! A network on one machine: a switch, hosts and the ports of boards, made of network namespaces. No packet
+//! of it leaves the machine.
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;

@@ -18,17 +18,17 @@ use super::network::PREFIX;
 use super::provision;
 use crate::repo::{Failure, Repo, captured, succeeds};
 
-/// Start the emulated board, a member of your room, with its console on this terminal. As root it gets a network that
-/// this machine is on, and the deaddrop of this machine and the board find each other; otherwise the board can only be
-/// fetched from.
+/// Start the emulated board, a member of your room, with its console on this terminal. As root it gets a
+/// network that this machine is on, and the deaddrop of this machine and the board find each other; otherwise
+/// the board can only be fetched from.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run")]
 pub(crate) struct Run {
     /// file with the passphrase of the room; without it, a room is made up
     #[argh(option, arg_name = "path")]
     room_file: Option<PathBuf>,
-    /// lan: a network with this machine, which takes root; ports: a way to the board's TCP port alone. Without it, the
-    /// first if we may
+    /// lan: a network with this machine, which takes root; ports: a way to the board's TCP port alone.
+    /// Without it, the first if we may
     #[argh(option, from_str_fn(net), arg_name = "lan|ports")]
     net: Option<Net>,
     /// have the board fetch messages as they are offered

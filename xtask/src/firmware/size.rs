@@ -10,8 +10,9 @@ use super::build;
 use super::footprint::{Bytes, Footprint};
 use crate::repo::{Failure, Repo};
 
-/// Build the images of all boards and compare flash, static RAM and stack with firmware/budgets.toml. Fails when one is
-/// over. The stack is the deepest that the last run of the emulated tests saw, for this very image.
+/// Build the images of all boards and compare flash, static RAM and stack with firmware/budgets.toml. Fails
+/// when one is over. The stack is the deepest that the last run of the emulated tests saw, for this very
+/// image.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "size")]
 pub(crate) struct Size {

@@ -1,5 +1,5 @@
-//! How deep a board's stack has been: SRAM behind static data is painted before the start, and what is still painted
-//! was never used.
+//! How deep a board's stack has been: SRAM behind static data is painted before the start, and what is still
+//! painted was never used.
 //!
 //! The emulator does both, so the image is the one that ships.
 

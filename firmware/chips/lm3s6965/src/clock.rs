@@ -35,8 +35,9 @@ const GPIO_F: u32 = 1 << 5;
 const ETHERNET_MAC: u32 = 1 << 28;
 const ETHERNET_PHY: u32 = 1 << 30;
 
-/// Takes the core from the 12 MHz it starts with to [`HERTZ`] by way of the 8 MHz crystal and the PLL, and gives a clock
-/// to all that has a driver here. First of all calls; the order is that of the data sheet's section on the PLL.
+/// Takes the core from the 12 MHz it starts with to [`HERTZ`] by way of the 8 MHz crystal and the PLL, and
+/// gives a clock to all that has a driver here. First of all calls; the order is that of the data sheet's
+/// section on the PLL.
 pub fn start() {
     RCC.set(BYPASS);
     RCC.clear(USE_DIVIDER);
@@ -47,8 +48,8 @@ pub fn start() {
     RCC.write(rest | CRYSTAL_8_MHZ);
     let rest = RCC.read() & !DIVIDER;
     RCC.write(rest | DIVIDER_4 | USE_DIVIDER);
-    // It locks within half a millisecond. Should it not, we stay on the crystal, slow and with a wrong baud rate,
-    // rather than on no clock at all.
+    // It locks within half a millisecond. Should it not, we stay on the crystal, slow and with a wrong baud
+    // rate, rather than on no clock at all.
     let locked = (0..100_000).any(|_| RIS.read() & PLL_LOCKED != 0);
     if locked {
         RCC.clear(BYPASS);

@@ -1,8 +1,8 @@
 //! The serial console: UART0 at 115,200 baud, 8 bits, no parity, one stop bit.
 //!
-//! Two rings of bytes lie between it and its user, filled and emptied by its interrupt. When the receiving ring is full,
-//! the interrupt is off until there is room, and what the UART's own 16 bytes cannot hold is lost: the next read says
-//! so. (In QEMU it is the sender who waits.)
+//! Two rings of bytes lie between it and its user, filled and emptied by its interrupt. When the receiving
+//! ring is full, the interrupt is off until there is room, and what the UART's own 16 bytes cannot hold is
+//! lost: the next read says so. (In QEMU it is the sender who waits.)
 
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -162,7 +162,8 @@ impl Write for Console {
     }
 }
 
-/// The console without rings and interrupts, for what is said when nothing else runs any more. It waits for the UART.
+/// The console without rings and interrupts, for what is said when nothing else runs any more. It waits for
+/// the UART.
 pub struct LastWords;
 
 impl core::fmt::Write for LastWords {

@@ -1,7 +1,8 @@
-//! Whether this is the part or QEMU's model of it, and what QEMU does for its guest: a file, an argument, an exit.
+//! Whether this is the part or QEMU's model of it, and what QEMU does for its guest: a file, an argument, an
+//! exit.
 //!
-//! All of that is semihosting, which is a breakpoint: on a part without a debugger it would be a fault. So each
-//! function here looks first.
+//! All of that is semihosting, which is a breakpoint: on a part without a debugger it would be a fault. So
+//! each function here looks first.
 
 use core::ffi::CStr;
 
@@ -36,15 +37,15 @@ pub fn succeed() {
     }
 }
 
-/// Copies the guest's command line, given to QEMU with `-semihosting-config arg=`, into `buffer`, and gives what
-/// follows `name` up to its end, ready for [`File::open`].
+/// Copies the guest's command line, given to QEMU with `-semihosting-config arg=`, into `buffer`, and gives
+/// what follows `name` up to its end, ready for [`File::open`].
 pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a CStr> {
     if !is_there() {
         return None;
     }
     let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
-    // SAFETY: the call writes a string and its NUL into the buffer, not beyond the length given, and the string's
-    // length into the block. Both live until it returns.
+    // SAFETY: the call writes a string and its NUL into the buffer, not beyond the length given, and the
+    // string's length into the block. Both live until it returns.
     let failed = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) };
     let line = CStr::from_bytes_until_nul(buffer).ok()?;
     let at = line.to_str().ok()?.find(name)?;

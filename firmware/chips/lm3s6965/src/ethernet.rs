@@ -1,7 +1,7 @@
 //! The Ethernet port: MAC and PHY are on the chip.
 //!
-//! Frames go to and from its FIFOs word by word as the stack asks for them; its interrupt only wakes the stack. So
-//! nothing is copied twice, and the 2 KiB of its receiving FIFO are the queue.
+//! Frames go to and from its FIFOs word by word as the stack asks for them; its interrupt only wakes the
+//! stack. So nothing is copied twice, and the 2 KiB of its receiving FIFO are the queue.
 
 mod phy;
 
@@ -46,6 +46,7 @@ const BROKEN: u32 = 1 << 4;
 const PHY_EVENT: u32 = 1 << 6;
 
 const RECEIVER_ON: u32 = 1 << 0;
+const REFUSE_BROKEN: u32 = 1 << 3;
 const RESET_FIFO: u32 = 1 << 4;
 
 const TRANSMITTER_ON: u32 = 1 << 0;
@@ -126,7 +127,7 @@ fn unmask(events: u32) {
 fn reset_receiver() {
     RECEIVE.write(0);
     RECEIVE.write(RESET_FIFO);
-    RECEIVE.write(RECEIVER_ON);
+    RECEIVE.write(RECEIVER_ON | REFUSE_BROKEN);
 }
 
 /// Whether a frame waits. A FIFO that ran over is emptied: where its frames begin is no longer known.

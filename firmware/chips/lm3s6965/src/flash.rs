@@ -107,8 +107,8 @@ impl ReadNorFlash for Flash {
             (Some(file), Ok(at)) => file.read(at, bytes)?,
             _ => {
                 for (byte, address) in bytes.iter_mut().zip(offset as usize..) {
-                    // SAFETY: within flash, as was checked, where every byte can be read. Volatile, for what is in the slots
-                    // changes without the compiler's knowledge.
+                    // SAFETY: within flash, as was checked, where every byte can be read. Volatile, for what
+                    // is in the slots changes without the compiler's knowledge.
                     *byte = unsafe { (address as *const u8).read_volatile() };
                 }
             }

@@ -48,8 +48,8 @@ impl Priority {
 
 /// Sets the priority of an interrupt and switches it on.
 pub(crate) fn enable(interrupt: Interrupt, priority: Priority) {
-    // SAFETY: priorities are set before the interrupt is on, and no critical section here is made of priorities.
-    // Unmasking lets a handler run that is written for it: the table below names it.
+    // SAFETY: priorities are set before the interrupt is on, and no critical section here is made of
+    // priorities. Unmasking lets a handler run that is written for it: the table below names it.
     unsafe {
         let mut nvic = cortex_m::Peripherals::steal().NVIC;
         nvic.set_priority(interrupt, priority.level());
@@ -78,7 +78,8 @@ unsafe extern "C" {
 }
 
 /// Goes behind the core's vectors, where cortex-m-rt's linker script puts it by its name and section.
-// SAFETY: the section and name are those that cortex-m-rt reserves for this table, whose length is that of the part's.
+// SAFETY: the section and name are those that cortex-m-rt reserves for this table, whose length is that of
+// the part's.
 #[unsafe(link_section = ".vector_table.interrupts")]
 #[unsafe(no_mangle)]
 #[used]

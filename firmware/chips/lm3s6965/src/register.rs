@@ -9,9 +9,9 @@ impl Register {
     ///
     /// # Safety
     ///
-    /// There is a 32-bit register at `address`, and reading or writing it cannot break what Rust takes for granted of
-    /// memory. That holds for all peripherals of this part but the DMA that it does not have, and for its flash
-    /// controller as long as it is used for pages that no reference points into.
+    /// There is a 32-bit register at `address`, and reading or writing it cannot break what Rust takes for
+    /// granted of memory. That holds for all peripherals of this part but the DMA that it does not have, and
+    /// for its flash controller as long as it is used for pages that no reference points into.
     pub(crate) const unsafe fn at(address: usize) -> Self {
         Self(address)
     }

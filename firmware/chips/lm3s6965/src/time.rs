@@ -1,8 +1,8 @@
 //! The time driver of embassy-time, in microseconds.
 //!
-//! Time is SysTick running freely: 24 bits that count down at the core's clock, read at least twice a round and summed
-//! up. Interrupts are not counted, for they may come late or together. The alarm is one shot of timer 0, never set for
-//! longer than half a round, so that reading often enough needs nothing else.
+//! Time is SysTick running freely: 24 bits that count down at the core's clock, read at least twice a round
+//! and summed up. Interrupts are not counted, for they may come late or together. The alarm is one shot of
+//! timer 0, never set for longer than half a round, so that reading often enough needs nothing else.
 
 use core::cell::RefCell;
 use core::task::Waker;

@@ -7,8 +7,8 @@ use crate::repo::Failure;
 pub(super) const CASES: &[Case] =
     &[Case { name: "after junk of every sort a board still serves", run: junk }];
 
-/// Beacons of senders that are not there; connections that say nothing, or nonsense; and SYNs whose sender does not hear
-/// the answer.
+/// Beacons of senders that are not there; connections that say nothing, or nonsense; and SYNs whose sender
+/// does not hear the answer.
 fn junk(lab: &mut Lab<'_>) -> Result<String, Failure> {
     const PORT: u16 = deaddrop_core::limits::TCP_PORT_FIRST;
     let mut board = lab.member(0)?;

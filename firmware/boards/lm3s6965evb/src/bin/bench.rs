@@ -1,7 +1,8 @@
-//! What cryptography costs on a Cortex-M3: an image that measures and says so, for `cargo xtask firmware bench`.
+//! What cryptography costs on a Cortex-M3: an image that measures and says so, for `cargo xtask firmware
+//! bench`.
 //!
-//! It is never flashed. It counts cycles of the core's clock; in QEMU with `-icount shift=0` an instruction takes a
-//! nanosecond, so that the count tells instructions, 20 to a cycle.
+//! It is never flashed. It counts cycles of the core's clock; in QEMU with `-icount shift=0` an instruction
+//! takes a nanosecond, so that the count tells instructions, 20 to a cycle.
 #![no_std]
 #![no_main]
 

@@ -67,7 +67,8 @@ impl Phy {
             // A link that was down in between shows in the first reading only.
             read(BASIC_STATUS);
             self.link = match read(BASIC_STATUS) {
-                // No PHY says that it can do nothing: this is QEMU, which has none, and whose cable we cannot see.
+                // No PHY says that it can do nothing: this is QEMU, which has none, and whose cable we cannot
+                // see.
                 0 => Some(Duplex::Full),
                 status if status & LINK_UP == 0 => None,
                 _ if read(DIAGNOSTIC) & NEGOTIATED_FULL_DUPLEX == 0 => Some(Duplex::Half),
