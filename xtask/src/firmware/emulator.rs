@@ -118,6 +118,12 @@ impl Emulated {
             .map_err(|failure| Failure(format!("{failure}\n{}", self.errors.all())))
     }
 
+    /// Waits until it says one of these, and tells which.
+    pub(crate) fn until_any(&mut self, parts: &[&str], patience: Duration) -> Result<usize, Failure> {
+        let said = self.console.until_any(parts, patience);
+        said.map(|(which, _)| which).map_err(|failure| Failure(format!("{failure}\n{}", self.errors.all())))
+    }
+
     /// Time on processors that the emulator has used up.
     pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
         let path = format!("/proc/{}/stat", self.emulator.id());

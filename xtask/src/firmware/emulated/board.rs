@@ -1,98 +1,84 @@
 //! A board's console, as the tests use it.
+//!
+//! News are printed as they come, between the answers, so that a test waits for words and never for a prompt.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::firmware::emulator::Emulated;
 use crate::firmware::lab::PATIENCE;
 use crate::repo::Failure;
 
-/// What the console says when it waits for a line.
-const PROMPT: &str = "> ";
-/// How often to look again.
-const AGAIN: Duration = Duration::from_millis(300);
 /// Characters of a token.
 const TOKEN: usize = 26;
+/// What begins the news that an order came to nothing.
+const NOT_DONE: &str = "Not done: ";
 
 impl Emulated {
     /// Waits until it is on the network.
     pub(crate) fn is_up(&mut self) -> Result<(), Failure> {
-        self.until(PROMPT, PATIENCE)?;
-        self.looks_until("status", "10.79.0.", true)
+        self.until("On the network as 10.79.0.", PATIENCE).map(drop)
     }
 
-    /// Types a line and gives what is said up to the next prompt.
-    pub(crate) fn order(&mut self, line: &str) -> Result<String, Failure> {
-        self.console().skip();
+    /// Types a line.
+    pub(crate) fn order(&mut self, line: &str) -> Result<(), Failure> {
         self.say(line)?;
-        self.say("\r")?;
-        self.until(PROMPT, PATIENCE)
+        self.say("\r")
     }
 
-    /// Fetches the drop with this token, once the board has heard of it.
+    /// Waits until the board tells of this offer of another.
+    pub(crate) fn sees(&mut self, token: &str) -> Result<(), Failure> {
+        self.until(&format!("fetch {token}"), PATIENCE).map(drop)
+    }
+
+    /// Fetches the drop with this token, which it has told of, and gives what it says of it.
     pub(crate) fn fetch(&mut self, token: &str) -> Result<(), Failure> {
-        self.sees(token)?;
-        self.order(&format!("fetch {token}")).map(drop)
+        self.order(&format!("fetch {token}"))?;
+        // The echo.
+        self.until(token, PATIENCE)?;
+        self.does("Received ", PATIENCE)
+    }
+
+    /// Waits for these words, but not if an order came to nothing.
+    pub(crate) fn does(&mut self, words: &str, patience: Duration) -> Result<(), Failure> {
+        match self.until_any(&[words, NOT_DONE], patience)? {
+            0 => Ok(()),
+            _ => Err(Failure(format!(
+                "the board was to say {words:?}, and did not: {}",
+                self.until("\r", PATIENCE)?
+            ))),
+        }
     }
 
     /// Offers a message and gives its token.
     pub(crate) fn send(&mut self, text: &str) -> Result<String, Failure> {
-        let said = self.order(&format!("send {text}"))?;
-        token(&said).ok_or_else(|| Failure(format!("the board sent {text:?} and told no token:\n{said}")))
+        self.order(&format!("send {text}"))?;
+        self.offering()
     }
 
     /// Offers something that it holds and gives the token.
     pub(crate) fn offer(&mut self, name: &str) -> Result<String, Failure> {
-        let said = self.order(&format!("offer {name}"))?;
-        token(&said).ok_or_else(|| Failure(format!("the board offered {name:?} and told no token:\n{said}")))
+        self.order(&format!("offer {name}"))?;
+        self.offering()
     }
 
-    /// Waits until the board lists this offer of another.
-    pub(crate) fn sees(&mut self, token: &str) -> Result<(), Failure> {
-        self.looks_until("offers", token, true)
+    /// The token of what it says that it offers.
+    fn offering(&mut self) -> Result<String, Failure> {
+        self.does("Offering ", PATIENCE)?;
+        self.until("--token ", PATIENCE)?;
+        let token = self.until("\r", PATIENCE)?;
+        if token.len() == TOKEN { Ok(token) } else { Err(Failure(format!("{token:?} is no token"))) }
     }
 
-    /// Waits until it does so no longer.
-    pub(crate) fn no_longer_sees(&mut self, token: &str) -> Result<(), Failure> {
-        self.looks_until("offers", token, false)
+    /// Waits until it says that a drop of its own was fetched.
+    pub(crate) fn is_fetched(&mut self) -> Result<(), Failure> {
+        self.until("Fetched: ", PATIENCE)?;
+        self.until("wiped here", PATIENCE).map(drop)
     }
 
-    /// Waits until it no longer holds a drop of its own with this token.
-    pub(crate) fn has_no(&mut self, token: &str) -> Result<(), Failure> {
-        self.looks_until("list", token, false)
-    }
-
-    /// Types this line until its answer holds `part`, or does not.
-    fn looks_until(&mut self, line: &str, part: &str, holds: bool) -> Result<(), Failure> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let said = self.order(line)?;
-            if said.contains(part) == holds {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let what = if holds { "never came" } else { "stayed" };
-                return Err(Failure(format!("{part:?} {what} in the answer to {line:?}:\n{said}")));
-            }
-            thread::sleep(AGAIN);
-        }
-    }
-}
-
-/// The first token in a text.
-fn token(text: &str) -> Option<String> {
-    let is_of_token = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
-    text.split(|c: char| !is_of_token(c)).find(|word| word.len() == TOKEN).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_found_among_words() {
-        let said = "send hello\r\nOffering message, 5 bytes, for 120 s: cp2j3z761xdq7dfjzs3z499z44\r\n";
-        assert_eq!(token(said).as_deref(), Some("cp2j3z761xdq7dfjzs3z499z44"));
-        assert_eq!(token("nothing to see"), None);
+    /// What it holds, as it lists it.
+    pub(crate) fn list(&mut self) -> Result<String, Failure> {
+        self.console().skip();
+        self.order("list")?;
+        self.until("bytes free", PATIENCE)
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::Case;
+use crate::firmware::emulator::Emulated;
 use crate::firmware::lab::{Lab, PATIENCE};
 use crate::firmware::peer::Peer;
 use crate::repo::Failure;
@@ -16,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "a message goes from board to host", run: message_to_host },
     Case { name: "a host's list shows the board's offer", run: shown },
     Case { name: "a file of 16 KiB goes to the board and back", run: file },
+    Case { name: "a file that was pasted goes to a host", run: pasted },
     Case { name: "a drop goes from board to board", run: between_boards },
     Case { name: "another room sees nothing and is refused", run: wrong_room },
     Case { name: "of 8 hosts that race for a drop one gets it", run: race },
@@ -38,6 +40,7 @@ fn offered(lab: &Lab<'_>, host: usize, words: &[&str]) -> Result<(Peer, String),
 fn message_to_board(lab: &mut Lab<'_>) -> Result<String, Failure> {
     let mut board = lab.member(0)?;
     let (mut peer, token) = offered(lab, 0, &["send-msg", MESSAGE])?;
+    board.sees(&token)?;
     board.fetch(&token)?;
     board.until(MESSAGE, PATIENCE)?;
     peer.event("fetched", PATIENCE)?;
@@ -55,9 +58,20 @@ fn message_to_host(lab: &mut Lab<'_>) -> Result<String, Failure> {
         return Err(Failure(format!("the board sent {MESSAGE:?} as {token}, and there came {received}")));
     }
     peer.ends_with(0, PATIENCE)?;
-    board.has_no(&token)?;
+    board.is_fetched()?;
+    holds_nothing(&mut board)?;
     lab.finish(board)?;
     Ok(String::new())
+}
+
+/// Fails if the board holds anything.
+fn holds_nothing(board: &mut Emulated) -> Result<(), Failure> {
+    let list = board.list()?;
+    if list.contains("Kept here: 0,") {
+        Ok(())
+    } else {
+        Err(Failure(format!("the board still holds:\n{list}")))
+    }
 }
 
 fn shown(lab: &mut Lab<'_>) -> Result<String, Failure> {
@@ -73,7 +87,8 @@ fn shown(lab: &mut Lab<'_>) -> Result<String, Failure> {
     if !right {
         return Err(Failure(format!("the board offers {token}, and the listener shows {offer}")));
     }
-    board.order(&format!("forget {token}"))?;
+    board.order("forget #1")?;
+    board.does("Taken back: ", PATIENCE)?;
     let gone = listener.event("gone", PATIENCE)?;
     if gone["token"] != token.as_str() || gone["reason"] != "withdrawn" {
         return Err(Failure(format!("the board withdrew {token}, and the listener shows {gone}")));
@@ -88,6 +103,7 @@ fn file(lab: &mut Lab<'_>) -> Result<String, Failure> {
     let path = lab.path("flowers.bin");
     fs::write(&path, &bytes).map_err(Failure::at(path.display()))?;
     let (mut sender, token) = offered(lab, 0, &["send-file", &path.to_string_lossy()])?;
+    board.sees(&token)?;
     let start = Instant::now();
     board.fetch(&token)?;
     sender.event("fetched", PATIENCE)?;
@@ -108,16 +124,39 @@ fn file(lab: &mut Lab<'_>) -> Result<String, Failure> {
     Ok(format!("to the board in {:.1} s", time.as_secs_f64()))
 }
 
+fn pasted(lab: &mut Lab<'_>) -> Result<String, Failure> {
+    let mut board = lab.member(0)?;
+    let bytes = noise(FILE);
+    board.order("put-hex pasted.bin")?;
+    for line in bytes.chunks(32) {
+        board.order(&line.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
+    }
+    board.order(".")?;
+    board.does("Kept file", PATIENCE)?;
+    let token = board.offer("pasted.bin")?;
+    let mut fetcher = lab.peer(0, &["fetch", "--token", &token, "--wait", "30"])?;
+    let received = fetcher.event("received", PATIENCE)?;
+    let path = lab.inbox(0)?.join(received["path"].as_str().unwrap_or_default());
+    if Sha256::digest(fs::read(&path).map_err(Failure::at(path.display()))?) != Sha256::digest(&bytes) {
+        return Err(Failure::new("what was fetched is not what was pasted"));
+    }
+    board.is_fetched()?;
+    lab.finish(board)?;
+    Ok(String::new())
+}
+
 fn between_boards(lab: &mut Lab<'_>) -> Result<String, Failure> {
     let (mut one, mut two) = (lab.member(0)?, lab.member(1)?);
     let token = one.send(MESSAGE)?;
+    two.sees(&token)?;
     two.fetch(&token)?;
     two.until(MESSAGE, PATIENCE)?;
-    one.has_no(&token)?;
+    one.is_fetched()?;
     let token = two.send("and back")?;
+    one.sees(&token)?;
     one.fetch(&token)?;
     one.until("and back", PATIENCE)?;
-    two.has_no(&token)?;
+    two.is_fetched()?;
     lab.finish(one)?;
     lab.finish(two)?;
     Ok(String::new())
@@ -155,7 +194,8 @@ fn race(lab: &mut Lab<'_>) -> Result<String, Failure> {
     if winners != 1 || !fair {
         return Err(Failure(format!("8 hosts raced for one drop and ended with {codes:?}")));
     }
-    board.has_no(&token)?;
+    board.is_fetched()?;
+    holds_nothing(&mut board)?;
     lab.finish(board)?;
     Ok(format!("exit codes {codes:?}"))
 }
@@ -165,7 +205,7 @@ fn lapse(lab: &mut Lab<'_>) -> Result<String, Failure> {
     let (mut peer, token) = offered(lab, 0, &["send-msg", "--ttl", "6", MESSAGE])?;
     board.sees(&token)?;
     peer.ends_with(3, PATIENCE)?;
-    board.no_longer_sees(&token)?;
+    board.until(&format!("Gone (expired): {token}"), PATIENCE)?;
     lab.finish(board)?;
     Ok(String::new())
 }
@@ -178,17 +218,20 @@ fn cable(lab: &mut Lab<'_>) -> Result<String, Failure> {
     // So slow that there is time to pull the cable: a file takes some seconds.
     lab.network.host(0)?.slow(64)?;
     let (mut sender, token) = offered(lab, 0, &["send-file", &path.to_string_lossy()])?;
-    board.fetch(&token)?;
-    thread::sleep(Duration::from_millis(1_500));
+    board.sees(&token)?;
+    board.order(&format!("fetch {token}"))?;
+    board.does("Fetching ", PATIENCE)?;
+    thread::sleep(Duration::from_millis(1_000));
     let port = lab.port(0);
     lab.network.cable(&port, false)?;
     thread::sleep(Duration::from_secs(4));
     lab.network.cable(&port, true)?;
-    if sender.event("fetched", Duration::from_secs(20)).is_err() {
-        // The connection did not outlive it: then the drop is free again.
+    // Either the connection outlived it, or the drop is free again.
+    if board.until_any(&["Received ", "Not done: "], PATIENCE)? == 1 {
+        thread::sleep(deaddrop_core::limits::LEASE);
         board.fetch(&token)?;
-        sender.event("fetched", PATIENCE)?;
     }
+    sender.event("fetched", PATIENCE)?;
     sender.ends_with(0, PATIENCE)?;
     lab.network.host(0)?.at_full_speed()?;
     let token = board.offer("cable.bin")?;

@@ -26,7 +26,7 @@ fn junk(lab: &mut Lab<'_>) -> Result<String, Failure> {
         return Err(Failure(format!("something else came: {received}")));
     }
     peer.ends_with(0, PATIENCE)?;
-    board.has_no(&token)?;
+    board.is_fetched()?;
     lab.finish(board)?;
     Ok(said.trim().replace('\n', "; "))
 }
