@@ -14,11 +14,13 @@
 //! of this start or of those before it. A store that does not keep S' would bring the same K again, so then the board
 //! does not talk.
 
+mod drawn;
 #[cfg(test)]
 mod flash;
 pub mod oscillator;
 mod refusal;
 pub mod slots;
+mod start;
 
 use core::fmt;
 
@@ -34,8 +36,10 @@ use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use drawn::Drawn;
 pub use refusal::{Refusal, refuse};
 pub use slots::SeedSlots;
+pub use start::start;
 
 /// HKDF info of the key of this start's randomness.
 pub const INFO_RNG: &[u8] = b"deaddrop/1 rng";

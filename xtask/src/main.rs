@@ -7,6 +7,8 @@ mod demo;
 mod firmware;
 mod need;
 mod noalloc;
+mod private;
+mod random;
 mod repo;
 mod stage;
 mod stages;

@@ -23,7 +23,7 @@ const MAGIC: [u8; 4] = *b"DDSD";
 /// A seed and its place in the order in which seeds were written.
 #[derive(Debug)]
 pub struct SeedRecord {
-    /// One more than that of the record it replaces. Provisioning writes 0.
+    /// One more than that of the record it replaces. Flashing writes 0.
     pub number: u32,
     /// The seed.
     pub seed: Seed,

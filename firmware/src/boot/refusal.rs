@@ -61,12 +61,12 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// Says on the console why the board does not talk, and again whenever something is typed: who comes later is to read
-/// it too. Never returns, and does not talk.
-pub async fn refuse(console: &mut (impl Read + Write), refusal: Refusal) -> ! {
+/// Says on the console why the board does not talk, which is a [`Refusal`] or the words of its own wiring, and again
+/// whenever something is typed: who comes later is to read it too. Never returns, and does not talk.
+pub async fn refuse(console: &mut (impl Read + Write), why: impl fmt::Display) -> ! {
     // The longest refusal, and some.
     let mut text: String<400> = String::new();
-    let _cut_short_at_worst = write!(text, "deaddrop: {refusal}.\r\n");
+    let _cut_short_at_worst = write!(text, "deaddrop: {why}.\r\n");
     loop {
         // A console that fails has no one to be told, and the board waits all the same.
         let _ = console.write_all(text.as_bytes()).await;

@@ -1,5 +1,7 @@
 //! The table of boards. Another board is another row.
 
+use super::uf2;
+use super::way::Way;
 use crate::toolchain::Target;
 
 /// A board that there is an image for.
@@ -11,14 +13,47 @@ pub(crate) struct Board {
     pub(crate) target: Target,
     /// The package of its image, and the name of that image.
     pub(crate) package: &'static str,
+    /// How its image gets there.
+    pub(crate) way: Way,
 }
 
 /// The board that QEMU emulates.
-pub(crate) const EMULATED: Board =
-    Board { name: "lm3s6965evb", target: Target::Thumbv7m, package: "deaddrop-lm3s6965evb" };
+pub(crate) const EMULATED: Board = Board {
+    name: "lm3s6965evb",
+    target: Target::Thumbv7m,
+    package: "deaddrop-lm3s6965evb",
+    way: Way::OpenOcd { script: "board/ek-lm3s6965.cfg" },
+};
 
 /// Every board there is.
-pub(crate) const BOARDS: &[Board] = &[EMULATED];
+pub(crate) const BOARDS: &[Board] = &[
+    EMULATED,
+    Board {
+        name: "w5500-evb-pico",
+        target: Target::Thumbv6m,
+        package: "deaddrop-w5500-evb-pico",
+        way: Way::Uf2 { family: uf2::RP2040, id: "RPI-RP2" },
+    },
+    Board {
+        name: "w6100-evb-pico2",
+        target: Target::Thumbv8mMainHf,
+        package: "deaddrop-w6100-evb-pico2",
+        way: Way::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
+    },
+    // OpenOCD 0.12 does not know the chip.
+    Board {
+        name: "nucleo-h563zi",
+        target: Target::Thumbv8mMainHf,
+        package: "deaddrop-nucleo-h563zi",
+        way: Way::ProbeRs { chip: "STM32H563ZITx" },
+    },
+    Board {
+        name: "nucleo-h743zi",
+        target: Target::Thumbv7emHf,
+        package: "deaddrop-nucleo-h743zi",
+        way: Way::OpenOcd { script: "board/st_nucleo_h743zi.cfg" },
+    },
+];
 
 /// The board of this name; else words that say which there are. For argh.
 pub(crate) fn named(name: &str) -> Result<Board, String> {

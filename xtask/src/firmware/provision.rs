@@ -1,8 +1,6 @@
 //! What an emulated board has in its flash.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::derive;
@@ -11,6 +9,7 @@ use deaddrop_page::page::Mode;
 use deaddrop_page::{Address, Page, SEED_RECORD_LEN, Seed, SeedRecord};
 
 use super::board::Board;
+use crate::private;
 use crate::repo::{Failure, Repo};
 
 /// Where things are in a board's flash, as its `memory.x` says.
@@ -56,10 +55,8 @@ pub(crate) fn slots(map: &MemoryMap, record: &[u8]) -> Vec<u8> {
 
 /// Writes a file that its owner alone can read, over what was there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
-    let failed = Failure::at::<std::io::Error>;
     let _ = fs::remove_file(path);
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(bytes)).map_err(failed(path.display()))?;
+    private::write_new(path, bytes)?;
     Ok(path.to_owned())
 }
 

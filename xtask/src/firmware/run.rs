@@ -15,7 +15,8 @@ use super::board::EMULATED;
 use super::build;
 use super::emulator::{Machine, PROGRAM};
 use super::network::PREFIX;
-use super::provision;
+use super::{provision, room};
+use crate::random::random;
 use crate::repo::{Failure, Repo, captured, succeeds};
 
 /// Start the emulated board, a member of your room, with its console on this terminal. As root it gets a
@@ -75,12 +76,10 @@ pub(crate) fn run(repo: &Repo, run: &Run) -> Result<(), Failure> {
     let folder = repo.cache("firmware-run");
     fs::create_dir_all(&folder).map_err(Failure::at(folder.display()))?;
     let room = room_file(run.room_file.as_deref(), &folder)?;
-    let passphrase =
-        fs::read_to_string(&room).map_err(Failure::at(format!("the room file {}", room.display())))?;
-    let passphrase = deaddrop_core::derive::strip_line_end(&passphrase);
+    let passphrase = room::passphrase(&room)?;
 
     let map = provision::memory_map(repo, EMULATED)?;
-    let page = provision::page(passphrase, address(net)?, Mode { auto: run.auto })?;
+    let page = provision::page(&passphrase, address(net)?, Mode { auto: run.auto })?;
     let page = provision::write(&folder.join("page.bin"), &page)?;
     let slots = provision::slots(&map, &provision::seed(random()?));
     let seeds = provision::write(&folder.join("seeds.bin"), &slots)?;
@@ -168,15 +167,6 @@ fn words(net: Net, room: &Path) -> String {
         ),
     };
     format!("{what}\nThis is its console: type help. Ctrl-A X ends it.\n")
-}
-
-/// Bytes from the system's generator.
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    use std::io::Read;
-    let mut bytes = [0; N];
-    let filled = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    filled.map_err(Failure::at("/dev/urandom"))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
