@@ -52,7 +52,7 @@ pub(crate) fn program(repo: &Repo, board: Board, name: &str) -> Result<PathBuf, 
 }
 
 fn cargo_build(repo: &Repo, board: Board, program: &str) -> Result<std::process::Command, Failure> {
-    let mut cargo = toolchain::bare_metal_cargo(repo, board.target, ["build", "--release", "--locked"])?;
+    let mut cargo = toolchain::bare_metal_cargo(repo, board.target, ["build", "--release"])?;
     cargo.args(["--manifest-path", "firmware/Cargo.toml", "--package", board.package, "--bin", program]);
     cargo.arg("--target-dir").arg(repo.cache("firmware"));
     Ok(cargo)

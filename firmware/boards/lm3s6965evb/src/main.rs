@@ -7,13 +7,13 @@
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
+use deaddrop_firmware::addressing;
 use deaddrop_firmware::boot::{Ready, Refusal, boot_from_flash, refuse};
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
 use deaddrop_lm3s6965::flash::{self, Flash};
 use deaddrop_lm3s6965::{clock, emulator, executor};
-use deaddrop_page::Address;
-use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Runner, Stack, StackResources};
 use rand_core::Rng;
 use static_cell::ConstStaticCell;
 
@@ -65,18 +65,7 @@ fn plug_in(ready: &mut Ready) -> (Stack<'static>, Runner<'static, &'static mut E
 
     let port = PORT.take();
     port.start(ethernet::programmed_address().unwrap_or_else(|| made_up(&mut ready.rng)));
-    embassy_net::new(port, config(ready.address), RESOURCES.take(), ready.rng.next_u64())
-}
-
-fn config(address: Address) -> Config {
-    match address {
-        Address::Dhcp => Config::dhcpv4(Default::default()),
-        Address::Static(network) => Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(network.address(), network.prefix()),
-            gateway: network.gateway(),
-            dns_servers: Default::default(),
-        }),
-    }
+    embassy_net::new(port, addressing::config(ready.address), RESOURCES.take(), ready.rng.next_u64())
 }
 
 /// A hardware address for a part without one: of those that anyone may use, and another at each start.

@@ -12,7 +12,7 @@ use embassy_sync::waitqueue::AtomicWaker;
 
 use crate::interrupt::{Interrupt, Priority, enable};
 use crate::register::registers;
-use phy::Phy;
+use phy::{Link, Phy};
 
 registers! { 0x4004_8000;
     /// What has happened; a 1 written takes it back.
@@ -178,14 +178,12 @@ impl Driver for Ethernet {
         WAKER.register(cx.waker());
         let link = self.phy.link();
         unmask(PHY_EVENT);
-        match link {
-            None => LinkState::Down,
-            Some(duplex) => {
-                let rest = TRANSMIT.read() & !FULL_DUPLEX;
-                TRANSMIT.write(if duplex == phy::Duplex::Full { rest | FULL_DUPLEX } else { rest });
-                LinkState::Up
-            }
+        if link == Link::Down {
+            return LinkState::Down;
         }
+        let rest = TRANSMIT.read() & !FULL_DUPLEX;
+        TRANSMIT.write(if link == Link::FullDuplex { rest | FULL_DUPLEX } else { rest });
+        LinkState::Up
     }
 
     fn capabilities(&self) -> Capabilities {

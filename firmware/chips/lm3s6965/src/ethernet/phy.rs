@@ -35,21 +35,24 @@ pub(super) fn event() {
     EVENT.store(true, Ordering::Relaxed);
 }
 
-/// How a link that is up works.
+/// The link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Duplex {
-    Half,
-    Full,
+#[repr(u8)]
+pub(super) enum Link {
+    // Zero, so that a port that has not been started is all zeros.
+    Down = 0,
+    HalfDuplex,
+    FullDuplex,
 }
 
 /// The PHY and what it last said.
 pub(super) struct Phy {
-    link: Option<Duplex>,
+    link: Link,
 }
 
 impl Phy {
     pub(super) const fn new() -> Self {
-        Self { link: None }
+        Self { link: Link::Down }
     }
 
     /// Has it tell of changes. It negotiates by itself.
@@ -58,8 +61,8 @@ impl Phy {
         write(EVENTS, LINK_CHANGED_OR_NEGOTIATED);
     }
 
-    /// The link, if it is up.
-    pub(super) fn link(&mut self) -> Option<Duplex> {
+    /// The link as it is now.
+    pub(super) fn link(&mut self) -> Link {
         if EVENT.swap(false, Ordering::Relaxed) {
             // Reading them takes the events back, first in the PHY, then in the MAC.
             read(EVENTS);
@@ -69,10 +72,10 @@ impl Phy {
             self.link = match read(BASIC_STATUS) {
                 // No PHY says that it can do nothing: this is QEMU, which has none, and whose cable we cannot
                 // see.
-                0 => Some(Duplex::Full),
-                status if status & LINK_UP == 0 => None,
-                _ if read(DIAGNOSTIC) & NEGOTIATED_FULL_DUPLEX == 0 => Some(Duplex::Half),
-                _ => Some(Duplex::Full),
+                0 => Link::FullDuplex,
+                status if status & LINK_UP == 0 => Link::Down,
+                _ if read(DIAGNOSTIC) & NEGOTIATED_FULL_DUPLEX == 0 => Link::HalfDuplex,
+                _ => Link::FullDuplex,
             };
         }
         self.link
