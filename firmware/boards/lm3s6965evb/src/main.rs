@@ -6,13 +6,19 @@
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
+use core::time::Duration;
 
 use deaddrop_firmware::addressing;
+use deaddrop_firmware::app::{self, App, Memory};
 use deaddrop_firmware::boot::{Ready, Refusal, boot_from_flash, refuse};
+use deaddrop_firmware::settings::Settings;
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
 use deaddrop_lm3s6965::flash::{self, Flash};
+use deaddrop_lm3s6965::led::Led;
+use deaddrop_lm3s6965::watchdog::Watchdog;
 use deaddrop_lm3s6965::{clock, emulator, executor};
+use embassy_futures::join::join;
 use embassy_net::{Runner, Stack, StackResources};
 use rand_core::Rng;
 use static_cell::ConstStaticCell;
@@ -26,8 +32,13 @@ const _: () = assert!(memory_map::PAGE == flash::PAGE);
 const _: () = assert!(memory_map::SEEDS[0] == flash::SLOTS);
 const _: () = assert!(memory_map::SEEDS[1] == flash::SLOTS + memory_map::SEED_LEN);
 
-/// DHCP, one socket for beacons, and connections.
-const SOCKETS: usize = 8;
+/// Those of the app, and one for DHCP.
+const SOCKETS: usize = app::SOCKETS + 1;
+/// Longer than it takes to compute an answer to a handshake, 70 ms: on this core a multiplication takes as long as its
+/// operands say.
+const REPLY_DELAY: Duration = Duration::from_millis(120);
+
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -46,8 +57,11 @@ async fn board() {
         Ok(ready) => ready,
         Err(refusal) => refuse(&mut console, refusal).await,
     };
-    let (_stack, mut runner) = plug_in(&mut ready);
-    runner.run().await;
+    let (stack, mut runner) = plug_in(&mut ready);
+    let settings = Settings { auto: ready.mode.auto, reply_delay: Some(REPLY_DELAY), ..Settings::DEFAULT };
+    let app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
+    let (mut led, mut watchdog) = (Led::new(), Watchdog::start());
+    join(runner.run(), app.run(console, |lit| led.set(lit), || watchdog.feed())).await;
 }
 
 // What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
@@ -78,7 +92,8 @@ fn made_up(rng: &mut impl Rng) -> [u8; 6] {
 }
 
 #[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let _ = write!(LastWords, "{info}");
     let _ = LastWords.write_str("\r\npanic: starting again\r\n");
     emulator::fail();
     cortex_m::peripheral::SCB::sys_reset()
