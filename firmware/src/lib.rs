@@ -1,11 +1,13 @@
 //! deaddrop for boards with a network port, on embassy.
 //!
 //! - [`boot`]: from what a board was provisioned with to what it needs to talk, or a refusal with its words.
-//!
-//! There is no application here yet.
+//! - [`store`]: what was received and what is to be offered, in bounded RAM, wiped when it goes.
+//! - [`desk`]: what the person at the console and the network side say to each other.
 #![no_std]
 
 pub mod boot;
+pub mod desk;
+pub mod store;
 
 /// The budgets and sizes a board uses: small records, few connections, nothing parked.
 pub use deaddrop_core::limits::BOARD as PROFILE;
