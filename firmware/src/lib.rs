@@ -2,10 +2,12 @@
 //!
 //! - [`boot`]: from what a board was provisioned with to what it needs to talk, or a refusal with its words.
 //! - [`store`]: what was received and what is to be offered, in bounded RAM, wiped when it goes.
+//! - [`console`]: the serial console: line editing, commands, and news in words.
 //! - [`desk`]: what the person at the console and the network side say to each other.
 #![no_std]
 
 pub mod boot;
+pub mod console;
 pub mod desk;
 pub mod store;
 

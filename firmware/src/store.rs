@@ -119,13 +119,12 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         };
         let mut buffer = [0; NAME_MAX];
         let name = name::unlike(name.as_str(), kind, &mut buffer, |wanted| self.find(wanted).is_some());
+        // The name needs room as well.
+        let no_room = NoRoom { free: self.free().saturating_sub(name.len()), ..no_room };
         let size = usize::try_from(size).map_err(|_| no_room)?;
-        let end = name.len().checked_add(size).ok_or(no_room)?.checked_add(self.used).ok_or(no_room)?;
-        let target = self.arena.get_mut(self.used..).and_then(|free| free.get_mut(..name.len()));
-        let (true, Some(target)) = (end <= BYTES, target) else {
-            // The name needs room as well.
-            return Err(NoRoom { free: self.free().saturating_sub(name.len()), ..no_room });
-        };
+        let end = name.len().checked_add(size).and_then(|len| len.checked_add(self.used)).ok_or(no_room)?;
+        let target = self.arena.get_mut(self.used..end).and_then(|place| place.get_mut(..name.len()));
+        let target = target.ok_or(no_room)?;
         target.copy_from_slice(name.as_bytes());
         self.generation = self.generation.wrapping_add(1);
         let slot = Slot::new(place, self.generation);
@@ -218,10 +217,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
     pub fn remove(&mut self, slot: Slot) -> Result<(), StoreError> {
         let removed = *entry_mut(&mut self.entries, slot)?;
         let freed = removed.end() - removed.at;
-        // Wiped before anything moves: what follows may be shorter than what goes.
-        if let Some(bytes) = self.arena.get_mut(removed.at..removed.end()) {
-            bytes.zeroize();
-        }
+        // What stays closes the gap, over what goes; then everything behind it is wiped.
         self.arena.copy_within(removed.end()..self.used, removed.at);
         let used = self.used - freed;
         if let Some(left) = self.arena.get_mut(used..self.used) {
@@ -231,7 +227,6 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         for entry in &mut self.entries {
             match entry {
                 Some(gone) if gone.slot == slot => *entry = None,
-                // One without name or bytes begins where the next one does, and does not move for itself.
                 Some(later) if later.at >= removed.end() => later.at -= freed,
                 _ => {}
             }

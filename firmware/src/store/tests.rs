@@ -2,8 +2,8 @@ extern crate std;
 
 use std::format;
 use std::string::{String, ToString};
+use std::vec;
 use std::vec::Vec;
-use std::{string, vec};
 
 use super::*;
 use proptest::prelude::*;
@@ -193,7 +193,7 @@ enum Step {
 #[derive(Clone, Debug, PartialEq)]
 struct Model {
     slot: Slot,
-    name: string::String,
+    name: String,
     size: usize,
     bytes: Vec<u8>,
     whole: bool,

@@ -1,0 +1,5 @@
+//! The serial console.
+
+pub mod command;
+pub mod escape;
+pub mod line;
