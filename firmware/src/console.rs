@@ -3,3 +3,5 @@
 pub mod command;
 pub mod escape;
 pub mod line;
+pub mod render;
+pub mod words;
