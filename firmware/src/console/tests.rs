@@ -357,7 +357,7 @@ fn lines_are_put_until_the_dot() {
         shown.contains("Lines, then one with nothing but a dot; Ctrl-C gives up\r\none\r\ntwo"),
         "{shown}"
     );
-    assert!(shown.ends_with(".\r\nKept file \"notes.txt\", 21 bytes, as #1: offer #1\r\n> "), "{shown}");
+    assert!(shown.ends_with(".\r\nKept file \"notes.txt\", 20 bytes, as #1: offer #1\r\n> "), "{shown}");
     bench.type_in("put notes.txt\r.\r");
     assert_eq!(bench.bytes("notes (1).txt").unwrap(), b"");
 }
