@@ -88,6 +88,11 @@ impl Editor {
         self.over > 0
     }
 
+    /// Whether the next character may have no room.
+    pub const fn is_full(&self) -> bool {
+        self.len + 4 > LINE_MAX
+    }
+
     /// Wipes the line, for the next one.
     pub fn clear(&mut self) {
         self.bytes.zeroize();
@@ -99,7 +104,7 @@ impl Editor {
     pub fn feed(&mut self, byte: u8) -> Key {
         let after_cr = core::mem::take(&mut self.after_cr);
         if matches!(byte, 0..=0x1f | 0x7f) {
-            let broken = core::mem::take(&mut self.part_len) > 0;
+            self.part_len = 0;
             self.sequence = Sequence::None;
             return match byte {
                 b'\r' => {
@@ -119,8 +124,7 @@ impl Editor {
                     self.sequence = Sequence::Escape;
                     Key::Nothing
                 }
-                _ if broken => Key::Refused,
-                _ => Key::Nothing,
+                _ => Key::Refused,
             };
         }
         match self.sequence {
