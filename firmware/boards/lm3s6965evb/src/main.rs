@@ -6,22 +6,22 @@
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
+use core::pin::pin;
 use core::time::Duration;
 
 use deaddrop_firmware::addressing;
-use deaddrop_firmware::app::{self, App, Memory};
+use deaddrop_firmware::app::{self, Apart, App, Memory, Settings};
 use deaddrop_firmware::boot::{Ready, Refusal, boot_from_flash, refuse};
-use deaddrop_firmware::settings::Settings;
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
 use deaddrop_lm3s6965::flash::{self, Flash};
 use deaddrop_lm3s6965::led::Led;
 use deaddrop_lm3s6965::watchdog::Watchdog;
 use deaddrop_lm3s6965::{clock, emulator, executor};
-use embassy_futures::join::join;
+use embassy_futures::join::join3;
 use embassy_net::{Runner, Stack, StackResources};
 use rand_core::Rng;
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 mod memory_map {
     include!(concat!(env!("OUT_DIR"), "/memory_map.rs"));
@@ -37,8 +37,6 @@ const SOCKETS: usize = app::SOCKETS + 1;
 /// Longer than it takes to compute an answer to a handshake, 70 ms: on this core a multiplication takes as long as its
 /// operands say.
 const REPLY_DELAY: Duration = Duration::from_millis(120);
-
-static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -58,10 +56,13 @@ async fn board() {
         Err(refusal) => refuse(&mut console, refusal).await,
     };
     let (stack, mut runner) = plug_in(&mut ready);
-    let settings = Settings { auto: ready.mode.auto, reply_delay: Some(REPLY_DELAY), ..Settings::DEFAULT };
-    let app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
-    let (mut led, mut watchdog) = (Led::new(), Watchdog::start());
-    join(runner.run(), app.run(console, |lit| led.set(lit), || watchdog.feed())).await;
+    let app = member(stack, ready);
+    let (desk, store) = (app.desk(), app.store());
+    let mut console = deaddrop_firmware::console::Console::new(console);
+    let network = pin!(runner.run());
+    let app = pin!(app.run_without_console(Light(Led::new()), Food(Watchdog::start())));
+    let console = pin!(console.run(desk, store));
+    join3(Apart::new(network), Apart::new(app), Apart::new(console)).await;
 }
 
 // What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
@@ -80,6 +81,32 @@ fn plug_in(ready: &mut Ready) -> (Stack<'static>, Runner<'static, &'static mut E
     let port = PORT.take();
     port.start(ethernet::programmed_address().unwrap_or_else(|| made_up(&mut ready.rng)));
     embassy_net::new(port, addressing::config(ready.address), RESOURCES.take(), ready.rng.next_u64())
+}
+
+/// The app.
+#[inline(never)]
+fn member(stack: Stack<'static>, ready: Ready) -> &'static mut App {
+    static APP: StaticCell<App> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+
+    let settings = Settings { auto: ready.mode.auto, reply_delay: REPLY_DELAY, ..Settings::default() };
+    APP.init_with(|| App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings))
+}
+
+struct Light(Led);
+
+impl app::Indicator for Light {
+    fn set(&mut self, waiting: bool) {
+        self.0.set(waiting);
+    }
+}
+
+struct Food(Watchdog);
+
+impl app::Watchdog for Food {
+    fn feed(&mut self) {
+        self.0.feed();
+    }
 }
 
 /// A hardware address for a part without one: of those that anyone may use, and another at each start.

@@ -75,10 +75,12 @@ impl Emulated {
         self.until("wiped here", PATIENCE).map(drop)
     }
 
-    /// What it holds, as it lists it.
-    pub(crate) fn list(&mut self) -> Result<String, Failure> {
-        self.console().skip();
+    /// Fails if it holds anything.
+    pub(crate) fn holds_nothing(&mut self) -> Result<(), Failure> {
         self.order("list")?;
-        self.until("bytes free", PATIENCE)
+        match self.until_any(&["Nothing is kept here", "bytes free"], PATIENCE)? {
+            0 => Ok(()),
+            _ => Err(Failure(format!("the board still holds something:\n{}", self.console().all()))),
+        }
     }
 }

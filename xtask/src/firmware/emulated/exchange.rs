@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::Case;
-use crate::firmware::emulator::Emulated;
 use crate::firmware::lab::{Lab, PATIENCE};
 use crate::firmware::peer::Peer;
 use crate::repo::Failure;
@@ -59,19 +58,9 @@ fn message_to_host(lab: &mut Lab<'_>) -> Result<String, Failure> {
     }
     peer.ends_with(0, PATIENCE)?;
     board.is_fetched()?;
-    holds_nothing(&mut board)?;
+    board.holds_nothing()?;
     lab.finish(board)?;
     Ok(String::new())
-}
-
-/// Fails if the board holds anything.
-fn holds_nothing(board: &mut Emulated) -> Result<(), Failure> {
-    let list = board.list()?;
-    if list.contains("Kept here: 0,") {
-        Ok(())
-    } else {
-        Err(Failure(format!("the board still holds:\n{list}")))
-    }
 }
 
 fn shown(lab: &mut Lab<'_>) -> Result<String, Failure> {
@@ -195,7 +184,7 @@ fn race(lab: &mut Lab<'_>) -> Result<String, Failure> {
         return Err(Failure(format!("8 hosts raced for one drop and ended with {codes:?}")));
     }
     board.is_fetched()?;
-    holds_nothing(&mut board)?;
+    board.holds_nothing()?;
     lab.finish(board)?;
     Ok(format!("exit codes {codes:?}"))
 }
