@@ -13,8 +13,8 @@ use crate::PROFILE;
 use crate::desk::Desk;
 use crate::store::Store;
 
-/// Bytes that the store holds: a file of 16 KiB, its name, and some messages beside it.
-pub const STORE_BYTES: usize = 5 * 1024;
+/// Bytes that the store holds: what is left of the smallest board.
+pub const STORE_BYTES: usize = 8 * 1024;
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
 /// Drops of its own that a board keeps account of, live and lately ended.

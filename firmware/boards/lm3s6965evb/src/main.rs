@@ -18,7 +18,7 @@ use deaddrop_lm3s6965::flash::{self, Flash};
 use deaddrop_lm3s6965::led::Led;
 use deaddrop_lm3s6965::watchdog::Watchdog;
 use deaddrop_lm3s6965::{clock, emulator, executor};
-use embassy_futures::join::join3;
+use embassy_futures::join::join;
 use embassy_net::{Runner, Stack, StackResources};
 use rand_core::Rng;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -55,14 +55,23 @@ async fn board() {
         Ok(ready) => ready,
         Err(refusal) => refuse(&mut console, refusal).await,
     };
-    let (stack, mut runner) = plug_in(&mut ready);
+    let (stack, runner) = plug_in(&mut ready);
+    // A task of its own: whatever is done with a socket wakes it, so that in one with the app it would never sleep.
+    if let Ok(network) = network(runner) {
+        executor::spawner().await.spawn(network);
+    }
     let app = member(stack, ready);
     let (desk, store) = (app.desk(), app.store());
     let mut console = deaddrop_firmware::console::Console::new(console);
-    let network = pin!(runner.run());
     let app = pin!(app.run_without_console(Light(Led::new()), Food(Watchdog::start())));
     let console = pin!(console.run(desk, store));
-    join3(Apart::new(network), Apart::new(app), Apart::new(console)).await;
+    join(Apart::new(app), Apart::new(console)).await;
+}
+
+/// Moves frames.
+#[embassy_executor::task]
+async fn network(mut runner: Runner<'static, &'static mut Ethernet>) {
+    runner.run().await;
 }
 
 // What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
@@ -119,8 +128,7 @@ fn made_up(rng: &mut impl Rng) -> [u8; 6] {
 }
 
 #[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = write!(LastWords, "{info}");
+fn panic(_: &PanicInfo<'_>) -> ! {
     let _ = LastWords.write_str("\r\npanic: starting again\r\n");
     emulator::fail();
     cortex_m::peripheral::SCB::sys_reset()

@@ -2,7 +2,7 @@
 //!
 //! In QEMU an executor in thread mode would use up a core of its host, as WFE does not wait there; WFI does.
 
-use embassy_executor::{InterruptExecutor, SendSpawner};
+use embassy_executor::{InterruptExecutor, SendSpawner, Spawner};
 
 use crate::interrupt::{Interrupt, Priority, disable, enable};
 
@@ -14,6 +14,12 @@ pub fn start() -> SendSpawner {
     let spawner = EXECUTOR.start(Interrupt::Qei0);
     enable(Interrupt::Qei0, Priority::Work);
     spawner
+}
+
+/// What starts further tasks on the executor. For its tasks alone.
+pub async fn spawner() -> Spawner {
+    // SAFETY: there is no executor here but this one, so that the waker of whoever awaits it is one of embassy's.
+    unsafe { Spawner::for_current_executor() }.await
 }
 
 /// Sleeps between interrupts, for ever. What thread mode does once all is started.

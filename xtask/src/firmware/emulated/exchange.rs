@@ -77,7 +77,7 @@ fn shown(lab: &mut Lab<'_>) -> Result<String, Failure> {
         return Err(Failure(format!("the board offers {token}, and the listener shows {offer}")));
     }
     board.order("forget #1")?;
-    board.does("Taken back: ", PATIENCE)?;
+    board.does("Wiped: ", PATIENCE)?;
     let gone = listener.event("gone", PATIENCE)?;
     if gone["token"] != token.as_str() || gone["reason"] != "withdrawn" {
         return Err(Failure(format!("the board withdrew {token}, and the listener shows {gone}")));

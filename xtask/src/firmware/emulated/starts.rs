@@ -84,6 +84,8 @@ fn reset(lab: &mut Lab<'_>) -> Result<String, Failure> {
 
 fn idle(lab: &mut Lab<'_>) -> Result<String, Failure> {
     let board = lab.member(0)?;
+    // At first it asks who is there.
+    std::thread::sleep(Duration::from_secs(6));
     let load = board.load(Duration::from_secs(5))?;
     lab.finish(board)?;
     if load > 5.0 {
