@@ -1,10 +1,21 @@
-//! deaddrop for boards with a network port, to be built on embassy.
+//! deaddrop for boards with a network port, on embassy.
 //!
-//! There is no application here yet: no network, no storage, no entropy. What stands here is the
-//! profile of the protocol that boards keep to, and with it the certainty that core builds for bare
-//! metal. The application, generic over network device, console, store and entropy, comes with the
-//! firmware work.
+//! - [`app`]: a member of the room on a network stack: hears offers, fetches, and serves drops of its own.
+//! - [`boot`]: from what a board was provisioned with to what it needs to talk, or a refusal with its words.
+//! - [`addressing`]: the address settings of a page, as a network stack takes them.
+//! - [`mac`]: a hardware address for boards that were not given one.
+//! - [`store`]: what was received and what is to be offered, in bounded RAM, wiped when it goes.
+//! - [`console`]: the serial console: line editing, commands, and news in words.
+//! - [`desk`]: what the person at the console and the network side say to each other.
 #![no_std]
+
+pub mod addressing;
+pub mod app;
+pub mod boot;
+pub mod console;
+pub mod desk;
+pub mod mac;
+pub mod store;
 
 /// The budgets and sizes a board uses: small records, few connections, nothing parked.
 pub use deaddrop_core::limits::BOARD as PROFILE;

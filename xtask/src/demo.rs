@@ -3,9 +3,8 @@
 mod role;
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,6 +12,8 @@ use std::time::{Duration, Instant};
 use argh::FromArgs;
 use serde_json::Value;
 
+use crate::private;
+use crate::random::random;
 use crate::repo::{Failure, Repo};
 use role::Role;
 
@@ -37,7 +38,10 @@ const MESSAGE: &str = "the key is under the third flower pot 🪴";
 pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
     let binary = match &demo.binary {
         Some(path) => fs::canonicalize(path).map_err(Failure::at(path.display().to_string()))?,
-        None => build(repo)?,
+        None => {
+            println!("building deaddrop");
+            build(repo)?
+        }
     };
     let scratch = Scratch::new()?;
     let scene = Scene::set(&binary, scratch)?;
@@ -45,8 +49,7 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
 }
 
 /// Builds the binary and says where it is.
-fn build(repo: &Repo) -> Result<PathBuf, Failure> {
-    println!("building deaddrop");
+pub(crate) fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     let mut cargo = repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]);
     cargo.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
     let built = cargo.output().map_err(Failure::at("cargo"))?;
@@ -67,25 +70,24 @@ fn executable(report: &str) -> Option<PathBuf> {
 }
 
 /// A folder of our own, gone when this is dropped.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("deaddrop-demo-{:016x}", u64::from_le_bytes(random()?)));
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("deaddrop-{:016x}", u64::from_le_bytes(random()?)));
         fs::DirBuilder::new().mode(0o700).create(&path).map_err(Failure::at(path.display().to_string()))?;
         Ok(Self(path))
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Writes a file that we alone can read.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
         let path = self.0.join(name);
-        let written = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(bytes));
-        written.map_err(Failure::at(path.display().to_string()))?;
+        private::write_new(&path, bytes)?;
         Ok(path)
     }
 }
@@ -217,14 +219,6 @@ fn same(sent: &[u8], arrived: &[u8]) -> Result<(), Failure> {
 fn free_tcp_port() -> Result<String, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::at("a free TCP port"))?;
     Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port().to_string())
-}
-
-/// Bytes from the system's generator.
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    let filled = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    filled.map_err(Failure::at("/dev/urandom"))?;
-    Ok(bytes)
 }
 
 /// Bytes with no pattern a mistake in offsets could hide in (splitmix64).

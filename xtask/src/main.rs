@@ -5,8 +5,11 @@
 mod bench;
 mod check;
 mod demo;
+mod firmware;
 mod need;
 mod noalloc;
+mod private;
+mod random;
 mod repo;
 mod stage;
 mod stages;
@@ -32,6 +35,7 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Bench(bench::Bench),
+    Firmware(firmware::Firmware),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test::run(&repo, &test),
         Command::Check(check) => check::run(&repo, &check),
         Command::Bench(bench) => bench::run(&repo, &bench),
+        Command::Firmware(firmware) => firmware::run(&repo, &firmware),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

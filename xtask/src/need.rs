@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::repo::{Failure, Repo, shown_run, succeeds};
-use crate::toolchain;
+use crate::toolchain::{self, Target};
 
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
+
+/// Makes the node of the device of taps, where it is missing.
+const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200";
 
 /// Something that a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +20,8 @@ pub(crate) enum Need {
     Clippy,
     /// The checker of the dependency tree.
     CargoDeny,
-    /// A compiler with libcore for [`toolchain::TARGET`], and a linker for it.
-    BareMetal,
+    /// A compiler with libcore for this target, and a linker for it.
+    BareMetal(Target),
     /// `unshare` and `nsenter`, with which tests make hosts of their own.
     Namespaces,
     /// `ip`, with which they lay the cables between them.
@@ -33,6 +36,10 @@ pub(crate) enum Need {
     Sshd,
     /// GNU time, which says what a process has used, and `pkill`, which ends what runs below it.
     Time,
+    /// The emulator of boards.
+    Emulator,
+    /// Root and `/dev/net/tun`, for the cable between a board that is emulated and its switch.
+    Taps,
 }
 
 /// One way to get something.
@@ -40,10 +47,14 @@ pub(crate) enum Need {
 enum Way {
     /// `rustup` with these words.
     Rustup(&'static str),
+    /// rustup, for what is compiled for this target.
+    RustupTarget(Target),
     /// Packages of Debian.
     Apt(&'static [&'static str]),
     /// The same, of use to Debian's own cargo only: a rustup's does not look there.
     AptForDebianRust(&'static [&'static str]),
+    /// A node for the device of taps.
+    TunNode,
     /// `cargo install` of this crate and release, below `target/`.
     Cargo(&'static str, &'static str),
 }
@@ -63,7 +74,7 @@ impl Need {
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
-            Self::BareMetal => toolchain::TARGET,
+            Self::BareMetal(target) => target.triple(),
             Self::Namespaces => "unshare, nsenter",
             Self::Ip => "ip",
             Self::Nft => "nft",
@@ -71,6 +82,8 @@ impl Need {
             Self::Openssl => "openssl",
             Self::Sshd => "sshd, scp",
             Self::Time => "time, pkill",
+            Self::Emulator => "qemu-system-arm",
+            Self::Taps => "root and /dev/net/tun",
         }
     }
 
@@ -80,7 +93,7 @@ impl Need {
             Self::Rustfmt => succeeds(&mut repo.cargo(["fmt", "--version"])),
             Self::Clippy => succeeds(&mut repo.cargo(["clippy", "--version"])),
             Self::CargoDeny => cargo_deny(repo).is_some(),
-            Self::BareMetal => toolchain::can_build(repo),
+            Self::BareMetal(target) => toolchain::can_build(repo, target),
             Self::Namespaces => {
                 ["unshare", "nsenter"].iter().all(|tool| succeeds(repo.program(tool).arg("--version")))
             }
@@ -95,28 +108,32 @@ impl Need {
                 succeeds(repo.program("/usr/bin/time").arg("--version"))
                     && succeeds(repo.program("pkill").arg("--version"))
             }
+            Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
+            Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
         }
     }
 
     /// The ways to get it, best first.
-    fn ways(self) -> &'static [Way] {
+    fn ways(self) -> Vec<Way> {
         match self {
-            Self::Rustfmt => &[Way::Rustup("component add rustfmt"), Way::AptForDebianRust(&["rustfmt-web"])],
-            Self::Clippy => {
-                &[Way::Rustup("component add clippy"), Way::AptForDebianRust(&["rust-web-clippy"])]
+            Self::Rustfmt => {
+                vec![Way::Rustup("component add rustfmt"), Way::AptForDebianRust(&["rustfmt-web"])]
             }
-            Self::CargoDeny => &[Way::Cargo("cargo-deny", CARGO_DENY)],
-            Self::BareMetal => &[
-                Way::Rustup("target add thumbv7m-none-eabi"),
-                Way::Apt(&["rustc-web", "cargo-web", "rust-web-src", "binutils-arm-none-eabi"]),
-            ],
-            Self::Namespaces => &[Way::Apt(&["util-linux"])],
-            Self::Ip => &[Way::Apt(&["iproute2"])],
-            Self::Nft => &[Way::Apt(&["nftables"])],
-            Self::Socat => &[Way::Apt(&["socat"])],
-            Self::Openssl => &[Way::Apt(&["openssl"])],
-            Self::Sshd => &[Way::Apt(&["openssh-server", "openssh-client"])],
-            Self::Time => &[Way::Apt(&["time", "procps"])],
+            Self::Clippy => {
+                vec![Way::Rustup("component add clippy"), Way::AptForDebianRust(&["rust-web-clippy"])]
+            }
+            Self::CargoDeny => vec![Way::Cargo("cargo-deny", CARGO_DENY)],
+            Self::BareMetal(target) => vec![Way::RustupTarget(target), Way::Apt(toolchain::DEBIAN_PACKAGES)],
+            Self::Namespaces => vec![Way::Apt(&["util-linux"])],
+            Self::Ip => vec![Way::Apt(&["iproute2"])],
+            Self::Nft => vec![Way::Apt(&["nftables"])],
+            Self::Emulator => vec![Way::Apt(&["qemu-system-arm"])],
+            // A device is the machine's to have; root can make a node for one that it has.
+            Self::Taps => vec![Way::TunNode],
+            Self::Socat => vec![Way::Apt(&["socat"])],
+            Self::Openssl => vec![Way::Apt(&["openssl"])],
+            Self::Sshd => vec![Way::Apt(&["openssh-server", "openssh-client"])],
+            Self::Time => vec![Way::Apt(&["time", "procps"])],
         }
     }
 }
@@ -144,9 +161,9 @@ pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Need>) {
     let machine = Machine::look(repo);
     let mut lists_are_fresh = false;
     for need in missing {
-        for way in need.ways().iter().filter(|way| machine.is_open(**way)) {
+        for way in need.ways().into_iter().filter(|way| machine.is_open(*way)) {
             println!("fetching {}", need.name());
-            match machine.go(repo, *way, &mut lists_are_fresh) {
+            match machine.go(repo, way, &mut lists_are_fresh) {
                 Ok(()) if need.is_met(repo) => break,
                 Ok(()) => println!("{}: it was fetched and still does not work", need.name()),
                 Err(failure) => println!("{}: {failure}", need.name()),
@@ -168,8 +185,9 @@ impl Machine {
 
     fn is_open(self, way: Way) -> bool {
         match way {
-            Way::Rustup(_) => self.rustup,
+            Way::Rustup(_) | Way::RustupTarget(_) => self.rustup,
             Way::Apt(_) => self.apt && self.root,
+            Way::TunNode => self.root,
             Way::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
             Way::Cargo(..) => true,
         }
@@ -178,21 +196,30 @@ impl Machine {
     /// The best way for a person, who may become root.
     fn best(self, need: Need) -> Option<Way> {
         let open = |way: &Way| Self { root: true, ..self }.is_open(*way);
-        need.ways().iter().copied().find(open).or_else(|| need.ways().first().copied())
+        let ways = need.ways();
+        ways.iter().copied().find(open).or_else(|| ways.first().copied())
     }
 
     fn line(self, missing: &BTreeSet<Need>) -> String {
         let mut commands = Vec::new();
         let mut packages: BTreeSet<&str> = BTreeSet::new();
+        let mut targets = Vec::new();
         for way in missing.iter().filter_map(|need| self.best(*need)) {
             match way {
                 Way::Rustup(words) => commands.push(format!("rustup {words}")),
+                Way::RustupTarget(target) => targets.push(target.triple()),
                 Way::Apt(names) | Way::AptForDebianRust(names) => packages.extend(names),
+                Way::TunNode => {
+                    commands.push(format!("sudo sh -c '{TUN_NODE}', and then this again with sudo"));
+                }
                 Way::Cargo(name, version) => {
                     commands
                         .push(format!("cargo {}", cargo_install(name, version, "target/tools").join(" ")));
                 }
             }
+        }
+        if !targets.is_empty() {
+            commands.push(format!("rustup target add {}", targets.join(" ")));
         }
         if !packages.is_empty() {
             let sudo = if self.root { "" } else { "sudo " };
@@ -211,6 +238,10 @@ impl Machine {
     fn go(self, repo: &Repo, way: Way, lists_are_fresh: &mut bool) -> Result<(), Failure> {
         match way {
             Way::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
+            Way::TunNode => shown_run(repo.program("sh").args(["-c", TUN_NODE])),
+            Way::RustupTarget(target) => {
+                shown_run(repo.program("rustup").args(["target", "add", target.triple()]))
+            }
             Way::Apt(names) | Way::AptForDebianRust(names) => {
                 if !*lists_are_fresh {
                     shown_run(repo.program("apt-get").args(["-q", "update"]))?;
@@ -244,20 +275,21 @@ fn cargo_install(name: &str, version: &str, to: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    const M3: Need = Need::BareMetal(Target::Thumbv7m);
     const NONE: Machine = Machine { rustup: false, apt: false, root: false };
 
     #[test]
     fn with_rustup_nothing_is_asked_of_apt() {
         let machine = Machine { rustup: true, apt: true, root: true };
-        let line = machine.line(&BTreeSet::from([Need::Clippy, Need::BareMetal]));
+        let line = machine.line(&BTreeSet::from([Need::Clippy, M3]));
         assert_eq!(line, "rustup component add clippy && rustup target add thumbv7m-none-eabi");
     }
 
     #[test]
     fn what_rustup_cannot_get_is_asked_of_apt_only_where_it_helps() {
         let machine = Machine { rustup: true, apt: true, root: true };
-        let open = |need: Need| need.ways().iter().filter(|way| machine.is_open(**way)).count();
-        assert_eq!(open(Need::BareMetal), 2, "libcore can come from Debian whatever cargo there is");
+        let open = |need: Need| need.ways().into_iter().filter(|way| machine.is_open(*way)).count();
+        assert_eq!(open(M3), 2, "libcore can come from Debian whatever cargo there is");
         assert_eq!(open(Need::Clippy), 1);
         assert_eq!(open(Need::Rustfmt), 1);
     }
@@ -265,7 +297,7 @@ mod tests {
     #[test]
     fn packages_are_fetched_together_and_each_once() {
         let machine = Machine { apt: true, root: true, ..NONE };
-        let line = machine.line(&BTreeSet::from([Need::BareMetal, Need::Clippy, Need::Rustfmt]));
+        let line = machine.line(&BTreeSet::from([M3, Need::Clippy, Need::Rustfmt]));
         assert_eq!(
             line,
             "apt-get update && apt-get install -y --no-install-recommends \
@@ -283,7 +315,7 @@ mod tests {
 
     #[test]
     fn there_is_always_something_to_copy() {
-        let all = [Need::Rustfmt, Need::Clippy, Need::CargoDeny, Need::BareMetal, Need::Namespaces, Need::Ip];
+        let all = [Need::Rustfmt, Need::Clippy, Need::CargoDeny, M3, Need::Namespaces, Need::Ip];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
         }
@@ -294,8 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn the_target_is_the_one_that_is_built() {
-        let Some(Way::Rustup(words)) = Need::BareMetal.ways().first() else { panic!("rustup comes first") };
-        assert_eq!(*words, format!("target add {}", toolchain::TARGET));
+    fn targets_are_fetched_together() {
+        let machine = Machine { rustup: true, ..NONE };
+        let line = machine.line(&BTreeSet::from([M3, Need::BareMetal(Target::Thumbv6m)]));
+        assert_eq!(line, "rustup target add thumbv6m-none-eabi thumbv7m-none-eabi");
     }
 }

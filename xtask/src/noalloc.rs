@@ -4,8 +4,13 @@
 mod image;
 mod public;
 
+pub(crate) use image::Image;
+
 use crate::repo::{Failure, Repo, captured};
-use crate::toolchain;
+use crate::toolchain::{self, Target};
+
+/// The smallest part there is to be a board, a Cortex-M3, stands for all.
+const TARGET: Target = Target::Thumbv7m;
 
 /// Features of core that are switched on in the image, and so must be in `core/noalloc/Cargo.toml`.
 /// `derive` brings the allocator in, which is why boards do not have it.
@@ -18,13 +23,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[];
 pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
     let home = repo.root.join("core/noalloc");
     let target = repo.cache("noalloc");
-    let mut cargo = toolchain::bare_metal_cargo(repo, ["build", "--release", "--locked"])?;
+    let mut cargo = toolchain::bare_metal_cargo(repo, TARGET, ["build", "--release", "--locked"])?;
     cargo.arg("--manifest-path").arg(home.join("Cargo.toml")).arg("--target-dir").arg(&target);
     captured(&mut cargo)?;
 
-    let path = target.join(toolchain::TARGET).join("release/deaddrop-noalloc");
+    let path = target.join(TARGET.triple()).join("release/deaddrop-noalloc");
     let image = std::fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
-    let image = image::Image::read(&image)?;
+    let image = Image::read(&image)?;
     if let Some(symbol) = image.allocator() {
         return Err(Failure(format!("the image holds {symbol}: core, or something below it, allocates")));
     }

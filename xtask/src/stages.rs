@@ -2,10 +2,16 @@
 
 use std::process::Command;
 
+use crate::firmware::board::BOARDS;
+use crate::firmware::{emulated, images};
 use crate::need::{self, Need};
+use crate::noalloc;
 use crate::repo::{Failure, Repo, captured};
 use crate::stage::{Size, Stage, When};
-use crate::{noalloc, toolchain};
+use crate::toolchain::{self, Target};
+
+/// What core's proof and the emulated board are compiled for.
+const M3: Need = Need::BareMetal(Target::Thumbv7m);
 
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
@@ -13,13 +19,19 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy], run: clippy },
     Stage { name: "docs", when: When::Check, needs: &[], run: docs },
     Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
+    Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::prove(repo) },
     Stage {
-        name: "noalloc",
+        name: "firmware",
         when: When::Check,
-        needs: &[Need::BareMetal],
-        run: |repo, _| noalloc::prove(repo),
+        needs: &[
+            Need::Clippy,
+            M3,
+            Need::BareMetal(Target::Thumbv6m),
+            Need::BareMetal(Target::Thumbv7emHf),
+            Need::BareMetal(Target::Thumbv8mMainHf),
+        ],
+        run: firmware,
     },
-    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, Need::BareMetal], run: firmware },
     Stage { name: "core", when: When::Test, needs: &[], run: core },
     Stage {
         name: "workspace",
@@ -27,17 +39,29 @@ pub(crate) const STAGES: &[Stage] = &[
         needs: &[Need::Namespaces, Need::Ip, Need::Nft],
         run: workspace,
     },
+    Stage { name: "firmware-host", when: When::Test, needs: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
+    Stage { name: "images", when: When::Test, needs: &[M3], run: |repo, _| images::prove(repo) },
+    Stage {
+        name: "emulated",
+        when: When::Test,
+        needs: &[M3, Need::Emulator, Need::Taps, Need::Namespaces, Need::Ip, Need::Nft],
+        run: |repo, _| emulated::stage(repo),
+    },
 ];
 
 /// Manifests outside the workspace, each with its own lock file.
 const OTHERS: &[&str] = &["core/fuzz/Cargo.toml", "core/noalloc/Cargo.toml", "firmware/Cargo.toml"];
 
+/// What a cargo is told to work on the firmware, with what is built kept apart.
+const FIRMWARE: &[&str] =
+    &["--locked", "--manifest-path", "firmware/Cargo.toml", "--target-dir", "target/firmware"];
+
 fn fmt(repo: &Repo, _: Size) -> Result<String, Failure> {
     captured(&mut repo.cargo(["fmt", "--all", "--check"]))?;
     for manifest in OTHERS {
-        captured(&mut repo.cargo(["fmt", "--check", "--manifest-path", manifest]))?;
+        captured(&mut repo.cargo(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
     }
     Ok(String::new())
 }
@@ -64,6 +88,7 @@ fn clippy(repo: &Repo, _: Size) -> Result<String, Failure> {
 fn docs(repo: &Repo, _: Size) -> Result<String, Failure> {
     let words = ["doc", "--locked", "--workspace", "--no-deps", "--all-features"];
     captured(repo.cargo(words).env("RUSTDOCFLAGS", "-D warnings"))?;
+    captured(repo.cargo(["doc", "--no-deps"]).args(FIRMWARE).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(String::new())
 }
 
@@ -82,10 +107,20 @@ fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let manifest = ["--locked", "--manifest-path", "firmware/Cargo.toml", "--target-dir", "target/firmware"];
-    captured(repo.cargo(["clippy"]).args(manifest).args(["--all-targets", "--", "-D", "warnings"]))?;
-    captured(toolchain::bare_metal_cargo(repo, ["check"])?.args(manifest))?;
-    Ok(format!("host and {}", toolchain::TARGET))
+    // The application, which is no board's; then each board, where its target is.
+    captured(repo.cargo(["clippy"]).args(FIRMWARE).args(["--all-targets", "--", "-D", "warnings"]))?;
+    for board in BOARDS {
+        let mut cargo = toolchain::bare_metal_clippy(repo, board.target)?;
+        captured(cargo.args(FIRMWARE).args(["--package", board.package, "--", "-D", "warnings"]))?;
+    }
+    Ok(format!("host and {} boards", BOARDS.len()))
+}
+
+/// What of the firmware runs on any machine.
+fn firmware_host(repo: &Repo, size: Size) -> Result<String, Failure> {
+    let mut cargo = repo.cargo(["test"]);
+    cargo.args(FIRMWARE);
+    tests(cargo, size)
 }
 
 fn core(repo: &Repo, size: Size) -> Result<String, Failure> {

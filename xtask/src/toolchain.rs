@@ -1,8 +1,8 @@
 //! A compiler for bare metal.
 //!
 //! With rustup it is the active toolchain, once it has the target. Debian's Rust has no bare-metal
-//! targets but does have the sources of its library, from which libcore is built once and kept below
-//! `target/`; the programs of the project are then built against it with stable features only.
+//! targets but does have the sources of its library, from which libcore is built once for each target and
+//! kept below `target/`; the programs of the project are then built against it with stable features only.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,47 +12,122 @@ use std::process::Command;
 
 use crate::repo::{Failure, Repo, captured};
 
-/// The target that `check` builds for: a Cortex-M3, the smallest part there is to be a board.
-pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
+/// What bare metal code is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(dead_code, reason = "a target is here before the first board that has it")]
+pub(crate) enum Target {
+    /// Cortex-M0+: RP2040.
+    Thumbv6m,
+    /// Cortex-M3: LM3S6965, and what `check` builds core for.
+    Thumbv7m,
+    /// Cortex-M7 with its floating-point unit: STM32H7.
+    Thumbv7emHf,
+    /// Cortex-M33 with its floating-point unit: RP2350, STM32H5.
+    Thumbv8mMainHf,
+}
 
-/// Debian's Rust, of the packages `rustc-web`, `cargo-web` and `rust-web-src`.
+impl Target {
+    /// Its name, as rustup and cargo have it.
+    pub(crate) const fn triple(self) -> &'static str {
+        match self {
+            Self::Thumbv6m => "thumbv6m-none-eabi",
+            Self::Thumbv7m => "thumbv7m-none-eabi",
+            Self::Thumbv7emHf => "thumbv7em-none-eabihf",
+            Self::Thumbv8mMainHf => "thumbv8m.main-none-eabihf",
+        }
+    }
+
+    /// The variable in which cargo looks for its linker.
+    fn linker_variable(self) -> String {
+        let name = self.triple().to_ascii_uppercase().replace(['-', '.'], "_");
+        format!("CARGO_TARGET_{name}_LINKER")
+    }
+}
+
+/// What every build for bare metal is compiled with.
+const FLAGS: [&str; 3] = [
+    // Names that tell the whole path and type of each function, which the proofs read.
+    "-Csymbol-mangling-version=v0",
+    // sha2 without its loop unrolled: 23 KiB of flash less, for a handshake that takes a hundredth longer.
+    "--cfg",
+    "sha2_backend_soft=\"compact\"",
+];
+/// Between flags, so that a path among them may hold a space.
+const SEPARATOR: &str = "\u{1f}";
+
+/// What of Debian makes libcore for any target, and links.
+pub(crate) const DEBIAN_PACKAGES: &[&str] =
+    &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "binutils-arm-none-eabi"];
+/// Debian's Rust, of those packages.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
 /// Whether there is, or can be built, what [`bare_metal_cargo`] needs.
-pub(crate) fn can_build(repo: &Repo) -> bool {
-    linker(repo).is_some()
-        && (active_has_target(repo)
-            || [DEBIAN_RUSTC, DEBIAN_CARGO, DEBIAN_SOURCES].iter().all(|path| Path::new(path).exists()))
+pub(crate) fn can_build(repo: &Repo, target: Target) -> bool {
+    linker(repo).is_some() && (active_has(repo, target) || has_debian())
 }
 
-/// A cargo that builds for [`TARGET`], with these words before its `--target`.
+/// Whether Debian's compiler is there, its clippy with it, and the sources of its library.
+fn has_debian() -> bool {
+    [DEBIAN_RUSTC, DEBIAN_CARGO, DEBIAN_CLIPPY, DEBIAN_SOURCES].iter().all(|path| Path::new(path).exists())
+}
+
+/// A cargo that builds for `target`, with these words before its `--target`.
 pub(crate) fn bare_metal_cargo<I: AsRef<OsStr>>(
     repo: &Repo,
+    target: Target,
     words: impl IntoIterator<Item = I>,
 ) -> Result<Command, Failure> {
-    let linker =
-        linker(repo).ok_or_else(|| Failure::new("neither rust-lld nor arm-none-eabi-ld is there"))?;
     let mut cargo = repo.cargo(words);
-    // Version 0 of symbol names tells the whole path and type of each function, which the proof reads.
-    let mut flags = "-Csymbol-mangling-version=v0".to_owned();
-    if !active_has_target(repo) {
-        let sysroot = built_sysroot(repo)?;
-        let sysroot = sysroot.to_str().ok_or_else(|| Failure::new("the checkout's path is not UTF-8"))?;
-        // Separated by 0x1f, so that the path may hold a space.
-        flags = format!("{flags}\u{1f}--sysroot={sysroot}");
-        debian(&mut cargo);
-    }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
-    cargo.env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", linker);
-    cargo.args(["--target", TARGET]);
+    send_to(repo, target, &mut cargo)?;
     Ok(cargo)
 }
 
+/// A clippy for `target`: of the compiler that builds for it, since another cannot read its libcore.
+pub(crate) fn bare_metal_clippy(repo: &Repo, target: Target) -> Result<Command, Failure> {
+    let mut cargo = if active_has(repo, target) {
+        repo.cargo(["clippy"])
+    } else {
+        let mut clippy = repo.program(DEBIAN_CLIPPY);
+        clippy.env("CARGO", DEBIAN_CARGO).arg("clippy");
+        clippy
+    };
+    send_to(repo, target, &mut cargo)?;
+    Ok(cargo)
+}
+
+/// Has a cargo build for `target`.
+fn send_to(repo: &Repo, target: Target, cargo: &mut Command) -> Result<(), Failure> {
+    let linker = linker(repo).ok_or_else(|| lacking(target))?;
+    let mut flags = FLAGS.join(SEPARATOR);
+    if !active_has(repo, target) {
+        let sysroot = built_sysroot(repo, target)?;
+        let sysroot = sysroot.to_str().ok_or_else(|| Failure::new("the checkout's path is not UTF-8"))?;
+        flags = format!("{flags}{SEPARATOR}--sysroot={sysroot}");
+        debian(cargo);
+    }
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
+    cargo.env(target.linker_variable(), linker);
+    cargo.args(["--target", target.triple()]);
+    Ok(())
+}
+
+/// What to do when there is neither.
+fn lacking(target: Target) -> Failure {
+    let triple = target.triple();
+    Failure(format!(
+        "nothing here builds for {triple}: install it with\n    rustup target add {triple}\n\
+         or, where rustup cannot fetch it, on Debian with\n    \
+         sudo apt-get install --no-install-recommends {}",
+        DEBIAN_PACKAGES.join(" ")
+    ))
+}
+
 /// Whether the active toolchain has libcore for the target.
-fn active_has_target(repo: &Repo) -> bool {
-    active_sysroot(repo).is_some_and(|sysroot| holds_core(&sysroot, TARGET))
+fn active_has(repo: &Repo, target: Target) -> bool {
+    active_sysroot(repo).is_some_and(|sysroot| holds_core(&sysroot, target))
 }
 
 fn active_sysroot(repo: &Repo) -> Option<PathBuf> {
@@ -65,8 +140,8 @@ fn rustc() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
 }
 
-fn holds_core(sysroot: &Path, target: &str) -> bool {
-    let libraries = sysroot.join("lib/rustlib").join(target).join("lib");
+fn holds_core(sysroot: &Path, target: Target) -> bool {
+    let libraries = sysroot.join("lib/rustlib").join(target.triple()).join("lib");
     fs::read_dir(libraries).is_ok_and(|entries| {
         entries.flatten().any(|entry| is_library(entry.file_name().to_str().unwrap_or_default(), "core"))
     })
@@ -100,20 +175,24 @@ fn debian(cargo: &mut Command) {
 }
 
 /// A sysroot with libcore for the target, built from Debian's sources if that has not been done.
-fn built_sysroot(repo: &Repo) -> Result<PathBuf, Failure> {
+fn built_sysroot(repo: &Repo, target: Target) -> Result<PathBuf, Failure> {
+    if !has_debian() {
+        return Err(lacking(target));
+    }
     let version = captured(repo.program(DEBIAN_RUSTC).env_remove("LD_LIBRARY_PATH").arg("-vV"))?;
     let mut key = DefaultHasher::new();
     version.hash(&mut key);
     let home = repo.cache("bare-metal").join(format!("{:016x}", key.finish()));
     let sysroot = home.join("sysroot");
-    if !holds_core(&sysroot, TARGET) {
-        build_sysroot(repo, &home, &sysroot)?;
+    if !holds_core(&sysroot, target) {
+        build_core(repo, target, &home, &sysroot)?;
     }
     Ok(sysroot)
 }
 
-fn build_sysroot(repo: &Repo, home: &Path, sysroot: &Path) -> Result<(), Failure> {
-    let dummy = home.join("dummy");
+fn build_core(repo: &Repo, target: Target, home: &Path, sysroot: &Path) -> Result<(), Failure> {
+    let triple = target.triple();
+    let dummy = home.join(format!("dummy-{triple}"));
     write(&dummy.join("Cargo.toml"), DUMMY_MANIFEST)?;
     write(&dummy.join("lib.rs"), "#![no_std]\n")?;
     let mut cargo = repo.program(DEBIAN_CARGO);
@@ -121,14 +200,14 @@ fn build_sysroot(repo: &Repo, home: &Path, sysroot: &Path) -> Result<(), Failure
     // -Zbuild-std is what needs the bootstrap key; nothing of the project is built with it. With bitcode,
     // images can be optimised across libcore. `alloc` is there for vendors' crates, never for core.
     cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", "-Cembed-bitcode=yes");
-    cargo.args(["build", "--release", "-Zbuild-std=core,alloc", "--target", TARGET, "--manifest-path"]);
+    cargo.args(["build", "--release", "-Zbuild-std=core,alloc", "--target", triple, "--manifest-path"]);
     cargo.arg(dummy.join("Cargo.toml")).arg("--target-dir").arg(dummy.join("target"));
     captured(&mut cargo)?;
 
-    let built = dummy.join("target").join(TARGET).join("release/deps");
-    // Copied beside, then moved: a sysroot that is there is whole.
-    let beside = home.join("sysroot.new");
-    let to = beside.join("lib/rustlib").join(TARGET).join("lib");
+    let built = dummy.join("target").join(triple).join("release/deps");
+    // Copied beside, then moved: a target that is there is whole.
+    let beside = home.join(format!("new-{triple}"));
+    let to = beside.join("lib");
     let at = |path: &Path| Failure::at(path.display().to_string());
     let _ = fs::remove_dir_all(&beside);
     fs::create_dir_all(&to).map_err(at(&to))?;
@@ -140,8 +219,11 @@ fn build_sysroot(repo: &Repo, home: &Path, sysroot: &Path) -> Result<(), Failure
             fs::copy(entry.path(), to.join(name)).map_err(at(&to))?;
         }
     }
-    let _ = fs::remove_dir_all(sysroot);
-    fs::rename(&beside, sysroot).map_err(at(sysroot))?;
+    let targets = sysroot.join("lib/rustlib");
+    fs::create_dir_all(&targets).map_err(at(&targets))?;
+    let place = targets.join(triple);
+    let _ = fs::remove_dir_all(&place);
+    fs::rename(&beside, &place).map_err(at(&place))?;
     let _ = fs::remove_dir_all(&dummy);
     Ok(())
 }
@@ -180,6 +262,31 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_holds_no_core() {
-        assert!(!holds_core(Path::new("/nonexistent"), TARGET));
+        assert!(!holds_core(Path::new("/nonexistent"), Target::Thumbv7m));
+    }
+
+    #[test]
+    fn cargo_is_told_the_linker_under_the_name_it_knows() {
+        assert_eq!(Target::Thumbv7m.linker_variable(), "CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER");
+        assert_eq!(Target::Thumbv8mMainHf.linker_variable(), "CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_LINKER");
+    }
+
+    #[test]
+    fn who_lacks_a_target_is_told_both_ways_to_get_it() {
+        let words = lacking(Target::Thumbv6m).0;
+        assert!(words.contains("rustup target add thumbv6m-none-eabi\n"), "{words}");
+        assert!(words.contains("rust-web-src"), "{words}");
+    }
+
+    #[test]
+    fn a_target_is_there_when_its_core_is() {
+        let sysroot = std::env::temp_dir().join(format!("deaddrop-sysroot-{}", std::process::id()));
+        let libraries = sysroot.join("lib/rustlib/thumbv6m-none-eabi/lib");
+        write(&libraries.join("libcore-d273e7b1001d4171.rmeta"), "").unwrap();
+        assert!(!holds_core(&sysroot, Target::Thumbv6m));
+        write(&libraries.join("libcore-d273e7b1001d4171.rlib"), "").unwrap();
+        assert!(holds_core(&sysroot, Target::Thumbv6m));
+        assert!(!holds_core(&sysroot, Target::Thumbv7m), "each target has its own");
+        fs::remove_dir_all(&sysroot).unwrap();
     }
 }

@@ -35,6 +35,11 @@ impl Image {
         self.symbols.iter().find(|(raw, plain)| is_allocator(raw, plain)).map(|(_, plain)| plain.as_str())
     }
 
+    /// The names of all functions, spelt out.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.symbols.iter().map(|(_, plain)| plain.as_str())
+    }
+
     /// The functions of core, in the form in which [`super::public`] names its entries.
     pub(crate) fn functions(&self) -> Vec<String> {
         self.symbols.iter().filter_map(|(_, plain)| entry(plain)).collect()

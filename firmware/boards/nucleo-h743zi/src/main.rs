@@ -1,0 +1,121 @@
+//! deaddrop on the ST Nucleo-H743ZI: what is wired to what. `firmware/docs/boards.md` says how to use it.
+#![no_std]
+#![no_main]
+
+use deaddrop_firmware::addressing;
+use deaddrop_firmware::boot::{Drawn, start};
+use deaddrop_firmware::mac::hardware_address;
+use embassy_executor::Spawner;
+use embassy_futures::join::join;
+use embassy_net::StackResources;
+use embassy_stm32::eth::{self, Ethernet, PacketQueue};
+use embassy_stm32::flash::{FLASH_BASE, Flash, MAX_ERASE_SIZE};
+use embassy_stm32::gpio::{Level, Output, Speed};
+use embassy_stm32::peripherals::{RNG, USART3};
+use embassy_stm32::usart::{self, BufferedUart};
+use embassy_stm32::wdg::IndependentWatchdog;
+use embassy_stm32::{Config, bind_interrupts, rcc, rng, uid};
+use embassy_time::{Duration, Timer, with_timeout};
+use panic_halt as _;
+use rand_core::Rng;
+use static_cell::{ConstStaticCell, StaticCell};
+
+mod memory_map {
+    include!(concat!(env!("OUT_DIR"), "/memory_map.rs"));
+}
+
+bind_interrupts!(struct Irqs {
+    ETH => eth::InterruptHandler;
+    RNG => rng::InterruptHandler<RNG>;
+    USART3 => usart::BufferedInterruptHandler<USART3>;
+});
+
+const FLASH_START: u32 = 0x0800_0000;
+const _: () = assert!(FLASH_START as usize == FLASH_BASE);
+/// After this long without a sign of life the board starts again.
+const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE_US: u32 = 8_000_000;
+/// DHCP, beacons, and connections.
+const SOCKETS: usize = 8;
+
+// A sector for each seed.
+const _: () = assert!(memory_map::SEED_LEN as usize == MAX_ERASE_SIZE);
+
+/// The core at 400 MHz, from the internal oscillator, and 48 MHz for the generator.
+fn clocks() -> Config {
+    let mut config = Config::default();
+    config.rcc.hsi = Some(rcc::HSIPrescaler::DIV1);
+    config.rcc.csi = true;
+    config.rcc.hsi48 = Some(Default::default());
+    config.rcc.pll1 = Some(rcc::Pll {
+        source: rcc::PllSource::HSI,
+        prediv: rcc::PllPreDiv::DIV4,
+        mul: rcc::PllMul::MUL50,
+        fracn: None,
+        divp: Some(rcc::PllDiv::DIV2),
+        divq: None,
+        divr: None,
+    });
+    config.rcc.sys = rcc::Sysclk::PLL1_P;
+    config.rcc.ahb_pre = rcc::AHBPrescaler::DIV2;
+    config.rcc.apb1_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb2_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb3_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.apb4_pre = rcc::APBPrescaler::DIV2;
+    config.rcc.voltage_scale = rcc::VoltageScale::Scale1;
+    config
+}
+
+#[embassy_executor::main]
+async fn main(_spawner: Spawner) {
+    static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
+    static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
+    static PACKETS: ConstStaticCell<PacketQueue<4, 4>> = ConstStaticCell::new(PacketQueue::new());
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+
+    let p = embassy_stm32::init(clocks());
+    let mut led = Output::new(p.PB0, Level::Low, Speed::Low);
+    let (sent, typed) = (SENT.take(), TYPED.take());
+    let settings = usart::Config::default();
+    let Ok(mut console) = BufferedUart::new(p.USART3, p.PD9, p.PD8, sent, typed, Irqs, settings) else {
+        // 115,200 baud can be made of any of the clocks above.
+        return;
+    };
+
+    let mut rng = rng::Rng::new(p.RNG, Irqs);
+    let mut drawn =
+        Drawn::by(async |to| with_timeout(PATIENCE, rng.async_fill_bytes(to)).await.ok()?.ok()).await;
+    let flash = Flash::new_blocking(p.FLASH);
+    let seeds = memory_map::SEEDS.map(|address| address - FLASH_START);
+    let mut ready = start(&mut console, flash, memory_map::PAGE - FLASH_START, seeds, Some(&mut drawn)).await;
+    let mut watchdog = IndependentWatchdog::new(p.IWDG1, PATIENCE_US);
+    watchdog.unleash();
+
+    let device = Ethernet::new(
+        PACKETS.take(),
+        p.ETH,
+        Irqs,
+        p.PA1,
+        p.PA7,
+        p.PC4,
+        p.PC5,
+        p.PG13,
+        p.PB13,
+        p.PG11,
+        hardware_address(&uid::uid()),
+        p.ETH_SMA,
+        p.PA2,
+        p.PC1,
+    );
+    let config = addressing::config(ready.address);
+    let resources = RESOURCES.init_with(StackResources::new);
+    let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
+    let alive = async {
+        loop {
+            led.set_level(stack.is_config_up().into());
+            watchdog.pet();
+            Timer::after(PATIENCE / 8).await;
+        }
+    };
+    join(net.run(), alive).await;
+}

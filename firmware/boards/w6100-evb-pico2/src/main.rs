@@ -1,0 +1,92 @@
+//! deaddrop on the WIZnet W6100-EVB-Pico2: what is wired to what. `firmware/docs/boards.md` says how to use it.
+#![no_std]
+#![no_main]
+
+use deaddrop_firmware::addressing;
+use deaddrop_firmware::boot::{Drawn, refuse, start};
+use deaddrop_firmware::mac::hardware_address;
+use embassy_executor::Spawner;
+use embassy_futures::join::join3;
+use embassy_net::StackResources;
+use embassy_net_wiznet::State;
+use embassy_net_wiznet::chip::W6100;
+use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash};
+use embassy_rp::gpio::{Input, Level, Output, Pull};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, TRNG, UART0};
+use embassy_rp::spi::Spi;
+use embassy_rp::uart::{BufferedInterruptHandler, BufferedUart};
+use embassy_rp::{bind_interrupts, dma, otp, spi, trng, uart, watchdog};
+use embassy_time::{Delay, Duration, Timer, with_timeout};
+use embedded_hal_bus::spi::ExclusiveDevice;
+use panic_halt as _;
+use rand_core::Rng;
+use static_cell::{ConstStaticCell, StaticCell};
+
+mod memory_map {
+    include!(concat!(env!("OUT_DIR"), "/memory_map.rs"));
+}
+
+bind_interrupts!(struct Irqs {
+    DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>;
+    TRNG_IRQ => trng::InterruptHandler<TRNG>;
+    UART0_IRQ => BufferedInterruptHandler<UART0>;
+});
+
+const FLASH_BASE: u32 = 0x1000_0000;
+const FLASH_SIZE: usize = 2 * 1024 * 1024;
+/// After this long without a sign of life the board starts again.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// DHCP, beacons, and connections.
+const SOCKETS: usize = 8;
+
+const _: () = assert!(memory_map::SEED_LEN as usize == ERASE_SIZE);
+
+#[embassy_executor::main]
+async fn main(_spawner: Spawner) {
+    static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
+    static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
+    static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+
+    let p = embassy_rp::init(embassy_rp::config::Config::default());
+    let mut led = Output::new(p.PIN_25, Level::Low);
+    let (sent, typed) = (SENT.take(), TYPED.take());
+    let mut console =
+        BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Irqs, sent, typed, uart::Config::default());
+
+    let flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
+    let Ok(id) = otp::get_chipid() else {
+        refuse(&mut console, "the chip does not say who it is: use another board").await
+    };
+    let mut trng = trng::Trng::new(p.TRNG, Irqs, trng::Config::default());
+    let mut drawn = Drawn::by(async |to| with_timeout(PATIENCE, trng.fill_bytes(to)).await.ok()).await;
+    let page = memory_map::PAGE - FLASH_BASE;
+    let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
+    let mut ready = start(&mut console, flash, page, seeds, Some(&mut drawn)).await;
+    let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
+    watchdog.start(PATIENCE);
+
+    let mut wires = spi::Config::default();
+    wires.frequency = 33_000_000;
+    let wires = Spi::new(p.SPI0, p.PIN_18, p.PIN_19, p.PIN_16, p.DMA_CH0, p.DMA_CH1, Irqs, wires);
+    let Ok(chip) = ExclusiveDevice::new(wires, Output::new(p.PIN_17, Level::High), Delay);
+    let (interrupt, reset) = (Input::new(p.PIN_21, Pull::Up), Output::new(p.PIN_20, Level::High));
+    let address = hardware_address(&id.to_be_bytes());
+    let made =
+        embassy_net_wiznet::new::<2, 2, W6100, _, _, _>(address, STATE.take(), chip, interrupt, reset).await;
+    let Ok((device, runner)) = made else {
+        watchdog.stop();
+        refuse(&mut console, "the W6100 does not answer: switch off and on, or use another board").await
+    };
+    let config = addressing::config(ready.address);
+    let resources = RESOURCES.init_with(StackResources::new);
+    let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
+    let alive = async {
+        loop {
+            led.set_level(stack.is_config_up().into());
+            watchdog.feed(PATIENCE);
+            Timer::after(PATIENCE / 8).await;
+        }
+    };
+    join3(runner.run(), net.run(), alive).await;
+}

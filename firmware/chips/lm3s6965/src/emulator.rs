@@ -1,0 +1,98 @@
+//! Whether this is the part or QEMU's model of it, and what QEMU does for its guest: a file, an argument, an
+//! exit.
+//!
+//! All of that is semihosting, which is a breakpoint: on a part without a debugger it would be a fault. So
+//! each function here looks first.
+
+use core::ffi::CStr;
+
+use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
+use cortex_m_semihosting::{syscall, syscall1};
+
+use crate::register::registers;
+
+registers! { 0x400F_D000;
+    /// Address register of the flash controller, of which QEMU has no model: it reads as 0 there.
+    FLASH_ADDRESS = 0x000,
+}
+
+/// Whether QEMU runs us.
+pub fn is_there() -> bool {
+    const PROBE: u32 = 0x1_5A54;
+    FLASH_ADDRESS.write(PROBE);
+    FLASH_ADDRESS.read() != PROBE
+}
+
+/// Ends QEMU with exit code 1; returns on the part.
+pub fn fail() {
+    if is_there() {
+        debug::exit(EXIT_FAILURE);
+    }
+}
+
+/// Ends QEMU with exit code 0; returns on the part.
+pub fn succeed() {
+    if is_there() {
+        debug::exit(EXIT_SUCCESS);
+    }
+}
+
+/// Copies the guest's command line, given to QEMU with `-semihosting-config arg=`, into `buffer`, and gives
+/// what follows `name` up to its end, ready for [`File::open`].
+pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a CStr> {
+    if !is_there() {
+        return None;
+    }
+    let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the call writes a string and its NUL into the buffer, not beyond the length given, and the
+    // string's length into the block. Both live until it returns.
+    let failed = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) };
+    let line = CStr::from_bytes_until_nul(buffer).ok()?;
+    let at = line.to_str().ok()?.find(name)?;
+    let rest = line.to_bytes_with_nul().get(at + name.len()..)?;
+    if failed == 0 { CStr::from_bytes_with_nul(rest).ok() } else { None }
+}
+
+/// A file of QEMU's host, open for reading and writing.
+pub struct File(usize);
+
+/// QEMU's host did not do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileError;
+
+impl File {
+    /// Opens a file that exists.
+    pub fn open(path: &CStr) -> Result<Self, FileError> {
+        const READ_AND_WRITE: usize = 3;
+        if !is_there() {
+            return Err(FileError);
+        }
+        // SAFETY: the path ends with the NUL that the call wants, and outlives it.
+        match unsafe { syscall!(OPEN, path.as_ptr(), READ_AND_WRITE, path.count_bytes()) } {
+            usize::MAX => Err(FileError),
+            handle => Ok(Self(handle)),
+        }
+    }
+
+    /// Reads all of `bytes` from `offset` on.
+    pub fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FileError> {
+        self.seek(offset)?;
+        // SAFETY: the call writes into `bytes` alone, and is over when it returns.
+        let missing = unsafe { syscall!(READ, self.0, bytes.as_mut_ptr(), bytes.len()) };
+        if missing == 0 { Ok(()) } else { Err(FileError) }
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FileError> {
+        self.seek(offset)?;
+        // SAFETY: the call reads `bytes`, and is over when it returns.
+        let missing = unsafe { syscall!(WRITE, self.0, bytes.as_ptr(), bytes.len()) };
+        if missing == 0 { Ok(()) } else { Err(FileError) }
+    }
+
+    fn seek(&mut self, offset: u32) -> Result<(), FileError> {
+        // SAFETY: the call takes two numbers.
+        let failed = unsafe { syscall!(SEEK, self.0, offset) };
+        if failed == 0 { Ok(()) } else { Err(FileError) }
+    }
+}

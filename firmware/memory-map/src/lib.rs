@@ -1,0 +1,123 @@
+//! Where things are in a board's flash, read from the one place that says so: its `memory.x`.
+//!
+//! That file is the linker's. Beside the program's own regions, `FLASH` and `RAM`, a board's names three that hold no
+//! program: `PAGE`, `SEED_A` and `SEED_B`. Its build script calls [`link`], which makes constants of them for the
+//! board's program; xtask reads the same file to know where to write what.
+//!
+//! It runs on the machine that builds, never on a board.
+
+mod script;
+
+use std::path::Path;
+use std::{env, fs, io};
+
+pub use script::{MapError, Region};
+
+/// The regions of a board that hold no program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryMap {
+    /// Where a board's page is.
+    pub page: Region,
+    /// Where its seeds are, in two pieces of flash that are erased one by one. The first is the one that
+    /// provisioning writes.
+    pub seeds: [Region; 2],
+}
+
+impl MemoryMap {
+    /// Reads a `memory.x`.
+    pub fn parse(script: &str) -> Result<Self, MapError> {
+        let regions = script::regions(script)?;
+        let find = |name: &str| {
+            let found = regions.iter().find(|region| region.name == name);
+            found.map(|region| region.region).ok_or_else(|| MapError::Missing(name.to_owned()))
+        };
+        let map = Self { page: find("PAGE")?, seeds: [find("SEED_A")?, find("SEED_B")?] };
+        for (at, one) in regions.iter().enumerate() {
+            if let Some(two) = regions.iter().skip(at + 1).find(|two| one.region.overlaps(two.region)) {
+                return Err(MapError::Overlap(one.name.clone(), two.name.clone()));
+            }
+        }
+        Ok(map)
+    }
+
+    /// As constants for the board's program.
+    fn constants(&self) -> String {
+        let [a, b] = self.seeds;
+        format!(
+            "/// Address of the page.\n\
+             pub(crate) const PAGE: u32 = {:#x};\n\
+             /// Addresses of the two seed slots.\n\
+             pub(crate) const SEEDS: [u32; 2] = [{:#x}, {:#x}];\n\
+             /// Bytes of each.\n\
+             pub(crate) const SEED_LEN: u32 = {:#x};\n",
+            self.page.origin, a.origin, b.origin, a.length
+        )
+    }
+}
+
+/// For a board's build script: hands its `memory.x` and these further scripts to the linker, and makes the module
+/// `memory_map.rs` in `OUT_DIR`.
+pub fn link(scripts: &[&str]) -> io::Result<()> {
+    let variable =
+        |name: &str| env::var_os(name).ok_or_else(|| io::Error::other(format!("{name} is not set")));
+    let script = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("memory.x");
+    let text = fs::read_to_string(&script)?;
+    let map = MemoryMap::parse(&text).map_err(io::Error::other)?;
+    let out = variable("OUT_DIR")?;
+    fs::write(Path::new(&out).join("memory.x"), text)?;
+    fs::write(Path::new(&out).join("memory_map.rs"), map.constants())?;
+    println!("cargo::rustc-link-search={}", out.to_string_lossy());
+    println!("cargo::rerun-if-changed=memory.x");
+    // Without it the image's segments begin at the linker's idea of a page, outside the flash.
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+    for script in scripts {
+        println!("cargo::rustc-link-arg-bins=-T{script}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRIPT: &str = "
+        /* A board. */
+        MEMORY {
+            FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1664K
+            PAGE       : ORIGIN = 0x081A0000, LENGTH = 128K /* never written */
+            SEED_A     : ORIGIN = 0x081C0000, LENGTH = 128K
+            SEED_B : ORIGIN = 0x081E0000 , LENGTH=0x20000
+            RAM (rwx)  : ORIGIN = 0x20000000, LENGTH = 131072
+        }
+        _stack_start = ORIGIN(RAM) + LENGTH(RAM);";
+
+    #[test]
+    fn the_regions_are_found() {
+        let map = MemoryMap::parse(SCRIPT).unwrap();
+        assert_eq!(map.page, Region { origin: 0x081A_0000, length: 0x2_0000 });
+        assert_eq!(map.seeds.map(|region| region.origin), [0x081C_0000, 0x081E_0000]);
+        assert_eq!(map.seeds.map(|region| region.length), [0x2_0000; 2]);
+    }
+
+    #[test]
+    fn a_region_that_is_missing_is_named() {
+        let error = MemoryMap::parse(&SCRIPT.replace("SEED_B", "SEED_C")).unwrap_err();
+        assert_eq!(error.to_string(), "memory.x has no region SEED_B");
+    }
+
+    #[test]
+    fn regions_over_each_other_are_named() {
+        let error = MemoryMap::parse(&SCRIPT.replace("1664K", "1665K")).unwrap_err();
+        assert_eq!(error.to_string(), "the regions FLASH and PAGE of memory.x overlap");
+        let error = MemoryMap::parse(&SCRIPT.replace("0x081C0000", "0x081D0000")).unwrap_err();
+        assert_eq!(error.to_string(), "the regions SEED_A and SEED_B of memory.x overlap");
+    }
+
+    #[test]
+    fn constants_are_as_the_regions() {
+        let constants = MemoryMap::parse(SCRIPT).unwrap().constants();
+        assert!(constants.contains("PAGE: u32 = 0x81a0000;"), "{constants}");
+        assert!(constants.contains("SEEDS: [u32; 2] = [0x81c0000, 0x81e0000];"), "{constants}");
+        assert!(constants.contains("SEED_LEN: u32 = 0x20000;"), "{constants}");
+    }
+}

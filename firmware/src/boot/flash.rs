@@ -1,0 +1,126 @@
+//! Flash in memory, on which the power can fail at any byte and which can be broken.
+
+extern crate std;
+use std::vec;
+use std::vec::Vec;
+
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+
+/// How it is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Says it has written, and has not.
+    WritesNothing,
+    /// Says it has erased, and has not.
+    ErasesNothing,
+    /// This bit of every byte written stays as erased.
+    StuckBit(u8),
+}
+
+/// The power failed, or the flash was used as flash cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlashError {
+    PowerFailed,
+    Misused,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Flash {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fault: Fault,
+    /// Bytes that can still be erased or written before the power fails.
+    pub(crate) power: Option<usize>,
+    /// What a byte is left at when the power fails while it changes: between old and new by this mask.
+    pub(crate) torn: u8,
+    pub(crate) erased: usize,
+}
+
+impl Flash {
+    /// Erased, with room for this many pieces.
+    pub(crate) fn new(pieces: usize) -> Self {
+        let bytes = vec![0xFF; pieces * Self::ERASE_SIZE];
+        Self { bytes, fault: Fault::None, power: None, torn: 0xFF, erased: 0 }
+    }
+
+    fn change(&mut self, at: usize, to: u8) -> Result<(), FlashError> {
+        let byte = &mut self.bytes[at];
+        match &mut self.power {
+            Some(0) => {
+                *byte = (*byte & !self.torn) | (to & self.torn);
+                return Err(FlashError::PowerFailed);
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        *byte = to;
+        Ok(())
+    }
+}
+
+impl NorFlashError for FlashError {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::Other
+    }
+}
+
+impl ErrorType for Flash {
+    type Error = FlashError;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
+        let at = usize::try_from(offset).unwrap();
+        bytes.copy_from_slice(self.bytes.get(at..at + bytes.len()).ok_or(FlashError::Misused)?);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl NorFlash for Flash {
+    const WRITE_SIZE: usize = 32;
+    const ERASE_SIZE: usize = 128;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        let (from, to) = (usize::try_from(from).unwrap(), usize::try_from(to).unwrap());
+        if !from.is_multiple_of(Self::ERASE_SIZE)
+            || !to.is_multiple_of(Self::ERASE_SIZE)
+            || to > self.bytes.len()
+        {
+            return Err(FlashError::Misused);
+        }
+        self.erased += 1;
+        if self.fault == Fault::ErasesNothing {
+            return Ok(());
+        }
+        (from..to).try_for_each(|at| self.change(at, 0xFF))
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        let at = usize::try_from(offset).unwrap();
+        let whole = at.is_multiple_of(Self::WRITE_SIZE) && bytes.len().is_multiple_of(Self::WRITE_SIZE);
+        if !whole || at + bytes.len() > self.bytes.len() {
+            return Err(FlashError::Misused);
+        }
+        match self.fault {
+            Fault::WritesNothing => return Ok(()),
+            // Otherwise a slot that was not erased is not written either: bits only ever fall.
+            Fault::ErasesNothing => {}
+            _ if self.bytes[at..at + bytes.len()].iter().any(|byte| *byte != 0xFF) => {
+                return Err(FlashError::Misused);
+            }
+            _ => {}
+        }
+        for (place, byte) in (at..).zip(bytes) {
+            let stuck = if let Fault::StuckBit(bit) = self.fault { 1 << bit } else { 0 };
+            let to = (byte | stuck) & self.bytes[place];
+            self.change(place, to)?;
+        }
+        Ok(())
+    }
+}

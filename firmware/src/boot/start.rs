@@ -1,0 +1,126 @@
+//! The whole of a start, for a board whose page and seeds are in one flash.
+
+use embedded_io_async::{Read, Write};
+use embedded_storage::nor_flash::NorFlash;
+
+use super::{Hardware, HardwareEntropy, Ready, boot_from_flash, refuse};
+
+/// What is said when the generator failed and there was a seed.
+const FAILED: &[u8] =
+    b"deaddrop: warning: the hardware generator failed. The seed is enough, but this board is not well.\r\n";
+
+/// [`boot_from_flash`]; returns only if the board may talk, and says on the console what there is to say.
+///
+/// Start the watchdog afterwards: a board that refuses waits, and one that was reset again and again would wear out
+/// the flash of its seeds.
+pub async fn start<F: NorFlash>(
+    console: &mut (impl Read + Write),
+    flash: F,
+    page: u32,
+    slots: [u32; 2],
+    hardware: Option<&mut dyn HardwareEntropy>,
+) -> Ready {
+    match boot_from_flash(flash, page, slots, hardware) {
+        Ok(ready) => {
+            if ready.hardware == Hardware::Failed {
+                // A console that fails has no one to be told.
+                let _ = console.write_all(FAILED).await;
+            }
+            ready
+        }
+        Err(refusal) => refuse(console, refusal).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use core::convert::Infallible;
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use std::vec::Vec;
+
+    use deaddrop_core::crypto::keys::Prs;
+    use deaddrop_page::{Address, PAGE_LEN, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+
+    use super::*;
+    use crate::boot::flash::Flash;
+    use crate::boot::{NoEntropy, Refusal};
+
+    #[derive(Default)]
+    struct Screen(Vec<u8>);
+
+    impl embedded_io_async::ErrorType for Screen {
+        type Error = Infallible;
+    }
+
+    impl Read for Screen {
+        async fn read(&mut self, _: &mut [u8]) -> Result<usize, Infallible> {
+            core::future::pending().await
+        }
+    }
+
+    impl Write for Screen {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+            self.0.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        async fn flush(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    struct Dead;
+
+    impl HardwareEntropy for Dead {
+        fn fill(&mut self, _: &mut [u8; 32]) -> Result<(), NoEntropy> {
+            Err(NoEntropy)
+        }
+    }
+
+    /// Whether it returned, and what was on the screen.
+    fn started(flash: Flash, hardware: Option<&mut dyn HardwareEntropy>) -> (bool, std::string::String) {
+        let mut screen = Screen::default();
+        let returned = {
+            let start = pin!(start(&mut screen, flash, 0, [256, 384], hardware));
+            matches!(start.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
+        };
+        (returned, std::string::String::from_utf8(screen.0).unwrap())
+    }
+
+    fn provisioned() -> Flash {
+        let mut flash = Flash::new(4);
+        let mut page = [0; PAGE_LEN];
+        Page { prs: Prs::new([5; 32]), address: Address::Dhcp, mode: Default::default() }.emit(&mut page);
+        let mut record = [0; SEED_RECORD_LEN];
+        SeedRecord { number: 0, seed: Seed::new([7; 32]) }.emit(&mut record);
+        flash.bytes[..PAGE_LEN].copy_from_slice(&page);
+        flash.bytes[256..256 + SEED_RECORD_LEN].copy_from_slice(&record);
+        flash
+    }
+
+    #[test]
+    fn a_board_that_may_talk_says_nothing() {
+        assert_eq!(started(provisioned(), None), (true, "".into()));
+    }
+
+    #[test]
+    fn one_that_may_not_says_why_and_waits() {
+        let (returned, said) = started(Flash::new(4), None);
+        assert!(!returned);
+        assert!(said.contains("the page is blank"), "{said}");
+        let mut no_seed = provisioned();
+        no_seed.bytes[256..].fill(0xFF);
+        let (returned, said) = started(no_seed, None);
+        assert!(!returned);
+        assert_eq!(said, std::format!("deaddrop: {}.\r\n", Refusal::NoSeed));
+    }
+
+    #[test]
+    fn a_generator_that_failed_is_told_of() {
+        let (returned, said) = started(provisioned(), Some(&mut Dead));
+        assert!(returned && said.contains("generator failed"), "{said}");
+    }
+}

@@ -1,0 +1,300 @@
+//! What a line asks for.
+
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use deaddrop_core::offer::Name;
+use deaddrop_core::token::{TokenError, TokenPrefix};
+
+use super::escape;
+
+/// What `help` prints.
+pub const HELP: &str = "\
+offers                    what can be fetched in the room\r
+fetch TOKEN               fetch it; the first 4 characters will do\r
+fetch TOKEN from IP       the same from an address, or IP:PORT, that no offer was heard from\r
+send TEXT                 offer a message\r
+put NAME                  keep the lines that follow as a file, until a line with nothing but a dot;\r
+                          each line ends with LF, Ctrl-C gives up\r
+put-hex NAME              the same, the lines being bytes in hex\r
+list                      what is kept here\r
+show NAME                 print it\r
+offer NAME                let others fetch it; once fetched or expired, it is gone from here\r
+forget NAME               wipe it\r
+auto on | auto off        fetch messages as they are offered, or do not\r
+status                    network, room and memory\r
+Where a NAME is wanted, its number in the list will do: show #1\r
+";
+
+/// A line that was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Nothing was typed.
+    Nothing,
+    /// Print the commands.
+    Help,
+    /// How things stand.
+    Status,
+    /// What can be fetched.
+    Offers,
+    /// Fetch a drop.
+    Fetch {
+        /// The beginning of its token.
+        token: TokenPrefix,
+        /// Where its sender is, if not to be looked up.
+        from: Option<(Ipv4Addr, Option<u16>)>,
+    },
+    /// Offer a message.
+    Send(&'a str),
+    /// Keep what follows as a file.
+    Put {
+        /// Its name, legal for a drop.
+        name: &'a str,
+        /// Whether the lines are bytes in hex.
+        hex: bool,
+    },
+    /// What is kept.
+    List,
+    /// Print an entry.
+    Show(Which<'a>),
+    /// Offer an entry.
+    Offer(Which<'a>),
+    /// Wipe an entry.
+    Forget(Which<'a>),
+    /// Whether to fetch messages as they are offered.
+    Auto(bool),
+}
+
+/// An entry of the store, in the person's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// By its name.
+    Name(&'a str),
+    /// By its number in the list; 0 for one that no list has.
+    Number(usize),
+}
+
+impl fmt::Display for Which<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "\"{}\"", escape::line(name)),
+            Self::Number(number) => write!(f, "#{number}"),
+        }
+    }
+}
+
+/// Why a line was not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandError<'a> {
+    /// No command has this word.
+    Unknown(&'a str),
+    /// The command takes something else: this.
+    Usage(&'static str),
+    /// That is no token.
+    Token(TokenError),
+    /// That is no IPv4 address.
+    Address(&'a str),
+    /// No drop can have that name.
+    Name,
+}
+
+impl fmt::Display for CommandError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(word) => write!(f, "there is no command \"{}\": try help", escape::line(word)),
+            Self::Usage(usage) => write!(f, "say it like this: {usage}"),
+            Self::Token(TokenError::Length) => {
+                f.write_str("a token has 26 characters, of which the first 4 or more will do: see offers")
+            }
+            Self::Token(TokenError::Character(c)) => {
+                let mut bytes = [0; 4];
+                let c = escape::line(c.encode_utf8(&mut bytes));
+                write!(f, "\"{c}\" cannot stand there in a token: see offers")
+            }
+            Self::Token(error) => error.fmt(f),
+            Self::Address(word) => {
+                write!(f, "\"{}\" is no IPv4 address, such as 192.168.1.20: see offers", escape::line(word))
+            }
+            Self::Name => f.write_str("a name has at most 255 bytes and no slash: give another"),
+        }
+    }
+}
+
+impl core::error::Error for CommandError<'_> {}
+
+/// Understands a line.
+pub fn parse(line: &str) -> Result<Command<'_>, CommandError<'_>> {
+    let line = line.trim_start();
+    let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let arguments = rest.trim();
+    let alone =
+        |command, usage| if arguments.is_empty() { Ok(command) } else { Err(CommandError::Usage(usage)) };
+    match word {
+        "" => Ok(Command::Nothing),
+        "help" | "?" => Ok(Command::Help),
+        "status" => alone(Command::Status, "status"),
+        "offers" => alone(Command::Offers, "offers"),
+        "list" => alone(Command::List, "list"),
+        "fetch" => fetch(arguments),
+        // Of a message, all is kept but the one space before it.
+        "send" if arguments.is_empty() => Err(CommandError::Usage("send TEXT")),
+        "send" => Ok(Command::Send(rest)),
+        "put" => put(arguments, false, "put NAME"),
+        "put-hex" => put(arguments, true, "put-hex NAME"),
+        "show" => which(arguments, "show NAME, or show #NUMBER").map(Command::Show),
+        "offer" => which(arguments, "offer NAME, or offer #NUMBER").map(Command::Offer),
+        "forget" => which(arguments, "forget NAME, or forget #NUMBER").map(Command::Forget),
+        "auto" => match arguments {
+            "on" => Ok(Command::Auto(true)),
+            "off" => Ok(Command::Auto(false)),
+            _ => Err(CommandError::Usage("auto on, or auto off")),
+        },
+        word => Err(CommandError::Unknown(word)),
+    }
+}
+
+fn fetch(arguments: &str) -> Result<Command<'_>, CommandError<'_>> {
+    const USAGE: CommandError<'_> = CommandError::Usage("fetch TOKEN, or fetch TOKEN from IP");
+    let mut words = arguments.split_whitespace();
+    let token = words.next().ok_or(USAGE)?.parse().map_err(CommandError::Token)?;
+    let from = match (words.next(), words.next(), words.next()) {
+        (None, None, None) => None,
+        (Some("from"), Some(address), None) => Some(place(address).ok_or(CommandError::Address(address))?),
+        _ => return Err(USAGE),
+    };
+    Ok(Command::Fetch { token, from })
+}
+
+fn place(word: &str) -> Option<(Ipv4Addr, Option<u16>)> {
+    let whole: Option<SocketAddrV4> = word.parse().ok();
+    match whole {
+        Some(place) => (place.port() != 0).then(|| (*place.ip(), Some(place.port()))),
+        None => word.parse().ok().map(|address| (address, None)),
+    }
+}
+
+fn put<'a>(name: &'a str, hex: bool, usage: &'static str) -> Result<Command<'a>, CommandError<'a>> {
+    match Name::new(name) {
+        _ if name.is_empty() => Err(CommandError::Usage(usage)),
+        Ok(_) => Ok(Command::Put { name, hex }),
+        Err(_) => Err(CommandError::Name),
+    }
+}
+
+fn which<'a>(word: &'a str, usage: &'static str) -> Result<Which<'a>, CommandError<'a>> {
+    match word.strip_prefix('#').map(str::parse) {
+        _ if word.is_empty() => Err(CommandError::Usage(usage)),
+        Some(Ok(number)) => Ok(Which::Number(number)),
+        // A name may begin with it as well.
+        _ => Ok(Which::Name(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+
+    fn token(text: &str) -> TokenPrefix {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let host = Ipv4Addr::new(192, 168, 1, 20);
+        for (line, command) in [
+            ("", Command::Nothing),
+            ("  \t", Command::Nothing),
+            ("help", Command::Help),
+            ("?", Command::Help),
+            (" status ", Command::Status),
+            ("offers", Command::Offers),
+            ("list", Command::List),
+            ("fetch 7kqz", Command::Fetch { token: token("7kqz"), from: None }),
+            (
+                "fetch  7KQZ\tfrom 192.168.1.20",
+                Command::Fetch { token: token("7kqz"), from: Some((host, None)) },
+            ),
+            (
+                "fetch 7kqzx from 192.168.1.20:50000",
+                Command::Fetch { token: token("7kqzx"), from: Some((host, Some(50_000))) },
+            ),
+            ("send the code is 4711", Command::Send("the code is 4711")),
+            ("send  two spaces  ", Command::Send(" two spaces  ")),
+            ("put notes.txt", Command::Put { name: "notes.txt", hex: false }),
+            ("put-hex my key.bin ", Command::Put { name: "my key.bin", hex: true }),
+            ("show a (1).txt", Command::Show(Which::Name("a (1).txt"))),
+            ("show #2", Command::Show(Which::Number(2))),
+            ("show #2b", Command::Show(Which::Name("#2b"))),
+            ("offer #1", Command::Offer(Which::Number(1))),
+            ("forget a", Command::Forget(Which::Name("a"))),
+            ("auto on", Command::Auto(true)),
+            ("auto off", Command::Auto(false)),
+        ] {
+            assert_eq!(parse(line), Ok(command), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_to_do() {
+        for (line, says) in [
+            ("fly", "there is no command \"fly\": try help"),
+            ("Help", "there is no command \"Help\": try help"),
+            ("status now", "say it like this: status"),
+            ("offers x", "say it like this: offers"),
+            ("list x", "say it like this: list"),
+            ("fetch", "say it like this: fetch TOKEN, or fetch TOKEN from IP"),
+            ("fetch 7kqz from", "say it like this: fetch TOKEN, or fetch TOKEN from IP"),
+            ("fetch 7kqz at 10.0.0.1", "say it like this: fetch TOKEN, or fetch TOKEN from IP"),
+            ("fetch 7kqz from 10.0.0.1 now", "say it like this: fetch TOKEN, or fetch TOKEN from IP"),
+            ("fetch 7kq", "a token has 26 characters, of which the first 4 or more will do: see offers"),
+            ("fetch 7kqu", "\"u\" cannot stand there in a token: see offers"),
+            ("fetch 7kq\u{202e}", "\"\\u{202e}\" cannot stand there in a token: see offers"),
+            ("fetch 7kqz from here", "\"here\" is no IPv4 address, such as 192.168.1.20: see offers"),
+            ("fetch 7kqz from ::1", "\"::1\" is no IPv4 address, such as 192.168.1.20: see offers"),
+            (
+                "fetch 7kqz from 10.0.0.1:0",
+                "\"10.0.0.1:0\" is no IPv4 address, such as 192.168.1.20: see offers",
+            ),
+            ("send", "say it like this: send TEXT"),
+            ("send   ", "say it like this: send TEXT"),
+            ("put", "say it like this: put NAME"),
+            ("put-hex", "say it like this: put-hex NAME"),
+            ("put a/b", "a name has at most 255 bytes and no slash: give another"),
+            ("show", "say it like this: show NAME, or show #NUMBER"),
+            ("offer ", "say it like this: offer NAME, or offer #NUMBER"),
+            ("forget", "say it like this: forget NAME, or forget #NUMBER"),
+            ("auto", "say it like this: auto on, or auto off"),
+            ("auto maybe", "say it like this: auto on, or auto off"),
+        ] {
+            assert_eq!(parse(line).unwrap_err().to_string(), says, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_a_drop_allows() {
+        let line = std::format!("put {}", "n".repeat(255));
+        assert!(parse(&line).is_ok());
+        assert_eq!(parse(&std::format!("{line}n")), Err(CommandError::Name));
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        for word in [
+            "help", "status", "offers", "fetch", "send", "put", "put-hex", "list", "show", "offer", "forget",
+            "auto",
+        ] {
+            assert!(!matches!(parse(word), Err(CommandError::Unknown(_))), "{word}");
+            assert!(word == "help" || HELP.lines().any(|line| line.starts_with(word)), "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_odd(line in "(send|put|fetch|show|offer|forget|auto|status)?[ \t]?\\PC{0,40}") {
+            let _ = parse(&line);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A hardware address for boards that were not given one.
+
+use sha2::{Digest, Sha512};
+
+/// A locally administered address, always the same for a chip, from the number that no two of its kind share.
+pub fn hardware_address(chip: &[u8]) -> [u8; 6] {
+    let digest = Sha512::new_with_prefix(b"deaddrop/1 mac").chain_update(chip).finalize();
+    let mut address = [0; 6];
+    for (to, from) in address.iter_mut().zip(digest) {
+        *to = from;
+    }
+    let [first, ..] = &mut address;
+    // Locally administered, and of one host.
+    *first = *first & !0x03 | 0x02;
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_chip_has_its_own_and_keeps_it() {
+        let one = hardware_address(b"chip 1");
+        assert_eq!(one, hardware_address(b"chip 1"));
+        assert_ne!(one, hardware_address(b"chip 2"));
+    }
+
+    #[test]
+    fn it_is_local_and_of_one_host() {
+        for chip in 0..=255_u8 {
+            let [first, ..] = hardware_address(&[chip]);
+            assert_eq!(first & 0x03, 0x02);
+        }
+    }
+}

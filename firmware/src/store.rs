@@ -1,0 +1,289 @@
+//! What a board holds: received drops, and drops that wait to be fetched, in RAM of a fixed size.
+//!
+//! Every entry is its name and then its bytes, one entry after the other, so that all that is free is in one piece at
+//! the end. What goes is overwritten: the bytes of a removed entry are nowhere in the store.
+//!
+//! Nothing here waits, so the console and the network side can share one store in a `RefCell`, as long as neither
+//! holds it across an `await`.
+
+mod label;
+mod name;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+pub use label::Label;
+pub use slot::{NoRoom, Slot, StoreError};
+
+use deaddrop_core::limits::NAME_MAX;
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::token::Token;
+use zeroize::Zeroize;
+
+/// How far an entry has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its bytes are still coming.
+    Incoming,
+    /// All of it is here.
+    Whole,
+    /// All of it is here, and others can fetch it under this token.
+    Offered(Token),
+}
+
+/// One entry, as a list shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held<'a> {
+    /// Names it as long as it is there.
+    pub slot: Slot,
+    /// Its name here, unlike any other in the store. A peer may have chosen it: escape it.
+    pub name: &'a str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its size in bytes; of one that is coming, the size it will have.
+    pub size: usize,
+    /// How far it has come.
+    pub state: State,
+}
+
+impl Held<'_> {
+    /// The name under which others see it: its own, but none for a message.
+    pub fn offered_name(&self) -> &str {
+        if self.kind == Kind::Message { "" } else { self.name }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    slot: Slot,
+    /// Where its name begins; its bytes follow the name.
+    at: usize,
+    name: usize,
+    size: usize,
+    /// Bytes that have come, from the first on.
+    written: usize,
+    kind: Kind,
+    state: State,
+}
+
+impl Entry {
+    const fn content(&self) -> usize {
+        self.at + self.name
+    }
+
+    const fn end(&self) -> usize {
+        self.content() + self.size
+    }
+}
+
+/// Up to `ENTRIES` drops, their names and bytes together at most `BYTES`.
+pub struct Store<const BYTES: usize, const ENTRIES: usize> {
+    arena: [u8; BYTES],
+    entries: [Option<Entry>; ENTRIES],
+    /// Where the free bytes begin.
+    used: usize,
+    /// Tells a slot from an earlier one in the same place.
+    generation: u16,
+}
+
+impl<const BYTES: usize, const ENTRIES: usize> Default for Store<BYTES, ENTRIES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        assert!(ENTRIES <= 256, "a slot's place is one byte");
+        Self { arena: [0; BYTES], entries: [None; ENTRIES], used: 0, generation: 0 }
+    }
+
+    /// Bytes that a further entry may take, its name included.
+    pub const fn free(&self) -> usize {
+        BYTES - self.used
+    }
+
+    /// Bytes that all entries together may take, their names included.
+    pub const fn capacity(&self) -> usize {
+        BYTES
+    }
+
+    /// Makes room for a drop of `size` bytes, named as closely to `name` as the other names allow.
+    ///
+    /// Call it before the drop is claimed: what has room here will not be refused later.
+    pub fn reserve(&mut self, name: &Name, kind: Kind, size: u64) -> Result<Slot, NoRoom> {
+        let no_room = NoRoom { needed: size, free: self.free() };
+        let Some(place) = self.entries.iter().position(Option::is_none) else {
+            return Err(NoRoom { free: 0, ..no_room });
+        };
+        let mut buffer = [0; NAME_MAX];
+        let name = name::unlike(name.as_str(), kind, &mut buffer, |wanted| self.find(wanted).is_some());
+        // The name needs room as well.
+        let no_room = NoRoom { free: self.free().saturating_sub(name.len()), ..no_room };
+        let size = usize::try_from(size).map_err(|_| no_room)?;
+        let end = name.len().checked_add(size).and_then(|len| len.checked_add(self.used)).ok_or(no_room)?;
+        let target = self.arena.get_mut(self.used..end).and_then(|place| place.get_mut(..name.len()));
+        let target = target.ok_or(no_room)?;
+        target.copy_from_slice(name.as_bytes());
+        self.generation = self.generation.wrapping_add(1);
+        let slot = Slot::new(place, self.generation);
+        let entry =
+            Entry { slot, at: self.used, name: name.len(), size, written: 0, kind, state: State::Incoming };
+        if let Some(free) = self.entries.get_mut(place) {
+            *free = Some(entry);
+        }
+        self.used = end;
+        Ok(slot)
+    }
+
+    /// Writes bytes of an entry that is coming. They may repeat what has come, and must leave no gap after it.
+    pub fn write(&mut self, slot: Slot, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        let entry = entry_mut(&mut self.entries, slot)?;
+        let end = offset.checked_add(bytes.len()).filter(|end| *end <= entry.size);
+        let (State::Incoming, true, Some(end)) = (entry.state, offset <= entry.written, end) else {
+            return Err(StoreError::OutOfTurn);
+        };
+        let content = self.arena.get_mut(entry.content()..).ok_or(StoreError::OutOfTurn)?;
+        content.get_mut(offset..end).ok_or(StoreError::OutOfTurn)?.copy_from_slice(bytes);
+        entry.written = entry.written.max(end);
+        Ok(())
+    }
+
+    /// Makes an entry that is coming larger by these bytes, for one whose size nobody knows before it is whole.
+    pub fn append(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StoreError> {
+        let free = self.free();
+        let entry = entry_mut(&mut self.entries, slot)?;
+        if entry.state != State::Incoming || entry.written != entry.size {
+            return Err(StoreError::OutOfTurn);
+        }
+        if bytes.len() > free {
+            return Err(StoreError::NoRoom(NoRoom { needed: bytes.len() as u64, free }));
+        }
+        let end = entry.end();
+        entry.size += bytes.len();
+        entry.written = entry.size;
+        self.arena.copy_within(end..self.used, end + bytes.len());
+        self.used += bytes.len();
+        if let Some(gap) = self.arena.get_mut(end..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            gap.copy_from_slice(bytes);
+        }
+        for later in self.entries.iter_mut().flatten().filter(|e| e.slot != slot && e.at >= end) {
+            later.at += bytes.len();
+        }
+        Ok(())
+    }
+
+    /// All bytes of the entry have come.
+    pub fn finish(&mut self, slot: Slot) -> Result<(), StoreError> {
+        let entry = entry_mut(&mut self.entries, slot)?;
+        if entry.state != State::Incoming || entry.written != entry.size {
+            return Err(StoreError::OutOfTurn);
+        }
+        entry.state = State::Whole;
+        Ok(())
+    }
+
+    /// Others can fetch the entry under this token from now on, or, with `None`, no longer.
+    pub fn set_offered(&mut self, slot: Slot, token: Option<Token>) -> Result<(), StoreError> {
+        let entry = entry_mut(&mut self.entries, slot)?;
+        entry.state = match (entry.state, token) {
+            (State::Incoming, _) => return Err(StoreError::OutOfTurn),
+            (_, Some(token)) => State::Offered(token),
+            (_, None) => State::Whole,
+        };
+        Ok(())
+    }
+
+    /// Copies bytes that have come into `to`, from `offset` on, and says how many there were: fewer than fit only at
+    /// the end.
+    pub fn read(&self, slot: Slot, offset: usize, to: &mut [u8]) -> Result<usize, StoreError> {
+        let bytes = self.bytes(slot).ok_or(StoreError::Gone)?.get(offset..).unwrap_or_default();
+        let mut count = 0;
+        for (to, from) in to.iter_mut().zip(bytes) {
+            *to = *from;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The bytes of an entry that have come.
+    pub fn bytes(&self, slot: Slot) -> Option<&[u8]> {
+        let entry = self.entry(slot)?;
+        self.arena.get(entry.content()..)?.get(..entry.written)
+    }
+
+    /// Removes an entry, and overwrites what it was.
+    pub fn remove(&mut self, slot: Slot) -> Result<(), StoreError> {
+        let removed = *entry_mut(&mut self.entries, slot)?;
+        let freed = removed.end() - removed.at;
+        // What stays closes the gap, over what goes; then everything behind it is wiped.
+        self.arena.copy_within(removed.end()..self.used, removed.at);
+        let used = self.used - freed;
+        if let Some(left) = self.arena.get_mut(used..self.used) {
+            left.zeroize();
+        }
+        self.used = used;
+        for entry in &mut self.entries {
+            match entry {
+                Some(gone) if gone.slot == slot => *entry = None,
+                Some(later) if later.at >= removed.end() => later.at -= freed,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes everything.
+    pub fn wipe(&mut self) {
+        self.arena.zeroize();
+        self.entries = [None; ENTRIES];
+        self.used = 0;
+    }
+
+    /// The entry in this slot.
+    pub fn get(&self, slot: Slot) -> Option<Held<'_>> {
+        self.entry(slot).and_then(|entry| self.held(entry))
+    }
+
+    /// The entry with this name.
+    pub fn find(&self, name: &str) -> Option<Held<'_>> {
+        self.iter().find(|held| held.name == name)
+    }
+
+    /// The entry with this number in a list, from 1 on. It keeps its number as long as it is there.
+    pub fn numbered(&self, number: usize) -> Option<Held<'_>> {
+        self.held(self.entries.get(number.checked_sub(1)?)?.as_ref()?)
+    }
+
+    /// The entry that others can fetch under this token.
+    pub fn offered(&self, token: Token) -> Option<Held<'_>> {
+        self.iter().find(|held| held.state == State::Offered(token))
+    }
+
+    /// All entries, by their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = Held<'_>> {
+        self.entries.iter().flatten().filter_map(|entry| self.held(entry))
+    }
+
+    fn entry(&self, slot: Slot) -> Option<&Entry> {
+        self.entries.get(slot.place()).and_then(Option::as_ref).filter(|entry| entry.slot == slot)
+    }
+
+    fn held(&self, entry: &Entry) -> Option<Held<'_>> {
+        let name = self.arena.get(entry.at..entry.content())?;
+        let name = core::str::from_utf8(name).ok()?;
+        Some(Held { slot: entry.slot, name, kind: entry.kind, size: entry.size, state: entry.state })
+    }
+}
+
+fn entry_mut(entries: &mut [Option<Entry>], slot: Slot) -> Result<&mut Entry, StoreError> {
+    let entry = entries.get_mut(slot.place()).and_then(Option::as_mut).filter(|entry| entry.slot == slot);
+    entry.ok_or(StoreError::Gone)
+}
+
+impl<const BYTES: usize, const ENTRIES: usize> Drop for Store<BYTES, ENTRIES> {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}

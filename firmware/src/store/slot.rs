@@ -1,0 +1,67 @@
+//! What the store calls its entries, and why it refuses something.
+
+use core::fmt;
+
+/// Names one entry. Once the entry is gone, its slot names nothing, whatever comes into its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    place: u8,
+    generation: u16,
+}
+
+impl Slot {
+    /// `place` is below 256: the store has no more of them.
+    #[expect(clippy::cast_possible_truncation, reason = "checked when the store is made")]
+    pub(super) const fn new(place: usize, generation: u16) -> Self {
+        Self { place: place as u8, generation }
+    }
+
+    pub(super) const fn place(self) -> usize {
+        self.place as usize
+    }
+
+    /// Its number in a list, from 1 on.
+    pub const fn number(self) -> usize {
+        self.place() + 1
+    }
+}
+
+/// A drop does not fit into what is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom {
+    /// Bytes of the drop.
+    pub needed: u64,
+    /// Bytes that a drop of this name may have at most; 0 also if it is entries that are all taken.
+    pub free: usize,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes do not fit, at most {} do: forget something first", self.needed, self.free)
+    }
+}
+
+impl core::error::Error for NoRoom {}
+
+/// Why the store did not do as it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The entry is no longer there.
+    Gone,
+    /// It does not fit.
+    NoRoom(NoRoom),
+    /// Bytes past the end or after a gap, or an entry that is whole already or not yet.
+    OutOfTurn,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("it is no longer in the store: list shows what is"),
+            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::OutOfTurn => f.write_str("the store was called out of turn"),
+        }
+    }
+}
+
+impl core::error::Error for StoreError {}

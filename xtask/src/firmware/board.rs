@@ -1,0 +1,88 @@
+//! The table of boards. Another board is another row.
+
+use super::uf2;
+use super::way::Way;
+use crate::toolchain::Target;
+
+/// A board that there is an image for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Board {
+    /// What a person calls it, and the name of its folder below `firmware/boards/`.
+    pub(crate) name: &'static str,
+    /// What its code is compiled for.
+    pub(crate) target: Target,
+    /// The package of its image, and the name of that image.
+    pub(crate) package: &'static str,
+    /// How its image gets there.
+    pub(crate) way: Way,
+}
+
+/// The board that QEMU emulates.
+pub(crate) const EMULATED: Board = Board {
+    name: "lm3s6965evb",
+    target: Target::Thumbv7m,
+    package: "deaddrop-lm3s6965evb",
+    way: Way::OpenOcd { script: "board/ek-lm3s6965.cfg" },
+};
+
+/// Every board there is.
+pub(crate) const BOARDS: &[Board] = &[
+    EMULATED,
+    Board {
+        name: "w5500-evb-pico",
+        target: Target::Thumbv6m,
+        package: "deaddrop-w5500-evb-pico",
+        way: Way::Uf2 { family: uf2::RP2040, id: "RPI-RP2" },
+    },
+    Board {
+        name: "w6100-evb-pico2",
+        target: Target::Thumbv8mMainHf,
+        package: "deaddrop-w6100-evb-pico2",
+        way: Way::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
+    },
+    // OpenOCD 0.12 does not know the chip.
+    Board {
+        name: "nucleo-h563zi",
+        target: Target::Thumbv8mMainHf,
+        package: "deaddrop-nucleo-h563zi",
+        way: Way::ProbeRs { chip: "STM32H563ZITx" },
+    },
+    Board {
+        name: "nucleo-h743zi",
+        target: Target::Thumbv7emHf,
+        package: "deaddrop-nucleo-h743zi",
+        way: Way::OpenOcd { script: "board/st_nucleo_h743zi.cfg" },
+    },
+];
+
+/// The board of this name; else words that say which there are. For argh.
+pub(crate) fn named(name: &str) -> Result<Board, String> {
+    BOARDS.iter().copied().find(|board| board.name == name).ok_or_else(|| {
+        let known: Vec<_> = BOARDS.iter().map(|board| board.name).collect();
+        format!("no board {name:?}; there are: {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::Repo;
+
+    #[test]
+    fn a_board_is_found_by_its_name_alone() {
+        assert_eq!(named("lm3s6965evb").unwrap().package, "deaddrop-lm3s6965evb");
+        for bad in ["", "lm3s", "LM3S6965EVB"] {
+            assert!(named(bad).unwrap_err().contains("there are: lm3s6965evb"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_board_has_a_folder_and_a_name_of_its_own() {
+        for (at, board) in BOARDS.iter().enumerate() {
+            let manifest = Repo::here().root.join("firmware/boards").join(board.name).join("Cargo.toml");
+            let manifest = std::fs::read_to_string(&manifest).expect("the manifest of a board");
+            assert!(manifest.contains(&format!("name = \"{}\"", board.package)), "{}", board.name);
+            assert!(BOARDS.iter().skip(at + 1).all(|other| other.name != board.name));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `firmware config`: the page with which a board is provisioned.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use argh::FromArgs;
+use deaddrop_core::derive;
+use deaddrop_page::page::Mode;
+use deaddrop_page::{Address, Ipv4Network, PAGE_LEN, Page};
+use zeroize::Zeroizing;
+
+use super::board::{self, Board};
+use super::room;
+use crate::private;
+use crate::repo::Failure;
+
+/// Make the page with which a board is provisioned: the secret of its room, and how it gets its address.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "config")]
+pub(crate) struct Config {
+    /// the board; see firmware/docs/boards.md
+    #[argh(option, from_str_fn(board::named), arg_name = "name")]
+    board: Board,
+    /// file with the passphrase of the room, which others cannot read
+    #[argh(option, arg_name = "path")]
+    room_file: PathBuf,
+    /// the board's address and prefix, such as 192.168.1.7/24; without it, DHCP
+    #[argh(option, arg_name = "ip/prefix")]
+    address: Option<Prefixed>,
+    /// the way out of its network, with --address
+    #[argh(option, arg_name = "ip")]
+    gateway: Option<Ipv4Addr>,
+    /// have the board fetch messages as they are offered
+    #[argh(switch)]
+    auto: bool,
+    /// where the file is to be; it must not be there yet
+    #[argh(option, arg_name = "path")]
+    out: PathBuf,
+}
+
+/// An address with a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Prefixed {
+    address: Ipv4Addr,
+    prefix: u8,
+}
+
+impl FromStr for Prefixed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text
+            .split_once('/')
+            .and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
+        let (address, prefix) =
+            parsed.ok_or_else(|| format!("{text:?} is no address with a prefix, such as 192.168.1.7/24"))?;
+        Ok(Self { address, prefix })
+    }
+}
+
+/// Derives, and writes the file.
+pub(crate) fn run(config: &Config) -> Result<(), Failure> {
+    let address = address(config.address, config.gateway)?;
+    let passphrase = room::passphrase(&config.room_file)?;
+    let room = derive::room_secret(&passphrase).map_err(Failure::at("the passphrase"))?;
+    let page = Page { prs: room.prs(), address, mode: Mode { auto: config.auto } };
+    let mut file = Zeroizing::new([0; PAGE_LEN]);
+    page.emit(&mut file);
+    private::write_new(&config.out, &*file)?;
+    let (name, out) = (config.board.name, config.out.display());
+    println!("{out} makes a {name} a member of the room: remove it when the board has it.");
+    println!("    cargo xtask firmware flash --board {name} --page {out}");
+    Ok(())
+}
+
+fn address(address: Option<Prefixed>, gateway: Option<Ipv4Addr>) -> Result<Address, Failure> {
+    match (address, gateway) {
+        (None, None) => Ok(Address::Dhcp),
+        (None, Some(_)) => Err(Failure::new("--gateway goes with --address: DHCP brings its own")),
+        (Some(Prefixed { address, prefix }), gateway) => Ipv4Network::new(address, prefix, gateway)
+            .map(Address::Static)
+            .map_err(Failure::at(format!("--address {address}/{prefix}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    const PASSPHRASE: &str = "correct horse battery staple";
+    /// As core/docs/protocol.md has it.
+    const PRS: &str = "7efc265ded98f7e5064fd06d562066b3cdd4f7adefba38af54ddefd6f9808c3d";
+
+    /// Makes the file from these words, behind a board and a room file, and gives its bytes.
+    fn made(name: &str, words: &[&str]) -> Result<Vec<u8>, Failure> {
+        let folder = std::env::temp_dir().join(format!("deaddrop-config-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let room = folder.join("room");
+        private::write_new(&room, format!("{PASSPHRASE}\n").as_bytes()).unwrap();
+        let out = folder.join("page.bin");
+        let (room, out) = (room.to_string_lossy(), out.to_string_lossy());
+        let mut all = vec!["--board", "lm3s6965evb", "--room-file", &room, "--out", &out];
+        all.extend(words);
+        let config = Config::from_args(&["config"], &all).map_err(|exit| Failure(exit.output));
+        let bytes = config.and_then(|config| {
+            run(&config)?;
+            assert_eq!(fs::metadata(&config.out).unwrap().permissions().mode() & 0o777, 0o600);
+            let again = run(&config).unwrap_err().0;
+            assert!(again.contains("left as it is"), "{again}");
+            Ok(fs::read(&config.out).unwrap())
+        });
+        fs::remove_dir_all(&folder).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn the_file_holds_the_prs_and_neither_passphrase_nor_room_secret() {
+        let file = made("holds", &[]).unwrap();
+        let page = Page::parse(&file).unwrap();
+        let prs: String = page.prs.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(prs, PRS);
+        assert_eq!(page.address, Address::Dhcp);
+        assert!(!page.mode.auto);
+        let room = derive::room_secret(PASSPHRASE).unwrap();
+        for secret in [PASSPHRASE.as_bytes(), room.expose()] {
+            assert!(!file.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_in_the_page() {
+        let words = ["--address", "10.1.2.3/16", "--gateway", "10.1.0.1", "--auto"];
+        let page = Page::parse(&made("asked", &words).unwrap()).unwrap();
+        let network = Ipv4Network::new([10, 1, 2, 3].into(), 16, Some([10, 1, 0, 1].into())).unwrap();
+        assert_eq!(page.address, Address::Static(network));
+        assert!(page.mode.auto);
+    }
+
+    #[test]
+    fn wrong_addresses_are_refused_with_what_is_wrong() {
+        for (words, wrong) in [
+            (&["--address", "10.1.2.3"][..], "192.168.1.7/24"),
+            (&["--address", "10.1.2.3/31"], "1 to 30 bits"),
+            (&["--address", "10.1.2.0/24"], "first or last"),
+            (&["--address", "10.1.2.3/24", "--gateway", "10.1.3.1"], "same network"),
+            (&["--gateway", "10.1.3.1"], "goes with --address"),
+        ] {
+            let failure = made("wrong", words).unwrap_err().0;
+            assert!(failure.contains(wrong), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `firmware test`: boards in the emulator, talked to over their consoles, on a network of their own.
+
+mod board;
+mod exchange;
+mod hostile;
+mod refusals;
+mod starts;
+
+use std::time::{Duration, Instant};
+
+use argh::FromArgs;
+
+use super::lab::Lab;
+use super::size;
+use crate::demo::Scratch;
+use crate::repo::{Failure, Repo};
+
+/// Test the emulated board as its users meet it: over its serial console and its network. Takes root, for
+/// network namespaces and taps.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "test")]
+pub(crate) struct Test {
+    /// run the tests alone whose names begin so
+    #[argh(option, arg_name = "name")]
+    only: Option<String>,
+}
+
+/// A test: its name says what holds.
+struct Case {
+    name: &'static str,
+    /// Does it; the text is a figure worth telling, and may be empty.
+    run: fn(&mut Lab<'_>) -> Result<String, Failure>,
+}
+
+/// Every test there is.
+const CASES: &[&[Case]] = &[refusals::CASES, exchange::CASES, hostile::CASES, starts::CASES];
+
+/// Runs them, each told as it ends.
+pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
+    let note = all(repo, test.only.as_deref().unwrap_or_default(), &mut |line| println!("{line}"))?;
+    println!("{note}");
+    Ok(())
+}
+
+/// The same for the stage of `cargo xtask test`: quietly, with the lines so far when one fails.
+pub(crate) fn stage(repo: &Repo) -> Result<String, Failure> {
+    let mut lines = String::new();
+    all(repo, "", &mut |line| {
+        lines.push_str(line);
+        lines.push('\n');
+    })
+    .map_err(|failure| Failure(format!("{lines}{failure}")))
+}
+
+/// Runs all tests whose names begin so, and says how many there were and how deep the stack was.
+fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Failure> {
+    let folder = Scratch::new()?;
+    let mut lab = Lab::new(repo, folder.path())?;
+    let (mut passed, mut failed) = (0, Vec::new());
+    for case in CASES.iter().copied().flatten().filter(|case| case.name.starts_with(only)) {
+        let start = Instant::now();
+        let outcome = (case.run)(&mut lab);
+        let line = told(case.name, &outcome, start.elapsed());
+        tell(&line);
+        match outcome {
+            Ok(_) => passed += 1,
+            Err(_) => failed.push(case.name),
+        }
+    }
+    if passed + failed.len() == 0 {
+        return Err(Failure(format!("no test has a name that begins with {only:?}")));
+    }
+    if !failed.is_empty() {
+        return Err(Failure(format!("failed: {}", failed.join("; "))));
+    }
+    if only.is_empty() {
+        lab.note_stack(size::note_stack)?;
+    }
+    Ok(format!("{passed} tests, stack {} bytes", lab.stack))
+}
+
+fn told(name: &str, outcome: &Result<String, Failure>, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match outcome {
+        Ok(figure) if figure.is_empty() => format!("{name} ... ok {seconds:.1} s"),
+        Ok(figure) => format!("{name} ... ok {seconds:.1} s ({figure})"),
+        Err(failure) => format!("{name} ... FAILED {seconds:.1} s\n{failure}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tests_have_one_name() {
+        let names: Vec<_> = CASES.iter().copied().flatten().map(|case| case.name).collect();
+        assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)), "{names:?}");
+    }
+
+    #[test]
+    fn a_test_is_told_with_its_time_and_figure() {
+        let time = Duration::from_millis(1_250);
+        assert_eq!(told("it holds", &Ok(String::new()), time), "it holds ... ok 1.2 s");
+        assert_eq!(told("it holds", &Ok("3 %".into()), time), "it holds ... ok 1.2 s (3 %)");
+        assert_eq!(told("it holds", &Err(Failure::new("no")), time), "it holds ... FAILED 1.2 s\nno");
+    }
+}

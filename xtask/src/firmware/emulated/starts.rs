@@ -1,0 +1,95 @@
+//! What one start of a board has to do with another, and a board that has nothing to do.
+
+use std::fs;
+use std::time::Duration;
+
+use deaddrop_page::page::Mode;
+
+use super::Case;
+use crate::firmware::lab::{Lab, Provisioned, ROOM, Seeds};
+use crate::firmware::provision;
+use crate::repo::Failure;
+
+pub(super) const CASES: &[Case] = &[
+    Case { name: "two starts from one page use different scalars", run: two_starts },
+    Case { name: "a board that is reset comes back and holds nothing", run: reset },
+    Case { name: "a board that has nothing to do leaves its emulator idle", run: idle },
+];
+
+/// The greeting and the share with which it answers one and the same message 2 tell what was drawn.
+fn two_starts(lab: &mut Lab<'_>) -> Result<String, Failure> {
+    let Provisioned { page, .. } = lab.provisioned(0, ROOM, Mode::default())?;
+    let seeds = lab.path(SEEDS);
+    fs::copy(lab.seeds(0)?, &seeds).map_err(Failure::at(seeds.display()))?;
+    let first = fs::read(&seeds).map_err(Failure::at(seeds.display()))?;
+    let one = hello_of_start(lab, &page, &first)?;
+    let second = fs::read(&seeds).map_err(Failure::at("the seeds"))?;
+    let two = hello_of_start(lab, &page, &second)?;
+    let again = hello_of_start(lab, &page, &first)?;
+    if second == first {
+        return Err(Failure::new("the seed is the same after a start"));
+    }
+    if one.instance == two.instance || one.nonce == two.nonce || one.share == two.share {
+        return Err(Failure::new("two starts drew the same"));
+    }
+    // Or the above would say nothing of the seed.
+    if one.instance != again.instance {
+        return Err(Failure::new(
+            "a start with the seed of another did not draw the same: the test is blunt",
+        ));
+    }
+    Ok(String::new())
+}
+
+/// The file of its seeds.
+const SEEDS: &str = "seeds-of-starts.bin";
+
+/// Starts a board with these seeds, has it serve something, and gives what it says first.
+fn hello_of_start(lab: &mut Lab<'_>, page: &Option<Vec<u8>>, seeds: &[u8]) -> Result<Hello, Failure> {
+    let file = provision::write(&lab.path(SEEDS), seeds)?;
+    let mut board = lab.start(0, Provisioned { page: page.clone(), seeds: Seeds::File(file) })?;
+    board.is_up()?;
+    board.send("something to serve")?;
+    let to = lab.port(0).ip.to_string();
+    let said = lab.ourselves(0, &["firmware", "junk", "--to", &to, "--hello"])?;
+    lab.finish(board)?;
+    Hello::parse(&said).ok_or_else(|| Failure(format!("no hello of the board: {said}")))
+}
+
+/// What a board says first, in hexadecimal digits.
+struct Hello {
+    instance: String,
+    nonce: String,
+    share: String,
+}
+
+impl Hello {
+    fn parse(said: &str) -> Option<Self> {
+        let word =
+            |name: &str| said.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+        Some(Self { instance: word("instance ")?, nonce: word("nonce ")?, share: word("share ")? })
+    }
+}
+
+fn reset(lab: &mut Lab<'_>) -> Result<String, Failure> {
+    let mut board = lab.member(0)?;
+    board.send("gone with the power")?;
+    board.console().skip();
+    board.reset()?;
+    board.is_up()?;
+    board.holds_nothing()?;
+    lab.finish(board)?;
+    Ok(String::new())
+}
+
+fn idle(lab: &mut Lab<'_>) -> Result<String, Failure> {
+    let board = lab.member(0)?;
+    // At first it asks who is there.
+    std::thread::sleep(Duration::from_secs(6));
+    let load = board.load(Duration::from_secs(5))?;
+    lab.finish(board)?;
+    if load > 5.0 {
+        return Err(Failure(format!("it uses {load:.1} % of a processor")));
+    }
+    Ok(format!("{load:.1} % of a processor"))
+}

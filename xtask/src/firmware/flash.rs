@@ -1,0 +1,384 @@
+//! `firmware flash`: image, page and seed onto a board.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use argh::FromArgs;
+use deaddrop_memory_map::{MemoryMap, Region};
+use deaddrop_page::{PAGE_LEN, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+use zeroize::Zeroizing;
+
+use super::board::{self, Board};
+use super::image::{self, Piece};
+use super::way::{self, CommandLine, Files, Way};
+use super::{build, provision, uf2};
+use crate::repo::{Failure, Repo, shown_run, succeeds};
+use crate::{private, random};
+
+/// Build the image of a board and write it there; with a page that `firmware config` made, write that and a new
+/// seed as well. Without, those of the board stay as they are.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "flash")]
+pub(crate) struct Flash {
+    /// the board; see firmware/docs/boards.md
+    #[argh(option, from_str_fn(board::named), arg_name = "name")]
+    board: Board,
+    /// the page that `firmware config` made
+    #[argh(option, arg_name = "path")]
+    page: Option<PathBuf>,
+    /// where the drive of an RP board is mounted, if it is not found
+    #[argh(option, arg_name = "folder")]
+    drive: Option<PathBuf>,
+    /// write a UF2 file instead, for an RP board on another machine
+    #[argh(option, arg_name = "path")]
+    uf2: Option<PathBuf>,
+    /// say what would be done, and write nothing
+    #[argh(switch)]
+    dry_run: bool,
+}
+
+/// Builds, and writes or says what would be written.
+pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
+    let map = provision::memory_map(repo, flash.board)?;
+    let page = flash.page.as_ref().map(|path| private::read("the page file", path, PAGE_LEN)).transpose()?;
+    let image = build::image(repo, flash.board)?;
+    let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
+    let job = Job::new(flash.board, map, &elf, page.as_deref().map(Vec::as_slice))?;
+    print!("{job}");
+    match flash.board.way {
+        Way::Uf2 { family, id } => drive(flash, &job, family, id),
+        Way::OpenOcd { .. } | Way::ProbeRs { .. } if flash.drive.is_some() || flash.uf2.is_some() => {
+            Err(Failure(format!("--drive and --uf2 are for RP boards, and {} is none", flash.board.name)))
+        }
+        way => probe(repo, flash, &job, way, image),
+    }
+}
+
+/// All that goes onto a board, each at its place.
+struct Job {
+    board: &'static str,
+    image: Vec<Piece>,
+    secrets: Option<Secrets>,
+}
+
+/// What makes a board a member.
+struct Secrets {
+    page: Piece,
+    seed: Piece,
+    /// Where the second seed slot is, which is erased.
+    second: Region,
+}
+
+impl Job {
+    /// With a new seed, if there is a page. Fails if that is none, or the image reaches into what is not its own.
+    fn new(board: Board, map: MemoryMap, elf: &[u8], page: Option<&[u8]>) -> Result<Self, Failure> {
+        let image = image::pieces(elf)?;
+        let [first, second] = map.seeds;
+        for piece in &image {
+            for region in [map.page, first, second] {
+                if u64::from(piece.address) < region.end() && u64::from(region.origin) < piece.end() {
+                    return Err(Failure(format!(
+                        "the image reaches into {:#010x}, where the page or a seed is: it is too large",
+                        region.origin
+                    )));
+                }
+            }
+        }
+        let secrets = page.map(|page| Secrets::new(map, page)).transpose()?;
+        Ok(Self { board: board.name, image, secrets })
+    }
+
+    /// For a UF2 file, which erases by writing what erased flash reads as.
+    fn pieces(&self) -> Vec<Piece> {
+        let secrets = self.secrets.iter().flat_map(|secrets| {
+            let Region { origin, length } = secrets.second;
+            [secrets.page.clone(), secrets.seed.clone(), Piece::new("blank", origin, blank(length))]
+        });
+        self.image.iter().cloned().chain(secrets).collect()
+    }
+}
+
+impl Secrets {
+    fn new(map: MemoryMap, page: &[u8]) -> Result<Self, Failure> {
+        Page::parse(page).map_err(Failure::at("the page file"))?;
+        // Another for each board and each time: no file holds it, so none can be written twice.
+        let mut drawn = Ok(());
+        let seed = Seed::fill_with(|to| drawn = random::fill(to));
+        drawn?;
+        let mut record = Zeroizing::new([0; SEED_RECORD_LEN]);
+        SeedRecord { number: 0, seed }.emit(&mut record);
+        let [first, second] = map.seeds;
+        Ok(Self {
+            page: Piece::new("page", map.page.origin, page.to_vec()),
+            seed: Piece::new("seed", first.origin, record.to_vec()),
+            second,
+        })
+    }
+}
+
+/// What erased flash reads as.
+fn blank(length: u32) -> Vec<u8> {
+    vec![0xFF; length as usize]
+}
+
+/// A line for each piece. None shows what is in it.
+impl std::fmt::Display for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}:", self.board)?;
+        let line = |f: &mut std::fmt::Formatter<'_>, Piece { name, address, bytes }: &Piece| {
+            writeln!(f, "    {name:<6} {address:#010x} {:>8} bytes", bytes.len())
+        };
+        self.image.iter().try_for_each(|piece| line(f, piece))?;
+        let Some(Secrets { page, seed, second }) = &self.secrets else {
+            return writeln!(f, "    page and seed stay as they are");
+        };
+        line(f, page)?;
+        line(f, seed)?;
+        writeln!(f, "    erased {:#010x} {:>8} bytes", second.origin, second.length)
+    }
+}
+
+/// Onto the drive that the board shows, or into a file.
+fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure> {
+    let file = Zeroizing::new(uf2::emit(family, &job.pieces())?);
+    let what = format!("{} blocks of UF2, family {family:#010x}", file.len() / 512);
+    let target = match (&flash.uf2, &flash.drive) {
+        (Some(_), Some(_)) => return Err(Failure::new("--uf2 and --drive are two places: give one")),
+        (Some(path), None) => Some(path.clone()),
+        (None, Some(folder)) if way::is_drive(id, folder) => Some(folder.join("deaddrop.uf2")),
+        (None, Some(folder)) => {
+            return Err(Failure(format!("{} is not the drive of an {id}", folder.display())));
+        }
+        (None, None) => match way::find_drive(id, &way::mounts()) {
+            Ok(folder) => Some(folder.join("deaddrop.uf2")),
+            Err(_) if flash.dry_run => None,
+            Err(failure) => return Err(failure),
+        },
+    };
+    let shown =
+        target.as_ref().map_or_else(|| format!("the drive of an {id}"), |path| path.display().to_string());
+    let Some(target) = target.filter(|_| !flash.dry_run) else {
+        println!("would write {what}, to {shown}");
+        return Ok(());
+    };
+    match flash.uf2 {
+        Some(_) => private::write_new(&target, &file)?,
+        // A drive of the boot ROM has no owners; and what is written there is gone when the board restarts.
+        None => fs::write(&target, &*file).map_err(Failure::at(target.display()))?,
+    }
+    println!("wrote {what}, to {shown}");
+    Ok(())
+}
+
+/// With a debug probe.
+fn probe(repo: &Repo, flash: &Flash, job: &Job, way: Way, image: PathBuf) -> Result<(), Failure> {
+    let folder = repo.cache("firmware").join("flash");
+    let file = |piece: &Piece| folder.join(format!("{}.bin", piece.name));
+    let files = Files {
+        image,
+        secrets: job.secrets.as_ref().map(|secrets| way::Secrets {
+            page: (file(&secrets.page), secrets.page.address),
+            seed: (file(&secrets.seed), secrets.seed.address),
+            erase: (secrets.second.origin, secrets.second.length),
+            blank: folder.join("blank.bin"),
+        }),
+    };
+    let commands = way.commands(&files);
+    if flash.dry_run {
+        print!("{}", would_run(&commands));
+        return Ok(());
+    }
+    for (program, _) in &commands {
+        if !succeeds(repo.program(program).arg("--version")) {
+            return Err(Failure(format!(
+                "{program} is not there: get it with: {}",
+                way::how_to_get(program)
+            )));
+        }
+    }
+    let folder = Folder::new(folder)?;
+    if let Some(Secrets { page, seed, second }) = &job.secrets {
+        folder.write(page)?;
+        folder.write(seed)?;
+        folder.write(&Piece::new("blank", second.origin, blank(second.length)))?;
+    }
+    for (program, words) in &commands {
+        shown_run(repo.program(program).args(words))?;
+    }
+    Ok(())
+}
+
+/// The commands as one would type them.
+fn would_run(commands: &[CommandLine]) -> String {
+    let mut text = String::new();
+    for (program, words) in commands {
+        let quoted: Vec<_> = words
+            .iter()
+            .map(|word| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=".contains(c);
+                if word.chars().all(plain) { word.clone() } else { format!("'{word}'") }
+            })
+            .collect();
+        let _ = writeln!(text, "would run: {program} {}", quoted.join(" "));
+    }
+    text
+}
+
+/// A folder of secrets, gone when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(path: PathBuf) -> Result<Self, Failure> {
+        let _ = fs::remove_dir_all(&path);
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .recursive(true)
+            .create(&path)
+            .map_err(Failure::at(path.display()))?;
+        Ok(Self(path))
+    }
+
+    fn write(&self, piece: &Piece) -> Result<(), Failure> {
+        private::write_new(&self.0.join(format!("{}.bin", piece.name)), &piece.bytes)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deaddrop_core::crypto::keys::Prs;
+    use deaddrop_page::Address;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn page() -> [u8; PAGE_LEN] {
+        let mut page = [0; PAGE_LEN];
+        Page { prs: Prs::new([0x11; 32]), address: Address::Dhcp, mode: Default::default() }.emit(&mut page);
+        page
+    }
+
+    fn map() -> MemoryMap {
+        MemoryMap::parse(
+            "MEMORY {
+                FLASH  : ORIGIN = 0x10000000, LENGTH = 2036K
+                PAGE   : ORIGIN = 0x101FD000, LENGTH = 4K
+                SEED_A : ORIGIN = 0x101FE000, LENGTH = 4K
+                SEED_B : ORIGIN = 0x101FF000, LENGTH = 4K
+            }",
+        )
+        .unwrap()
+    }
+
+    fn board() -> Board {
+        board::named("w5500-evb-pico").unwrap()
+    }
+
+    fn job(elf: &[u8]) -> Result<Job, Failure> {
+        Job::new(board(), map(), elf, Some(&page()))
+    }
+
+    #[test]
+    fn page_and_seed_go_to_their_places_and_the_second_slot_is_erased() {
+        let job = job(&image::tests::elf(&[(1, 0x1000_0000, b"code")])).unwrap();
+        let pieces = job.pieces();
+        let places: Vec<_> =
+            pieces.iter().map(|piece| (piece.name, piece.address, piece.bytes.len())).collect();
+        let expected = [
+            ("image", 0x1000_0000, 4),
+            ("page", 0x101F_D000, 80),
+            ("seed", 0x101F_E000, 64),
+            ("blank", 0x101F_F000, 4096),
+        ];
+        assert_eq!(places, expected);
+        assert_eq!(pieces[1].bytes, page());
+        assert_eq!(SeedRecord::parse(&pieces[2].bytes).unwrap().number, 0);
+        assert!(pieces[3].bytes.iter().all(|byte| *byte == 0xFF));
+    }
+
+    #[test]
+    fn no_seed_is_written_twice() {
+        let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
+        let seed = || SeedRecord::parse(&job(&elf).unwrap().secrets.unwrap().seed.bytes).unwrap().seed;
+        assert!(seed() != seed());
+    }
+
+    #[test]
+    fn without_a_page_only_the_image_is_written() {
+        let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
+        let job = Job::new(board(), map(), &elf, None).unwrap();
+        assert_eq!(job.pieces(), [Piece::new("image", 0x1000_0000, b"code".to_vec())]);
+        assert!(job.to_string().ends_with("page and seed stay as they are\n"));
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        let text = job(&image::tests::elf(&[(1, 0x1000_0000, b"code")])).unwrap().to_string();
+        let expected = "w5500-evb-pico:\n    image  0x10000000        4 bytes\n    page   0x101fd000       80 bytes\n    \
+                        seed   0x101fe000       64 bytes\n    erased 0x101ff000     4096 bytes\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_image_that_reaches_into_the_page_or_a_seed_is_refused() {
+        let large = vec![0; 0x1_0000];
+        for (address, bytes) in [
+            (0x101F_CFFD, &b"code"[..]),
+            (0x101F_D000, b"code"),
+            (0x101F_E000, b"code"),
+            (0x101F_FFFF, b"code"),
+            (0x101F_0000, &large),
+        ] {
+            let failure = job(&image::tests::elf(&[(1, address, bytes)])).err().map(|failure| failure.0);
+            assert!(failure.is_some_and(|text| text.contains("too large")), "{address:#x}");
+        }
+        assert!(job(&image::tests::elf(&[(1, 0x101F_CFFC, b"code")])).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_no_page_is_refused() {
+        let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
+        for (file, wrong) in
+            [(&[0xFF; PAGE_LEN][..], "blank"), (&page()[1..], "corrupt"), (&[0; PAGE_LEN], "corrupt")]
+        {
+            let failure = Job::new(board(), map(), &elf, Some(file)).err().map(|failure| failure.0).unwrap();
+            assert!(failure.starts_with("the page file: ") && failure.contains(wrong), "{failure}");
+        }
+    }
+
+    #[test]
+    fn commands_are_shown_as_one_would_type_them() {
+        let commands =
+            [("openocd", vec!["-f".to_owned(), "a.cfg".to_owned(), "flash write {/p}".to_owned()])];
+        assert_eq!(would_run(&commands), "would run: openocd -f a.cfg 'flash write {/p}'\n");
+    }
+
+    #[test]
+    fn files_for_a_probe_are_ours_alone_and_gone_afterwards() {
+        let path = std::env::temp_dir().join(format!("deaddrop-flash-{}", std::process::id()));
+        let folder = Folder::new(path.clone()).unwrap();
+        folder.write(&Piece::new("page", 0, vec![1])).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(path.join("page.bin")).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn every_board_has_a_memory_map_whose_regions_are_whole_sectors() {
+        for board in board::BOARDS {
+            let map = provision::memory_map(&Repo::here(), *board).unwrap();
+            let sector = map.seeds[0].length;
+            for region in [map.page, map.seeds[0], map.seeds[1]] {
+                assert_eq!(region.length, sector, "{}", board.name);
+                assert!(region.origin.is_multiple_of(sector), "{}", board.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The proof about images: they fit their budgets, allocate nothing, and hold no panic that is not known.
+
+use super::board::BOARDS;
+use super::budget::Budget;
+use super::footprint::Footprint;
+use super::{build, machinery, size};
+use crate::repo::{Failure, Repo};
+
+/// Builds every image and looks into it; the note says what was found.
+pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
+    let (mut notes, mut failures) = (Vec::new(), Vec::new());
+    for board in BOARDS {
+        let path = build::image(repo, *board)?;
+        let image = std::fs::read(&path).map_err(Failure::at(path.display()))?;
+        let total = Footprint::of(&image)?.total;
+        failures.extend(size::excess(board.name, total, None, Budget::of(repo, board.name)?));
+        match machinery::check(repo, *board, &image) {
+            Ok(note) => notes.push(format!("{} {} KiB, {note}", board.name, total.flash / 1024)),
+            Err(failure) => failures.push(failure.0),
+        }
+    }
+    if failures.is_empty() { Ok(notes.join("; ")) } else { Err(Failure(failures.join("\n"))) }
+}

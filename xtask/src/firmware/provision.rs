@@ -1,0 +1,89 @@
+//! What an emulated board has in its flash.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use deaddrop_core::derive;
+use deaddrop_memory_map::MemoryMap;
+use deaddrop_page::page::Mode;
+use deaddrop_page::{Address, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+
+use super::board::Board;
+use crate::private;
+use crate::repo::{Failure, Repo};
+
+/// Where things are in a board's flash, as its `memory.x` says.
+pub(crate) fn memory_map(repo: &Repo, board: Board) -> Result<MemoryMap, Failure> {
+    let path = repo.root.join("firmware/boards").join(board.name).join("memory.x");
+    let script = fs::read_to_string(&path).map_err(Failure::at(path.display()))?;
+    MemoryMap::parse(&script).map_err(Failure::at(path.display()))
+}
+
+/// A page for a member of the room with this passphrase.
+pub(crate) fn page(passphrase: &str, address: Address, mode: Mode) -> Result<Vec<u8>, Failure> {
+    let room = derive::room_secret(passphrase).map_err(Failure::at("the passphrase"))?;
+    let mut bytes = [0; deaddrop_page::PAGE_LEN];
+    Page { prs: room.prs(), address, mode }.emit(&mut bytes);
+    Ok(bytes.to_vec())
+}
+
+/// A seed record as provisioning writes it.
+pub(crate) fn seed(seed: [u8; 32]) -> [u8; SEED_RECORD_LEN] {
+    let mut bytes = [0; SEED_RECORD_LEN];
+    SeedRecord { number: 0, seed: Seed::new(seed) }.emit(&mut bytes);
+    bytes
+}
+
+/// A whole page of the version after ours, as far as any version is alike: head, length and checksum.
+pub(crate) fn newer_page() -> Vec<u8> {
+    use sha2::{Digest, Sha512};
+    const LENGTH: u16 = 96;
+    let version = deaddrop_page::page::PAGE_VERSION + 1;
+    let mut page = [&b"DDPG"[..], &version.to_be_bytes(), &LENGTH.to_be_bytes()].concat();
+    page.resize(usize::from(LENGTH) - 16, 0x11);
+    page.extend(Sha512::digest(&page).iter().take(16));
+    page
+}
+
+/// What stands for both seed slots, as they are after provisioning: the record, and all else erased.
+pub(crate) fn slots(map: &MemoryMap, record: &[u8]) -> Vec<u8> {
+    let length: u32 = map.seeds.iter().map(|slot| slot.length).sum();
+    let mut bytes = record.to_vec();
+    bytes.resize(length as usize, 0xFF);
+    bytes
+}
+
+/// Writes a file that its owner alone can read, over what was there.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
+    let _ = fs::remove_file(path);
+    private::write_new(path, bytes)?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::board::BOARDS;
+    use super::*;
+
+    #[test]
+    fn every_board_has_a_memory_map() {
+        for board in BOARDS {
+            memory_map(&Repo::here(), *board).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_newer_page_is_whole_and_newer() {
+        let version = deaddrop_page::page::PAGE_VERSION + 1;
+        assert_eq!(Page::parse(&newer_page()).unwrap_err(), deaddrop_page::PageError::Newer { version });
+    }
+
+    #[test]
+    fn slots_are_whole_and_erased_behind_the_record() {
+        let map = memory_map(&Repo::here(), BOARDS[0]).unwrap();
+        let bytes = slots(&map, &seed([1; 32]));
+        assert_eq!(bytes.len(), 2_048);
+        assert!(SeedRecord::parse(&bytes).is_some());
+        assert!(bytes[SEED_RECORD_LEN..].iter().all(|byte| *byte == 0xFF));
+    }
+}
