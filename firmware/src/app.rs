@@ -37,13 +37,16 @@ use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::Serving;
 use embassy_futures::join::{join, join_array, join5};
+use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::UdpSocket;
+use embedded_io_async::{Read, Write};
 use heapless::{Deque, Vec};
 use rand_chacha::ChaCha20Rng;
 
 use crate::PROFILE;
+use crate::console::Console;
 use crate::desk::Desk;
 use bell::Bell;
 use member::{Member, Online, State};
@@ -145,9 +148,29 @@ impl App {
         self.member.store
     }
 
+    /// Runs for as long as the board is on, with its console on `serial`.
+    ///
+    /// A read of `serial` that is given up while it waits must lose no bytes: news interrupts it.
+    pub async fn run(
+        self,
+        serial: impl Read + Write,
+        indicator: impl Indicator,
+        watchdog: impl Watchdog,
+    ) -> ! {
+        let (desk, store) = (self.desk(), self.store());
+        let mut console = Console::new(serial);
+        match select(console.run(desk, store), self.run_without_console(indicator, watchdog)).await {
+            Either::First(never) | Either::Second(never) => never,
+        }
+    }
+
     /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
-    pub async fn run_without_console(&mut self, mut indicator: impl Indicator, mut watchdog: impl Watchdog) {
-        let Self { member, places, errand, message, shared_port, own_port } = self;
+    pub async fn run_without_console(
+        mut self,
+        mut indicator: impl Indicator,
+        mut watchdog: impl Watchdog,
+    ) -> ! {
+        let Self { member, places, errand, message, shared_port, own_port } = &mut self;
         let member = &*member;
         let mut number = 0;
         let places = places.each_mut().map(|Place { socket, message }| {
@@ -166,6 +189,8 @@ impl App {
             join_array(places),
         )
         .await;
+        // Not one of them ever ends.
+        core::future::pending().await
     }
 }
 

@@ -61,6 +61,7 @@ fn outcome(error: Option<ClientError>) -> Outcome {
 }
 
 /// A line of a list.
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box an offer with")]
 pub(super) enum Line {
     /// A drop that can be fetched.
     Offer(Offer),
