@@ -98,8 +98,9 @@ impl Board {
     /// Offers something; the news of it give the token.
     pub(crate) fn offer(&self, lan: &mut Lan, kind: Kind, name: &str, bytes: &[u8]) -> Token {
         let slot = self.keep(kind, name, bytes);
+        let told = self.news.borrow().len();
         self.order(Order::Offer { slot, sent: true });
-        lan.until(self, |news| match news {
+        lan.until_after(told, self, |news| match news {
             News::Offering { drop: Brief { token, .. }, .. } => Some(*token),
             News::Failed { why, .. } => panic!("{why:?}"),
             _ => None,
@@ -212,8 +213,17 @@ impl Lan {
     }
 
     /// Lets time pass until a board tells what `which` wants to hear. All news that it has ever told count.
-    pub(crate) fn until<T>(&mut self, board: &Board, mut which: impl FnMut(&News) -> Option<T>) -> T {
-        let mut at = 0;
+    pub(crate) fn until<T>(&mut self, board: &Board, which: impl FnMut(&News) -> Option<T>) -> T {
+        self.until_after(0, board, which)
+    }
+
+    /// The same, but the first `at` news do not count.
+    pub(crate) fn until_after<T>(
+        &mut self,
+        mut at: usize,
+        board: &Board,
+        mut which: impl FnMut(&News) -> Option<T>,
+    ) -> T {
         let limit = clock::now() + PATIENCE;
         loop {
             self.turn();

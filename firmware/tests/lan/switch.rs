@@ -25,8 +25,10 @@ struct Inner {
     /// Frames lost, of a thousand.
     loss: u64,
     dice: u64,
-    /// Frames that were carried to some port.
-    carried: u64,
+    /// Frames that were lost in this way.
+    lost: u64,
+    /// Bytes to carry before nothing passes any more.
+    cut_after: Option<usize>,
 }
 
 /// The switch.
@@ -63,9 +65,24 @@ impl Switch {
         (inner.loss, inner.dice) = (of_a_thousand, seed);
     }
 
-    /// Frames carried so far.
-    pub(crate) fn carried(&self) -> u64 {
-        self.0.borrow().carried
+    /// Frames lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.borrow().lost
+    }
+
+    /// After this many bytes nothing passes, though all cables are in.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.0.borrow_mut().cut_after = Some(bytes);
+    }
+
+    /// Whether nothing passes.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.borrow().cut_after == Some(0)
+    }
+
+    /// Everything passes again.
+    pub(crate) fn mend(&self) {
+        self.0.borrow_mut().cut_after = None;
     }
 }
 
@@ -80,14 +97,16 @@ impl Inner {
     }
 
     fn send(&mut self, from: usize, frame: &[u8]) {
-        if !self.sockets[from].plugged {
+        if !self.sockets[from].plugged || self.cut_after == Some(0) {
             return;
         }
+        self.cut_after = self.cut_after.map(|left| left.saturating_sub(frame.len()));
         for to in (0..self.sockets.len()).filter(|to| *to != from) {
-            let lost = self.loss > 0 && self.roll() % 1_000 < self.loss;
-            let socket = &mut self.sockets[to];
             let address = hardware_address(to);
             let for_it = frame[..6] == address || frame[0] & 1 == 1;
+            let lost = for_it && self.loss > 0 && self.roll() % 1_000 < self.loss;
+            let socket = &mut self.sockets[to];
+            self.lost += u64::from(lost);
             if lost || !for_it || !socket.plugged || socket.received.len() >= QUEUE {
                 continue;
             }
@@ -95,7 +114,6 @@ impl Inner {
             if let Some(waker) = socket.waker.take() {
                 waker.wake();
             }
-            self.carried += 1;
         }
     }
 }
