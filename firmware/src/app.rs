@@ -7,6 +7,7 @@
 //! [`dialogue`], [`serve`] answers those who come, [`orders`] does what the console asks, and [`signs`] shows that it
 //! all still works. They share a [`member`], take turns, and wait only for each other's [`bell`].
 
+mod apart;
 mod beacons;
 mod bell;
 mod clock;
@@ -24,20 +25,21 @@ mod serve;
 mod settings;
 mod signs;
 
+pub use apart::Apart;
 pub use memory::{
     ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
 };
 pub use settings::Settings;
 
 use core::cell::{Cell, RefCell};
+use core::pin::pin;
 
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{Announcer, Listener};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::Serving;
-use embassy_futures::join::{join, join_array, join5};
-use embassy_futures::select::{Either, select};
+use embassy_futures::join::{join, join3, join4};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::UdpSocket;
@@ -152,45 +154,38 @@ impl App {
     ///
     /// A read of `serial` that is given up while it waits must lose no bytes: news interrupts it.
     pub async fn run(
-        self,
+        &mut self,
         serial: impl Read + Write,
         indicator: impl Indicator,
         watchdog: impl Watchdog,
     ) -> ! {
         let (desk, store) = (self.desk(), self.store());
         let mut console = Console::new(serial);
-        match select(console.run(desk, store), self.run_without_console(indicator, watchdog)).await {
-            Either::First(never) | Either::Second(never) => never,
-        }
+        let console = pin!(console.run(desk, store));
+        let app = pin!(self.run_without_console(indicator, watchdog));
+        join(Apart::new(console), Apart::new(app)).await.0
     }
 
     /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
-    pub async fn run_without_console(
-        mut self,
-        mut indicator: impl Indicator,
-        mut watchdog: impl Watchdog,
-    ) -> ! {
-        let Self { member, places, errand, message, shared_port, own_port } = &mut self;
+    pub async fn run_without_console(&mut self, mut indicator: impl Indicator, mut watchdog: impl Watchdog) {
+        let Self { member, places, errand, message, shared_port, own_port } = self;
         let member = &*member;
-        let mut number = 0;
-        let places = places.each_mut().map(|Place { socket, message }| {
-            let part = Part::Serving(number);
-            number += 1;
-            serve::serve(member, part, socket, message)
-        });
-        join(
-            join5(
-                network::network(member),
-                beacons::beacons(member, shared_port, own_port),
-                errands::errands(member, errand, message),
-                orders::orders(member),
-                signs::signs(member, &mut indicator, &mut watchdog),
-            ),
-            join_array(places),
+        let [first, second, third] = places;
+        let first = pin!(serve::serve(member, Part::Serving(0), &mut first.socket, first.message));
+        let second = pin!(serve::serve(member, Part::Serving(1), &mut second.socket, second.message));
+        let third = pin!(serve::serve(member, Part::Serving(2), &mut third.socket, third.message));
+        let network = pin!(network::network(member));
+        let beacons = pin!(beacons::beacons(member, shared_port, own_port));
+        let errands = pin!(errands::errands(member, errand, message));
+        let orders = pin!(orders::orders(member));
+        let signs = pin!(signs::signs(member, &mut indicator, &mut watchdog));
+        join4(
+            join3(Apart::new(first), Apart::new(second), Apart::new(third)),
+            join(Apart::new(network), Apart::new(beacons)),
+            join(Apart::new(errands), Apart::new(orders)),
+            Apart::new(signs),
         )
         .await;
-        // Not one of them ever ends.
-        core::future::pending().await
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Connection<'a> {
     part: Part,
     /// The number of the address it was made with.
     era: u32,
-    /// What comes before is said at this moment, and not sooner.
+    /// What comes next is said, or not said, at this moment, and not sooner.
     hold: Option<Instant>,
     /// How often the bell had been rung when we last looked around.
     rung: u32,
@@ -87,7 +87,7 @@ impl<'a> Connection<'a> {
         self.message.get_mut(..len).unwrap_or_default()
     }
 
-    /// Lets nothing out until the reply to a handshake message is due.
+    /// Lets nothing out, and does not close, until the reply to a handshake message is due.
     pub(super) fn hold_reply(&mut self, came: Instant) {
         let delay = self.member.settings.reply_delay;
         if !delay.is_zero() {
@@ -95,14 +95,17 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Whether a reply is not due yet.
+    pub(super) fn holds(&mut self) -> bool {
+        self.hold = self.hold.filter(|at| clock::now() < *at);
+        self.hold.is_some()
+    }
+
     /// Whether the next record may go out: all before it has arrived, and it is time.
     ///
     /// So there is one record on its way at a time, and none has to be kept.
     pub(super) fn takes_more(&mut self) -> bool {
-        if self.hold.is_some_and(|at| at <= clock::now()) {
-            self.hold = None;
-        }
-        self.hold.is_none() && self.socket.send_queue() == 0 && self.socket.may_send()
+        !self.holds() && self.socket.send_queue() == 0 && self.socket.may_send()
     }
 
     /// Sends a record whole. False if the connection broke.

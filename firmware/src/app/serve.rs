@@ -105,7 +105,7 @@ impl<'a> Served<'a> {
                 late
             });
             let written = self.write();
-            if let Some(how) = self.session.closing() {
+            if let Some(how) = self.session.closing().filter(|_| !self.connection.holds()) {
                 // What was said last may still be on its way.
                 let said = self.connection.takes_more() || late || !written;
                 if said || how == Close::Reset {

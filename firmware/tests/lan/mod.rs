@@ -140,7 +140,7 @@ impl Lan {
         let (stack, address) = self.stack();
         let memory = Box::leak(Box::new(Memory::new()));
         let rng = ChaCha20Rng::from_seed([self.boards; 32]);
-        let app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
+        let mut app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
         let (desk, store) = (app.desk(), app.store());
         let signs = Rc::new(Signs::default());
         let news = Rc::new(RefCell::new(Vec::new()));
