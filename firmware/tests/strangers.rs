@@ -1,9 +1,10 @@
 //! A board that serves, and those who would keep it from that.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod lan;
 
-use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use deaddrop_core::session::{ClientError, ClientSession, FetchPlan, Input};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_firmware::app::Settings;
-use deaddrop_firmware::desk::News;
+use deaddrop_firmware::desk::{News, Order};
 use embassy_net::tcp::{State, TcpSocket};
-use embassy_net::{IpEndpoint, Stack};
+use embassy_net::{ConfigV4, IpEndpoint, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Timer, with_timeout};
 use lan::{Board, Lan};
 use rand_chacha::ChaCha20Rng;
@@ -192,10 +193,9 @@ fn guesses_are_few_and_the_owner_hears_of_them() {
 fn a_receiver_that_falls_silent_loses_its_claim() {
     let (mut lan, board, token) = serving();
     let (stack, _) = lan.stack();
-    let end = Rc::new(RefCell::new(None));
-    let (told, target) = (end.clone(), board.clone());
+    let target = board.clone();
     lan.spawn(async move {
-        *told.borrow_mut() = Some(claim(stack, &target, 1, token, 1).await);
+        assert_eq!(claim(stack, &target, 1, token, 1).await, End::Held);
     });
     lan.pass(Duration::from_secs(5));
     let member = lan.board(1, Settings::default());
@@ -214,6 +214,45 @@ fn a_receiver_that_falls_silent_loses_its_claim() {
     assert_eq!(board.count(|news| matches!(news, News::Fetched { .. })), 1);
 }
 
+#[test]
+fn connections_end_with_the_address_that_they_were_made_with() {
+    let (mut lan, board, token) = serving();
+    let drops: Vec<Token> = (0..3).map(|_| board.offer(&mut lan, Kind::File, "held", &[1; 2_000])).collect();
+    let held = Rc::new(Cell::new(0));
+    for (seed, drop) in (1..).zip(drops) {
+        let (stack, _) = lan.stack();
+        let (target, held) = (board.clone(), held.clone());
+        lan.spawn(async move {
+            // One after the other: two at a time may be strangers still.
+            Timer::after_millis(200 * u64::from(seed)).await;
+            assert_eq!(claim(stack, &target, 1, drop, seed).await, End::Held);
+            held.set(held.get() + 1);
+        });
+    }
+    lan.pass(Duration::from_secs(2));
+    let (stack, _) = lan.stack();
+    let refused = Rc::new(Cell::new(None));
+    let (told, target) = (refused.clone(), board.clone());
+    lan.spawn(async move {
+        told.set(Some(!connect(&mut socket(stack), &target).await));
+    });
+    assert!(lan.when(|| refused.get()), "all places are taken");
+    // For as long as a lease lasts; from an address that is gone, nobody will give one back.
+    let address = Ipv4Addr::new(10, 0, 0, 99);
+    board.stack.set_config_v4(ConfigV4::Static(StaticConfigV4 {
+        address: Ipv4Cidr::new(address, 24),
+        gateway: None,
+        dns_servers: Default::default(),
+    }));
+    let member = lan.board(1, Settings::default());
+    member.order(Order::Fetch { token: token.into(), from: Some((address, None)) });
+    let began = lan::clock::now();
+    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+    assert!(lan::clock::now() - began < Duration::from_secs(3));
+    assert_eq!(board.count(|news| *news == News::Address(Some(address))), 1);
+    assert_eq!(held.get(), 0, "they were still at it");
+}
+
 /// When the answer to message 2 came, counted from when it was sent.
 fn answered_after(delay: Duration, valid: bool) -> Duration {
     let mut lan = Lan::new();
@@ -221,7 +260,7 @@ fn answered_after(delay: Duration, valid: bool) -> Duration {
     lan.pass(Duration::from_secs(1));
     let (stack, _) = lan.stack();
     let took = Rc::new(Cell::new(None));
-    let (told, target) = (took.clone(), board.clone());
+    let (told, target) = (took.clone(), board);
     lan.spawn(async move {
         let mut socket = socket(stack);
         assert!(connect(&mut socket, &target).await);

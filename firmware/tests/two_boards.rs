@@ -1,4 +1,5 @@
 //! Boards with each other, on a switch in memory.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod lan;
 
