@@ -52,7 +52,7 @@ use crate::console::Console;
 use crate::desk::Desk;
 use bell::Bell;
 use member::{Member, Online, State};
-use memory::{BeaconBuffers, RECORD, ServerBuffers};
+use memory::{RECORD, ServerBuffers};
 use rounds::{Part, Rounds};
 
 /// Shows that something waits in the room: an LED, as a rule.
@@ -135,8 +135,8 @@ impl App {
             places,
             errand: TcpSocket::new(stack, &mut memory.client.received, &mut memory.client.sent),
             message: &mut memory.client.message,
-            shared_port: udp(stack, &mut memory.shared_port),
-            own_port: udp(stack, &mut memory.own_port),
+            shared_port: memory.shared_port.socket(stack),
+            own_port: memory.own_port.socket(stack),
         }
     }
 
@@ -187,9 +187,4 @@ impl App {
         )
         .await;
     }
-}
-
-fn udp(stack: Stack<'static>, buffers: &'static mut BeaconBuffers) -> UdpSocket<'static> {
-    let BeaconBuffers { received, received_meta, sent, sent_meta } = buffers;
-    UdpSocket::new(stack, received_meta, received, sent_meta, sent)
 }

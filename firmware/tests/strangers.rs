@@ -215,7 +215,7 @@ fn a_receiver_that_falls_silent_loses_its_claim() {
 }
 
 #[test]
-fn connections_end_with_the_address_that_they_were_made_with() {
+fn connections_end_when_the_cable_is_out() {
     let (mut lan, board, token) = serving();
     let drops: Vec<Token> = (0..3).map(|_| board.offer(&mut lan, Kind::File, "held", &[1; 2_000])).collect();
     let held = Rc::new(Cell::new(0));
@@ -237,20 +237,38 @@ fn connections_end_with_the_address_that_they_were_made_with() {
         told.set(Some(!connect(&mut socket(stack), &target).await));
     });
     assert!(lan.when(|| refused.get()), "all places are taken");
-    // For as long as a lease lasts; from an address that is gone, nobody will give one back.
+    // For as long as a lease lasts, if nobody looked at the cable.
+    for plugged in [false, true] {
+        lan.switch.plug(board.number, plugged);
+        lan.pass(Duration::from_millis(10));
+    }
+    let member = lan.board(1, Settings::default());
+    member.order(Order::Fetch { token: token.into(), from: Some((board.address, None)) });
+    let began = lan::clock::now();
+    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+    assert!(lan::clock::now() - began < Duration::from_secs(3));
+    assert_eq!(held.get(), 0, "they were still at it");
+}
+
+#[test]
+fn another_address_is_heard_of_at_once() {
+    let (mut lan, board, token) = serving();
+    let member = lan.board(1, Settings::default());
+    let appeared = |news: &News| matches!(news, News::Appeared { .. }).then_some(());
+    lan.until(&member, appeared);
     let address = Ipv4Addr::new(10, 0, 0, 99);
     board.stack.set_config_v4(ConfigV4::Static(StaticConfigV4 {
         address: Ipv4Cidr::new(address, 24),
         gateway: None,
         dns_servers: Default::default(),
     }));
-    let member = lan.board(1, Settings::default());
-    member.order(Order::Fetch { token: token.into(), from: Some((address, None)) });
-    let began = lan::clock::now();
-    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
-    assert!(lan::clock::now() - began < Duration::from_secs(3));
+    lan.pass(Duration::from_millis(1));
     assert_eq!(board.count(|news| *news == News::Address(Some(address))), 1);
-    assert_eq!(held.get(), 0, "they were still at it");
+    // It had just begun to list what is there: that is gone with the old address, and comes back with the new one.
+    let told = member.news.borrow().len();
+    lan.until_after(told, &member, appeared);
+    member.fetch(token);
+    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
 }
 
 /// When the answer to message 2 came, counted from when it was sent.
