@@ -158,3 +158,28 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_stay_small() {
+        // On a board with 32 bits they are smaller still.
+        let of = [
+            ("store", size_of::<BoardStore>(), STORE_BYTES + 600),
+            ("desk", size_of::<Desk>(), 1_400),
+            ("serving", size_of::<BoardServing>(), 6_000),
+            ("listener", size_of::<BoardListener>(), 2_800),
+            ("offers", size_of::<BoardOffers>(), 4_000),
+            ("guard", size_of::<BoardGuard>(), 1_600),
+            ("announcer", size_of::<BoardAnnouncer>(), 500),
+            ("servers", size_of::<[ServerBuffers; SERVERS]>(), 6_300),
+            ("client", size_of::<ClientBuffers>(), 2_700),
+            ("beacons", 2 * size_of::<BeaconBuffers>(), 2_200),
+        ];
+        for (name, is, most) in of {
+            assert!(is <= most, "{name}: {is} of {most} bytes");
+        }
+    }
+}
