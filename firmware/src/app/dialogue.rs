@@ -128,7 +128,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Closes the connection.
-    pub(super) async fn close(mut self, how: Close) {
+    pub(super) async fn close(&mut self, how: Close) {
         self.connection.close(how).await;
     }
 

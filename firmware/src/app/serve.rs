@@ -27,7 +27,9 @@ pub(super) async fn serve(
 ) {
     loop {
         let source = accept(member, part, socket).await;
-        Served::new(member, part, socket, message, source).run().await;
+        // Run in place: a session that is handed over takes its room twice.
+        let mut served = Served::new(member, part, socket, message, source);
+        served.run().await;
     }
 }
 
@@ -81,9 +83,9 @@ impl<'a> Served<'a> {
         Self { member, connection: Connection::new(member, part, socket, message), session }
     }
 
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let how = self.until_closed().await;
-        let Self { member, connection, session } = &mut self;
+        let Self { member, connection, session } = self;
         // The accounts first: a claim that was given back is free while the peer takes its time to close.
         member.with(|state| {
             session.closed(clock::now(), state.serving);
