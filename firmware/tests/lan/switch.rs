@@ -125,6 +125,11 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// Sends a frame as it is, whoever it says it is from.
+    pub(crate) fn send(&self, frame: &[u8]) {
+        self.switch.0.borrow_mut().send(self.number, frame);
+    }
+
     /// Which port of the switch it is.
     pub(crate) fn number(&self) -> usize {
         self.number
