@@ -10,6 +10,7 @@ use deaddrop_core::time::Instant;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State, TcpSocket};
+use zeroize::Zeroize;
 
 use super::clock;
 use super::member::Member;
@@ -153,6 +154,13 @@ impl<'a> Connection<'a> {
     /// Both ends are closed, and both know.
     fn is_over(&self) -> bool {
         matches!(self.socket.state(), State::Closed | State::TimeWait)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        // The last record of a drop was opened here.
+        self.message.zeroize();
     }
 }
 

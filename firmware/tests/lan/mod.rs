@@ -8,6 +8,8 @@ pub(crate) mod switch;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub(crate) struct Board {
     pub(crate) desk: &'static Desk,
     pub(crate) store: &'static RefCell<BoardStore>,
     pub(crate) signs: Rc<Signs>,
+    /// Where its memory stands.
+    pub(crate) memory: Range<usize>,
     /// What it has told so far.
     pub(crate) news: Rc<RefCell<Vec<News>>>,
 }
@@ -117,6 +121,14 @@ impl Board {
         self.store.borrow().bytes(slot).unwrap().to_vec()
     }
 
+    /// How often these bytes stand in its memory.
+    pub(crate) fn remembers(&self, bytes: &[u8]) -> usize {
+        let mut memory = vec![0; self.memory.len()];
+        let ourselves = std::fs::File::open("/proc/self/mem").expect("Linux");
+        ourselves.read_exact_at(&mut memory, self.memory.start as u64).expect("it is there");
+        memory.windows(bytes.len()).filter(|window| *window == bytes).count()
+    }
+
     /// How many news there were of this sort.
     pub(crate) fn count(&self, which: impl Fn(&News) -> bool) -> usize {
         self.news.borrow().iter().filter(|news| which(news)).count()
@@ -139,6 +151,8 @@ impl Lan {
     pub(crate) fn board(&mut self, room: u8, settings: Settings) -> Board {
         let (stack, address) = self.stack();
         let memory = Box::leak(Box::new(Memory::new()));
+        let begin = std::ptr::from_ref(memory).addr();
+        let range = begin..begin + size_of::<Memory>();
         let rng = ChaCha20Rng::from_seed([self.boards; 32]);
         let mut app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
         let (desk, store) = (app.desk(), app.store());
@@ -155,7 +169,16 @@ impl Lan {
                 told.borrow_mut().push(next);
             }
         });
-        Board { number: usize::from(self.boards) - 1, address, stack, desk, store, signs, news }
+        Board {
+            number: usize::from(self.boards) - 1,
+            address,
+            stack,
+            desk,
+            store,
+            signs,
+            memory: range,
+            news,
+        }
     }
 
     /// A stack with an address and nothing on it.
