@@ -4,7 +4,7 @@
 mod net;
 
 use deaddrop_core::limits::HOST;
-use deaddrop_core::session::{Channel, ServerSession};
+use deaddrop_core::session::{Channel, Close, ServerSession};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
 use net::desk::{Desk, answer, ask};
@@ -45,6 +45,27 @@ fn whoever_does_not_read_its_answers_is_not_read_from() {
         desk.said(&mut session);
         assert_eq!(session.wants(), Some(512));
     }
+}
+
+#[test]
+fn a_claim_that_is_lost_before_begin_is_refused_instead() {
+    let desk = &mut Desk::new(9, &HOST);
+    let token = desk.put(2_000);
+    let (mut session, mut channel) = desk.serve(client(1), ROOM);
+    let fetch = FetchRequest { token, id: id(1), record_max: 512, offset: 0, digest: None };
+    let message = ask(&mut channel, &Request::Fetch(fetch));
+    desk.hear(&mut session, &message);
+    assert!(desk.serving.drops.withdraw(desk.now, &token, &mut desk.rng));
+    let said = desk.said(&mut session);
+    assert_eq!((said.len(), said[0].len()), (1, 512), "nobody knows R yet");
+    assert_eq!(answer(&mut channel, &said[0]), Answer::Error(ErrorCode::Gone));
+    assert_eq!(session.closing(), Some(Close::Clean));
+}
+
+#[test]
+fn sessions_are_small_enough_for_a_board() {
+    let size = size_of::<ServerSession>();
+    assert!(size <= 640, "{size} bytes: does one hold a name?");
 }
 
 #[test]

@@ -43,14 +43,16 @@ use embassy_futures::join::{join, join3, join4};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::UdpSocket;
+use embedded_io_async::{Read, Write};
 use heapless::{Deque, Vec};
 use rand_chacha::ChaCha20Rng;
 
 use crate::PROFILE;
+use crate::console::Console;
 use crate::desk::Desk;
 use bell::Bell;
 use member::{Member, Online, State};
-use memory::{BeaconBuffers, RECORD, ServerBuffers};
+use memory::{RECORD, ServerBuffers};
 use rounds::{Part, Rounds};
 
 /// Shows that something waits in the room: an LED, as a rule.
@@ -133,8 +135,8 @@ impl App {
             places,
             errand: TcpSocket::new(stack, &mut memory.client.received, &mut memory.client.sent),
             message: &mut memory.client.message,
-            shared_port: udp(stack, &mut memory.shared_port),
-            own_port: udp(stack, &mut memory.own_port),
+            shared_port: memory.shared_port.socket(stack),
+            own_port: memory.own_port.socket(stack),
         }
     }
 
@@ -146,6 +148,22 @@ impl App {
     /// What was received, and what is to be offered. Not to be held across an `await`.
     pub const fn store(&self) -> &'static RefCell<BoardStore> {
         self.member.store
+    }
+
+    /// Runs for as long as the board is on, with its console on `serial`.
+    ///
+    /// A read of `serial` that is given up while it waits must lose no bytes: news interrupts it.
+    pub async fn run(
+        &mut self,
+        serial: impl Read + Write,
+        indicator: impl Indicator,
+        watchdog: impl Watchdog,
+    ) -> ! {
+        let (desk, store) = (self.desk(), self.store());
+        let mut console = Console::new(serial);
+        let console = pin!(console.run(desk, store));
+        let app = pin!(self.run_without_console(indicator, watchdog));
+        join(Apart::new(console), Apart::new(app)).await.0
     }
 
     /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
@@ -169,9 +187,4 @@ impl App {
         )
         .await;
     }
-}
-
-fn udp(stack: Stack<'static>, buffers: &'static mut BeaconBuffers) -> UdpSocket<'static> {
-    let BeaconBuffers { received, received_meta, sent, sent_meta } = buffers;
-    UdpSocket::new(stack, received_meta, received, sent_meta, sent)
 }

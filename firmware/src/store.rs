@@ -18,6 +18,7 @@ pub use slot::{NoRoom, Slot, StoreError};
 use deaddrop_core::limits::NAME_MAX;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
+use heapless::Vec;
 use zeroize::Zeroize;
 
 /// How far an entry has come.
@@ -79,7 +80,9 @@ impl Entry {
 /// Up to `ENTRIES` drops, their names and bytes together at most `BYTES`.
 pub struct Store<const BYTES: usize, const ENTRIES: usize> {
     arena: [u8; BYTES],
-    entries: [Option<Entry>; ENTRIES],
+    /// As many as there ever were at a time. None at first, for a `None` is not all zeros, and a static that is not all
+    /// zeros is kept in flash a second time.
+    entries: Vec<Option<Entry>, ENTRIES>,
     /// Where the free bytes begin.
     used: usize,
     /// Tells a slot from an earlier one in the same place.
@@ -96,7 +99,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
     /// An empty one.
     pub const fn new() -> Self {
         assert!(ENTRIES <= 256, "a slot's place is one byte");
-        Self { arena: [0; BYTES], entries: [None; ENTRIES], used: 0, generation: 0 }
+        Self { arena: [0; BYTES], entries: Vec::new(), used: 0, generation: 0 }
     }
 
     /// Bytes that a further entry may take, its name included.
@@ -114,9 +117,10 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
     /// Call it before the drop is claimed: what has room here will not be refused later.
     pub fn reserve(&mut self, name: &Name, kind: Kind, size: u64) -> Result<Slot, NoRoom> {
         let no_room = NoRoom { needed: size, free: self.free() };
-        let Some(place) = self.entries.iter().position(Option::is_none) else {
+        let place = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
+        if place == ENTRIES {
             return Err(NoRoom { free: 0, ..no_room });
-        };
+        }
         let mut buffer = [0; NAME_MAX];
         let name = name::unlike(name.as_str(), kind, &mut buffer, |wanted| self.find(wanted).is_some());
         // The name needs room as well.
@@ -130,8 +134,10 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         let slot = Slot::new(place, self.generation);
         let entry =
             Entry { slot, at: self.used, name: name.len(), size, written: 0, kind, state: State::Incoming };
-        if let Some(free) = self.entries.get_mut(place) {
-            *free = Some(entry);
+        match self.entries.get_mut(place) {
+            Some(free) => *free = Some(entry),
+            // There is room: just seen.
+            None => drop(self.entries.push(Some(entry))),
         }
         self.used = end;
         Ok(slot)
@@ -237,7 +243,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
     /// Removes everything.
     pub fn wipe(&mut self) {
         self.arena.zeroize();
-        self.entries = [None; ENTRIES];
+        self.entries.clear();
         self.used = 0;
     }
 

@@ -208,7 +208,12 @@ impl<const F: usize> Entry<F> {
         } else {
             return Err(self.taken(now));
         }
-        Ok(Claimed { kind: self.kind, name: self.name.clone(), size: self.size })
+        Ok(self.claimed())
+    }
+
+    /// What it is, for whoever holds it.
+    pub(super) fn claimed(&self) -> Claimed {
+        Claimed { kind: self.kind, name: self.name.clone(), size: self.size }
     }
 
     /// What to say when no fetch is available.

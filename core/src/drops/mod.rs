@@ -187,6 +187,19 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.holds(id, conn)
     }
 
+    /// What the drop is that `id` holds on this connection. Asking is no sign of the receiver.
+    pub(crate) fn claimed(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        id: &FetchId,
+        conn: ConnId,
+    ) -> Result<Claimed, Refusal> {
+        self.advance(now);
+        let (entry, _) = self.find(token)?;
+        entry.holds(id, conn).map(|()| entry.claimed())
+    }
+
     /// Makes the claim final. Give no byte of the final record to any writer before this said yes.
     ///
     /// Says yes again on the same connection, and on a newer one after it has claimed with the same id.

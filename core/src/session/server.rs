@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 
 pub use stream::Read;
 
-use dialogue::{Dialogue, Task, Trouble};
+use dialogue::{Dialogue, Reply, Task, Trouble};
 use stream::Phase;
 
 use crate::crypto::record::RecordKind;
@@ -378,7 +378,7 @@ impl ServerSession {
             Ok(event) => event,
             Err(trouble) => {
                 if let Trouble::Say(code) = trouble {
-                    dialogue.answer = Some(Answer::Error(code));
+                    dialogue.answer = Some(Reply::Error(code));
                     // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
                     // `held` without a claim: it awaits no answer, and a later request would get this one.
                     if streaming || held || code == ErrorCode::Malformed {
@@ -422,7 +422,11 @@ impl ServerSession {
         };
         // Before an answer is taken: what does not fit a lent buffer is not lost.
         let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
-        let Some(answer) = dialogue.next_answer(now, serving) else { return Ok(None) };
+        let Some(answer) = dialogue.next_answer(now, serving, self.conn) else { return Ok(None) };
+        if matches!((&dialogue.task, &answer), (Task::Stream(_), Answer::Error(_))) {
+            // The claim was lost before `begin` could be said.
+            self.close = Some(Close::Clean);
+        }
         let sealed = answer
             .emit(record)
             .ok()
@@ -467,7 +471,7 @@ impl ServerSession {
             digest.update(buffer.get(..read.len).ok_or(Misuse::Buffer)?);
             *at = at.saturating_add(read.len as u64);
             if let Some(answer) = stream.checked() {
-                if matches!(answer, Answer::Error(_)) {
+                if matches!(answer, Reply::Error(_)) {
                     serving.drops.release(now, &stream.token, &stream.id, self.conn);
                     self.close = Some(Close::Clean);
                 }
@@ -483,7 +487,7 @@ impl ServerSession {
             serving.drops.holds(now, &stream.token, &stream.id, self.conn)
         };
         if let Err(refusal) = allowed {
-            dialogue.answer = Some(Answer::Error(refusal.into()));
+            dialogue.answer = Some(Reply::Error(refusal.into()));
             self.close = Some(Close::Clean);
             return Ok(0);
         }
@@ -510,7 +514,7 @@ impl ServerSession {
     ) {
         if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
             let held = serving.drops.holds(now, &stream.token, &stream.id, self.conn);
-            *answer = Some(Answer::Error(held.err().map_or(ErrorCode::Gone, Into::into)));
+            *answer = Some(Reply::Error(held.err().map_or(ErrorCode::Gone, Into::into)));
             self.close = Some(Close::Clean);
         }
     }
@@ -524,7 +528,7 @@ impl ServerSession {
     ) {
         if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
             serving.drops.changed(now, &stream.token, rng);
-            *answer = Some(Answer::Error(ErrorCode::Changed));
+            *answer = Some(Reply::Error(ErrorCode::Changed));
             self.close = Some(Close::Clean);
         }
     }

@@ -1,7 +1,9 @@
 //! Beacons over UDP: what the board says of itself, and what it hears of others.
 //!
-//! One socket has the shared port and hears broadcasts; the other, on a port of its own, sends, and hears the answers
-//! to solicits.
+//! One socket has the shared port: it hears broadcasts, and announces. The other, on a port of its own, asks, hears the
+//! answers, and answers others. The stack keeps what is for one host until it knows that host's hardware address, and
+//! whatever was sent after it; a solicit may name a host that is not there. So announcements never wait behind an
+//! answer, and an answer that does not get away is given up, with what waits behind it.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Poll;
@@ -24,15 +26,20 @@ use super::rounds::{Part, ROUND};
 /// under way.
 const LULL: Duration = Duration::from_millis(50);
 
+/// How long an answer may wait for the hardware address of whom it is for.
+const ANSWER_WAITS: Duration = Duration::from_millis(500);
+
 /// Speaks and hears for ever.
 pub(super) async fn beacons(member: &Member, shared: &mut UdpSocket<'static>, own: &mut UdpSocket<'static>) {
     // The ports are free: these are the first sockets.
     let _ = (shared.bind(UDP_PORT), own.bind(0));
+    let mut waiting = None;
     loop {
         let now = clock::now();
         member.rounds.made(Part::Beacons, now);
         let rung = member.bell.count();
-        let next = speak(member, own, now);
+        waiting = give_up(own, waiting, now);
+        let next = speak(member, shared, own, now);
         let mut heard = hear(member, shared, own);
         heard |= hear(member, own, own);
         if heard {
@@ -40,14 +47,30 @@ pub(super) async fn beacons(member: &Member, shared: &mut UdpSocket<'static>, ow
             member.bell.ring();
             continue;
         }
+        let next = waiting.map_or(next, |since| next.min(since + ANSWER_WAITS));
         let until = next.min(now + ROUND).max(now + LULL);
         select4(shared.wait_recv_ready(), own.wait_recv_ready(), clock::at(until), member.bell.since(rung))
             .await;
     }
 }
 
+/// Gives up what has waited for too long to get away; says since when something waits.
+fn give_up(socket: &mut UdpSocket<'static>, since: Option<Instant>, now: Instant) -> Option<Instant> {
+    if poll_once(socket.flush()).is_ready() {
+        return None;
+    }
+    let since = since.unwrap_or(now);
+    if now.since(since) < ANSWER_WAITS {
+        return Some(since);
+    }
+    socket.close();
+    // Another port: who is asked next answers to that.
+    let _ = socket.bind(0);
+    None
+}
+
 /// Says what is due, and does what else is due in the tables; gives the next such moment.
-fn speak(member: &Member, socket: &UdpSocket<'static>, now: Instant) -> Instant {
+fn speak(member: &Member, shared: &UdpSocket<'static>, own: &UdpSocket<'static>, now: Instant) -> Instant {
     member.with(|state| {
         state.serving.drops.handle_timeout(now, &mut state.rng);
         state.offers.handle_timeout(now);
@@ -55,10 +78,10 @@ fn speak(member: &Member, socket: &UdpSocket<'static>, now: Instant) -> Instant 
         state.announcer.set(now, live, &mut state.rng);
         if let Some(network) = member.online.get().network {
             while let Some(beacon) = state.announcer.poll_transmit(now, &mut state.rng) {
-                broadcast(socket, network, &beacon);
+                broadcast(shared, network, &beacon);
             }
             while let Some(beacon) = state.listener.poll_transmit(now) {
-                broadcast(socket, network, &beacon);
+                broadcast(own, network, &beacon);
             }
         }
         [

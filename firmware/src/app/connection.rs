@@ -10,6 +10,7 @@ use deaddrop_core::time::Instant;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State, TcpSocket};
+use zeroize::Zeroize;
 
 use super::clock;
 use super::member::Member;
@@ -43,7 +44,7 @@ pub(super) struct Connection<'a> {
     part: Part,
     /// The number of the address it was made with.
     era: u32,
-    /// What comes before is said at this moment, and not sooner.
+    /// What comes next is said, or not said, at this moment, and not sooner.
     hold: Option<Instant>,
     /// How often the bell had been rung when we last looked around.
     rung: u32,
@@ -87,7 +88,7 @@ impl<'a> Connection<'a> {
         self.message.get_mut(..len).unwrap_or_default()
     }
 
-    /// Lets nothing out until the reply to a handshake message is due.
+    /// Lets nothing out, and does not close, until the reply to a handshake message is due.
     pub(super) fn hold_reply(&mut self, came: Instant) {
         let delay = self.member.settings.reply_delay;
         if !delay.is_zero() {
@@ -95,14 +96,17 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Whether a reply is not due yet.
+    pub(super) fn holds(&mut self) -> bool {
+        self.hold = self.hold.filter(|at| clock::now() < *at);
+        self.hold.is_some()
+    }
+
     /// Whether the next record may go out: all before it has arrived, and it is time.
     ///
     /// So there is one record on its way at a time, and none has to be kept.
     pub(super) fn takes_more(&mut self) -> bool {
-        if self.hold.is_some_and(|at| at <= clock::now()) {
-            self.hold = None;
-        }
-        self.hold.is_none() && self.socket.send_queue() == 0 && self.socket.may_send()
+        !self.holds() && self.socket.send_queue() == 0 && self.socket.may_send()
     }
 
     /// Sends a record whole. False if the connection broke.
@@ -150,6 +154,13 @@ impl<'a> Connection<'a> {
     /// Both ends are closed, and both know.
     fn is_over(&self) -> bool {
         matches!(self.socket.state(), State::Closed | State::TimeWait)
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        // The last record of a drop was opened here.
+        self.message.zeroize();
     }
 }
 

@@ -121,16 +121,14 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Gives the claim up and closes, so that the sender need not wait for the lease to lapse. If the sender cannot be
-    /// told, it does.
-    pub(super) async fn release(mut self) {
-        let how =
-            if self.session.release().is_ok() && self.flush().await { Close::Clean } else { Close::Reset };
-        self.close(how).await;
+    /// Gives the claim up, so that the sender need not wait for the lease to lapse, and says how to close. If the sender
+    /// cannot be told, it waits.
+    pub(super) async fn give_up(&mut self) -> Close {
+        if self.session.release().is_ok() && self.flush().await { Close::Clean } else { Close::Reset }
     }
 
     /// Closes the connection.
-    pub(super) async fn close(mut self, how: Close) {
+    pub(super) async fn close(&mut self, how: Close) {
         self.connection.close(how).await;
     }
 

@@ -50,7 +50,14 @@ async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, message: &m
     // A look that broke off because we have no network says nothing of the sender.
     let offline = member.online.get().network.is_none() && outcome == Outcome::Failed;
     let outcome = if offline { Outcome::Busy { retry_after: AGAIN } } else { outcome };
-    member.with(|state| state.listener.handle_look(clock::now(), due, outcome));
+    member.with(|state| {
+        state.listener.handle_look(clock::now(), due, outcome);
+        // The first list of a sender may have broken off half-way. Nobody would ever say that what it had is gone.
+        let failed = matches!(outcome, Outcome::Failed | Outcome::NotMember);
+        if failed && !state.listener.peers().any(|peer| peer.instance() == due.instance && peer.is_member()) {
+            state.offers.lost(due.instance);
+        }
+    });
     member.bell.ring();
 }
 

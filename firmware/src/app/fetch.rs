@@ -71,7 +71,7 @@ pub(super) async fn fetch(
     member.answer(news).await;
 }
 
-/// Tries until it is here, or no try will help.
+/// Tries until it is here and confirmed, or no try will help.
 async fn tries(
     member: &Member,
     socket: &mut TcpSocket<'static>,
@@ -82,24 +82,35 @@ async fn tries(
     let mut room = Room::new(member);
     // One for all tries: by it the sender knows that the claim is ours.
     let id = FetchId::random(&mut member.state.borrow_mut().rng);
-    let begun = clock::now();
+    let mut give_up = clock::now() + REACH_WITHIN;
+    let mut here = None;
     loop {
-        match once(member, socket, message, wanted, target, &mut room, id).await {
-            Ok(taken) => return Ok(taken),
-            Err(Broken::Over(why)) => return Err(why),
-            Err(Broken::Off(why)) => {
-                let within = if room.is_claimed() { RESUME_WITHIN } else { REACH_WITHIN };
-                if begun + within <= clock::now() {
-                    return Err(why);
-                }
-            }
+        let had = (here.is_some(), room.is_claimed());
+        let tried = once(member, socket, message, wanted, target, &mut room, id, &mut here).await;
+        let now = clock::now();
+        give_up = match (here.is_some(), room.is_claimed()) {
+            same if same == had => give_up,
+            (true, _) => now + COMMIT_WITHIN,
+            (false, _) => now + RESUME_WITHIN,
+        };
+        match (tried, here) {
+            (Ok(()), Some(here)) => return Ok(here),
+            // It is here all the same if its sender cannot be told.
+            (_, Some(here)) if give_up <= now => return Ok(here),
+            (Err(Broken::Over(why)), None) => return Err(why),
+            (Err(Broken::Off(why)), None) if give_up <= now => return Err(why),
+            _ => {}
         }
-        member.rounds.made(Part::Errands, clock::now());
-        clock::at(clock::now() + RETRY).await;
+        member.rounds.made(Part::Errands, now);
+        clock::at(now + RETRY).await;
     }
 }
 
-/// One connection, and more if the drop has come and only its confirmation is missing.
+/// One connection: takes the drop, unless it is here already, and confirms it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a struct for these would be made once and taken apart at once"
+)]
 async fn once(
     member: &Member,
     socket: &mut TcpSocket<'static>,
@@ -108,38 +119,30 @@ async fn once(
     target: &mut Target,
     room: &mut Room<'_>,
     id: FetchId,
-) -> Result<(Token, Slot), Broken> {
+    here: &mut Option<(Token, Slot)>,
+) -> Result<(), Broken> {
     if member.online.get().network.is_none() {
         return Err(Broken::Off(Failure::NoNetwork));
     }
     let end = clock::now() + CONNECTION_WITHIN;
     let opened = Dialogue::open(member, socket, message, target.sender, target.expected, end).await;
     let mut dialogue = opened.map_err(broken)?;
-    let (token, slot) = match take(member, &mut dialogue, wanted, target, room, id).await {
-        Ok(taken) => taken,
-        Err(Broken::Over(why)) => {
-            dialogue.release().await;
-            return Err(Broken::Over(why));
-        }
-        Err(off) => {
-            dialogue.close(Close::Reset).await;
-            return Err(off);
-        }
-    };
-    let until = clock::now() + COMMIT_WITHIN;
-    let mut confirmed = confirm(&mut dialogue, token, id).await;
-    dialogue.close(if confirmed { Close::Clean } else { Close::Reset }).await;
-    // It is here all the same if its sender cannot be told.
-    while !confirmed && clock::now() < until {
-        clock::at(clock::now() + RETRY).await;
-        if let Ok(mut again) =
-            Dialogue::open(member, socket, message, target.sender, target.expected, until).await
-        {
-            confirmed = confirm(&mut again, token, id).await;
-            again.close(Close::Clean).await;
-        }
+    let mut taken = Ok(());
+    if here.is_none() {
+        taken = take(member, &mut dialogue, wanted, target, room, id).await.map(|whole| *here = Some(whole));
     }
-    Ok((token, slot))
+    if let Some((token, _)) = *here
+        && !confirm(&mut dialogue, token, id).await
+    {
+        taken = Err(Broken::Off(Failure::Client(ClientError::Silent)));
+    }
+    let how = match &taken {
+        Ok(()) => Close::Clean,
+        Err(Broken::Over(_)) => dialogue.give_up().await,
+        Err(Broken::Off(_)) => Close::Reset,
+    };
+    dialogue.close(how).await;
+    taken
 }
 
 /// Confirms the whole drop, so that its sender forgets it. False if no answer came.

@@ -36,7 +36,7 @@ pub(super) async fn look(
         Err(error) => return outcome(error),
     };
     let mut keeping = Keeping::new(member, look.instance, look.peer);
-    let listed = list(&mut dialogue, |line| keeping.line(line)).await;
+    let listed = list(&mut dialogue, &mut |line| keeping.line(line)).await;
     let outcome = match listed {
         Ok(revision) => {
             keeping.complete();
@@ -61,6 +61,7 @@ fn outcome(error: Option<ClientError>) -> Outcome {
 }
 
 /// A line of a list.
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box an offer with")]
 pub(super) enum Line {
     /// A drop that can be fetched.
     Offer(Offer),
@@ -71,7 +72,7 @@ pub(super) enum Line {
 /// Asks for all pages of a list; gives the revision that the first one told.
 pub(super) async fn list(
     dialogue: &mut Dialogue<'_>,
-    mut each: impl FnMut(&Line),
+    each: &mut dyn FnMut(&Line),
 ) -> Result<u32, ClientError> {
     let mut after: Option<Token> = None;
     let mut first = None;

@@ -1,13 +1,16 @@
 //! All the memory of the app that is of any size.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use deaddrop_core::discovery::{Announcer, Listener, Offers};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Serving, buffer_len};
 use deaddrop_core::wire::BEACON_LEN;
-use embassy_net::udp::PacketMetadata;
+use embassy_net::Stack;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+
+use heapless::Vec;
 
 use crate::PROFILE;
 use crate::desk::Desk;
@@ -71,19 +74,45 @@ pub(super) struct ClientBuffers {
 /// For one socket of beacons.
 pub(super) struct BeaconBuffers {
     pub(super) received: [u8; BEACONS * BEACON_LEN],
-    pub(super) received_meta: [PacketMetadata; BEACONS],
+    pub(super) received_meta: Vec<PacketMetadata, BEACONS>,
     pub(super) sent: [u8; BEACONS * BEACON_LEN],
-    pub(super) sent_meta: [PacketMetadata; BEACONS],
+    pub(super) sent_meta: Vec<PacketMetadata, BEACONS>,
 }
 
 impl BeaconBuffers {
+    // The metadata come in when the sockets are made: an empty one is not all zeros.
     const fn new() -> Self {
-        Self {
-            received: [0; _],
-            received_meta: [PacketMetadata::EMPTY; _],
-            sent: [0; _],
-            sent_meta: [PacketMetadata::EMPTY; _],
-        }
+        Self { received: [0; _], received_meta: Vec::new(), sent: [0; _], sent_meta: Vec::new() }
+    }
+}
+
+impl BeaconBuffers {
+    /// A socket with these buffers.
+    pub(super) fn socket(&'static mut self, stack: Stack<'static>) -> UdpSocket<'static> {
+        let Self { received, received_meta, sent, sent_meta } = self;
+        // That is just how many there is room for.
+        let _ = (
+            received_meta.resize(BEACONS, PacketMetadata::EMPTY),
+            sent_meta.resize(BEACONS, PacketMetadata::EMPTY),
+        );
+        UdpSocket::new(stack, received_meta, received, sent_meta, sent)
+    }
+}
+
+/// What can only be made once the board runs.
+///
+/// A bare `Option` would do, but its `None` is, as a rule, not all zeros, and a static that is not all zeros is kept in
+/// flash a second time, whole. A `Cell` keeps the compiler from looking for another way to say `None` than a zero.
+pub(super) struct Late<T>(Option<Cell<T>>);
+
+impl<T> Late<T> {
+    const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Makes it. Anything that was there before goes.
+    pub(super) fn insert(&mut self, value: T) -> &mut T {
+        self.0.insert(Cell::new(value)).get_mut()
     }
 }
 
@@ -91,11 +120,11 @@ impl BeaconBuffers {
 pub struct Memory {
     pub(super) desk: Desk,
     pub(super) store: RefCell<BoardStore>,
-    pub(super) serving: Option<BoardServing>,
-    pub(super) listener: Option<BoardListener>,
-    pub(super) announcer: Option<BoardAnnouncer>,
+    pub(super) serving: Late<BoardServing>,
+    pub(super) listener: Late<BoardListener>,
+    pub(super) announcer: Late<BoardAnnouncer>,
     pub(super) offers: BoardOffers,
-    pub(super) guard: Option<BoardGuard>,
+    pub(super) guard: Late<BoardGuard>,
     /// Where a record is made before it goes out, of whatever connection.
     pub(super) record: [u8; RECORD],
     pub(super) servers: [ServerBuffers; SERVERS],
@@ -116,16 +145,41 @@ impl Memory {
         Self {
             desk: Desk::new(),
             store: RefCell::new(Store::new()),
-            serving: None,
-            listener: None,
-            announcer: None,
+            serving: Late::new(),
+            listener: Late::new(),
+            announcer: Late::new(),
             offers: Offers::new(),
-            guard: None,
+            guard: Late::new(),
             record: [0; _],
             servers: [const { ServerBuffers::new() }; SERVERS],
             client: ClientBuffers { received: [0; _], sent: [0; _], message: [0; _] },
             shared_port: BeaconBuffers::new(),
             own_port: BeaconBuffers::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_stay_small() {
+        // On a board with 32 bits they are smaller still.
+        let of = [
+            ("store", size_of::<BoardStore>(), STORE_BYTES + 600),
+            ("desk", size_of::<Desk>(), 1_400),
+            ("serving", size_of::<BoardServing>(), 6_000),
+            ("listener", size_of::<BoardListener>(), 2_800),
+            ("offers", size_of::<BoardOffers>(), 4_000),
+            ("guard", size_of::<BoardGuard>(), 1_600),
+            ("announcer", size_of::<BoardAnnouncer>(), 500),
+            ("servers", size_of::<[ServerBuffers; SERVERS]>(), 6_300),
+            ("client", size_of::<ClientBuffers>(), 2_700),
+            ("beacons", 2 * size_of::<BeaconBuffers>(), 2_200),
+        ];
+        for (name, is, most) in of {
+            assert!(is <= most, "{name}: {is} of {most} bytes");
         }
     }
 }

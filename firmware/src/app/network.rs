@@ -1,6 +1,11 @@
 //! The cable and the address: what follows when they come and go.
 
-use embassy_futures::select::{select, select3};
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+
+use embassy_futures::select::select;
+use embassy_net::{Ipv4Cidr, Stack};
 
 use super::clock;
 use super::member::{Member, Online};
@@ -13,7 +18,7 @@ pub(super) async fn network(member: &Member) {
         let now = clock::now();
         member.rounds.made(Part::Network, now);
         let stack = member.stack;
-        let network = stack.config_v4().filter(|_| stack.is_link_up()).map(|config| config.address);
+        let network = current(stack);
         let before = member.online.get();
         if network != before.network {
             // Connections end with the address they were made with.
@@ -27,13 +32,21 @@ pub(super) async fn network(member: &Member) {
             member.desk.tell(News::Address(network.map(|network| network.address())));
             member.bell.ring();
         }
-        let round = clock::at(now + ROUND);
-        if network.is_some() {
-            select3(stack.wait_link_down(), stack.wait_config_down(), round).await;
-        } else if stack.is_link_up() {
-            select3(stack.wait_link_down(), stack.wait_config_up(), round).await;
-        } else {
-            select(stack.wait_link_up(), round).await;
-        }
+        select(until_other(stack, network), clock::at(now + ROUND)).await;
     }
+}
+
+/// The board's address and its network, while there is a cable to use them with.
+fn current(stack: Stack<'_>) -> Option<Ipv4Cidr> {
+    stack.config_v4().filter(|_| stack.is_link_up()).map(|config| config.address)
+}
+
+/// Until it is another.
+async fn until_other(stack: Stack<'_>, network: Option<Ipv4Cidr>) {
+    poll_fn(|context| {
+        // The stack has no future for just this. One of these two waits, and so is woken by whatever changes.
+        let _ = (pin!(stack.wait_link_up()).poll(context), pin!(stack.wait_link_down()).poll(context));
+        if current(stack) == network { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
 }

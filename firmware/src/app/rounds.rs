@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_part_that_is_stuck_is_enough() {
-        let at = |seconds| Instant::from_millis(seconds * 1_000);
+        let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
         let last = u8::try_from(super::super::memory::SERVERS - 1).unwrap();
         for stuck in [Part::Beacons, Part::Errands, Part::Orders, Part::Network, Part::Serving(last)] {
             let rounds = Rounds::new(at(0));

@@ -27,7 +27,7 @@ pub(super) async fn serve(
 ) {
     loop {
         let source = accept(member, part, socket).await;
-        // In its place before it runs: a future that took it over would hold it twice.
+        // Run in place: a session that is handed over takes its room twice.
         let mut served = Served::new(member, part, socket, message, source);
         served.run().await;
     }
@@ -107,7 +107,7 @@ impl<'a> Served<'a> {
                 late
             });
             let written = self.write();
-            if let Some(how) = self.session.closing() {
+            if let Some(how) = self.session.closing().filter(|_| !self.connection.holds()) {
                 // What was said last may still be on its way.
                 let said = self.connection.takes_more() || late || !written;
                 if said || how == Close::Reset {

@@ -16,10 +16,18 @@ use crate::wire::{Answer, Ending, ErrorCode, Request};
 pub(super) struct Dialogue {
     pub(super) channel: Channel,
     pub(super) requests: u8,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<Reply>,
     pub(super) task: Task,
     /// A claim in its final state waits for `commit`, here or elsewhere.
     pub(super) committing: bool,
+}
+
+/// What is to be said once. It is put in words when it goes out, so that no session holds a drop's name.
+pub(super) enum Reply {
+    /// The drop that streams is claimed, and this is what it is.
+    Begin,
+    Burned,
+    Error(ErrorCode),
 }
 
 #[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
@@ -87,7 +95,7 @@ impl Dialogue {
             Request::Commit { token, id } => {
                 let committed = serving.drops.commit(now, token, id, rng)?;
                 let first = matches!(committed, Committed::Burned { .. });
-                self.answer = Some(Answer::Burned);
+                self.answer = Some(Reply::Burned);
                 self.committing = false;
                 return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
             }
@@ -106,25 +114,33 @@ impl Dialogue {
     pub(super) fn next_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &Serving<D, F, S, C>,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
     ) -> Option<Answer> {
-        if let Some(answer) = self.answer.take() {
-            return Some(answer);
-        }
-        let Task::Listing { after, sent, revision } = &mut self.task else { return None };
-        let next = serving.drops.listed_after(now, *after);
-        if *sent + 1 == LIST_RECORDS {
-            let end = Answer::End { revision: *revision, more: next.is_some() };
-            self.task = Task::Idle;
-            return Some(end);
-        }
-        *sent += 1;
-        Some(match next {
-            Some(listed) => {
-                *after = Some(listed.token());
-                listed.into()
+        match (self.answer.take(), &mut self.task) {
+            (Some(Reply::Begin), Task::Stream(stream)) => {
+                let begin = stream.words(now, serving, conn);
+                Some(begin.map_or_else(|refusal| Answer::Error(refusal.into()), Answer::Begin))
             }
-            None => Answer::Filler,
-        })
+            (Some(Reply::Burned), _) => Some(Answer::Burned),
+            (Some(Reply::Error(code)), _) => Some(Answer::Error(code)),
+            (None, Task::Listing { after, sent, revision }) => {
+                let next = serving.drops.listed_after(now, *after);
+                if *sent + 1 == LIST_RECORDS {
+                    let end = Answer::End { revision: *revision, more: next.is_some() };
+                    self.task = Task::Idle;
+                    return Some(end);
+                }
+                *sent += 1;
+                Some(match next {
+                    Some(listed) => {
+                        *after = Some(listed.token());
+                        listed.into()
+                    }
+                    None => Answer::Filler,
+                })
+            }
+            _ => None,
+        }
     }
 }

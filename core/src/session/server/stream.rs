@@ -1,14 +1,14 @@
 //! A drop on its way to a receiver: from the claim to the final record.
 
 use super::ServerEvent;
-use super::dialogue::Trouble;
+use super::dialogue::{Reply, Trouble};
 use crate::crypto::digest::PrefixDigest;
-use crate::drops::ConnId;
+use crate::drops::{Claimed, ConnId, Refusal};
 use crate::session::serving::Serving;
 use crate::session::{Cut, record_size};
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
-use crate::wire::{Answer, Begin, ErrorCode, FetchRequest, Request};
+use crate::wire::{Begin, ErrorCode, FetchRequest, Request};
 
 /// Bytes of a drop that the session needs from its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,6 @@ pub(super) enum Phase {
         at: u64,
         end: u64,
         expected: [u8; 32],
-        begin: Begin,
     },
     Data,
     AwaitReady,
@@ -58,24 +57,33 @@ impl Stream {
         serving: &mut Serving<D, F, S, C>,
         conn: ConnId,
         fetch: &FetchRequest,
-    ) -> Result<(Self, Option<Answer>), Trouble> {
+    ) -> Result<(Self, Option<Reply>), Trouble> {
         let FetchRequest { token, id, record_max, offset, digest } = fetch;
-        let claimed = serving.drops.claim(now, token, id, conn)?;
-        let size = claimed.size;
+        let size = serving.drops.claim(now, token, id, conn)?.size;
         if *offset != 0 && *offset >= size {
             serving.drops.release(now, token, id, conn);
             return Err(Trouble::Say(ErrorCode::Malformed));
         }
         let record = record_size(serving.profile().record_max, *record_max, size);
         let cut = Cut::new(*offset, size, record);
-        let begin = Begin { kind: claimed.kind, name: claimed.name, size, offset: *offset, record };
         let mut stream =
             Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
-        let Some(expected) = *digest else { return Ok((stream, Some(Answer::Begin(begin)))) };
+        let Some(expected) = *digest else { return Ok((stream, Some(Reply::Begin))) };
         let digest = PrefixDigest::new(*offset);
         let range = digest.range();
-        stream.phase = Phase::Checking { digest, at: range.start, end: range.end, expected, begin };
+        stream.phase = Phase::Checking { digest, at: range.start, end: range.end, expected };
         Ok((stream, None))
+    }
+
+    /// What `begin` says, unless the claim was lost meanwhile.
+    pub(super) fn words<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &self,
+        now: Instant,
+        serving: &mut Serving<D, F, S, C>,
+        conn: ConnId,
+    ) -> Result<Begin, Refusal> {
+        let Claimed { kind, name, size } = serving.drops.claimed(now, &self.token, &self.id, conn)?;
+        Ok(Begin { kind, name, size, offset: self.at, record: self.record })
     }
 
     /// What is to be read next.
@@ -93,16 +101,14 @@ impl Stream {
     }
 
     /// Once all of the prefix has been read: go on where the receiver stopped, or say that it cannot.
-    pub(super) fn checked(&mut self) -> Option<Answer> {
+    pub(super) fn checked(&mut self) -> Option<Reply> {
         if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
             return None;
         }
         match core::mem::replace(&mut self.phase, Phase::Data) {
-            Phase::Checking { digest, expected, begin, .. } => Some(if digest.matches(&expected) {
-                Answer::Begin(begin)
-            } else {
-                Answer::Error(ErrorCode::Changed)
-            }),
+            Phase::Checking { digest, expected, .. } => {
+                Some(if digest.matches(&expected) { Reply::Begin } else { Reply::Error(ErrorCode::Changed) })
+            }
             other => {
                 self.phase = other;
                 None

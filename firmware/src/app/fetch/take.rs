@@ -144,7 +144,7 @@ async fn pick(dialogue: &mut Dialogue<'_>, prefix: &TokenPrefix) -> Result<Offer
     let mut found: Option<Offer> = None;
     let mut ambiguous = false;
     let mut ended = None;
-    let each = |line: &Line| match line {
+    let mut each = |line: &Line| match line {
         Line::Offer(offer) if prefix.matches(&offer.token) => match &found {
             Some(_) => ambiguous = true,
             None => found = Some(offer.clone()),
@@ -152,7 +152,7 @@ async fn pick(dialogue: &mut Dialogue<'_>, prefix: &TokenPrefix) -> Result<Offer
         Line::Ending(ending) if prefix.matches(&ending.token) => ended = Some(ending.reason),
         _ => {}
     };
-    list(dialogue, each).await.map_err(|error| broken(Some(error)))?;
+    list(dialogue, &mut each).await.map_err(|error| broken(Some(error)))?;
     if ambiguous {
         return Err(Broken::Over(Failure::Ambiguous));
     }

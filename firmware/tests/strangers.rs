@@ -1,0 +1,315 @@
+//! A board that serves, and those who would keep it from that.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod lan;
+
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::guard::ClientGuard;
+use deaddrop_core::limits::{CONTROL_RECORD, TCP_PORT_FIRST};
+use deaddrop_core::offer::Kind;
+use deaddrop_core::session::{ClientError, ClientSession, FetchPlan, Input};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{FetchId, Token};
+use deaddrop_firmware::app::Settings;
+use deaddrop_firmware::desk::{News, Order};
+use embassy_net::tcp::{State, TcpSocket};
+use embassy_net::{ConfigV4, IpEndpoint, Ipv4Cidr, Stack, StaticConfigV4};
+use embassy_time::{Timer, with_timeout};
+use lan::{Board, Lan};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+fn now() -> Instant {
+    Instant::from_millis(u64::try_from(lan::clock::now().as_millis()).unwrap())
+}
+
+/// A socket with buffers of its own.
+fn socket(stack: Stack<'static>) -> TcpSocket<'static> {
+    TcpSocket::new(stack, Box::leak(Box::new([0; 4_096])), Box::leak(Box::new([0; 4_096])))
+}
+
+async fn connect(socket: &mut TcpSocket<'static>, to: &Board) -> bool {
+    let at = IpEndpoint::new(to.address.into(), TCP_PORT_FIRST);
+    let connected = with_timeout(embassy_time::Duration::from_secs(2), socket.connect(at)).await;
+    matches!(connected, Ok(Ok(())))
+}
+
+/// How a conversation that was cut short went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    Refused,
+    Error(ClientError),
+    /// All data records have come, and nothing was said after that.
+    Held,
+}
+
+/// Connects as the member that knows room number `room`, claims the drop, takes its data, and is never ready.
+async fn claim(stack: Stack<'static>, to: &Board, room: u8, token: Token, seed: u8) -> End {
+    let mut socket = socket(stack);
+    if !connect(&mut socket, to).await {
+        return End::Refused;
+    }
+    let prs = RoomSecret::new([room; 32]).prs();
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let mut guard = ClientGuard::<4>::new(now());
+    let mut session = ClientSession::new(now(), IpAddr::V4(to.address), None, None);
+    let mut message = [0; 2_048];
+    loop {
+        let mut out = [0; CONTROL_RECORD];
+        while let Some(len) = session.poll_transmit(&mut out).unwrap() {
+            let mut at = 0;
+            while at < len {
+                match socket.write(&out[at..len]).await {
+                    Ok(n) => at += n,
+                    Err(_) => return End::Error(session.handle_close(false)),
+                }
+            }
+        }
+        if session.needs_ready() {
+            // Its connection stays open, and says nothing.
+            Timer::after_secs(90).await;
+            return End::Held;
+        }
+        let len = session.wants().unwrap();
+        let mut at = 0;
+        while at < len {
+            match socket.read(&mut message[at..len]).await {
+                Ok(0) => return End::Error(session.handle_close(true)),
+                Ok(n) => at += n,
+                Err(_) => return End::Error(session.handle_close(false)),
+            }
+        }
+        match session.handle_message(now(), &prs, &mut guard, &mut rng, &mut message[..len]) {
+            Ok(Input::Ready) => {
+                let id = FetchId::from_bytes([seed; 16]);
+                let plan = FetchPlan { token, id, record_max: 512, offset: 0, digest: None };
+                session.fetch(now(), &plan).unwrap();
+            }
+            Ok(Input::Refused(_)) => return End::Refused,
+            Ok(_) => {}
+            Err(error) => return End::Error(error),
+        }
+    }
+}
+
+/// A board with a drop, and a member that is to have it in the end.
+fn serving() -> (Lan, Board, Token) {
+    let mut lan = Lan::new();
+    let board = lan.board(1, Settings::default());
+    let token = board.offer(&mut lan, Kind::File, "key.pem", &[7; 5_000]);
+    (lan, board, token)
+}
+
+/// A member that comes now can have the drop.
+fn still_serves(lan: &mut Lan, token: Token) {
+    let member = lan.board(1, Settings::default());
+    lan.until(&member, |news| {
+        matches!(news, News::Appeared { offer, .. } if offer.token == token).then_some(())
+    });
+    member.fetch(token);
+    let slot = lan.until(&member, |news| match news {
+        News::Received { slot, .. } => Some(*slot),
+        News::Failed { why, .. } => panic!("{why:?}"),
+        _ => None,
+    });
+    assert_eq!(member.bytes(slot), [7; 5_000]);
+}
+
+#[test]
+fn those_who_connect_and_say_nothing_hold_no_place() {
+    let (mut lan, board, token) = serving();
+    for _ in 0..4 {
+        let (stack, _) = lan.stack();
+        let board = board.clone();
+        lan.spawn(async move {
+            loop {
+                let mut socket = socket(stack);
+                let _ = connect(&mut socket, &board).await;
+                Timer::after_secs(5).await;
+                socket.abort();
+                let _ = socket.flush().await;
+            }
+        });
+    }
+    lan.pass(Duration::from_secs(10));
+    still_serves(&mut lan, token);
+}
+
+#[test]
+fn a_stray_syn_holds_no_place_for_long() {
+    let (mut lan, board, token) = serving();
+    lan.pass(Duration::from_secs(1));
+    // More than there are places, from somebody who is gone at once.
+    let (stack, _) = lan.stack();
+    let gone = usize::from(board.address.octets()[3]);
+    for _ in 0..5 {
+        let board = board.clone();
+        lan.spawn(async move {
+            let mut socket = socket(stack);
+            let _ = connect(&mut socket, &board).await;
+        });
+    }
+    lan.switch.cut_after(600);
+    lan.pass(Duration::from_millis(500));
+    assert!(lan.switch.is_cut());
+    lan.switch.plug(gone, false);
+    lan.switch.mend();
+    lan.pass(Duration::from_secs(3));
+    still_serves(&mut lan, token);
+}
+
+#[test]
+fn guesses_are_few_and_the_owner_hears_of_them() {
+    let (mut lan, board, token) = serving();
+    let (stack, address) = lan.stack();
+    let guesses = Rc::new(Cell::new(0));
+    let counted = guesses.clone();
+    let target = board.clone();
+    lan.spawn(async move {
+        for seed in 0..200 {
+            if claim(stack, &target, 9, token, seed).await == End::Error(ClientError::NotMember) {
+                counted.set(counted.get() + 1);
+            }
+            Timer::after_millis(100).await;
+        }
+    });
+    lan.pass(Duration::from_secs(20));
+    // Four at once, and then one every two seconds.
+    assert!((4..=15).contains(&guesses.get()), "{}", guesses.get());
+    let warned = |news: &News| match news {
+        News::Guessing { source, failures } => Some((*source, *failures)),
+        _ => None,
+    };
+    assert_eq!(lan.until(&board, warned), (Some(IpAddr::V4(address)), 3));
+    still_serves(&mut lan, token);
+}
+
+#[test]
+fn a_receiver_that_falls_silent_loses_its_claim() {
+    let (mut lan, board, token) = serving();
+    let (stack, _) = lan.stack();
+    let target = board.clone();
+    lan.spawn(async move {
+        assert_eq!(claim(stack, &target, 1, token, 1).await, End::Held);
+    });
+    lan.pass(Duration::from_secs(5));
+    let member = lan.board(1, Settings::default());
+    lan.pass(Duration::from_secs(2));
+    member.fetch(token);
+    let busy = lan.until(&member, |news| match news {
+        News::Failed { why, .. } => Some(*why),
+        _ => None,
+    });
+    assert!(matches!(
+        busy,
+        deaddrop_firmware::desk::Failure::Refused(deaddrop_core::wire::ErrorCode::Busy { .. })
+    ));
+    lan.pass(Duration::from_secs(15));
+    still_serves(&mut lan, token);
+    assert_eq!(board.count(|news| matches!(news, News::Fetched { .. })), 1);
+}
+
+#[test]
+fn connections_end_when_the_cable_is_out() {
+    let (mut lan, board, token) = serving();
+    let drops: Vec<Token> = (0..3).map(|_| board.offer(&mut lan, Kind::File, "held", &[1; 2_000])).collect();
+    let held = Rc::new(Cell::new(0));
+    for (seed, drop) in (1..).zip(drops) {
+        let (stack, _) = lan.stack();
+        let (target, held) = (board.clone(), held.clone());
+        lan.spawn(async move {
+            // One after the other: two at a time may be strangers still.
+            Timer::after_millis(200 * u64::from(seed)).await;
+            assert_eq!(claim(stack, &target, 1, drop, seed).await, End::Held);
+            held.set(held.get() + 1);
+        });
+    }
+    lan.pass(Duration::from_secs(2));
+    let (stack, _) = lan.stack();
+    let refused = Rc::new(Cell::new(None));
+    let (told, target) = (refused.clone(), board.clone());
+    lan.spawn(async move {
+        told.set(Some(!connect(&mut socket(stack), &target).await));
+    });
+    assert!(lan.when(|| refused.get()), "all places are taken");
+    // For as long as a lease lasts, if nobody looked at the cable.
+    for plugged in [false, true] {
+        lan.switch.plug(board.number, plugged);
+        lan.pass(Duration::from_millis(10));
+    }
+    let member = lan.board(1, Settings::default());
+    member.order(Order::Fetch { token: token.into(), from: Some((board.address, None)) });
+    let began = lan::clock::now();
+    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+    assert!(lan::clock::now() - began < Duration::from_secs(3));
+    assert_eq!(held.get(), 0, "they were still at it");
+}
+
+#[test]
+fn another_address_is_heard_of_at_once() {
+    let (mut lan, board, token) = serving();
+    let member = lan.board(1, Settings::default());
+    let appeared = |news: &News| matches!(news, News::Appeared { .. }).then_some(());
+    lan.until(&member, appeared);
+    let address = Ipv4Addr::new(10, 0, 0, 99);
+    board.stack.set_config_v4(ConfigV4::Static(StaticConfigV4 {
+        address: Ipv4Cidr::new(address, 24),
+        gateway: None,
+        dns_servers: Default::default(),
+    }));
+    lan.pass(Duration::from_millis(1));
+    assert_eq!(board.count(|news| *news == News::Address(Some(address))), 1);
+    // It had just begun to list what is there: that is gone with the old address, and comes back with the new one.
+    let told = member.news.borrow().len();
+    lan.until_after(told, &member, appeared);
+    member.fetch(token);
+    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+}
+
+/// When the answer to message 2 came, counted from when it was sent.
+fn answered_after(delay: Duration, valid: bool) -> Duration {
+    let mut lan = Lan::new();
+    let board = lan.board(1, Settings { reply_delay: delay, ..Settings::default() });
+    lan.pass(Duration::from_secs(1));
+    let (stack, _) = lan.stack();
+    let took = Rc::new(Cell::new(None));
+    let (told, target) = (took.clone(), board);
+    lan.spawn(async move {
+        let mut socket = socket(stack);
+        assert!(connect(&mut socket, &target).await);
+        let mut greeting = [0; deaddrop_core::wire::GREETING_LEN];
+        let mut at = 0;
+        while at < greeting.len() {
+            at += socket.read(&mut greeting[at..]).await.unwrap();
+        }
+        let prs = RoomSecret::new([1; 32]).prs();
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let start = deaddrop_core::session::ClientHandshake::start(&greeting, None, None, &prs, &mut rng);
+        let mut hello = start.ok().unwrap().1;
+        if !valid {
+            hello[17..].fill(0xff);
+        }
+        let sent = lan::clock::now();
+        assert_eq!(socket.write(&hello).await.unwrap(), hello.len());
+        // The answer, or a reset if it was no point of the group.
+        let answer = socket.read(&mut [0]).await;
+        assert_eq!(answer.is_ok(), valid);
+        assert!(valid || socket.state() == State::Closed);
+        told.set(Some(lan::clock::now() - sent));
+    });
+    lan.when(|| took.get())
+}
+
+#[test]
+fn a_handshake_is_answered_at_a_fixed_time_whatever_it_holds() {
+    assert!(answered_after(Duration::ZERO, true) < Duration::from_millis(20));
+    for valid in [true, false] {
+        let took = answered_after(Duration::from_millis(300), valid);
+        assert!((300..320).contains(&took.as_millis()), "{valid} {took:?}");
+    }
+}
