@@ -340,7 +340,9 @@ impl<Io: Read + Write> Console<Io> {
     ) {
         let mut offset = 0;
         let mut line_ended = true;
-        while let Some(count) = self.piece(slot, offset, &store.borrow(), &mut line_ended) {
+        loop {
+            let shown = self.piece(slot, offset, &store.borrow(), &mut line_ended);
+            let Some(count) = shown else { break };
             offset += count;
             self.say().await;
         }
