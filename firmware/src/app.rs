@@ -1,0 +1,200 @@
+//! A member of the room, on an [`embassy_net::Stack`].
+//!
+//! One future does it all, so that any embassy firmware can run it as one task beside its own: it hears beacons and
+//! looks at senders, fetches what is asked for, and serves drops of its own exactly as a host does. IPv4 only.
+//!
+//! Every part has a file: [`beacons`] and [`network`] know the LAN, [`errands`] goes out to senders by way of a
+//! [`dialogue`], [`serve`] answers those who come, [`orders`] does what the console asks, and [`signs`] shows that it
+//! all still works. They share a [`member`], take turns, and wait only for each other's [`bell`].
+
+mod beacons;
+mod bell;
+mod clock;
+mod connection;
+mod dialogue;
+mod errands;
+mod fetch;
+mod look;
+mod member;
+mod memory;
+mod network;
+mod orders;
+mod rounds;
+mod serve;
+mod settings;
+mod signs;
+
+pub use memory::{
+    ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
+};
+pub use settings::Settings;
+
+use core::cell::{Cell, RefCell};
+
+use deaddrop_core::crypto::keys::Prs;
+use deaddrop_core::discovery::{Announcer, Listener};
+use deaddrop_core::guard::ClientGuard;
+use deaddrop_core::limits::CONTROL_RECORD;
+use deaddrop_core::session::Serving;
+use embassy_futures::join::{join, join_array, join5};
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
+use embassy_net::udp::UdpSocket;
+use embedded_io_async::{Read, Write};
+use heapless::{Deque, Vec};
+use rand_chacha::ChaCha20Rng;
+
+use crate::PROFILE;
+use crate::console::Console;
+use crate::desk::Desk;
+use bell::Bell;
+use member::{Member, Online, State};
+use memory::{BeaconBuffers, RECORD, ServerBuffers};
+use rounds::{Part, Rounds};
+
+/// Shows that something waits in the room: an LED, as a rule.
+pub trait Indicator {
+    /// Something waits, or nothing does any more.
+    fn set(&mut self, waiting: bool);
+}
+
+/// Starts the board again unless it is fed.
+pub trait Watchdog {
+    /// All is well. Called about once a second, and not called once a part of the app has been stuck for ten.
+    fn feed(&mut self);
+}
+
+/// A place at which connections are served.
+struct Place {
+    socket: TcpSocket<'static>,
+    message: &'static mut [u8; CONTROL_RECORD],
+}
+
+/// The app, ready to run.
+pub struct App {
+    member: Member,
+    places: [Place; SERVERS],
+    errand: TcpSocket<'static>,
+    message: &'static mut [u8; RECORD],
+    shared_port: UdpSocket<'static>,
+    own_port: UdpSocket<'static>,
+}
+
+impl App {
+    /// A member of the room with this `prs`, on a stack with room for [`SOCKETS`] sockets beside DHCP's.
+    ///
+    /// `rng` is this start's randomness: no two starts may have the same. A stack carries one app.
+    pub fn new(
+        stack: Stack<'static>,
+        memory: &'static mut Memory,
+        prs: Prs,
+        mut rng: ChaCha20Rng,
+        settings: Settings,
+    ) -> Self {
+        let now = clock::now();
+        let Memory { desk, store, serving, listener, announcer, offers, guard, record, .. } = memory;
+        // Both ends of a connection need it: one copy for those who connect, one for those we connect to.
+        let serving = serving.insert(Serving::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
+        let own = serving.instance();
+        let state = State {
+            serving,
+            listener: listener.insert(Listener::new(now, own)),
+            announcer: announcer.insert(Announcer::new(own)),
+            offers,
+            guard: guard.insert(ClientGuard::new(now)),
+            record,
+            rng,
+            evicted: Vec::new(),
+            wanted: None,
+            fetching: false,
+            auto: settings.auto,
+            tried: Deque::new(),
+            more_offers: false,
+        };
+        let member = Member {
+            stack,
+            settings,
+            prs,
+            desk,
+            store,
+            state: RefCell::new(state),
+            bell: Bell::new(),
+            rounds: Rounds::new(now),
+            online: Cell::new(Online { network: None, era: 0 }),
+            started: now,
+        };
+        let places = memory.servers.each_mut().map(|ServerBuffers { received, sent, message }| Place {
+            socket: TcpSocket::new(stack, received, sent),
+            message,
+        });
+        Self {
+            member,
+            places,
+            errand: TcpSocket::new(stack, &mut memory.client.received, &mut memory.client.sent),
+            message: &mut memory.client.message,
+            shared_port: udp(stack, &mut memory.shared_port),
+            own_port: udp(stack, &mut memory.own_port),
+        }
+    }
+
+    /// Where the console, or whatever stands in for it, gives orders and hears news.
+    pub const fn desk(&self) -> &'static Desk {
+        self.member.desk
+    }
+
+    /// What was received, and what is to be offered. Not to be held across an `await`.
+    pub const fn store(&self) -> &'static RefCell<BoardStore> {
+        self.member.store
+    }
+
+    /// Runs for as long as the board is on, with its console on `serial`.
+    ///
+    /// A read of `serial` that is given up while it waits must lose no bytes: news interrupts it.
+    pub async fn run(
+        self,
+        serial: impl Read + Write,
+        indicator: impl Indicator,
+        watchdog: impl Watchdog,
+    ) -> ! {
+        let (desk, store) = (self.desk(), self.store());
+        let mut console = Console::new(serial);
+        match select(console.run(desk, store), self.run_without_console(indicator, watchdog)).await {
+            Either::First(never) | Either::Second(never) => never,
+        }
+    }
+
+    /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
+    pub async fn run_without_console(
+        mut self,
+        mut indicator: impl Indicator,
+        mut watchdog: impl Watchdog,
+    ) -> ! {
+        let Self { member, places, errand, message, shared_port, own_port } = &mut self;
+        let member = &*member;
+        let mut number = 0;
+        let places = places.each_mut().map(|Place { socket, message }| {
+            let part = Part::Serving(number);
+            number += 1;
+            serve::serve(member, part, socket, message)
+        });
+        join(
+            join5(
+                network::network(member),
+                beacons::beacons(member, shared_port, own_port),
+                errands::errands(member, errand, message),
+                orders::orders(member),
+                signs::signs(member, &mut indicator, &mut watchdog),
+            ),
+            join_array(places),
+        )
+        .await;
+        // Not one of them ever ends.
+        core::future::pending().await
+    }
+}
+
+fn udp(stack: Stack<'static>, buffers: &'static mut BeaconBuffers) -> UdpSocket<'static> {
+    let BeaconBuffers { received, received_meta, sent, sent_meta } = buffers;
+    UdpSocket::new(stack, received_meta, received, sent_meta, sent)
+}

@@ -1,0 +1,191 @@
+//! One conversation with a sender: the fetching end of a connection.
+
+use core::net::{IpAddr, SocketAddr};
+
+use deaddrop_core::limits::{CONNECT_TIMEOUT, HELD_EVERY};
+use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::Instance;
+use embassy_futures::select::{Either, select};
+use embassy_net::IpEndpoint;
+use embassy_net::tcp::TcpSocket;
+
+use super::clock;
+use super::connection::{Connection, Received, reset};
+use super::member::Member;
+use super::memory::RECORD;
+use super::rounds::Part;
+
+/// Carries one client session.
+pub(super) struct Dialogue<'a> {
+    member: &'a Member,
+    /// The session, for its commands.
+    pub(super) session: ClientSession,
+    connection: Connection<'a>,
+    /// Bytes stored so far, told to the sender every few seconds while a drop is on its way.
+    stored: Option<u64>,
+    told: Instant,
+    /// When the conversation ends, whatever has been said by then.
+    end: Instant,
+}
+
+impl<'a> Dialogue<'a> {
+    /// Connects to `to` and shakes hands; afterwards a request may be made.
+    ///
+    /// The conversation ends at `end`, however much the sender still has to say.
+    pub(super) async fn open(
+        member: &'a Member,
+        socket: &'a mut TcpSocket<'static>,
+        message: &'a mut [u8; RECORD],
+        to: SocketAddr,
+        expected: Option<Instance>,
+        end: Instant,
+    ) -> Result<Self, Option<ClientError>> {
+        reset(socket).await;
+        let IpAddr::V4(address) = to.ip() else { return Err(None) };
+        let endpoint = IpEndpoint::new(address.into(), to.port());
+        let patience = clock::at((clock::now() + CONNECT_TIMEOUT).min(end));
+        if !matches!(select(socket.connect(endpoint), patience).await, Either::First(Ok(()))) {
+            reset(socket).await;
+            return Err(None);
+        }
+        let own = member.state.borrow().serving.instance();
+        let now = clock::now();
+        let mut dialogue = Self {
+            member,
+            session: ClientSession::new(now, to.ip(), expected, Some(own)),
+            connection: Connection::new(member, Part::Errands, socket, message),
+            stored: None,
+            told: now,
+            end,
+        };
+        loop {
+            match dialogue.next().await {
+                Ok(Input::Ready) => return Ok(dialogue),
+                Ok(_) => {}
+                Err(error) => {
+                    dialogue.close(Close::Reset).await;
+                    return Err(Some(error));
+                }
+            }
+        }
+    }
+
+    /// From now on the sender hears every [`HELD_EVERY`] how much is stored.
+    pub(super) fn stored(&mut self, bytes: u64) {
+        if self.stored.is_none() {
+            self.told = clock::now();
+        }
+        self.stored = Some(bytes);
+    }
+
+    /// The conversation ends no later than at `end`.
+    pub(super) fn end_by(&mut self, end: Instant) {
+        self.end = self.end.min(end);
+    }
+
+    /// The bytes of a drop that the last input spoke of.
+    pub(super) fn bytes(&mut self, len: usize) -> &[u8] {
+        self.connection.message(len)
+    }
+
+    /// The next thing that the sender says.
+    pub(super) async fn next(&mut self) -> Result<Input, ClientError> {
+        loop {
+            let now = clock::now();
+            if !self.connection.is_current() {
+                return Err(ClientError::Reset);
+            }
+            self.session.handle_timeout(now)?;
+            if self.end <= now {
+                return Err(ClientError::Silent);
+            }
+            self.sign(now);
+            let written = self.write();
+            if let Some(len) = self.session.wants() {
+                match self.connection.receive(len) {
+                    Received::Whole => return self.handle_message(len),
+                    Received::Closed => return Err(self.session.handle_close(true)),
+                    Received::Reset => return Err(self.session.handle_close(false)),
+                    Received::Partly => {}
+                }
+            }
+            if !written {
+                // What the sender said before it went has been heard: nothing more will come.
+                return Err(self.session.handle_close(false));
+            }
+            let sign = self.stored.map(|_| self.told + HELD_EVERY);
+            let until =
+                [self.session.poll_timeout(), sign].into_iter().fold(Some(self.end), Instant::earliest);
+            self.connection.wait(self.session.wants().is_some(), until).await;
+        }
+    }
+
+    /// Gives the claim up and closes, so that the sender need not wait for the lease to lapse. If the sender cannot be
+    /// told, it does.
+    pub(super) async fn release(mut self) {
+        let how =
+            if self.session.release().is_ok() && self.flush().await { Close::Clean } else { Close::Reset };
+        self.close(how).await;
+    }
+
+    /// Closes the connection.
+    pub(super) async fn close(mut self, how: Close) {
+        self.connection.close(how).await;
+    }
+
+    /// Writes out all that the session has to say. False if it could not be said in time.
+    async fn flush(&mut self) -> bool {
+        let until = (clock::now() + CONNECT_TIMEOUT).min(self.end);
+        while clock::now() < until && self.connection.is_current() {
+            if !self.write() {
+                return false;
+            }
+            if self.connection.takes_more() {
+                return true;
+            }
+            self.connection.wait(false, Some(until)).await;
+        }
+        false
+    }
+
+    /// Says how much is stored, if it is time to.
+    fn sign(&mut self, now: Instant) {
+        if let Some(stored) = self.stored
+            && self.told + HELD_EVERY <= now
+        {
+            self.told = now;
+            // Out of turn only once the drop is through, and then nobody waits for a sign.
+            if self.session.held(stored).is_err() {
+                self.stored = None;
+            }
+        }
+    }
+
+    /// Writes what there is to say, if it can go out. False if the connection broke.
+    fn write(&mut self) -> bool {
+        let (session, connection) = (&mut self.session, &mut self.connection);
+        if !connection.takes_more() {
+            return connection.socket.may_send();
+        }
+        let mut state = self.member.state.borrow_mut();
+        match session.poll_transmit(state.record.as_mut_slice()) {
+            Ok(Some(len)) => connection.send(state.record.get(..len).unwrap_or_default()),
+            Ok(None) => true,
+            // The buffer has room for whatever it may be.
+            Err(_) => false,
+        }
+    }
+
+    fn handle_message(&mut self, len: usize) -> Result<Input, ClientError> {
+        let now = clock::now();
+        let (session, connection) = (&mut self.session, &mut self.connection);
+        // The handshake's messages are not records.
+        if len < deaddrop_core::limits::CONTROL_RECORD {
+            connection.hold_reply(now);
+        }
+        let mut state = self.member.state.borrow_mut();
+        let state = &mut *state;
+        session.handle_message(now, &self.member.prs, state.guard, &mut state.rng, connection.message(len))
+    }
+}

@@ -1,0 +1,243 @@
+//! A LAN of boards in one thread, with a clock of its own: nothing in it takes time but what waits.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+pub(crate) mod clock;
+pub(crate) mod switch;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::token::Token;
+use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settings, Watchdog};
+use deaddrop_firmware::desk::{Brief, Desk, News, Order};
+use deaddrop_firmware::store::Slot;
+use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use switch::Switch;
+
+/// Time passes for this long before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Task {
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    woken: Arc<Flag>,
+}
+
+/// What the lamp and the watchdog of a board have been told.
+#[derive(Default)]
+pub(crate) struct Signs {
+    pub(crate) waiting: Cell<bool>,
+    pub(crate) fed: Cell<u32>,
+}
+
+struct Lamp(Rc<Signs>);
+
+impl Indicator for Lamp {
+    fn set(&mut self, waiting: bool) {
+        self.0.waiting.set(waiting);
+    }
+}
+
+struct Dog(Rc<Signs>);
+
+impl Watchdog for Dog {
+    fn feed(&mut self) {
+        self.0.fed.set(self.0.fed.get() + 1);
+    }
+}
+
+/// One board on the LAN.
+#[derive(Clone)]
+pub(crate) struct Board {
+    pub(crate) number: usize,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) stack: Stack<'static>,
+    pub(crate) desk: &'static Desk,
+    pub(crate) store: &'static RefCell<BoardStore>,
+    pub(crate) signs: Rc<Signs>,
+    /// What it has told so far.
+    pub(crate) news: Rc<RefCell<Vec<News>>>,
+}
+
+impl Board {
+    /// Gives an order.
+    pub(crate) fn order(&self, order: Order) {
+        let mut context = Context::from_waker(Waker::noop());
+        let sent = std::pin::pin!(self.desk.order(order)).poll(&mut context);
+        assert!(sent.is_ready(), "there is room for an order");
+    }
+
+    /// Puts something into its store, whole.
+    pub(crate) fn keep(&self, kind: Kind, name: &str, bytes: &[u8]) -> Slot {
+        let mut store = self.store.borrow_mut();
+        let slot = store.reserve(&Name::new(name).unwrap(), kind, bytes.len() as u64).unwrap();
+        store.write(slot, 0, bytes).unwrap();
+        store.finish(slot).unwrap();
+        slot
+    }
+
+    /// Offers something; the news of it give the token.
+    pub(crate) fn offer(&self, lan: &mut Lan, kind: Kind, name: &str, bytes: &[u8]) -> Token {
+        let slot = self.keep(kind, name, bytes);
+        self.order(Order::Offer { slot, sent: true });
+        lan.until(self, |news| match news {
+            News::Offering { drop: Brief { token, .. }, .. } => Some(*token),
+            News::Failed { why, .. } => panic!("{why:?}"),
+            _ => None,
+        })
+    }
+
+    /// Has a drop fetched.
+    pub(crate) fn fetch(&self, token: Token) {
+        self.order(Order::Fetch { token: token.into(), from: None });
+    }
+
+    /// The bytes of what is here.
+    pub(crate) fn bytes(&self, slot: Slot) -> Vec<u8> {
+        self.store.borrow().bytes(slot).unwrap().to_vec()
+    }
+
+    /// How many news there were of this sort.
+    pub(crate) fn count(&self, which: impl Fn(&News) -> bool) -> usize {
+        self.news.borrow().iter().filter(|news| which(news)).count()
+    }
+}
+
+/// The LAN.
+pub(crate) struct Lan {
+    pub(crate) switch: Switch,
+    tasks: Vec<Task>,
+    boards: u8,
+}
+
+impl Lan {
+    pub(crate) fn new() -> Self {
+        Self { switch: Switch::new(), tasks: Vec::new(), boards: 0 }
+    }
+
+    /// A board that knows the room number `room`.
+    pub(crate) fn board(&mut self, room: u8, settings: Settings) -> Board {
+        let (stack, address) = self.stack();
+        let memory = Box::leak(Box::new(Memory::new()));
+        let rng = ChaCha20Rng::from_seed([self.boards; 32]);
+        let app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
+        let (desk, store) = (app.desk(), app.store());
+        let signs = Rc::new(Signs::default());
+        let news = Rc::new(RefCell::new(Vec::new()));
+        let (lamp, dog) = (Lamp(signs.clone()), Dog(signs.clone()));
+        self.spawn(async move {
+            app.run_without_console(lamp, dog).await;
+        });
+        let told = news.clone();
+        self.spawn(async move {
+            loop {
+                let next = desk.next_news().await;
+                told.borrow_mut().push(next);
+            }
+        });
+        Board { number: usize::from(self.boards) - 1, address, stack, desk, store, signs, news }
+    }
+
+    /// A stack with an address and nothing on it.
+    pub(crate) fn stack(&mut self) -> (Stack<'static>, Ipv4Addr) {
+        let port = self.switch.port();
+        self.boards += 1;
+        let address = Ipv4Addr::new(10, 0, 0, self.boards);
+        let config = Config::ipv4_static(StaticConfigV4 {
+            address: Ipv4Cidr::new(address, 24),
+            gateway: None,
+            dns_servers: Default::default(),
+        });
+        let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
+        let (stack, mut runner) = embassy_net::new(port, config, resources, u64::from(self.boards) * 77_777);
+        self.spawn(async move {
+            runner.run().await;
+        });
+        (stack, address)
+    }
+
+    /// Something else that runs.
+    pub(crate) fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
+        self.tasks.push(Task { future: Box::pin(future), woken: Arc::new(Flag(AtomicBool::new(true))) });
+    }
+
+    /// Runs what can run without time passing.
+    fn turn(&mut self) {
+        for _ in 0..100_000 {
+            let mut idle = true;
+            self.tasks.retain_mut(|task| {
+                if !task.woken.0.swap(false, Ordering::Relaxed) {
+                    return true;
+                }
+                idle = false;
+                let waker = Waker::from(task.woken.clone());
+                task.future.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending
+            });
+            if idle {
+                return;
+            }
+        }
+        panic!("something wakes itself for ever at {:?}", clock::now());
+    }
+
+    /// Lets time pass until `is_so`, and gives what it found. Gives up after two minutes.
+    pub(crate) fn when<T>(&mut self, mut is_so: impl FnMut() -> Option<T>) -> T {
+        let limit = clock::now() + PATIENCE;
+        loop {
+            self.turn();
+            if let Some(found) = is_so() {
+                return found;
+            }
+            assert!(clock::advance(limit), "waited two minutes, for nothing");
+        }
+    }
+
+    /// Lets time pass until a board tells what `which` wants to hear. All news that it has ever told count.
+    pub(crate) fn until<T>(&mut self, board: &Board, mut which: impl FnMut(&News) -> Option<T>) -> T {
+        let mut at = 0;
+        let limit = clock::now() + PATIENCE;
+        loop {
+            self.turn();
+            let news = board.news.borrow();
+            while at < news.len() {
+                at += 1;
+                if let Some(found) = which(&news[at - 1]) {
+                    return found;
+                }
+            }
+            drop(news);
+            assert!(clock::advance(limit), "waited two minutes; it only told {:#?}", board.news.borrow());
+        }
+    }
+
+    /// Lets this much time pass.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        let limit = clock::now() + span;
+        loop {
+            self.turn();
+            if !clock::advance(limit) {
+                self.turn();
+                return;
+            }
+        }
+    }
+}
