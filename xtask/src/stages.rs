@@ -12,6 +12,10 @@ use crate::toolchain::{self, Target};
 
 /// What core's proof and the emulated board are compiled for.
 const M3: Need = Need::BareMetal(Target::Thumbv7m);
+/// What the other boards are compiled for.
+const M0: Need = Need::BareMetal(Target::Thumbv6m);
+const M7: Need = Need::BareMetal(Target::Thumbv7emHf);
+const M33: Need = Need::BareMetal(Target::Thumbv8mMainHf);
 
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
@@ -20,18 +24,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "docs", when: When::Check, needs: &[], run: docs },
     Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
     Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::prove(repo) },
-    Stage {
-        name: "firmware",
-        when: When::Check,
-        needs: &[
-            Need::Clippy,
-            M3,
-            Need::BareMetal(Target::Thumbv6m),
-            Need::BareMetal(Target::Thumbv7emHf),
-            Need::BareMetal(Target::Thumbv8mMainHf),
-        ],
-        run: firmware,
-    },
+    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, M0, M3, M7, M33], run: firmware },
     Stage { name: "core", when: When::Test, needs: &[], run: core },
     Stage {
         name: "workspace",
@@ -42,7 +35,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "firmware-host", when: When::Test, needs: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
-    Stage { name: "images", when: When::Test, needs: &[M3], run: |repo, _| images::prove(repo) },
+    Stage { name: "images", when: When::Test, needs: &[M0, M3, M7, M33], run: |repo, _| images::prove(repo) },
     Stage {
         name: "emulated",
         when: When::Test,
