@@ -3,6 +3,7 @@
 #![no_main]
 
 use deaddrop_firmware::addressing;
+use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
 use deaddrop_firmware::boot::{Drawn, start};
 use deaddrop_firmware::mac::hardware_address;
 use embassy_executor::Spawner;
@@ -11,12 +12,12 @@ use embassy_net::StackResources;
 use embassy_stm32::eth::{self, Ethernet, PacketQueue};
 use embassy_stm32::flash::{FLASH_BASE, Flash, MAX_ERASE_SIZE};
 use embassy_stm32::gpio::{Level, Output, Speed};
-use embassy_stm32::peripherals::{RNG, USART3};
+use embassy_stm32::peripherals::{IWDG, RNG, USART3};
 use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Config, bind_interrupts, rcc, rng, uid};
-use embassy_time::{Duration, Timer, with_timeout};
+use embassy_time::{Duration, with_timeout};
 use panic_halt as _;
 use rand_core::Rng;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -36,8 +37,6 @@ const _: () = assert!(FLASH_START as usize == FLASH_BASE);
 /// After this long without a sign of life the board starts again.
 const PATIENCE: Duration = Duration::from_secs(8);
 const PATIENCE_US: u32 = 8_000_000;
-/// DHCP, beacons, and connections.
-const SOCKETS: usize = 8;
 
 // A sector for each seed.
 const _: () = assert!(memory_map::SEED_LEN as usize == MAX_ERASE_SIZE);
@@ -61,15 +60,32 @@ fn clocks() -> Config {
     config
 }
 
+struct Light(Output<'static>);
+
+impl Indicator for Light {
+    fn set(&mut self, waiting: bool) {
+        self.0.set_level(waiting.into());
+    }
+}
+
+struct Guard(IndependentWatchdog<'static, IWDG>);
+
+impl Watchdog for Guard {
+    fn feed(&mut self) {
+        self.0.pet();
+    }
+}
+
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static PACKETS: ConstStaticCell<PacketQueue<4, 4>> = ConstStaticCell::new(PacketQueue::new());
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
     let p = embassy_stm32::init(clocks());
-    let mut led = Output::new(p.PB0, Level::Low, Speed::Low);
+    let led = Output::new(p.PB0, Level::Low, Speed::Low);
     let (sent, typed) = (SENT.take(), TYPED.take());
     let settings = usart::Config::default();
     let Ok(mut console) = BufferedUart::new(p.USART3, p.PD9, p.PD8, sent, typed, Irqs, settings) else {
@@ -105,12 +121,8 @@ async fn main(_spawner: Spawner) {
     let config = addressing::config(ready.address);
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
-    let alive = async {
-        loop {
-            led.set_level(stack.is_config_up().into());
-            watchdog.pet();
-            Timer::after(PATIENCE / 8).await;
-        }
-    };
-    join(net.run(), alive).await;
+    let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
+    let app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
+    let app = app.run(console, Light(led), Guard(watchdog));
+    join(net.run(), app).await;
 }

@@ -3,6 +3,7 @@
 #![no_main]
 
 use deaddrop_firmware::addressing;
+use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
 use deaddrop_firmware::boot::oscillator::Oscillator;
 use deaddrop_firmware::boot::{refuse, start};
 use deaddrop_firmware::mac::hardware_address;
@@ -18,7 +19,7 @@ use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, UART0};
 use embassy_rp::spi::Spi;
 use embassy_rp::uart::{BufferedInterruptHandler, BufferedUart};
 use embassy_rp::{bind_interrupts, dma, spi, uart, watchdog};
-use embassy_time::{Delay, Duration, Timer};
+use embassy_time::{Delay, Duration};
 use embedded_hal_bus::spi::ExclusiveDevice;
 use panic_halt as _;
 use rand_core::Rng;
@@ -37,20 +38,35 @@ const FLASH_BASE: u32 = 0x1000_0000;
 const FLASH_SIZE: usize = 2 * 1024 * 1024;
 /// After this long without a sign of life the board starts again.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// DHCP, beacons, and connections.
-const SOCKETS: usize = 8;
 
 const _: () = assert!(memory_map::SEED_LEN as usize == ERASE_SIZE);
+
+struct Light(Output<'static>);
+
+impl Indicator for Light {
+    fn set(&mut self, waiting: bool) {
+        self.0.set_level(waiting.into());
+    }
+}
+
+struct Guard(watchdog::Watchdog);
+
+impl Watchdog for Guard {
+    fn feed(&mut self) {
+        self.0.feed(PATIENCE);
+    }
+}
 
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
     let p = embassy_rp::init(embassy_rp::config::Config::default());
-    let mut led = Output::new(p.PIN_25, Level::Low);
+    let led = Output::new(p.PIN_25, Level::Low);
     let (sent, typed) = (SENT.take(), TYPED.take());
     let mut console =
         BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Irqs, sent, typed, uart::Config::default());
@@ -86,12 +102,8 @@ async fn main(_spawner: Spawner) {
     let config = addressing::config(ready.address);
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
-    let alive = async {
-        loop {
-            led.set_level(stack.is_config_up().into());
-            watchdog.feed(PATIENCE);
-            Timer::after(PATIENCE / 8).await;
-        }
-    };
-    join3(runner.run(), net.run(), alive).await;
+    let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
+    let app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
+    let app = app.run(console, Light(led), Guard(watchdog));
+    join3(runner.run(), net.run(), app).await;
 }
