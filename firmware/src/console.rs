@@ -28,12 +28,12 @@ use line::{Editor, Key};
 use paste::{Paste, PasteError, is_dot};
 use words::Words;
 
-use crate::desk::{Desk, News, Order};
+use crate::desk::{Desk, News};
 use crate::store::{Slot, State, Store};
 
 /// Takes the line off the terminal.
-const ERASE: &[u8] = b"\r\x1b[K";
-const PROMPT: &[u8] = b"> ";
+const ERASE: &str = "\r\x1b[K";
+const PROMPT: &str = "> ";
 
 /// Bytes that are read at once.
 const PIECE: usize = 32;
@@ -70,11 +70,11 @@ impl<Io: Read + Write> Console<Io> {
         Self { io, editor: Editor::new(), words: Words::new(), mode: Mode::Commands }
     }
 
-    /// Prints something before or beside all news, such as what came of the hardware generator. One line, without its
-    /// end.
+    /// Prints something before all else, such as what came of the hardware generator. One line, without its end.
     pub async fn notice(&mut self, line: &str) {
-        self.put(line.as_bytes()).await;
-        self.put(b"\r\n").await;
+        self.add(line);
+        self.add("\r\n");
+        self.say().await;
     }
 
     /// Takes commands and prints news for as long as the board is on. When nothing more can come in, it goes on
@@ -84,8 +84,9 @@ impl<Io: Read + Write> Console<Io> {
         desk: &Desk,
         store: &RefCell<Store<BYTES, ENTRIES>>,
     ) -> ! {
-        self.put(b"deaddrop: help says what you can type\r\n").await;
-        self.draw().await;
+        self.add("deaddrop: help says what you can type\r\n");
+        self.draw();
+        self.say().await;
         let mut bytes = Zeroizing::new([0; PIECE]);
         let mut open = true;
         loop {
@@ -95,155 +96,146 @@ impl<Io: Read + Write> Console<Io> {
                 Either::First(Ok(0)) => open = false,
                 Either::First(Ok(count)) => {
                     for byte in bytes.iter().take(count) {
-                        self.byte(*byte, desk, store).await;
+                        let next = self.byte(*byte, &mut store.borrow_mut());
+                        self.go_on(next, desk, store).await;
                     }
                     bytes.zeroize();
-                    // Not in a paste, which comes as fast as its echo goes.
-                    if matches!(self.mode, Mode::Commands) {
-                        let _ = self.io.flush().await;
-                    }
                 }
                 Either::First(Err(_)) => {
-                    self.lost(store).await;
+                    self.lost(&mut store.borrow_mut());
+                    self.say().await;
                     yield_now().await;
                 }
                 Either::Second(news) => {
-                    self.put(ERASE).await;
+                    self.add(ERASE);
                     self.news(&news, store).await;
-                    self.dropped(desk).await;
-                    self.draw().await;
+                    let dropped = desk.take_lost();
+                    if dropped > 0 {
+                        let _ = write!(
+                            self.words,
+                            "{dropped} news more than could be printed: see offers and list\r\n"
+                        );
+                    }
+                    self.say().await;
+                    self.draw();
+                    self.say().await;
                 }
+            }
+            // Not in a paste, which comes as fast as its echo goes.
+            if matches!(self.mode, Mode::Commands) {
+                let _ = self.io.flush().await;
             }
         }
     }
 
-    async fn byte<const BYTES: usize, const ENTRIES: usize>(
+    /// Takes a byte that was typed, as far as nothing has to be waited for. What it shows as is in the words.
+    fn byte<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         byte: u8,
-        desk: &Desk,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
-    ) {
-        if self.editor.is_full() && !matches!(self.mode, Mode::Commands) {
-            self.pasted(store, false).await;
+        store: &mut Store<BYTES, ENTRIES>,
+    ) -> Next {
+        let pasting = !matches!(self.mode, Mode::Commands);
+        if self.editor.is_full() && pasting {
+            self.pasted(store, false);
         }
-        let key = self.editor.feed(byte);
-        let pasting = matches!(self.mode, Mode::Paste(_));
-        match key {
+        match (self.editor.feed(byte), &self.mode) {
+            (Key::Entered, Mode::Commands) => {
+                self.add("\r\n");
+                return self.entered(store);
+            }
+            (Key::Entered, _) => {
+                self.add("\r\n");
+                self.pasted(store, true);
+            }
+            (Key::Refused, Mode::Paste(_)) => self.fail(store, PasteError::NotText),
             // An escape sequence in a file would be lost without a word.
-            Key::Nothing if pasting && byte == 0x1b => self.fail(store, PasteError::NotText).await,
-            Key::Refused if pasting => self.fail(store, PasteError::NotText).await,
-            Key::Nothing => {}
-            Key::Added(c) => {
-                let mut bytes = [0; 4];
-                self.put(c.encode_utf8(&mut bytes).as_bytes()).await;
-                bytes.zeroize();
+            (Key::Nothing, Mode::Paste(_)) if byte == 0x1b => self.fail(store, PasteError::NotText),
+            (Key::Nothing, _) => {}
+            (Key::Added(c), _) => {
+                let _ = self.words.write_char(c);
             }
-            Key::Refused => self.put(b"\x07").await,
-            Key::Removed => self.put(b"\x08 \x08").await,
-            Key::Changed => {
-                self.put(ERASE).await;
-                self.draw().await;
+            (Key::Refused, _) => self.add("\x07"),
+            (Key::Removed, _) => self.add("\x08 \x08"),
+            (Key::Changed, _) => {
+                self.add(ERASE);
+                self.draw();
             }
-            Key::Abandoned => {
-                self.put(b"^C\r\n").await;
-                self.abandon(store).await;
-            }
-            Key::Entered => {
-                self.put(b"\r\n").await;
-                if matches!(self.mode, Mode::Commands) {
-                    self.entered(desk, store).await;
-                } else {
-                    self.pasted(store, true).await;
-                }
+            (Key::Abandoned, _) => {
+                self.add(if self.drop_paste(store) { "^C\r\nNot kept\r\n" } else { "^C\r\n" });
+                self.mode = Mode::Commands;
+                self.editor.clear();
+                self.draw();
             }
         }
+        Next::Say
     }
 
     /// A command is complete.
-    async fn entered<const BYTES: usize, const ENTRIES: usize>(
+    fn entered<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
-        desk: &Desk,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
-    ) {
+        store: &mut Store<BYTES, ENTRIES>,
+    ) -> Next {
         let next = if self.editor.is_too_long() {
-            let _ = self.words.write_str("Not done: a line has at most 405 bytes, and a message 400\r\n");
+            self.add("Not done: a line has at most 405 bytes, and a message 400\r\n");
             Next::Say
         } else {
-            act(self.editor.line(), &mut store.borrow_mut(), &mut self.words)
+            act(self.editor.line(), store, &mut self.words)
         };
         self.editor.clear();
-        self.say().await;
         match next {
-            Next::Say => {}
-            Next::Order(order) => self.order(order, desk, store).await,
-            Next::Paste(paste) => self.mode = Mode::Paste(paste),
-            Next::Help => self.put(command::HELP.as_bytes()).await,
-            Next::List => self.list(store).await,
-            Next::Show(slot) => self.show(slot, store).await,
-        }
-        self.draw().await;
-    }
-
-    /// Gives an order. The network side may be waiting for room for its news, and then has no ear for it.
-    async fn order<const BYTES: usize, const ENTRIES: usize>(
-        &mut self,
-        order: Order,
-        desk: &Desk,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
-    ) {
-        while let Either::Second(news) = select(desk.order(order), desk.next_news()).await {
-            self.news(&news, store).await;
+            Next::Paste(paste) => {
+                self.mode = Mode::Paste(paste);
+                Next::Say
+            }
+            Next::Say => {
+                self.draw();
+                Next::Say
+            }
+            next => next,
         }
     }
 
     /// A line of a paste is complete, or too long to go on with.
-    async fn pasted<const BYTES: usize, const ENTRIES: usize>(
+    fn pasted<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
+        store: &mut Store<BYTES, ENTRIES>,
         ends: bool,
     ) {
         let line = self.editor.line();
-        let taken = match &mut self.mode {
-            Mode::Commands => Ok(None),
+        let mut over = false;
+        let mut failed = None;
+        match &mut self.mode {
+            Mode::Commands => {}
             Mode::Skip { continued } => {
-                let over = ends && is_dot(line, *continued);
+                over = ends && is_dot(line, *continued);
                 *continued = !ends;
-                if over {
-                    self.mode = Mode::Commands;
-                    self.editor.clear();
-                    self.draw().await;
-                    return;
+            }
+            Mode::Paste(paste) => match paste.take(store, line, ends) {
+                Ok(whole) => {
+                    over = whole;
+                    if let Some(held) = store.get(paste.slot()).filter(|_| whole) {
+                        let _ = render::kept(&mut self.words, &held);
+                    }
                 }
-                Ok(None)
-            }
-            Mode::Paste(paste) => {
-                let slot = paste.slot();
-                paste.take(&mut store.borrow_mut(), line, ends).map(|whole| whole.then_some(slot))
-            }
-        };
+                Err(error) => failed = Some(error),
+            },
+        }
         self.editor.clear();
-        match taken {
-            Ok(None) => {}
-            Ok(Some(slot)) => {
-                self.mode = Mode::Commands;
-                if let Some(held) = store.borrow().get(slot) {
-                    let _ = render::kept(&mut self.words, &held);
-                }
-                self.say().await;
-                self.draw().await;
-            }
-            Err(error) => {
-                self.fail(store, error).await;
-                // What is left of this line is not the beginning of one.
-                self.mode = Mode::Skip { continued: !ends };
-            }
+        if over {
+            self.mode = Mode::Commands;
+            self.draw();
+        }
+        if let Some(error) = failed {
+            self.fail(store, error);
+            // What is left of this line is not the beginning of one.
+            self.mode = Mode::Skip { continued: !ends };
         }
     }
 
     /// A paste comes to nothing. What follows of it is not for the command line.
-    async fn fail<const BYTES: usize, const ENTRIES: usize>(
+    fn fail<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
+        store: &mut Store<BYTES, ENTRIES>,
         error: PasteError,
     ) {
         self.drop_paste(store);
@@ -253,45 +245,54 @@ impl<Io: Read + Write> Console<Io> {
             self.words,
             "\r\nNot kept: {error}\r\nThe rest is left out until a line with nothing but a dot, or Ctrl-C\r\n"
         );
-        self.say().await;
-    }
-
-    /// Ctrl-C.
-    async fn abandon<const BYTES: usize, const ENTRIES: usize>(
-        &mut self,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
-    ) {
-        if self.drop_paste(store) {
-            self.put(b"Not kept\r\n").await;
-        }
-        self.mode = Mode::Commands;
-        self.editor.clear();
-        self.draw().await;
     }
 
     /// Forgets what was pasted so far, if something was.
     fn drop_paste<const BYTES: usize, const ENTRIES: usize>(
         &self,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
+        store: &mut Store<BYTES, ENTRIES>,
     ) -> bool {
         // Nobody else removes an entry that is being pasted.
-        matches!(&self.mode, Mode::Paste(paste) if store.borrow_mut().remove(paste.slot()).is_ok())
+        matches!(&self.mode, Mode::Paste(paste) if store.remove(paste.slot()).is_ok())
     }
 
     /// Bytes were lost on the way in: what has been typed is not what was meant.
-    async fn lost<const BYTES: usize, const ENTRIES: usize>(
-        &mut self,
-        store: &RefCell<Store<BYTES, ENTRIES>>,
-    ) {
+    fn lost<const BYTES: usize, const ENTRIES: usize>(&mut self, store: &mut Store<BYTES, ENTRIES>) {
         match self.mode {
-            Mode::Paste(_) => self.fail(store, PasteError::Lost).await,
+            Mode::Paste(_) => self.fail(store, PasteError::Lost),
             Mode::Skip { .. } => self.editor.clear(),
             Mode::Commands => {
                 self.editor.clear();
-                self.put(b"\r\nBytes were lost on the console: type the line again\r\n").await;
-                self.draw().await;
+                self.add("\r\nBytes were lost on the console: type the line again\r\n");
+                self.draw();
             }
         }
+    }
+
+    /// Does what is left to do for a line, and comes back to the prompt.
+    async fn go_on<const BYTES: usize, const ENTRIES: usize>(
+        &mut self,
+        next: Next,
+        desk: &Desk,
+        store: &RefCell<Store<BYTES, ENTRIES>>,
+    ) {
+        self.say().await;
+        match next {
+            Next::Say | Next::Paste(_) => return,
+            Next::Help => {
+                let _ = self.io.write_all(command::HELP.as_bytes()).await;
+            }
+            Next::List => self.list(store).await,
+            Next::Show(slot) => self.show(slot, store).await,
+            Next::Order(order) => {
+                // The network side may be waiting for room for its news, and then has no ear for orders.
+                while let Either::Second(news) = select(desk.order(order), desk.next_news()).await {
+                    self.news(&news, store).await;
+                }
+            }
+        }
+        self.draw();
+        self.say().await;
     }
 
     async fn news<const BYTES: usize, const ENTRIES: usize>(
@@ -313,14 +314,6 @@ impl<Io: Read + Write> Console<Io> {
         }
     }
 
-    async fn dropped(&mut self, desk: &Desk) {
-        let lost = desk.take_lost();
-        if lost > 0 {
-            let _ = write!(self.words, "{lost} news more than could be printed: see offers and list\r\n");
-            self.say().await;
-        }
-    }
-
     async fn list<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         store: &RefCell<Store<BYTES, ENTRIES>>,
@@ -334,8 +327,9 @@ impl<Io: Read + Write> Console<Io> {
             self.say().await;
         }
         if empty {
-            self.put(b"Nothing is kept here\r\n").await;
+            self.add("Nothing is kept here\r\n");
         }
+        self.say().await;
     }
 
     /// Prints the bytes of an entry, escaped.
@@ -344,45 +338,57 @@ impl<Io: Read + Write> Console<Io> {
         slot: Slot,
         store: &RefCell<Store<BYTES, ENTRIES>>,
     ) {
-        let mut piece = Zeroizing::new([0; SHOWN]);
         let mut offset = 0;
         let mut line_ended = true;
         loop {
-            // It may be gone since the last piece was printed.
-            let size = match store.borrow().get(slot) {
-                Some(held) if held.state != State::Incoming => held.size,
-                _ => break,
-            };
-            let Ok(count @ 1..) = store.borrow().read(slot, offset, piece.as_mut_slice()) else { break };
-            let read = piece.get(..count).unwrap_or_default();
-            let parted = if offset + count < size { escape::unfinished(read) } else { 0 };
-            let whole = read.get(..count - parted).unwrap_or_default();
-            let _ = write!(self.words, "{}", escape::lines(whole));
-            line_ended = whole.ends_with(b"\n");
-            offset += whole.len();
+            let shown = self.piece(slot, offset, &store.borrow(), &mut line_ended);
+            let Some(count) = shown else { break };
+            offset += count;
             self.say().await;
         }
         if !line_ended {
-            self.put(b"\r\n").await;
+            self.add("\r\n");
         }
+        self.say().await;
+    }
+
+    /// Puts bytes of an entry into the words, escaped, and says how many; none at its end, or when it is gone since the
+    /// last piece.
+    fn piece<const BYTES: usize, const ENTRIES: usize>(
+        &mut self,
+        slot: Slot,
+        offset: usize,
+        store: &Store<BYTES, ENTRIES>,
+        line_ended: &mut bool,
+    ) -> Option<usize> {
+        store.get(slot).filter(|held| held.state != State::Incoming)?;
+        let rest = store.bytes(slot)?.get(offset..).filter(|rest| !rest.is_empty())?;
+        let piece = rest.get(..SHOWN).unwrap_or(rest);
+        let parted = if piece.len() < rest.len() { escape::unfinished(piece) } else { 0 };
+        let whole = piece.get(..piece.len() - parted)?;
+        let _ = write!(self.words, "{}", escape::lines(whole));
+        *line_ended = whole.ends_with(b"\n");
+        Some(whole.len())
+    }
+
+    /// Puts the prompt, and what has been typed behind it, into the words. They have room for it when it is all that
+    /// is to be said.
+    fn draw(&mut self) {
+        if matches!(self.mode, Mode::Commands) {
+            self.add(PROMPT);
+        }
+        let _ = self.words.write_str(self.editor.line());
+    }
+
+    fn add(&mut self, text: &str) {
+        let _ = self.words.write_str(text);
     }
 
     /// Prints the words, and wipes them.
     async fn say(&mut self) {
-        let _ = self.io.write_all(self.words.as_bytes()).await;
-        self.words.clear();
-    }
-
-    /// Draws the prompt and what has been typed behind it.
-    async fn draw(&mut self) {
-        if matches!(self.mode, Mode::Commands) {
-            self.put(PROMPT).await;
+        if !self.words.as_bytes().is_empty() {
+            let _ = self.io.write_all(self.words.as_bytes()).await;
+            self.words.clear();
         }
-        let _ = self.io.write_all(self.editor.line().as_bytes()).await;
-        let _ = self.io.flush().await;
-    }
-
-    async fn put(&mut self, bytes: &[u8]) {
-        let _ = self.io.write_all(bytes).await;
     }
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use deaddrop_core::discovery::GoneReason;
 use deaddrop_core::drops::PutError;
 use deaddrop_core::offer::{Kind, Reason};
-use deaddrop_core::session::ClientError;
+use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::token::{Token, TokenPrefix};
 use deaddrop_core::wire::ErrorCode;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -259,8 +259,27 @@ impl fmt::Display for Failure {
             Self::Put(PutError::Full) => "too many drops are offered: forget one first",
             Self::Put(PutError::Randomness) => "the random source repeats itself: start the board again",
             Self::NoRoom(no_room) => return no_room.fmt(f),
-            Self::Client(error) => return error.fmt(f),
-            Self::Put(error) => return error.fmt(f),
+            Self::Client(ClientError::NotMember) => {
+                "its sender is not in this room: check the passphrase of both"
+            }
+            Self::Client(ClientError::Busy | ClientError::Handshake(HandshakeError::Busy { .. })) => {
+                "its sender is busy: try again"
+            }
+            Self::Client(ClientError::Reset) => "the connection broke off: try again",
+            Self::Client(ClientError::Silent) => "its sender stopped answering: try again",
+            Self::Client(ClientError::NoBudget) => {
+                "too many handshakes with that address came to nothing: wait a minute, then try again"
+            }
+            Self::Client(ClientError::Handshake(HandshakeError::OtherInstance)) => {
+                "another process answers there now: see offers"
+            }
+            Self::Client(ClientError::Handshake(HandshakeError::OwnInstance)) => {
+                "that is this very board: see list"
+            }
+            Self::Client(_) => "its sender broke the protocol: it may run another version",
+            Self::Put(_) => {
+                "the board does not allow such a drop: report it, with the version of the firmware"
+            }
         })
     }
 }

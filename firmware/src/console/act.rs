@@ -33,7 +33,7 @@ pub(super) fn act<const BYTES: usize, const ENTRIES: usize>(
     store: &mut Store<BYTES, ENTRIES>,
     words: &mut Words,
 ) -> Next {
-    // The words of each outcome fit, as the tests show.
+    // The words of each outcome have room: what was typed is repeated in short.
     match parse(line) {
         Err(error) => {
             let _ = write!(words, "{error}\r\n");
@@ -81,11 +81,7 @@ fn then(words: &mut Words, which: Which<'_>, found: Option<Held<'_>>, next: impl
     match found {
         Some(held) => next(held.slot),
         None => {
-            // A name that was typed may be too long to be repeated whole.
-            if write!(words, "There is no {which} here: list shows what is\r\n").is_err() {
-                words.clear();
-                let _ = words.write_str("There is nothing of that name here: list shows what is\r\n");
-            }
+            let _ = write!(words, "There is no {which} here: list shows what is\r\n");
             Next::Say
         }
     }

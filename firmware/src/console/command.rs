@@ -7,6 +7,7 @@ use deaddrop_core::offer::Name;
 use deaddrop_core::token::{TokenError, TokenPrefix};
 
 use super::escape;
+use super::render::Quoted;
 
 /// What `help` prints.
 pub const HELP: &str = "\
@@ -77,7 +78,7 @@ pub enum Which<'a> {
 impl fmt::Display for Which<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(f, "\"{}\"", escape::line(name)),
+            Self::Name(name) => write!(f, "{}", Quoted(name)),
             Self::Number(number) => write!(f, "#{number}"),
         }
     }
@@ -101,7 +102,7 @@ pub enum CommandError<'a> {
 impl fmt::Display for CommandError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(word) => write!(f, "there is no command \"{}\": try help", escape::line(word)),
+            Self::Unknown(word) => write!(f, "there is no command {}: try help", Quoted(word)),
             Self::Usage(usage) => write!(f, "say it like this: {usage}"),
             Self::Token(TokenError::Length) => {
                 f.write_str("a token has 26 characters, of which the first 4 or more will do: see offers")
@@ -113,7 +114,7 @@ impl fmt::Display for CommandError<'_> {
             }
             Self::Token(error) => error.fmt(f),
             Self::Address(word) => {
-                write!(f, "\"{}\" is no IPv4 address, such as 192.168.1.20: see offers", escape::line(word))
+                write!(f, "{} is no IPv4 address, such as 192.168.1.20: see offers", Quoted(word))
             }
             Self::Name => f.write_str("a name has at most 255 bytes and no slash: give another"),
         }

@@ -1,7 +1,7 @@
 //! News, entries and failures in words, peers' words escaped. Lines end with CR and LF, as serial terminals want them.
 
 use core::fmt::{self, Write};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use deaddrop_core::offer::{Kind, Reason};
@@ -15,7 +15,7 @@ pub fn news(to: &mut impl Write, news: &News) -> fmt::Result {
     match news {
         News::Appeared { offer, from } | News::Offer { offer, from } => {
             what(to, offer.kind, &offer.name, offer.size)?;
-            write!(to, " from {}, for ", from.ip())?;
+            write!(to, " from {}, for ", Address(from.ip()))?;
             span(to, offer.ttl)?;
             write!(to, " more\r\n  fetch {}\r\n", offer.token)
         }
@@ -28,13 +28,13 @@ pub fn news(to: &mut impl Write, news: &News) -> fmt::Result {
         News::Fetching { kind, name, size, from, .. } => {
             to.write_str("Fetching ")?;
             what(to, *kind, name, *size)?;
-            write!(to, " from {}\r\n", from.ip())
+            write!(to, " from {}\r\n", Address(from.ip()))
         }
         News::Offering { drop, at } => offering(to, drop, at),
         News::Fetched { name, size, by, .. } => {
             to.write_str("Fetched: ")?;
             label(to, name)?;
-            write!(to, ", {}, by {by}; wiped here\r\n", Bytes(*size))
+            write!(to, ", {}, by {}; wiped here\r\n", Bytes(*size), Address(*by))
         }
         News::Ended { name, reason, unconfirmed, .. } => {
             to.write_str(match reason {
@@ -99,12 +99,12 @@ pub fn room(to: &mut impl Write, entries: usize, free: usize, capacity: usize) -
 }
 
 /// Where one's own drop can be fetched.
-fn offering(to: &mut impl Write, drop: &Brief, at: &core::net::SocketAddr) -> fmt::Result {
+fn offering(to: &mut impl Write, drop: &Brief, at: &SocketAddr) -> fmt::Result {
     to.write_str("Offering ")?;
     what(to, drop.kind, &drop.name, drop.size)?;
     to.write_str(", for ")?;
     span(to, drop.ttl)?;
-    write!(to, "\r\n  deaddrop fetch --from {at} --token {}\r\n", drop.token)
+    write!(to, "\r\n  deaddrop fetch --from {}:{} --token {}\r\n", Address(at.ip()), at.port(), drop.token)
 }
 
 fn status(to: &mut impl Write, status: &Status) -> fmt::Result {
@@ -128,7 +128,7 @@ fn status(to: &mut impl Write, status: &Status) -> fmt::Result {
 fn guessing(to: &mut impl Write, source: Option<IpAddr>, failures: u32) -> fmt::Result {
     write!(to, "Warning: {failures} wrong guesses at the passphrase")?;
     match source {
-        Some(source) => write!(to, " from {source}")?,
+        Some(source) => write!(to, " from {}", Address(source))?,
         None => to.write_str(" from many addresses")?,
     }
     to.write_str(": look who is on this network; a strong passphrase holds\r\n")
@@ -151,6 +151,28 @@ fn what(to: &mut impl Write, kind: Kind, name: &Label, size: u64) -> fmt::Result
 
 fn label(to: &mut impl Write, name: &Label) -> fmt::Result {
     write!(to, "\"{}{}\"", escape::line(name.as_str()), if name.is_cut() { "..." } else { "" })
+}
+
+/// Words of someone else, in quotes, escaped and in short.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        label(f, &Label::of(self.0))
+    }
+}
+
+/// An address. This board has none but IPv4, and so neither has a peer of it: the words for others are not worth their
+/// flash.
+struct Address(IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(_) => f.write_str("an IPv6 address"),
+        }
+    }
 }
 
 /// A span of time in its largest fitting unit, rounded down, as on the host.

@@ -223,6 +223,8 @@ fn commands_become_orders() {
     assert_eq!(bench.order(), Some(Order::Status));
     assert_eq!(bench.enter(""), "");
     assert_eq!(bench.enter("help"), super::command::HELP);
+    let long = bench.enter(&"\u{200b}x".repeat(90));
+    assert!(long.ends_with("...\": try help\r\n"), "{long}");
     assert_eq!(bench.enter("fly"), "there is no command \"fly\": try help\r\n");
     assert_eq!(bench.order(), None);
 }
@@ -338,8 +340,8 @@ fn entries_are_named_or_numbered_and_others_are_not_there() {
     for verb in ["show", "offer", "forget"] {
         assert_eq!(bench.enter(&format!("{verb} c")), "There is no \"c\" here: list shows what is\r\n");
         assert_eq!(bench.enter(&format!("{verb} #3")), "There is no #3 here: list shows what is\r\n");
-        let long = format!("{verb} {}", "\t\u{200b}x".repeat(60));
-        assert!(bench.enter(&long).ends_with("of that name here: list shows what is\r\n"));
+        let long = bench.enter(&format!("{verb} {}", "\u{200b}x".repeat(90)));
+        assert!(long.ends_with("...\" here: list shows what is\r\n"), "{long}");
     }
     let coming = bench.store.borrow_mut().reserve(&Name::new("c").unwrap(), Kind::File, 9).unwrap();
     assert_eq!(bench.enter("show c"), "Not all of \"c\" is here yet: try again when it is\r\n");
