@@ -34,7 +34,7 @@ pub async fn run(
 ) -> Result<(), Refusal> {
     let Ready { prs, rng, mode, .. } = boot(page, seeds, None)?;
     let settings = Settings { auto: mode.auto, ..Settings::default() };
-    let app = App::new(stack, MEMORY.take(), prs, rng, settings);
+    let mut app = App::new(stack, MEMORY.take(), prs, rng, settings);
     select(app.run(serial, Lamp(light), watchdog), echo(stack)).await;
     Ok(())
 }
