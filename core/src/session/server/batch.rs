@@ -1,6 +1,6 @@
 //! Data records that are sealed outside of the session.
 
-use super::dialogue::{Dialogue, Task};
+use super::dialogue::{Dialogue, Reply, Task};
 use super::stream::Phase;
 use super::{ServerSession, State};
 use crate::session::Close;
@@ -8,7 +8,6 @@ use crate::session::batch::{Batch, BatchSealer};
 use crate::session::serving::Serving;
 use crate::time::Instant;
 use crate::token::Token;
-use crate::wire::Answer;
 
 impl ServerSession {
     /// How many data records stand before the final one, while they are what is to be sent next; else 0.
@@ -56,7 +55,7 @@ impl ServerSession {
         let State::Open(dialogue) = &mut self.state else { return None };
         let Task::Stream(stream) = &mut dialogue.task else { return None };
         if let Err(refusal) = serving.drops.holds(now, &stream.token, &stream.id, self.conn) {
-            dialogue.answer = Some(Answer::Error(refusal.into()));
+            dialogue.answer = Some(Reply::Error(refusal.into()));
             self.close = Some(Close::Clean);
             return None;
         }

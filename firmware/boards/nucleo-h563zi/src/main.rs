@@ -122,7 +122,7 @@ async fn main(_spawner: Spawner) {
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
-    let app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
+    let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
     let app = app.run(console, Light(led), Guard(watchdog));
     join(net.run(), app).await;
 }
