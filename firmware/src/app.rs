@@ -3,9 +3,9 @@
 //! One future does it all, so that any embassy firmware can run it as one task beside its own: it hears beacons and
 //! looks at senders, fetches what is asked for, and serves drops of its own exactly as a host does. IPv4 only.
 //!
-//! Every part has a file: [`beacons`] and [`network`] know the LAN, [`errands`] goes out to senders by way of a
-//! [`dialogue`], [`serve`] answers those who come, [`orders`] does what the console asks, and [`signs`] shows that it
-//! all still works. They share a [`member`], take turns, and wait only for each other's [`bell`].
+//! Every part has a file: `beacons` and `network` know the LAN, `errands` goes out to senders by way of a
+//! `dialogue`, `serve` answers those who come, `orders` does what the console asks, and `signs` shows that it
+//! all still works. They share a `member`, take turns, and wait only for each other's `bell`.
 
 mod apart;
 mod beacons;
