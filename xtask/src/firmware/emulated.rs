@@ -71,7 +71,8 @@ fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Fa
         return Err(Failure(format!("no test has a name that begins with {only:?}")));
     }
     if !failed.is_empty() {
-        return Err(Failure(format!("failed: {}", failed.join("; "))));
+        let names = failed.join("; ");
+        return Err(Failure(format!("{passed} tests passed, stack {} bytes; failed: {names}", lab.stack)));
     }
     if only.is_empty() {
         lab.note_stack(size::note_stack)?;
