@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod demo;
+mod instructions;
 mod need;
 mod noalloc;
 mod repo;
@@ -32,6 +33,7 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Bench(bench::Bench),
+    Instructions(instructions::Instructions),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test::run(&repo, &test),
         Command::Check(check) => check::run(&repo, &check),
         Command::Bench(bench) => bench::run(&repo, &bench),
+        Command::Instructions(instructions) => instructions::run(&repo, &instructions),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

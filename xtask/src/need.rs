@@ -33,6 +33,8 @@ pub(crate) enum Need {
     Sshd,
     /// GNU time, which says what a process has used, and `pkill`, which ends what runs below it.
     Time,
+    /// `valgrind`, whose callgrind counts instructions.
+    Valgrind,
 }
 
 /// One way to get something.
@@ -71,6 +73,7 @@ impl Need {
             Self::Openssl => "openssl",
             Self::Sshd => "sshd, scp",
             Self::Time => "time, pkill",
+            Self::Valgrind => "valgrind",
         }
     }
 
@@ -95,6 +98,7 @@ impl Need {
                 succeeds(repo.program("/usr/bin/time").arg("--version"))
                     && succeeds(repo.program("pkill").arg("--version"))
             }
+            Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
         }
     }
 
@@ -117,6 +121,7 @@ impl Need {
             Self::Openssl => &[Way::Apt(&["openssl"])],
             Self::Sshd => &[Way::Apt(&["openssh-server", "openssh-client"])],
             Self::Time => &[Way::Apt(&["time", "procps"])],
+            Self::Valgrind => &[Way::Apt(&["valgrind"])],
         }
     }
 }
@@ -131,6 +136,25 @@ pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
 pub(crate) fn missing<'a>(repo: &Repo, needs: impl IntoIterator<Item = &'a Need>) -> BTreeSet<Need> {
     let all: BTreeSet<Need> = needs.into_iter().copied().collect();
     all.into_iter().filter(|need| !need.is_met(repo)).collect()
+}
+
+/// Fetches what is not met of `needs` if `fetch`; an error when something then is still missing, with the
+/// line that gets it.
+pub(crate) fn demand(repo: &Repo, needs: &[Need], fetch: bool) -> Result<(), Failure> {
+    let mut missing = missing(repo, needs);
+    if fetch && !missing.is_empty() {
+        install(repo, &missing);
+        missing = self::missing(repo, needs);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
+    Err(Failure(format!(
+        "missing: {}; to get what is missing:\n    {}",
+        names.join(", "),
+        line_to_copy(repo, &missing)
+    )))
 }
 
 /// One line to copy, which gets all of `missing` on this machine.
@@ -283,7 +307,15 @@ mod tests {
 
     #[test]
     fn there_is_always_something_to_copy() {
-        let all = [Need::Rustfmt, Need::Clippy, Need::CargoDeny, Need::BareMetal, Need::Namespaces, Need::Ip];
+        let all = [
+            Need::Rustfmt,
+            Need::Clippy,
+            Need::CargoDeny,
+            Need::BareMetal,
+            Need::Namespaces,
+            Need::Ip,
+            Need::Valgrind,
+        ];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
         }

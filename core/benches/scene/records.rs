@@ -31,23 +31,17 @@ impl Seal {
     }
 }
 
-/// Opens the first record of a connection again and again.
-pub struct Open {
-    sealed: Vec<u8>,
-    record: Vec<u8>,
-}
+/// Opens what a [`Seal`] has sealed, in the same order.
+pub struct Open(Opener);
 
 impl Open {
-    /// Of `size` bytes of a drop.
-    pub fn new(size: usize) -> Self {
-        let sealed = Seal::new(size).turn().to_vec();
-        Self { record: sealed.clone(), sealed }
+    /// From the first record on.
+    pub fn new() -> Self {
+        Self(Opener::new(key()))
     }
 
-    /// Once. Opening is in place, so each turn copies the sealed record, as a socket would.
-    pub fn turn(&mut self) -> &[u8] {
-        self.record.copy_from_slice(&self.sealed);
-        Opener::new(key()).open(&mut self.record).unwrap();
-        &self.record
+    /// One record, in place.
+    pub fn turn(&mut self, record: &mut [u8]) {
+        self.0.open(record).unwrap();
     }
 }
