@@ -53,7 +53,7 @@ fn take(desk: &mut Desk, session: &mut ServerSession, most: u64) -> Batch {
 
 /// The payload of the record at `offset`.
 fn payload(offset: u64) -> [u8; 512] {
-    std::array::from_fn(|at| u8::try_from((offset / 512) % 256 ^ (at as u64 % 256)).unwrap())
+    std::array::from_fn(|at| u8::try_from(((offset / 512) % 256) ^ (at as u64 % 256)).unwrap())
 }
 
 #[test]

@@ -6,11 +6,11 @@ use deaddrop_core::secret::Secret;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 /// The cipher that this program seals and opens with.
-pub(crate) static CIPHER: Ring = Ring;
+pub static CIPHER: Ring = Ring;
 
 /// ring's cipher. Its nonces come from the core, which issues each once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ring;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ring;
 
 fn keyed(key: &Secret<32>) -> Result<LessSafeKey, Refused> {
     UnboundKey::new(&CHACHA20_POLY1305, key.expose()).map(LessSafeKey::new).map_err(|_| Refused)

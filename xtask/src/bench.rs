@@ -54,19 +54,7 @@ pub(crate) fn run(repo: &Repo, bench: &Bench) -> Result<(), Failure> {
     if bench.runs == 0 {
         return Err(Failure::new("--runs 0 measures nothing"));
     }
-    let mut missing = need::missing(repo, NEEDS);
-    if bench.install && !missing.is_empty() {
-        need::install(repo, &missing);
-        missing = need::missing(repo, NEEDS);
-    }
-    if !missing.is_empty() {
-        let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
-        return Err(Failure(format!(
-            "missing: {}; to get what is missing:\n    {}",
-            names.join(", "),
-            need::line_to_copy(repo, &missing)
-        )));
-    }
+    need::demand(repo, NEEDS, bench.install)?;
     if !bench.transfers_only {
         shown_run(
             repo.cargo(["bench", "--locked", "-p", "deaddrop-core", "-p", "deaddrop"]).args(["--benches"]),

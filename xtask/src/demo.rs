@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::private;
 use crate::random::random;
-use crate::repo::{Failure, Repo};
+use crate::repo::{Failure, Repo, built};
 use role::Role;
 
 /// Build deaddrop, start a listener, send a message and a file, fetch both, and check that what
@@ -50,23 +50,7 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
 
 /// Builds the binary and says where it is.
 pub(crate) fn build(repo: &Repo) -> Result<PathBuf, Failure> {
-    let mut cargo = repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]);
-    cargo.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
-    let built = cargo.output().map_err(Failure::at("cargo"))?;
-    if !built.status.success() {
-        return Err(Failure::new("deaddrop does not build"));
-    }
-    executable(&String::from_utf8_lossy(&built.stdout))
-        .ok_or_else(|| Failure::new("cargo built deaddrop and did not say where"))
-}
-
-/// The path of the binary in what cargo reports.
-fn executable(report: &str) -> Option<PathBuf> {
-    report
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "deaddrop")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+    built(&mut repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]), "deaddrop")
 }
 
 /// A folder of our own, gone when this is dropped.
@@ -255,16 +239,6 @@ mod tests {
         assert!(same(b"abc", b"abd").unwrap_err().0.contains("from byte 2"));
         assert!(same(b"abc", b"ab").unwrap_err().0.contains("3 bytes were sent, 2 arrived"));
         assert!(same(b"", b"a").is_err());
-    }
-
-    #[test]
-    fn cargo_says_where_the_binary_is() {
-        let report = r#"{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/o"}
-{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":"/d"}
-"#;
-        assert_eq!(executable(report), Some("/d".into()));
-        assert_eq!(executable("not json"), None);
     }
 
     #[test]

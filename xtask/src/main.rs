@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod demo;
 mod firmware;
+mod instructions;
 mod need;
 mod noalloc;
 mod private;
@@ -36,6 +37,7 @@ enum Command {
     Check(check::Check),
     Bench(bench::Bench),
     Firmware(firmware::Firmware),
+    Instructions(instructions::Instructions),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(&repo, &check),
         Command::Bench(bench) => bench::run(&repo, &bench),
         Command::Firmware(firmware) => firmware::run(&repo, &firmware),
+        Command::Instructions(instructions) => instructions::run(&repo, &instructions),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -40,6 +40,8 @@ pub(crate) enum Need {
     Emulator,
     /// Root and `/dev/net/tun`, for the cable between a board that is emulated and its switch.
     Taps,
+    /// `valgrind`, whose callgrind counts instructions.
+    Valgrind,
 }
 
 /// One way to get something.
@@ -84,6 +86,7 @@ impl Need {
             Self::Time => "time, pkill",
             Self::Emulator => "qemu-system-arm",
             Self::Taps => "root and /dev/net/tun",
+            Self::Valgrind => "valgrind",
         }
     }
 
@@ -110,6 +113,7 @@ impl Need {
             }
             Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
             Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
+            Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
         }
     }
 
@@ -134,6 +138,7 @@ impl Need {
             Self::Openssl => vec![Way::Apt(&["openssl"])],
             Self::Sshd => vec![Way::Apt(&["openssh-server", "openssh-client"])],
             Self::Time => vec![Way::Apt(&["time", "procps"])],
+            Self::Valgrind => vec![Way::Apt(&["valgrind"])],
         }
     }
 }
@@ -148,6 +153,25 @@ pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
 pub(crate) fn missing<'a>(repo: &Repo, needs: impl IntoIterator<Item = &'a Need>) -> BTreeSet<Need> {
     let all: BTreeSet<Need> = needs.into_iter().copied().collect();
     all.into_iter().filter(|need| !need.is_met(repo)).collect()
+}
+
+/// Fetches what is not met of `needs` if `fetch`; an error when something then is still missing, with the
+/// line that gets it.
+pub(crate) fn demand(repo: &Repo, needs: &[Need], fetch: bool) -> Result<(), Failure> {
+    let mut missing = missing(repo, needs);
+    if fetch && !missing.is_empty() {
+        install(repo, &missing);
+        missing = self::missing(repo, needs);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
+    Err(Failure(format!(
+        "missing: {}; to get what is missing:\n    {}",
+        names.join(", "),
+        line_to_copy(repo, &missing)
+    )))
 }
 
 /// One line to copy, which gets all of `missing` on this machine.
@@ -315,7 +339,8 @@ mod tests {
 
     #[test]
     fn there_is_always_something_to_copy() {
-        let all = [Need::Rustfmt, Need::Clippy, Need::CargoDeny, M3, Need::Namespaces, Need::Ip];
+        let all =
+            [Need::Rustfmt, Need::Clippy, Need::CargoDeny, M3, Need::Namespaces, Need::Ip, Need::Valgrind];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
         }

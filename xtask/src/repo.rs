@@ -6,6 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 /// Why something did not work, for a person. Empty when all has been said already.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
@@ -90,6 +92,26 @@ pub(crate) fn shown_run(command: &mut Command) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure(format!("{shown}: {status}"))) }
 }
 
+/// Has cargo build something, with its progress left as it is, and gives the path of the executable `name`.
+pub(crate) fn built(cargo: &mut Command, name: &str) -> Result<PathBuf, Failure> {
+    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = cargo.output().map_err(Failure::at("cargo"))?;
+    if !output.status.success() {
+        return Err(Failure(format!("{name} does not build")));
+    }
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .ok_or_else(|| Failure(format!("cargo built {name} and did not say where")))
+}
+
+/// The path of an executable in what cargo reports.
+fn executable(report: &str, name: &str) -> Option<PathBuf> {
+    report
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
 /// Whether a program is there and ends well, its output thrown away.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
@@ -125,6 +147,17 @@ mod tests {
     fn a_failure_shows_the_command_its_output_and_its_status() {
         let failure = captured(&mut sh("echo why >&2; exit 3")).unwrap_err().0;
         assert_eq!(failure, "$ sh -c echo why >&2; exit 3\nwhy\nexit status: 3");
+    }
+
+    #[test]
+    fn the_binary_is_found_in_what_cargo_reports() {
+        let report = r#"{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/o"}
+{"reason":"compiler-artifact","target":{"name":"deaddrop"},"executable":"/d"}
+"#;
+        assert_eq!(executable(report, "deaddrop"), Some("/d".into()));
+        assert_eq!(executable(report, "other"), Some("/o".into()));
+        assert_eq!(executable("not json", "deaddrop"), None);
     }
 
     #[test]

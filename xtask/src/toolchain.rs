@@ -136,7 +136,7 @@ fn active_sysroot(repo: &Repo) -> Option<PathBuf> {
 }
 
 /// The compiler that our cargo would call.
-fn rustc() -> PathBuf {
+pub(crate) fn rustc() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
 }
 

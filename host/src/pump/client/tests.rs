@@ -108,7 +108,7 @@ fn a_sender_that_is_never_waited_for_leaves_others_their_turn() {
     smol::block_on(future::or(
         async {
             scene.serve().await;
-            future::pending().await
+            future::pending::<()>().await;
         },
         fetching,
     ));
@@ -139,7 +139,7 @@ fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_f
     smol::block_on(future::or(
         async {
             scene.serve().await;
-            future::pending().await
+            future::pending::<()>().await;
         },
         fetching,
     ));
@@ -187,7 +187,7 @@ fn a_byte_altered_under_way_ends_it_and_what_came_before_is_no_file() {
     smol::block_on(future::or(
         async {
             scene.serve().await;
-            future::pending().await
+            future::pending::<()>().await;
         },
         fetching,
     ));

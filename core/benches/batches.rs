@@ -1,0 +1,92 @@
+//! Batches of a stream, taken from real sessions: what is left of the records' rate with all that a session does
+//! around them. A drop without end streams, and every turn takes sixteen records.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
+#[path = "../tests/net/mod.rs"]
+mod net;
+mod scene;
+
+use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::limits::{HOST, RECORD_OVERHEAD};
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::session::{Channel, ClientSession, FetchPlan, Input, ServerSession};
+use deaddrop_core::token::Token;
+use deaddrop_core::wire::{Answer, Begin, FetchRequest, Request};
+use divan::Bencher;
+use divan::counter::BytesCount;
+use net::desk::{Desk, ask, reply};
+use net::{ROOM, client, id};
+use scene::records::SIZES;
+
+const RECORDS: usize = 16;
+/// More than any run seals.
+const SIZE: u64 = 1 << 60;
+
+fn main() {
+    divan::main();
+}
+
+/// A member to whom an endless drop is sent in records of `record` bytes.
+fn serving(desk: &mut Desk, record: u32) -> ServerSession {
+    let token = desk.put(SIZE);
+    let (mut session, mut channel) = desk.serve(client(1), ROOM);
+    let fetch = FetchRequest { token, id: id(1), record_max: record, offset: 0, digest: None };
+    let message = ask(&mut channel, &Request::Fetch(fetch));
+    desk.hear(&mut session, &message);
+    let mut begin = vec![0; session.record_len()];
+    session.poll_transmit(desk.now, &mut desk.serving, &mut begin).unwrap().unwrap();
+    session
+}
+
+/// A client that receives one.
+fn fetching(desk: &mut Desk, record: u32) -> (ClientSession, Channel) {
+    let (mut session, mut server) = desk.visit(ROOM);
+    let token = Token::from_bytes([9; 16]);
+    let plan = FetchPlan { token, id: id(1), record_max: record, offset: 0, digest: None };
+    session.fetch(desk.now, &plan).unwrap();
+    for mut message in Desk::asked(&mut session) {
+        server.opener.open(&mut message).unwrap();
+    }
+    let begin = Begin { kind: Kind::File, name: Name::default(), size: SIZE, offset: 0, record };
+    let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
+    assert_eq!(desk.tell(&mut session, &message), Ok(Input::Begin(begin)));
+    (session, server)
+}
+
+#[divan::bench(args = SIZES)]
+fn seal(bencher: Bencher<'_, '_>, size: usize) {
+    let desk = &mut Desk::new(1, &HOST);
+    let mut session = serving(desk, size.try_into().unwrap());
+    let sealer = session.batch_sealer().unwrap();
+    let mut buffer = vec![1; RECORDS * (size + RECORD_OVERHEAD)];
+    bencher.counter(BytesCount::new(RECORDS * size)).bench_local(|| {
+        let (mut batch, _) =
+            session.take_batch(desk.now, &mut desk.serving, RECORDS.try_into().unwrap()).unwrap();
+        assert_eq!(batch.record(), size);
+        for record in buffer.chunks_exact_mut(batch.record_len()) {
+            sealer.seal(&mut batch, record).unwrap();
+        }
+    });
+}
+
+#[divan::bench(args = SIZES)]
+fn open(bencher: Bencher<'_, '_>, size: usize) {
+    let desk = &mut Desk::new(2, &HOST);
+    let (mut session, mut server) = fetching(desk, size.try_into().unwrap());
+    let opener = session.batch_opener().unwrap();
+    let now = desk.now;
+    let arrive = || {
+        let mut buffer = vec![1; RECORDS * (size + RECORD_OVERHEAD)];
+        for record in buffer.chunks_exact_mut(size + RECORD_OVERHEAD) {
+            server.sealer.seal(record, RecordKind::Data, size).unwrap();
+        }
+        buffer
+    };
+    bencher.counter(BytesCount::new(RECORDS * size)).with_inputs(arrive).bench_local_values(|mut buffer| {
+        let mut batch = session.take_batch(now, RECORDS.try_into().unwrap()).unwrap();
+        for record in buffer.chunks_exact_mut(size + RECORD_OVERHEAD) {
+            opener.open(&mut batch, record).unwrap();
+        }
+        buffer
+    });
+}

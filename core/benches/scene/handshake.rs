@@ -1,0 +1,72 @@
+//! Both ends of one handshake, each against what the other one said once.
+
+use deaddrop_core::crypto::keys::{Prs, RoomSecret};
+use deaddrop_core::session::{Channel, ClientHandshake, Greeted};
+use deaddrop_core::token::Instance;
+use deaddrop_core::wire::{CLIENT_HELLO_LEN, GREETING_LEN, SERVER_HELLO_LEN};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+/// The messages of a handshake, so that either end can be played again alone: from the same seed it draws the
+/// same nonce and the same scalar, and what the other end had said still fits.
+pub struct Handshake {
+    prs: Prs,
+    message1: [u8; GREETING_LEN],
+    message2: [u8; CLIENT_HELLO_LEN],
+    message3: [u8; SERVER_HELLO_LEN],
+}
+
+/// A server that has sent its greeting, and what it draws its scalar from.
+pub struct Waiting {
+    greeted: Greeted,
+    rng: ChaCha8Rng,
+}
+
+impl Handshake {
+    /// Plays it once.
+    pub fn new() -> Self {
+        let prs = RoomSecret::new([1; 32]).prs();
+        let Waiting { greeted, mut rng } = greet();
+        let message1 = *greeted.greeting();
+        let (client, message2) = start(&message1, &prs);
+        let (_, message3) = greeted.answer(&message2, &prs, &mut rng).unwrap();
+        client.finish(&message3).unwrap();
+        Self { prs, message1, message2, message3 }
+    }
+
+    /// Message 1, at the server: costs a nonce.
+    pub fn greet(&self) -> Waiting {
+        greet()
+    }
+
+    /// Message 1 in and message 2 out, at the client: the generator, a scalar, a share.
+    pub fn start(&self) -> ClientHandshake {
+        start(&self.message1, &self.prs).0
+    }
+
+    /// Message 2 in and message 3 out, at the server: all that a stranger can make it do.
+    pub fn answer(&self, waiting: Waiting) -> Channel {
+        let Waiting { greeted, mut rng } = waiting;
+        greeted.answer(&self.message2, &self.prs, &mut rng).unwrap().0
+    }
+
+    /// Message 3 in, at the client: the peer's share, and the keys.
+    pub fn finish(&self, client: ClientHandshake) -> Channel {
+        client.finish(&self.message3).unwrap()
+    }
+
+    /// The three messages as the key schedule takes them.
+    pub fn messages(&self) -> [&[u8]; 3] {
+        [&self.message1, &self.message2, &self.message3]
+    }
+}
+
+fn greet() -> Waiting {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let greeted = Greeted::new(Instance::random(&mut rng), &mut rng);
+    Waiting { greeted, rng }
+}
+
+fn start(message1: &[u8; GREETING_LEN], prs: &Prs) -> (ClientHandshake, [u8; CLIENT_HELLO_LEN]) {
+    ClientHandshake::start(message1, None, None, prs, &mut ChaCha8Rng::seed_from_u64(2)).unwrap()
+}
