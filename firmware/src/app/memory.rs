@@ -16,8 +16,8 @@ use crate::PROFILE;
 use crate::desk::Desk;
 use crate::store::Store;
 
-/// Bytes that the store holds: a file of 16 KiB, and its name.
-pub const STORE_BYTES: usize = 16 * 1024 + 256;
+/// Bytes that the store holds: what is left of the smallest board.
+pub const STORE_BYTES: usize = 8 * 1024;
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
 /// Drops of its own that a board keeps account of, live and lately ended.
