@@ -152,9 +152,8 @@ impl Figures {
     /// The same on the average of the calm.
     pub(crate) fn airtime_in_calm(&self, plan: &Plan) -> (u64, u64) {
         let (a, b) = self.ends(plan.settle, plan.calm_end());
-        let share = |of: fn(&Airtime) -> Micros| {
-            of(&b.airtime).saturating_sub(of(&a.airtime)) * 10_000 / plan.calm
-        };
+        let share =
+            |of: fn(&Airtime) -> Micros| of(&b.airtime).saturating_sub(of(&a.airtime)) * 10_000 / plan.calm;
         (share(|a| a.beacons), share(|a| a.others))
     }
 
@@ -175,7 +174,8 @@ impl Figures {
 
 /// Bytes of the tables of a listener, and of a sender.
 pub(crate) const fn tables() -> (usize, usize) {
-    let listener = size_of::<Listener<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
+    let listener =
+        size_of::<Listener<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
     let sender = size_of::<Announcer<ANSWERED>>()
         + size_of::<Guard<SOURCES, CONNECTIONS>>()
         + size_of::<Drops<DROPS, FETCHES_MAX>>();

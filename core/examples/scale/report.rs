@@ -85,7 +85,12 @@ impl fmt::Display for Report {
         };
         write!(f, "| {} | {} | {} | {} ", plan.net.name(), plan.hosts, plan.rooms, plan.first_senders())?;
         write!(f, "| {} | {}.{:02} ", figures.datagrams_at_start(plan), calm / 100, calm % 100)?;
-        write!(f, "| {} | {} ", airtime(figures.airtime_at_start(plan)), airtime(figures.airtime_in_calm(plan)))?;
+        write!(
+            f,
+            "| {} | {} ",
+            airtime(figures.airtime_at_start(plan)),
+            airtime(figures.airtime_in_calm(plan))
+        )?;
         let mean = (self.looks.listed + self.looks.strangers) / listeners;
         write!(f, "| {mean} ({}) | {} | {} ", self.looks.most, self.most.taken, self.most.failed)?;
         write!(f, "| {} | {} | {} ", self.sum.parked, self.sum.refused, self.looks.busy + self.looks.failed)?;

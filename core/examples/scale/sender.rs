@@ -119,8 +119,7 @@ impl Sender {
         high.copy_from_slice(&rng.next_u32().to_be_bytes());
         let instance = Instance::from_bytes(name);
         let mut drops = Box::new(Drops::new(rng));
-        let terms =
-            Terms { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
+        let terms = Terms { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
         let token = drops.put(instant(now), terms, rng).unwrap();
         let announcer = Box::new(Announcer::new(instance));
         let guard = Box::new(Guard::new(&HOST, instant(now)));

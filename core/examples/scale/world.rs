@@ -103,11 +103,14 @@ impl World {
         for host in 0..plan.hosts {
             queue.push(sometime(START_WITHIN, &mut rng), Event::Hear { host, part: Part::Start });
             if host < plan.first_senders() {
-                queue
-                    .push(sometime(START_WITHIN, &mut rng), Event::Send { host: Some(host), part: Part::Start });
+                queue.push(
+                    sometime(START_WITHIN, &mut rng),
+                    Event::Send { host: Some(host), part: Part::Start },
+                );
             }
         }
-        let messages = plan.messages as u64 * plan.hosts as u64 * (plan.end() - plan.settle) / (3_600 * SECOND);
+        let messages =
+            plan.messages as u64 * plan.hosts as u64 * (plan.end() - plan.settle) / (3_600 * SECOND);
         for _ in 0..messages {
             let at = plan.settle + sometime(plan.end() - plan.settle, &mut rng);
             queue.push(at, Event::Send { host: None, part: Part::Passing });
@@ -248,7 +251,8 @@ impl World {
         self.settle_guard(number);
         let sender = &mut self.senders[number];
         let Some(running) = &sender.running else { return };
-        let due = [running.announcer.poll_timeout(), running.drops.poll_timeout(), running.guard.poll_timeout()];
+        let due =
+            [running.announcer.poll_timeout(), running.drops.poll_timeout(), running.guard.poll_timeout()];
         if let Some(at) = due.into_iter().flatten().min() {
             let at = micros(at).max(self.now);
             if at != sender.wake || at == self.now {
