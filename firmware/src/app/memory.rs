@@ -16,8 +16,8 @@ use crate::PROFILE;
 use crate::desk::Desk;
 use crate::store::Store;
 
-/// Bytes that the store holds: what is left of the smallest board.
-pub const STORE_BYTES: usize = 8 * 1024;
+/// Bytes that the store holds: a file of 16 KiB and some messages, or what is left on a part with 64 KiB of RAM.
+pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 8 * 1024 } else { 18 * 1024 };
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
 /// Drops of its own that a board keeps account of, live and lately ended.
