@@ -270,10 +270,11 @@ mod tests {
         let token = server.put(terms, Source::File(file)).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        // The socket takes less at once than one record, so that the last one, too, is written in parts.
+        // The sender's socket takes less at once than one record, so that the last one, too, is written in parts.
+        // The receiver's takes some, for with less than a segment TCP waits for timers and all takes seconds.
         let small = |stream: &std::net::TcpStream| {
             socket2::SockRef::from(stream).set_send_buffer_size(4_096).unwrap();
-            socket2::SockRef::from(stream).set_recv_buffer_size(4_096).unwrap();
+            socket2::SockRef::from(stream).set_recv_buffer_size(128 << 10).unwrap();
         };
         let serving = async {
             let (stream, from) = Async::new(listener).unwrap().accept().await.unwrap();
