@@ -94,32 +94,24 @@ fn keep_in_cache(stream: &TcpStream) {
     }
 }
 
-/// Fills a batch from the source and seals it. All of it is read before the source is looked at once more, so
-/// that no record holds bytes from after a change.
+/// Fills a batch from the source and seals it, record by record, for what was just read is at hand in the core's
+/// cache. The source is looked at after each is read, so that no record holds bytes from after a change.
 fn seal(sealer: &BatchSealer, source: &Source, mut batch: Batch, mut buffer: Buffer) -> Sealed {
     let record_len = batch.record_len();
     let records = usize::try_from(batch.records()).unwrap_or(usize::MAX);
-    let mut offset = batch.offset();
-    let read = buffer.chunks_exact_mut(record_len).take(records).all(|record| {
-        let Some(payload) = record.get_mut(..batch.record()) else { return false };
-        let read = source.read_at(offset, payload);
-        offset = offset.saturating_add(payload.len() as u64);
-        read.is_ok()
-    });
     let mut len = 0;
-    if read && source.unchanged().unwrap_or(false) {
-        for record in buffer.chunks_exact_mut(record_len).take(records) {
-            if sealer.seal(&mut batch, record).is_err() {
-                break;
-            }
-            len += record_len;
+    for record in buffer.chunks_exact_mut(record_len).take(records) {
+        let read = record.get_mut(..batch.record()).is_some_and(|payload| {
+            source.read_at(batch.offset(), payload).is_ok() && source.unchanged().unwrap_or(false)
+        });
+        if !read {
+            let told = sealer.seal_error(batch, ErrorCode::Changed, record).is_ok();
+            return Sealed { buffer, len: if told { len + record_len } else { len }, changed: true };
         }
-        return Sealed { buffer, len, changed: false };
+        if sealer.seal(&mut batch, record).is_err() {
+            break;
+        }
+        len += record_len;
     }
-    if let Some(record) = buffer.get_mut(..record_len)
-        && sealer.seal_error(batch, ErrorCode::Changed, record).is_ok()
-    {
-        len = record_len;
-    }
-    Sealed { buffer, len, changed: true }
+    Sealed { buffer, len, changed: false }
 }
