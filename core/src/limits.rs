@@ -183,9 +183,9 @@ pub const BOARD: Profile = Profile {
     total_refill: Duration::from_secs(2),
     known_burst: 4,
     parked: 0,
-    unauthenticated: 2,
+    unauthenticated: 1,
     idle: Duration::from_secs(1),
-    record_max: 1_024,
+    record_max: 512,
 };
 
 const _: () = {

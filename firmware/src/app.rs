@@ -4,7 +4,7 @@
 //! looks at senders, fetches what is asked for, and serves drops of its own exactly as a host does. IPv4 only.
 //!
 //! Every part has a file: `beacons` and `network` know the LAN, `errands` goes out to senders by way of a
-//! `dialogue`, `serve` answers those who come, `orders` does what the console asks, and `signs` shows that it
+//! `dialogue`, `serve` answers those who come, a `door` those for whom there is no place, `orders` does what the console asks, and `signs` shows that it
 //! all still works. They share a `member`, take turns, and wait only for each other's `bell`.
 
 mod apart;
@@ -13,6 +13,7 @@ mod bell;
 mod clock;
 mod connection;
 mod dialogue;
+mod door;
 mod errands;
 mod fetch;
 mod look;
@@ -37,7 +38,6 @@ use core::pin::pin;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{Announcer, Listener};
 use deaddrop_core::guard::ClientGuard;
-use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::Serving;
 use embassy_futures::join::{join, join3, join4};
 use embassy_net::Stack;
@@ -52,7 +52,7 @@ use crate::console::Console;
 use crate::desk::Desk;
 use bell::Bell;
 use member::{Member, Online, State};
-use memory::{RECORD, ServerBuffers};
+use memory::ServerBuffers;
 use rounds::{Part, Rounds};
 
 /// Shows that something waits in the room: an LED, as a rule.
@@ -67,18 +67,20 @@ pub trait Watchdog {
     fn feed(&mut self);
 }
 
-/// A place at which connections are served.
-struct Place {
-    socket: TcpSocket<'static>,
-    message: &'static mut [u8; CONTROL_RECORD],
+/// A socket that sends what it is given at once: it is given whole records.
+fn socket(stack: Stack<'static>, received: &'static mut [u8], sent: &'static mut [u8]) -> TcpSocket<'static> {
+    let mut socket = TcpSocket::new(stack, received, sent);
+    socket.set_nagle_enabled(false);
+    socket
 }
 
 /// The app, ready to run.
 pub struct App {
     member: Member,
-    places: [Place; SERVERS],
+    /// The places at which connections are served.
+    places: [TcpSocket<'static>; SERVERS],
+    door: TcpSocket<'static>,
     errand: TcpSocket<'static>,
-    message: &'static mut [u8; RECORD],
     shared_port: UdpSocket<'static>,
     own_port: UdpSocket<'static>,
 }
@@ -126,15 +128,14 @@ impl App {
             online: Cell::new(Online { network: None, era: 0 }),
             started: now,
         };
-        let places = memory.servers.each_mut().map(|ServerBuffers { received, sent, message }| Place {
-            socket: TcpSocket::new(stack, received, sent),
-            message,
-        });
+        let places =
+            memory.servers.each_mut().map(|ServerBuffers { received, sent }| socket(stack, received, sent));
+        let door = socket(stack, &mut memory.door.received, &mut memory.door.sent);
         Self {
             member,
             places,
-            errand: TcpSocket::new(stack, &mut memory.client.received, &mut memory.client.sent),
-            message: &mut memory.client.message,
+            door,
+            errand: socket(stack, &mut memory.client.received, &mut memory.client.sent),
             shared_port: memory.shared_port.socket(stack),
             own_port: memory.own_port.socket(stack),
         }
@@ -168,19 +169,19 @@ impl App {
 
     /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
     pub async fn run_without_console(&mut self, mut indicator: impl Indicator, mut watchdog: impl Watchdog) {
-        let Self { member, places, errand, message, shared_port, own_port } = self;
+        let Self { member, places, door, errand, shared_port, own_port } = self;
         let member = &*member;
-        let [first, second, third] = places;
-        let first = pin!(serve::serve(member, Part::Serving(0), &mut first.socket, first.message));
-        let second = pin!(serve::serve(member, Part::Serving(1), &mut second.socket, second.message));
-        let third = pin!(serve::serve(member, Part::Serving(2), &mut third.socket, third.message));
+        let [first, second] = places;
+        let first = pin!(serve::serve(member, Part::Serving(0), first));
+        let second = pin!(serve::serve(member, Part::Serving(1), second));
+        let door = pin!(door::door(member, door));
         let network = pin!(network::network(member));
         let beacons = pin!(beacons::beacons(member, shared_port, own_port));
-        let errands = pin!(errands::errands(member, errand, message));
+        let errands = pin!(errands::errands(member, errand));
         let orders = pin!(orders::orders(member));
         let signs = pin!(signs::signs(member, &mut indicator, &mut watchdog));
         join4(
-            join3(Apart::new(first), Apart::new(second), Apart::new(third)),
+            join3(Apart::new(first), Apart::new(second), Apart::new(door)),
             join(Apart::new(network), Apart::new(beacons)),
             join(Apart::new(errands), Apart::new(orders)),
             Apart::new(signs),

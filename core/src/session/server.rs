@@ -5,7 +5,6 @@ mod dialogue;
 mod stream;
 
 use core::net::IpAddr;
-use core::time::Duration;
 
 use heapless::Vec;
 use rand_core::CryptoRng;
@@ -26,9 +25,7 @@ use crate::session::serving::Serving;
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
 use crate::token::{Instance, Token};
-use crate::wire::{
-    Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Greeting, Request, Status, Suites,
-};
+use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
 /// What a server's owner may want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,19 +83,8 @@ impl ServerSession {
     }
 
     /// A session that says busy and closes.
-    pub(crate) fn busy(
-        now: Instant,
-        conn: ConnId,
-        source: IpAddr,
-        instance: Instance,
-        retry_after: Duration,
-        rng: &mut impl CryptoRng,
-    ) -> Self {
-        let mut nonce = [0; 16];
-        rng.fill_bytes(&mut nonce);
-        let greeting =
-            Greeting { status: Status::Busy { retry_after }, suites: Suites::SUPPORTED, instance, nonce };
-        Self::begin(now, conn, source, State::Busy, &greeting.emit())
+    pub(crate) fn busy(now: Instant, conn: ConnId, source: IpAddr, greeting: &[u8; GREETING_LEN]) -> Self {
+        Self::begin(now, conn, source, State::Busy, greeting)
     }
 
     fn begin(

@@ -13,6 +13,7 @@ use crate::limits::Profile;
 use crate::session::ServerSession;
 use crate::time::Instant;
 use crate::token::Instance;
+use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
 
 /// One server: `D` drops of `F` fetches, `S` sources and `C` connections watched by its guard.
 pub struct Serving<const D: usize, const F: usize, const S: usize, const C: usize> {
@@ -96,18 +97,20 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Serving<D, 
                 session: ServerSession::greet(now, conn, source, self.instance, rng),
                 evict: Some(other),
             },
-            Admission::Busy { retry_after } => Opened {
-                session: ServerSession::busy(
-                    now,
-                    conn,
-                    source,
-                    self.instance,
-                    retry_after.max(MIN_RETRY),
-                    rng,
-                ),
-                evict: None,
-            },
+            Admission::Busy { retry_after } => {
+                let greeting = self.turn_away(retry_after, rng);
+                Opened { session: ServerSession::busy(now, conn, source, &greeting), evict: None }
+            }
         }
+    }
+
+    /// The greeting that says busy. For a connection that there is no place for it is all there is to say: no
+    /// session comes of it.
+    pub fn turn_away(&self, retry_after: Duration, rng: &mut impl CryptoRng) -> [u8; GREETING_LEN] {
+        let status = Status::Busy { retry_after: retry_after.max(MIN_RETRY) };
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        Greeting { status, suites: Suites::SUPPORTED, instance: self.instance, nonce }.emit()
     }
 }
 

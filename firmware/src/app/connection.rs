@@ -1,4 +1,7 @@
 //! One TCP connection: whole messages in, whole records out, and waiting for either.
+//!
+//! A message stays in the socket until all of it is there, and then goes where all messages are opened: so a
+//! connection needs no buffer of its own.
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -10,21 +13,23 @@ use deaddrop_core::time::Instant;
 use embassy_futures::poll_once;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State, TcpSocket};
-use zeroize::Zeroize;
 
 use super::clock;
 use super::member::Member;
+use super::memory::RECORD;
 use super::rounds::{Part, ROUND};
 
 /// How long a peer may take to close its end after we have closed ours.
 const PARTING: Duration = Duration::from_secs(1);
+/// When to look again at a message that is here in part: the socket tells of bytes that can be read, and they can.
+const PARTLY: Duration = Duration::from_millis(5);
 /// How long a reset may take to go out.
 const RESETTING: Duration = Duration::from_millis(100);
 
 /// What has come so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
-    /// A whole message, at the front of the buffer.
+    /// A whole message.
     Whole,
     /// Not all of it yet.
     Partly,
@@ -34,12 +39,9 @@ pub(super) enum Received {
     Reset,
 }
 
-/// A connection, and the message that is coming.
+/// A connection.
 pub(super) struct Connection<'a> {
     pub(super) socket: &'a mut TcpSocket<'static>,
-    message: &'a mut [u8],
-    /// How much of it has come.
-    at: usize,
     member: &'a Member,
     part: Part,
     /// The number of the address it was made with.
@@ -52,14 +54,9 @@ pub(super) struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     /// A connection that is open.
-    pub(super) fn new(
-        member: &'a Member,
-        part: Part,
-        socket: &'a mut TcpSocket<'static>,
-        message: &'a mut [u8],
-    ) -> Self {
+    pub(super) fn new(member: &'a Member, part: Part, socket: &'a mut TcpSocket<'static>) -> Self {
         let era = member.online.get().era;
-        Self { socket, message, at: 0, member, part, era, hold: None, rung: member.bell.count() }
+        Self { socket, member, part, era, hold: None, rung: member.bell.count() }
     }
 
     /// Whether the address that it was made with is still ours.
@@ -68,24 +65,23 @@ impl<'a> Connection<'a> {
         online.network.is_some() && online.era == self.era
     }
 
-    /// Takes what has come of a message of `len` bytes.
-    pub(super) fn receive(&mut self, len: usize) -> Received {
-        while self.at < len {
-            let Some(rest) = self.message.get_mut(self.at..len) else { return Received::Reset };
+    /// Fills `message`, if all of it has come.
+    pub(super) fn receive(&mut self, message: &mut [u8]) -> Received {
+        let open = matches!(self.socket.state(), State::Established | State::FinWait1 | State::FinWait2);
+        if open && self.socket.recv_queue() < message.len() {
+            return Received::Partly;
+        }
+        // Of a connection that is closed, what is left is taken even if it is too little: behind it is how it closed.
+        let mut at = 0;
+        while let Some(rest) = message.get_mut(at..).filter(|rest| !rest.is_empty()) {
             match poll_once(self.socket.read(rest)) {
                 Poll::Ready(Ok(0)) => return Received::Closed,
-                Poll::Ready(Ok(n)) => self.at += n,
+                Poll::Ready(Ok(n)) => at += n,
                 Poll::Ready(Err(_)) => return Received::Reset,
                 Poll::Pending => return Received::Partly,
             }
         }
-        self.at = 0;
         Received::Whole
-    }
-
-    /// The first `len` bytes of the message that has come.
-    pub(super) fn message(&mut self, len: usize) -> &mut [u8] {
-        self.message.get_mut(..len).unwrap_or_default()
     }
 
     /// Lets nothing out, and does not close, until the reply to a handshake message is due.
@@ -102,34 +98,42 @@ impl<'a> Connection<'a> {
         self.hold.is_some()
     }
 
-    /// Whether the next record may go out: all before it has arrived, and it is time.
-    ///
-    /// So there is one record on its way at a time, and none has to be kept.
+    /// Whether the next record may go out: there is room for all of it, and it is time.
     pub(super) fn takes_more(&mut self) -> bool {
+        let free = self.socket.send_capacity() - self.socket.send_queue();
+        !self.holds() && (free >= RECORD || self.socket.send_queue() == 0) && self.socket.may_send()
+    }
+
+    /// Whether all that was said has arrived, and it is time for more.
+    pub(super) fn has_said(&mut self) -> bool {
         !self.holds() && self.socket.send_queue() == 0 && self.socket.may_send()
     }
 
     /// Sends a record whole. False if the connection broke.
     pub(super) fn send(&mut self, record: &[u8]) -> bool {
-        // There is room for all of it: the socket was empty.
+        // There is room for all of it: it was asked for before.
         matches!(poll_once(self.socket.write(record)), Poll::Ready(Ok(n)) if n == record.len())
     }
 
-    /// Waits until something can be done: a byte to read if `wanted`, room for a record, another part's word, or
-    /// a moment. Makes rounds meanwhile.
-    pub(super) async fn wait(&mut self, wanted: bool, until: Option<Instant>) {
+    /// Waits until something can be done: a message of `wanted` bytes to read, room for a record, another part's word,
+    /// or a moment. Makes rounds meanwhile.
+    pub(super) async fn wait(&mut self, wanted: Option<usize>, until: Option<Instant>) {
         let now = clock::now();
         self.member.rounds.made(self.part, now);
         let hold = self.hold;
-        let until = [until, hold].into_iter().fold(Some(now + ROUND), Instant::earliest).unwrap_or(now);
+        let partly = wanted.filter(|len| (1..*len).contains(&self.socket.recv_queue())).map(|_| now + PARTLY);
+        let wanted = wanted.is_some() && partly.is_none();
+        let until =
+            [until, hold, partly].into_iter().fold(Some(now + ROUND), Instant::earliest).unwrap_or(now);
         // Nothing is gained by waiting for room before the time has come to use it.
         let busy = hold.is_none() && self.socket.send_queue() > 0;
+        let full = self.socket.may_send() && self.socket.send_queue() == self.socket.send_capacity();
         let (rung, bell) = (self.rung, &self.member.bell);
         let socket = &mut *self.socket;
         let stirred = poll_fn(|context| {
             let stirred = bell.is_since(rung, context)
                 || (wanted && is_readable(socket, context))
-                || (busy && is_idle(socket, context));
+                || (busy && if full { is_writable(socket, context) } else { is_idle(socket, context) });
             if stirred { Poll::Ready(()) } else { Poll::Pending }
         });
         select(stirred, clock::at(until)).await;
@@ -143,8 +147,8 @@ impl<'a> Connection<'a> {
             let until = clock::now() + PARTING;
             while clock::now() < until && self.is_current() && !self.is_over() {
                 // What is left unread would have the peer lose what it has not read.
-                while matches!(poll_once(self.socket.read(self.message)), Poll::Ready(Ok(1..))) {}
-                let open = self.socket.may_recv();
+                while matches!(poll_once(self.socket.read(&mut [0; 64])), Poll::Ready(Ok(1..))) {}
+                let open = self.socket.may_recv().then_some(1);
                 self.wait(open, Some((clock::now() + RESETTING).min(until))).await;
             }
         }
@@ -154,13 +158,6 @@ impl<'a> Connection<'a> {
     /// Both ends are closed, and both know.
     fn is_over(&self) -> bool {
         matches!(self.socket.state(), State::Closed | State::TimeWait)
-    }
-}
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        // The last record of a drop was opened here.
-        self.message.zeroize();
     }
 }
 
@@ -175,6 +172,10 @@ pub(super) async fn reset(socket: &mut TcpSocket<'static>) {
 fn is_readable(socket: &TcpSocket<'static>, context: &mut Context<'_>) -> bool {
     let ready = pin!(socket.wait_read_ready()).poll(context).is_ready();
     ready || !socket.may_recv()
+}
+
+fn is_writable(socket: &TcpSocket<'static>, context: &mut Context<'_>) -> bool {
+    pin!(socket.wait_write_ready()).poll(context).is_ready() || !socket.may_send()
 }
 
 fn is_idle(socket: &mut TcpSocket<'static>, context: &mut Context<'_>) -> bool {

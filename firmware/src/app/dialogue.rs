@@ -9,11 +9,11 @@ use deaddrop_core::token::Instance;
 use embassy_futures::select::{Either, select};
 use embassy_net::IpEndpoint;
 use embassy_net::tcp::TcpSocket;
+use zeroize::Zeroize;
 
 use super::clock;
 use super::connection::{Connection, Received, reset};
 use super::member::Member;
-use super::memory::RECORD;
 use super::rounds::Part;
 
 /// Carries one client session.
@@ -36,7 +36,6 @@ impl<'a> Dialogue<'a> {
     pub(super) async fn open(
         member: &'a Member,
         socket: &'a mut TcpSocket<'static>,
-        message: &'a mut [u8; RECORD],
         to: SocketAddr,
         expected: Option<Instance>,
         end: Instant,
@@ -54,7 +53,7 @@ impl<'a> Dialogue<'a> {
         let mut dialogue = Self {
             member,
             session: ClientSession::new(now, to.ip(), expected, Some(own)),
-            connection: Connection::new(member, Part::Errands, socket, message),
+            connection: Connection::new(member, Part::Errands, socket),
             stored: None,
             told: now,
             end,
@@ -84,9 +83,14 @@ impl<'a> Dialogue<'a> {
         self.end = self.end.min(end);
     }
 
-    /// The bytes of a drop that the last input spoke of.
-    pub(super) fn bytes(&mut self, len: usize) -> &[u8] {
-        self.connection.message(len)
+    /// Hands on the `len` bytes of a drop that the last input spoke of, and wipes them. To be called at once: they lie
+    /// where the messages of all connections are opened.
+    pub(super) fn bytes<T>(&mut self, len: usize, to: impl FnOnce(&[u8]) -> T) -> T {
+        let mut state = self.member.state.borrow_mut();
+        let bytes = state.message(len);
+        let result = to(bytes);
+        bytes.zeroize();
+        result
     }
 
     /// The next thing that the sender says.
@@ -103,7 +107,8 @@ impl<'a> Dialogue<'a> {
             self.sign(now);
             let written = self.write();
             if let Some(len) = self.session.wants() {
-                match self.connection.receive(len) {
+                let received = self.connection.receive(self.member.state.borrow_mut().message(len));
+                match received {
                     Received::Whole => return self.handle_message(len),
                     Received::Closed => return Err(self.session.handle_close(true)),
                     Received::Reset => return Err(self.session.handle_close(false)),
@@ -117,7 +122,7 @@ impl<'a> Dialogue<'a> {
             let sign = self.stored.map(|_| self.told + HELD_EVERY);
             let until =
                 [self.session.poll_timeout(), sign].into_iter().fold(Some(self.end), Instant::earliest);
-            self.connection.wait(self.session.wants().is_some(), until).await;
+            self.connection.wait(self.session.wants(), until).await;
         }
     }
 
@@ -139,10 +144,10 @@ impl<'a> Dialogue<'a> {
             if !self.write() {
                 return false;
             }
-            if self.connection.takes_more() {
+            if self.connection.has_said() {
                 return true;
             }
-            self.connection.wait(false, Some(until)).await;
+            self.connection.wait(None, Some(until)).await;
         }
         false
     }
@@ -184,6 +189,11 @@ impl<'a> Dialogue<'a> {
         }
         let mut state = self.member.state.borrow_mut();
         let state = &mut *state;
-        session.handle_message(now, &self.member.prs, state.guard, &mut state.rng, connection.message(len))
+        let message = state.record.get_mut(..len).unwrap_or_default();
+        let input = session.handle_message(now, &self.member.prs, state.guard, &mut state.rng, message);
+        if !matches!(input, Ok(Input::Data { .. } | Input::Final { .. })) {
+            message.zeroize();
+        }
+        input
     }
 }

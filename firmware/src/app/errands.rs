@@ -1,6 +1,6 @@
 //! What the board goes out for, one at a time: drops that are wanted, and looks at senders.
 
-use deaddrop_core::discovery::{Look, Outcome};
+use deaddrop_core::discovery::{Look, Outcome, Peer};
 use deaddrop_core::offer::Kind;
 use deaddrop_core::time::Instant;
 use embassy_futures::select::{Either, select};
@@ -10,7 +10,6 @@ use super::clock;
 use super::fetch::{Wanted, fetch};
 use super::look::look;
 use super::member::{Member, State};
-use super::memory::RECORD;
 use super::rounds::{Part, ROUND};
 
 /// A look that was given up for a fetch is taken again after this.
@@ -19,13 +18,13 @@ const AGAIN: core::time::Duration = core::time::Duration::from_millis(500);
 const LULL: core::time::Duration = core::time::Duration::from_millis(10);
 
 /// Runs errands for ever.
-pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>, message: &mut [u8; RECORD]) {
+pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>) {
     loop {
         member.rounds.made(Part::Errands, clock::now());
         let rung = member.bell.count();
         let wanted = member.with(next_fetch);
         if let Some(wanted) = wanted {
-            fetch(member, socket, message, &wanted).await;
+            fetch(member, socket, &wanted).await;
             member.with(|state| state.fetching = false);
             continue;
         }
@@ -35,15 +34,15 @@ pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>, me
             online.then(|| state.listener.poll_look(clock::now(), &mut state.rng)).flatten()
         });
         match due {
-            Some(due) => take_look(member, socket, message, &due).await,
+            Some(due) => take_look(member, socket, &due).await,
             None => rest(member, rung).await,
         }
     }
 }
 
 /// Takes a look, unless something is wanted meanwhile.
-async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, message: &mut [u8; RECORD], due: &Look) {
-    let outcome = match select(look(member, socket, message, due), until_wanted(member)).await {
+async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, due: &Look) {
+    let outcome = match select(look(member, socket, due), until_wanted(member)).await {
         Either::First(outcome) => outcome,
         Either::Second(()) => Outcome::Busy { retry_after: AGAIN },
     };
@@ -53,8 +52,14 @@ async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, message: &m
     member.with(|state| {
         state.listener.handle_look(clock::now(), due, outcome);
         // The first list of a sender may have broken off half-way. Nobody would ever say that what it had is gone.
-        let failed = matches!(outcome, Outcome::Failed | Outcome::NotMember);
-        if failed && !state.listener.peers().any(|peer| peer.instance() == due.instance && peer.is_member()) {
+        let mut known = state.listener.peers().filter(|peer| peer.instance() == due.instance);
+        let lost = match outcome {
+            Outcome::NotMember => !known.any(Peer::is_member),
+            // It is looked at again, until it is forgotten.
+            Outcome::Failed => known.next().is_none(),
+            _ => false,
+        };
+        if lost {
             state.offers.lost(due.instance);
         }
     });

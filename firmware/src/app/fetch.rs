@@ -13,7 +13,6 @@ use embassy_net::tcp::TcpSocket;
 use super::clock;
 use super::dialogue::Dialogue;
 use super::member::Member;
-use super::memory::RECORD;
 use super::rounds::Part;
 use crate::desk::{Failure, News};
 use crate::store::Slot;
@@ -51,15 +50,10 @@ enum Broken {
 }
 
 /// Fetches it and tells what became of it.
-pub(super) async fn fetch(
-    member: &Member,
-    socket: &mut TcpSocket<'static>,
-    message: &mut [u8; RECORD],
-    wanted: &Wanted,
-) {
+pub(super) async fn fetch(member: &Member, socket: &mut TcpSocket<'static>, wanted: &Wanted) {
     let (token, result) = match Target::find(member, wanted) {
         Ok(mut target) => {
-            let result = tries(member, socket, message, wanted, &mut target).await;
+            let result = tries(member, socket, wanted, &mut target).await;
             (target.token(), result)
         }
         Err(why) => (None, Err(why)),
@@ -75,7 +69,6 @@ pub(super) async fn fetch(
 async fn tries(
     member: &Member,
     socket: &mut TcpSocket<'static>,
-    message: &mut [u8; RECORD],
     wanted: &Wanted,
     target: &mut Target,
 ) -> Result<(Token, Slot), Failure> {
@@ -86,7 +79,7 @@ async fn tries(
     let mut here = None;
     loop {
         let had = (here.is_some(), room.is_claimed());
-        let tried = once(member, socket, message, wanted, target, &mut room, id, &mut here).await;
+        let tried = once(member, socket, wanted, target, &mut room, id, &mut here).await;
         let now = clock::now();
         give_up = match (here.is_some(), room.is_claimed()) {
             same if same == had => give_up,
@@ -99,6 +92,7 @@ async fn tries(
             (_, Some(here)) if give_up <= now => return Ok(here),
             (Err(Broken::Over(why)), None) => return Err(why),
             (Err(Broken::Off(why)), None) if give_up <= now => return Err(why),
+            (Err(Broken::Off(Failure::Unreachable)), _) => target.go_elsewhere(member),
             _ => {}
         }
         member.rounds.made(Part::Errands, now);
@@ -114,7 +108,6 @@ async fn tries(
 async fn once(
     member: &Member,
     socket: &mut TcpSocket<'static>,
-    message: &mut [u8; RECORD],
     wanted: &Wanted,
     target: &mut Target,
     room: &mut Room<'_>,
@@ -125,7 +118,7 @@ async fn once(
         return Err(Broken::Off(Failure::NoNetwork));
     }
     let end = clock::now() + CONNECTION_WITHIN;
-    let opened = Dialogue::open(member, socket, message, target.sender, target.expected, end).await;
+    let opened = Dialogue::open(member, socket, target.sender, target.expected, end).await;
     let mut dialogue = opened.map_err(broken)?;
     let mut taken = Ok(());
     if here.is_none() {

@@ -14,7 +14,6 @@ use embassy_net::tcp::TcpSocket;
 use super::clock;
 use super::dialogue::Dialogue;
 use super::member::{Member, State};
-use super::memory::RECORD;
 
 /// How long a look may take in all. Looks are one at a time, and a sender that says a word every few seconds must not
 /// keep the board from all others.
@@ -23,14 +22,9 @@ const LOOK_WITHIN: Duration = Duration::from_secs(15);
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 /// Takes the look, and says how it ended.
-pub(super) async fn look(
-    member: &Member,
-    socket: &mut TcpSocket<'static>,
-    message: &mut [u8; RECORD],
-    look: &Look,
-) -> Outcome {
+pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look: &Look) -> Outcome {
     let end = clock::now() + LOOK_WITHIN;
-    let opened = Dialogue::open(member, socket, message, look.peer, Some(look.instance), end).await;
+    let opened = Dialogue::open(member, socket, look.peer, Some(look.instance), end).await;
     let mut dialogue = match opened {
         Ok(dialogue) => dialogue,
         Err(error) => return outcome(error),

@@ -64,7 +64,8 @@ pub(super) struct State {
     pub(super) announcer: &'static mut BoardAnnouncer,
     pub(super) offers: &'static mut BoardOffers,
     pub(super) guard: &'static mut BoardGuard,
-    /// Where a record is made before it goes out.
+    /// Where a message is opened that has come, and a record made before it goes out. Nothing stays here while others
+    /// have their turn.
     pub(super) record: &'static mut [u8; RECORD],
     pub(super) rng: ChaCha20Rng,
     /// Connections that have to make room for others.
@@ -82,6 +83,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Where a message of `len` bytes is opened.
+    pub(super) fn message(&mut self, len: usize) -> &mut [u8] {
+        self.record.get_mut(..len).unwrap_or_default()
+    }
+
     /// Has a connection make room for another.
     pub(super) fn evict(&mut self, conn: ConnId) {
         // Each is open and evicted once, so there is room for all.

@@ -6,7 +6,7 @@ use deaddrop_core::discovery::{Announcer, Listener, Offers};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Serving, buffer_len};
-use deaddrop_core::wire::BEACON_LEN;
+use deaddrop_core::wire::{BEACON_LEN, GREETING_LEN};
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 
@@ -30,10 +30,10 @@ pub const PEERS: usize = 16;
 pub const SOURCES: usize = 16;
 /// Sources of solicits that are remembered, so that none is answered too often.
 pub const ANSWERED: usize = 8;
-/// Connections served at a time: two that have not shown that they are members, and one more.
+/// Connections served at a time: one that has not shown that it is a member's, and one more.
 pub const SERVERS: usize = PROFILE.unauthenticated + 1;
 /// TCP and UDP sockets that the app opens; the stack has to have room for them, and for one of DHCP's own.
-pub const SOCKETS: usize = SERVERS + 1 + 2;
+pub const SOCKETS: usize = SERVERS + 1 + 1 + 2;
 
 /// Bytes of one record, as long as they may be on a board.
 pub(super) const RECORD: usize = buffer_len(&PROFILE);
@@ -54,21 +54,26 @@ pub type BoardStore = Store<STORE_BYTES, STORE_ENTRIES>;
 /// Where one connection is served.
 pub(super) struct ServerBuffers {
     pub(super) received: [u8; CONTROL_RECORD],
-    pub(super) sent: [u8; RECORD],
-    pub(super) message: [u8; CONTROL_RECORD],
+    /// Two records: a peer acknowledges one by itself only after a while, and the second of two at once.
+    pub(super) sent: [u8; 2 * RECORD],
 }
 
 impl ServerBuffers {
     const fn new() -> Self {
-        Self { received: [0; _], sent: [0; _], message: [0; _] }
+        Self { received: [0; _], sent: [0; _] }
     }
+}
+
+/// For a connection that is told to come again.
+pub(super) struct DoorBuffers {
+    pub(super) received: [u8; GREETING_LEN],
+    pub(super) sent: [u8; GREETING_LEN],
 }
 
 /// For the one connection that is made at a time.
 pub(super) struct ClientBuffers {
     pub(super) received: [u8; RECORD],
     pub(super) sent: [u8; CONTROL_RECORD],
-    pub(super) message: [u8; RECORD],
 }
 
 /// For one socket of beacons.
@@ -125,9 +130,10 @@ pub struct Memory {
     pub(super) announcer: Late<BoardAnnouncer>,
     pub(super) offers: BoardOffers,
     pub(super) guard: Late<BoardGuard>,
-    /// Where a record is made before it goes out, of whatever connection.
+    /// Where a message is opened that has come, or a record made before it goes out, of whatever connection.
     pub(super) record: [u8; RECORD],
     pub(super) servers: [ServerBuffers; SERVERS],
+    pub(super) door: DoorBuffers,
     pub(super) client: ClientBuffers,
     pub(super) shared_port: BeaconBuffers,
     pub(super) own_port: BeaconBuffers,
@@ -152,7 +158,8 @@ impl Memory {
             guard: Late::new(),
             record: [0; _],
             servers: [const { ServerBuffers::new() }; SERVERS],
-            client: ClientBuffers { received: [0; _], sent: [0; _], message: [0; _] },
+            door: DoorBuffers { received: [0; _], sent: [0; _] },
+            client: ClientBuffers { received: [0; _], sent: [0; _] },
             shared_port: BeaconBuffers::new(),
             own_port: BeaconBuffers::new(),
         }

@@ -21,12 +21,14 @@ pub(super) enum Part {
     Orders,
     /// The cable and the address.
     Network,
+    /// Who tells those to come again for whom there is no place.
+    Door,
     /// One of the places at which connections are served.
     Serving(u8),
 }
 
 /// Parts there are.
-const PARTS: usize = 4 + super::memory::SERVERS;
+const PARTS: usize = 5 + super::memory::SERVERS;
 
 impl Part {
     const fn place(self) -> usize {
@@ -35,7 +37,8 @@ impl Part {
             Self::Errands => 1,
             Self::Orders => 2,
             Self::Network => 3,
-            Self::Serving(number) => 4 + number as usize,
+            Self::Door => 4,
+            Self::Serving(number) => 5 + number as usize,
         }
     }
 }
@@ -70,13 +73,10 @@ mod tests {
     fn one_part_that_is_stuck_is_enough() {
         let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
         let last = u8::try_from(super::super::memory::SERVERS - 1).unwrap();
-        for stuck in [Part::Beacons, Part::Errands, Part::Orders, Part::Network, Part::Serving(last)] {
+        let ones = [Part::Beacons, Part::Errands, Part::Orders, Part::Network, Part::Door];
+        for stuck in ones.into_iter().chain([Part::Serving(last)]) {
             let rounds = Rounds::new(at(0));
-            for part in [Part::Beacons, Part::Errands, Part::Orders, Part::Network]
-                .into_iter()
-                .chain((0..=last).map(Part::Serving))
-                .filter(|part| *part != stuck)
-            {
+            for part in ones.into_iter().chain((0..=last).map(Part::Serving)).filter(|part| *part != stuck) {
                 rounds.made(part, at(9));
             }
             assert!(rounds.all_made(at(9)), "{stuck:?}");

@@ -7,6 +7,7 @@ use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Close, ServerEvent, ServerSession};
 use embassy_futures::select::select;
 use embassy_net::tcp::{State as TcpState, TcpSocket};
+use zeroize::Zeroize;
 
 use super::clock;
 use super::connection::{Connection, Received, reset};
@@ -19,22 +20,17 @@ use crate::store::Label;
 const HALF_OPEN: Duration = Duration::from_secs(1);
 
 /// Serves for ever.
-pub(super) async fn serve(
-    member: &Member,
-    part: Part,
-    socket: &mut TcpSocket<'static>,
-    message: &mut [u8; CONTROL_RECORD],
-) {
+pub(super) async fn serve(member: &Member, part: Part, socket: &mut TcpSocket<'static>) {
     loop {
         let source = accept(member, part, socket).await;
         // Run in place: a session that is handed over takes its room twice.
-        let mut served = Served::new(member, part, socket, message, source);
+        let mut served = Served::new(member, part, socket, source);
         served.run().await;
     }
 }
 
 /// Waits for a connection that is open at both ends; gives where it comes from.
-async fn accept(member: &Member, part: Part, socket: &mut TcpSocket<'static>) -> IpAddr {
+pub(super) async fn accept(member: &Member, part: Part, socket: &mut TcpSocket<'static>) -> IpAddr {
     loop {
         let now = clock::now();
         member.rounds.made(part, now);
@@ -65,13 +61,7 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    fn new(
-        member: &'a Member,
-        part: Part,
-        socket: &'a mut TcpSocket<'static>,
-        message: &'a mut [u8],
-        source: IpAddr,
-    ) -> Self {
+    fn new(member: &'a Member, part: Part, socket: &'a mut TcpSocket<'static>, source: IpAddr) -> Self {
         let session = member.with(|state| {
             let opened = state.serving.open(clock::now(), source, &mut state.rng);
             if let Some(other) = opened.evict {
@@ -80,7 +70,7 @@ impl<'a> Served<'a> {
             }
             opened.session
         });
-        Self { member, connection: Connection::new(member, part, socket, message), session }
+        Self { member, connection: Connection::new(member, part, socket), session }
     }
 
     async fn run(&mut self) {
@@ -109,7 +99,7 @@ impl<'a> Served<'a> {
             let written = self.write();
             if let Some(how) = self.session.closing().filter(|_| !self.connection.holds()) {
                 // What was said last may still be on its way.
-                let said = self.connection.takes_more() || late || !written;
+                let said = self.connection.has_said() || late || !written;
                 if said || how == Close::Reset {
                     return how;
                 }
@@ -121,7 +111,7 @@ impl<'a> Served<'a> {
                 return Close::Reset;
             }
             let until = self.member.with(|state| self.session.poll_timeout(state.serving));
-            self.connection.wait(self.session.wants().is_some(), until).await;
+            self.connection.wait(self.session.wants(), until).await;
         }
     }
 
@@ -173,7 +163,9 @@ impl<'a> Served<'a> {
     /// Takes one message from the peer, if one is whole.
     fn read(&mut self) -> bool {
         let Some(len) = self.session.wants() else { return false };
-        match self.connection.receive(len) {
+        // No message that a server takes is longer than there is room for.
+        let received = self.connection.receive(self.member.state.borrow_mut().message(len));
+        match received {
             Received::Partly => return false,
             Received::Closed | Received::Reset => self.session.handle_close(),
             Received::Whole => self.handle_message(len),
@@ -188,8 +180,9 @@ impl<'a> Served<'a> {
             connection.hold_reply(now);
         }
         member.with(|state| {
-            let message = connection.message(len);
+            let message = state.record.get_mut(..len).unwrap_or_default();
             let event = session.handle_message(now, state.serving, &mut state.rng, message);
+            message.zeroize();
             match event {
                 Ok(Some(ServerEvent::Fetched { token })) => {
                     // Told before the end that it brings about, with which the store forgets it.

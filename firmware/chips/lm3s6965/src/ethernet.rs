@@ -60,7 +60,11 @@ const WHOLE_FRAME: u32 = 0x3F;
 const LED_PINS: u32 = 0b1100;
 
 const HEADER: usize = 14;
-const FRAME_MAX: usize = HEADER + 1_500;
+/// The longest datagram is the one that every host has to take ([RFC 791], 3.1): 536 bytes of TCP, which is a record.
+/// What is longer is not for us: beacons are short, DHCP keeps to it, and TCP is told.
+///
+/// [RFC 791]: https://www.rfc-editor.org/rfc/rfc791
+const FRAME_MAX: usize = HEADER + 576;
 /// What a received frame has around it in the FIFO: its length before, its FCS behind.
 const AROUND: usize = 6;
 
@@ -207,7 +211,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Moves a frame out of the FIFO: as much of it as fits, which is all of any frame that Ethernet allows.
+/// Moves a frame out of the FIFO. One that does not fit is left out.
 fn take(frame: &mut [u8; FRAME_MAX]) -> &mut [u8] {
     let [low, high, first, second] = DATA.read().to_le_bytes();
     let length = usize::from(u16::from_le_bytes([low, high]));

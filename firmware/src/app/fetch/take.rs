@@ -125,11 +125,11 @@ async fn stream(dialogue: &mut Dialogue<'_>, room: &mut Room<'_>, slot: Slot) ->
         }
         match dialogue.next().await.map_err(|error| broken(Some(error)))? {
             Input::Data { len } => {
-                stored = room.write(slot, stored, dialogue.bytes(len))?;
+                stored = dialogue.bytes(len, |bytes| room.write(slot, stored, bytes))?;
                 dialogue.stored(stored);
             }
             Input::Final { len } => {
-                room.write(slot, stored, dialogue.bytes(len))?;
+                dialogue.bytes(len, |bytes| room.write(slot, stored, bytes))?;
                 return room.keep(slot);
             }
             Input::Refused(code) => return Err(refused(code, room)),

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use deaddrop_core::discovery::{Find, Known};
+use deaddrop_core::discovery::{Find, Known, Peer};
 use deaddrop_core::limits::TCP_PORT_FIRST;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::{Instance, Token, TokenPrefix};
@@ -45,6 +45,16 @@ impl Target {
         let heard = || state.listener.ports_of(address).next();
         let port = port.or_else(offered).or_else(heard).unwrap_or(TCP_PORT_FIRST);
         Ok(Self { sender: SocketAddr::new(address, port), expected: None, offer: None })
+    }
+
+    /// Tries the same sender where else it was listed: it may have another address by now, and the offer is known by
+    /// the first.
+    pub(super) fn go_elsewhere(&mut self, member: &Member) {
+        let state = member.state.borrow();
+        let elsewhere = state.listener.peers().find(|peer| {
+            peer.is_member() && Some(peer.instance()) == self.expected && peer.address() != self.sender
+        });
+        self.sender = elsewhere.map_or(self.sender, Peer::address);
     }
 
     /// The whole token, if it is known.
