@@ -22,7 +22,7 @@ use crate::store::{Label, NoRoom, Slot};
 /// Orders that may wait. A person gives one at a time.
 pub const ORDERS: usize = 2;
 /// News that may wait for the console to print it.
-pub const NEWS: usize = 6;
+pub const NEWS: usize = 4;
 
 /// What the person asks of the network side.
 ///

@@ -320,20 +320,20 @@ fn all_of_a_senders_offers_are_seen() {
     let mut lan = Lan::new();
     let boards: Vec<Board> = (0..4).map(|_| lan.board(1, Settings::default())).collect();
     for board in &boards[..2] {
-        for n in 0..4_u8 {
+        for n in 0..3_u8 {
             let token = board.offer(&mut lan, Kind::Message, "", &[n]);
             lan.until(&boards[3], appeared(token));
         }
     }
-    let token = boards[2].offer(&mut lan, Kind::Message, "", b"the ninth");
+    let token = boards[2].offer(&mut lan, Kind::Message, "", b"the seventh");
     lan.pass(Duration::from_secs(20));
-    assert_eq!(boards[3].count(|news| appeared(token)(news).is_some()), 0, "there is room for eight");
+    assert_eq!(boards[3].count(|news| appeared(token)(news).is_some()), 0, "there is room for six");
     boards[3].order(Order::Offers);
     let end = lan.until(&boards[3], |news| match news {
         News::Offers { count, more } => Some((*count, *more)),
         _ => None,
     });
-    assert_eq!(end, (8, true));
+    assert_eq!(end, (6, true));
     // What has no room in the table can be fetched all the same.
     boards[3].order(Order::Fetch { token: token.into(), from: Some((boards[2].address, None)) });
     lan.until(&boards[3], received(token));

@@ -8,10 +8,10 @@ use core::fmt;
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::IsIdentity;
 use rand_core::CryptoRng;
 use sha2::Sha512;
 use sha2::digest::{Digest, Output, Update};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::crypto::keys::Prs;
@@ -75,8 +75,7 @@ impl Exchange {
     }
 
     fn with_scalar(prs: &[u8], ci: &[u8], sid: &[u8; 32], scalar: Zeroizing<Scalar>) -> Self {
-        let generator = generator(prs, ci, sid);
-        let share = Zeroizing::new(*generator * *scalar).compress().to_bytes();
+        let share = *multiply(&scalar, &*generator(prs, ci, sid));
         Self { scalar, share, sid: *sid }
     }
 
@@ -154,6 +153,9 @@ fn put_transcript_ir(out: &mut impl Update, initiator: Party<'_>, responder: Par
 }
 
 /// `calculate_generator`. Whoever sees its result can test guesses at the PRS, so it is wiped too.
+// This and what follows is kept apart, here and in `handshake`, because a board's stack has to hold what the deepest of
+// them needs, and not what all of them need together.
+#[inline(never)]
 fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<RistrettoPoint> {
     let mut hash = Sha512::new();
     put_generator_string(&mut hash, prs, ci, sid);
@@ -164,13 +166,31 @@ fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<RistrettoPoint> {
 
 /// `scalar_mult_vfy`: the product's encoding, or an error where the draft returns the identity.
 fn scalar_mult_vfy(scalar: &Scalar, share: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, InvalidPeer> {
-    let peer = CompressedRistretto(*share).decompress().ok_or(InvalidPeer)?;
-    let product = Zeroizing::new(peer * scalar);
-    // The group has prime order: only the identity, or a scalar of zero, comes to this.
-    if product.is_identity() {
+    let product = multiply(scalar, &decode(share).ok_or(InvalidPeer)?);
+    // The group has prime order: only the identity, or a scalar of zero, comes to the identity, and its encoding alone
+    // is all zeros (RFC 9496, section 4.3.2).
+    if bool::from(product.ct_eq(&[0; 32])) {
         return Err(InvalidPeer);
     }
-    Ok(Zeroizing::new(product.compress().to_bytes()))
+    Ok(product)
+}
+
+/// `ristretto255_Decode`.
+#[inline(never)]
+fn decode(share: &[u8; 32]) -> Option<RistrettoPoint> {
+    CompressedRistretto(*share).decompress()
+}
+
+/// The encoding of the product.
+#[inline(never)]
+fn multiply(scalar: &Scalar, point: &RistrettoPoint) -> Zeroizing<[u8; 32]> {
+    encode(&Zeroizing::new(point * scalar))
+}
+
+/// `ristretto255_Encode`.
+#[inline(never)]
+fn encode(point: &RistrettoPoint) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(point.compress().to_bytes())
 }
 
 /// ISK = H(lv_cat(DSI || "_ISK", sid, K) || transcript_ir).

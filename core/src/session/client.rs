@@ -361,58 +361,89 @@ impl ClientSession {
             return Err(ClientError::Protocol);
         }
         self.heard = now;
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::AwaitGreeting => {
-                let greeting = message.first_chunk::<GREETING_LEN>().ok_or(ClientError::Protocol)?;
-                let (handshake, hello) = ClientHandshake::start(greeting, self.expected, self.own, prs, rng)?;
-                self.hello = Some(hello);
-                self.state = State::AwaitShare(handshake);
-                Ok(Input::Filler)
-            }
-            State::AwaitShare(handshake) => {
-                let share = message.first_chunk::<SERVER_HELLO_LEN>().ok_or(ClientError::Protocol)?;
-                let mut channel = handshake.finish(share)?;
-                channel.use_cipher(self.cipher);
-                // Our first record would let a fake server test one guess of the passphrase.
-                if !guard.take(now, self.address) {
-                    return Err(ClientError::NoBudget);
-                }
-                self.state = State::Open(Dialogue {
-                    channel,
-                    proved: false,
-                    confirmed: false,
-                    request: None,
-                    held: None,
-                    awaits: Awaits::Nothing,
-                    fetch: None,
-                    record_max: 0,
-                });
-                Ok(Input::Ready)
-            }
-            State::Open(mut dialogue) => {
-                let opened = match dialogue.channel.opener.open(message) {
-                    Ok(opened) => opened,
-                    // The server answered our proof with something else: it does not have the key.
-                    Err(_) if !dialogue.confirmed => return Err(ClientError::NotMember),
-                    Err(_) => return Err(ClientError::Protocol),
-                };
-                if !core::mem::replace(&mut dialogue.confirmed, true) {
-                    guard.confirmed(now, self.address);
-                }
-                let input = match opened.kind {
-                    RecordKind::Control => {
-                        let payload = message.get(..opened.len).ok_or(ClientError::Protocol)?;
-                        dialogue.handle_answer(Answer::parse(payload).map_err(|_| ClientError::Protocol)?)
-                    }
-                    RecordKind::Data => dialogue.handle_data(opened.len),
-                    RecordKind::Final => dialogue.handle_final(opened.len),
-                }
-                .ok_or(ClientError::Protocol)?;
-                self.state = State::Open(dialogue);
-                Ok(input)
-            }
+        let input = match self.state {
+            State::AwaitGreeting => self.handle_greeting(prs, rng, message),
+            State::AwaitShare(_) => self.handle_share(now, guard, message),
+            State::Open(_) => self.handle_record(now, guard, message),
             State::Over => Err(ClientError::Protocol),
+        };
+        if input.is_err() {
+            self.state = State::Over;
         }
+        input
+    }
+
+    // Each kind of message apart: the room that one needs on a small stack is not to be below what another calls.
+    #[inline(never)]
+    fn handle_greeting(
+        &mut self,
+        prs: &Prs,
+        rng: &mut impl CryptoRng,
+        message: &[u8],
+    ) -> Result<Input, ClientError> {
+        let greeting = message.first_chunk::<GREETING_LEN>().ok_or(ClientError::Protocol)?;
+        let (handshake, hello) = ClientHandshake::start(greeting, self.expected, self.own, prs, rng)?;
+        self.hello = Some(hello);
+        self.state = State::AwaitShare(handshake);
+        Ok(Input::Filler)
+    }
+
+    #[inline(never)]
+    fn handle_share<const S: usize>(
+        &mut self,
+        now: Instant,
+        guard: &mut ClientGuard<S>,
+        message: &[u8],
+    ) -> Result<Input, ClientError> {
+        let State::AwaitShare(handshake) = core::mem::replace(&mut self.state, State::Over) else {
+            return Err(ClientError::Protocol);
+        };
+        let share = message.first_chunk::<SERVER_HELLO_LEN>().ok_or(ClientError::Protocol)?;
+        let mut channel = handshake.finish(share)?;
+        channel.use_cipher(self.cipher);
+        // Our first record would let a fake server test one guess of the passphrase.
+        if !guard.take(now, self.address) {
+            return Err(ClientError::NoBudget);
+        }
+        self.state = State::Open(Dialogue {
+            channel,
+            proved: false,
+            confirmed: false,
+            request: None,
+            held: None,
+            awaits: Awaits::Nothing,
+            fetch: None,
+            record_max: 0,
+        });
+        Ok(Input::Ready)
+    }
+
+    #[inline(never)]
+    fn handle_record<const S: usize>(
+        &mut self,
+        now: Instant,
+        guard: &mut ClientGuard<S>,
+        message: &mut [u8],
+    ) -> Result<Input, ClientError> {
+        let State::Open(dialogue) = &mut self.state else { return Err(ClientError::Protocol) };
+        let opened = match dialogue.channel.opener.open(message) {
+            Ok(opened) => opened,
+            // The server answered our proof with something else: it does not have the key.
+            Err(_) if !dialogue.confirmed => return Err(ClientError::NotMember),
+            Err(_) => return Err(ClientError::Protocol),
+        };
+        if !core::mem::replace(&mut dialogue.confirmed, true) {
+            guard.confirmed(now, self.address);
+        }
+        match opened.kind {
+            RecordKind::Control => {
+                let payload = message.get(..opened.len).ok_or(ClientError::Protocol)?;
+                dialogue.handle_answer(Answer::parse(payload).map_err(|_| ClientError::Protocol)?)
+            }
+            RecordKind::Data => dialogue.handle_data(opened.len),
+            RecordKind::Final => dialogue.handle_final(opened.len),
+        }
+        .ok_or(ClientError::Protocol)
     }
 }
 

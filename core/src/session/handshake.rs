@@ -124,6 +124,7 @@ impl Greeted {
     }
 
     /// Takes message 2 and gives message 3. It costs the one who asks a guess: spend it first.
+    #[inline(never)]
     pub fn answer(
         self,
         message2: &[u8; CLIENT_HELLO_LEN],
@@ -152,6 +153,7 @@ impl ClientHandshake {
     /// Takes message 1 and gives message 2.
     ///
     /// `expected` is the instance a beacon spoke of, `own` that of this process.
+    #[inline(never)]
     pub fn start(
         message1: &[u8; GREETING_LEN],
         expected: Option<Instance>,
@@ -179,6 +181,7 @@ impl ClientHandshake {
     }
 
     /// Takes message 3. The server has proved nothing yet: its first record does.
+    #[inline(never)]
     pub fn finish(self, message3: &[u8; SERVER_HELLO_LEN]) -> Result<Channel, HandshakeError> {
         let hello = ServerHello::parse(message3).map_err(HandshakeError::Hello)?;
         let isk = self.exchange.finish_initiator(&hello.share).map_err(|_| HandshakeError::Share)?;

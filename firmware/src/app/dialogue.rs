@@ -16,6 +16,19 @@ use super::connection::{Connection, Received, reset};
 use super::member::Member;
 use super::rounds::Part;
 
+/// Connects to `to`. False if nobody is there, or not before `end`.
+pub(super) async fn connect(socket: &mut TcpSocket<'static>, to: SocketAddr, end: Instant) -> bool {
+    reset(socket).await;
+    let IpAddr::V4(address) = to.ip() else { return false };
+    let endpoint = IpEndpoint::new(address.into(), to.port());
+    let patience = clock::at((clock::now() + CONNECT_TIMEOUT).min(end));
+    let connected = matches!(select(socket.connect(endpoint), patience).await, Either::First(Ok(())));
+    if !connected {
+        reset(socket).await;
+    }
+    connected
+}
+
 /// Carries one client session.
 pub(super) struct Dialogue<'a> {
     member: &'a Member,
@@ -30,41 +43,38 @@ pub(super) struct Dialogue<'a> {
 }
 
 impl<'a> Dialogue<'a> {
-    /// Connects to `to` and shakes hands; afterwards a request may be made.
+    /// Over a socket that is connected to `to`; [`Self::greet`] comes next.
     ///
     /// The conversation ends at `end`, however much the sender still has to say.
-    pub(super) async fn open(
+    #[inline(never)]
+    pub(super) fn new(
         member: &'a Member,
         socket: &'a mut TcpSocket<'static>,
         to: SocketAddr,
         expected: Option<Instance>,
         end: Instant,
-    ) -> Result<Self, Option<ClientError>> {
-        reset(socket).await;
-        let IpAddr::V4(address) = to.ip() else { return Err(None) };
-        let endpoint = IpEndpoint::new(address.into(), to.port());
-        let patience = clock::at((clock::now() + CONNECT_TIMEOUT).min(end));
-        if !matches!(select(socket.connect(endpoint), patience).await, Either::First(Ok(()))) {
-            reset(socket).await;
-            return Err(None);
-        }
+    ) -> Self {
         let own = member.state.borrow().serving.instance();
         let now = clock::now();
-        let mut dialogue = Self {
+        Self {
             member,
             session: ClientSession::new(now, to.ip(), expected, Some(own)),
             connection: Connection::new(member, Part::Errands, socket),
             stored: None,
             told: now,
             end,
-        };
+        }
+    }
+
+    /// Shakes hands; afterwards a request may be made.
+    pub(super) async fn greet(&mut self) -> Result<(), ClientError> {
         loop {
-            match dialogue.next().await {
-                Ok(Input::Ready) => return Ok(dialogue),
+            match self.next().await {
+                Ok(Input::Ready) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => {
-                    dialogue.close(Close::Reset).await;
-                    return Err(Some(error));
+                    self.close(Close::Reset).await;
+                    return Err(error);
                 }
             }
         }
@@ -166,6 +176,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Writes what there is to say, if it can go out. False if the connection broke.
+    #[inline(never)]
     fn write(&mut self) -> bool {
         let (session, connection) = (&mut self.session, &mut self.connection);
         if !connection.takes_more() {
@@ -180,6 +191,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
+    #[inline(never)]
     fn handle_message(&mut self, len: usize) -> Result<Input, ClientError> {
         let now = clock::now();
         let (session, connection) = (&mut self.session, &mut self.connection);

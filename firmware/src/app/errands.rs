@@ -1,11 +1,14 @@
 //! What the board goes out for, one at a time: drops that are wanted, and looks at senders.
 
+use core::pin::pin;
+
 use deaddrop_core::discovery::{Look, Outcome, Peer};
 use deaddrop_core::offer::Kind;
 use deaddrop_core::time::Instant;
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
 
+use super::apart::Apart;
 use super::clock;
 use super::fetch::{Wanted, fetch};
 use super::look::look;
@@ -24,7 +27,7 @@ pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>) {
         let rung = member.bell.count();
         let wanted = member.with(next_fetch);
         if let Some(wanted) = wanted {
-            fetch(member, socket, &wanted).await;
+            Apart::new(pin!(fetch(member, socket, &wanted))).await;
             member.with(|state| state.fetching = false);
             continue;
         }
@@ -34,7 +37,7 @@ pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>) {
             online.then(|| state.listener.poll_look(clock::now(), &mut state.rng)).flatten()
         });
         match due {
-            Some(due) => take_look(member, socket, &due).await,
+            Some(due) => Apart::new(pin!(take_look(member, socket, &due))).await,
             None => rest(member, rung).await,
         }
     }
@@ -86,6 +89,7 @@ async fn rest(member: &Member, rung: u32) {
 }
 
 /// What is wanted: by the person, or, of messages, by `auto`.
+#[inline(never)]
 fn next_fetch(state: &mut State) -> Option<Wanted> {
     let wanted = state.wanted.take().or_else(|| {
         if !state.auto {

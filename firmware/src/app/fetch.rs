@@ -4,14 +4,16 @@ mod take;
 mod target;
 
 use core::net::Ipv4Addr;
+use core::pin::pin;
 use core::time::Duration;
 
 use deaddrop_core::session::{ClientError, Close, Input};
 use deaddrop_core::token::{FetchId, Token, TokenPrefix};
 use embassy_net::tcp::TcpSocket;
 
+use super::apart::Apart;
 use super::clock;
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, connect};
 use super::member::Member;
 use super::rounds::Part;
 use crate::desk::{Failure, News};
@@ -118,11 +120,15 @@ async fn once(
         return Err(Broken::Off(Failure::NoNetwork));
     }
     let end = clock::now() + CONNECTION_WITHIN;
-    let opened = Dialogue::open(member, socket, target.sender, target.expected, end).await;
-    let mut dialogue = opened.map_err(broken)?;
+    if !connect(socket, target.sender, end).await {
+        return Err(Broken::Off(Failure::Unreachable));
+    }
+    let mut dialogue = Dialogue::new(member, socket, target.sender, target.expected, end);
+    dialogue.greet().await.map_err(broken)?;
     let mut taken = Ok(());
     if here.is_none() {
-        taken = take(member, &mut dialogue, wanted, target, room, id).await.map(|whole| *here = Some(whole));
+        let taking = pin!(take(member, &mut dialogue, wanted, target, room, id));
+        taken = Apart::new(taking).await.map(|whole| *here = Some(whole));
     }
     if let Some((token, _)) = *here
         && !confirm(&mut dialogue, token, id).await
@@ -146,14 +152,11 @@ async fn confirm(dialogue: &mut Dialogue<'_>, token: Token, id: FetchId) -> bool
         && matches!(dialogue.next().await, Ok(Input::Burned | Input::Refused(_)))
 }
 
-/// What a failed conversation means for the fetch. `None`: there was no connection.
-fn broken(error: Option<ClientError>) -> Broken {
+/// What a failed conversation means for the fetch.
+fn broken(error: ClientError) -> Broken {
     match error {
-        None => Broken::Off(Failure::Unreachable),
-        Some(error @ (ClientError::Reset | ClientError::Silent | ClientError::Busy)) => {
-            Broken::Off(Failure::Client(error))
-        }
-        Some(error) if error.retry_after().is_some() => Broken::Off(Failure::Client(error)),
-        Some(error) => Broken::Over(Failure::Client(error)),
+        ClientError::Reset | ClientError::Silent | ClientError::Busy => Broken::Off(Failure::Client(error)),
+        _ if error.retry_after().is_some() => Broken::Off(Failure::Client(error)),
+        _ => Broken::Over(Failure::Client(error)),
     }
 }

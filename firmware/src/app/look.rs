@@ -12,7 +12,7 @@ use deaddrop_core::wire::{Ending, ErrorCode};
 use embassy_net::tcp::TcpSocket;
 
 use super::clock;
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, connect};
 use super::member::{Member, State};
 
 /// How long a look may take in all. Looks are one at a time, and a sender that says a word every few seconds must not
@@ -24,11 +24,13 @@ const BUSY_RETRY: Duration = Duration::from_millis(500);
 /// Takes the look, and says how it ended.
 pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look: &Look) -> Outcome {
     let end = clock::now() + LOOK_WITHIN;
-    let opened = Dialogue::open(member, socket, look.peer, Some(look.instance), end).await;
-    let mut dialogue = match opened {
-        Ok(dialogue) => dialogue,
-        Err(error) => return outcome(error),
-    };
+    if !connect(socket, look.peer, end).await {
+        return Outcome::Failed;
+    }
+    let mut dialogue = Dialogue::new(member, socket, look.peer, Some(look.instance), end);
+    if let Err(error) = dialogue.greet().await {
+        return outcome(error);
+    }
     let mut keeping = Keeping::new(member, look.instance, look.peer);
     let listed = list(&mut dialogue, &mut |line| keeping.line(line)).await;
     let outcome = match listed {
@@ -36,18 +38,18 @@ pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look:
             keeping.complete();
             Outcome::Listed { revision }
         }
-        Err(error) => outcome(Some(error)),
+        Err(error) => outcome(error),
     };
     dialogue.close(Close::Clean).await;
     outcome
 }
 
 /// What a failed conversation says of a sender.
-fn outcome(error: Option<ClientError>) -> Outcome {
+fn outcome(error: ClientError) -> Outcome {
     match error {
-        Some(ClientError::NotMember) => Outcome::NotMember,
-        Some(ClientError::NoBudget) => Outcome::NoBudget,
-        Some(error @ (ClientError::Busy | ClientError::Handshake(_))) => {
+        ClientError::NotMember => Outcome::NotMember,
+        ClientError::NoBudget => Outcome::NoBudget,
+        ClientError::Busy | ClientError::Handshake(_) => {
             Outcome::Busy { retry_after: error.retry_after().unwrap_or(BUSY_RETRY) }
         }
         _ => Outcome::Failed,
@@ -112,6 +114,7 @@ impl<'a> Keeping<'a> {
         Self { member, instance, from, full: false, complete: false }
     }
 
+    #[inline(never)]
     fn line(&mut self, line: &Line) {
         let now = clock::now();
         self.member.with(|state| match line {

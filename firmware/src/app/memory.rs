@@ -16,18 +16,18 @@ use crate::PROFILE;
 use crate::desk::Desk;
 use crate::store::Store;
 
-/// Bytes that the store holds: a file of 16 KiB and some messages, or what is left on a part with 64 KiB of RAM.
-pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 8 * 1024 } else { 18 * 1024 };
+/// Bytes that the store holds: a file of 16 KiB and a message.
+pub const STORE_BYTES: usize = 16 * 1024 + 256;
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
 /// Drops of its own that a board keeps account of, live and lately ended.
 pub const DROPS: usize = 4;
 /// Offers of others that a board remembers.
-pub const OFFERS: usize = 8;
+pub const OFFERS: usize = 6;
 /// Senders that a board remembers.
-pub const PEERS: usize = 16;
+pub const PEERS: usize = 10;
 /// Addresses whose budgets of guesses a board remembers, of those that connect and of those it connects to.
-pub const SOURCES: usize = 16;
+pub const SOURCES: usize = 8;
 /// Sources of solicits that are remembered, so that none is answered too often.
 pub const ANSWERED: usize = 8;
 /// Connections served at a time: one that has not shown that it is a member's, and one more.

@@ -75,6 +75,7 @@ async fn offer(member: &Member, slot: Slot, sent: bool) {
 }
 
 /// Puts a drop on the table.
+#[inline(never)]
 fn put(member: &Member, slot: Slot) -> Result<Brief, Failure> {
     let (terms, name) = {
         let store = member.store.borrow();
@@ -132,6 +133,7 @@ async fn offers(member: &Member) {
     member.answer(News::Offers { count, more }).await;
 }
 
+#[inline(never)]
 fn status(member: &Member) -> Status {
     let state = member.state.borrow();
     let online = member.online.get();

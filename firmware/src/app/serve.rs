@@ -61,6 +61,7 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
+    #[inline(never)]
     fn new(member: &'a Member, part: Part, socket: &'a mut TcpSocket<'static>, source: IpAddr) -> Self {
         let session = member.with(|state| {
             let opened = state.serving.open(clock::now(), source, &mut state.rng);
@@ -126,6 +127,7 @@ impl<'a> Served<'a> {
     }
 
     /// Writes the next record, if it can go out. False if the connection broke.
+    #[inline(never)]
     fn write(&mut self) -> bool {
         if !self.connection.takes_more() {
             return self.connection.socket.may_send();
@@ -173,6 +175,7 @@ impl<'a> Served<'a> {
         true
     }
 
+    #[inline(never)]
     fn handle_message(&mut self, len: usize) {
         let (member, session, connection) = (self.member, &mut self.session, &mut self.connection);
         let now = clock::now();

@@ -90,7 +90,7 @@ pub(super) async fn take(
     let plan = FetchPlan { token: offer.token, id, record_max: PROFILE.record_max, offset: 0, digest: None };
     dialogue.session.fetch(clock::now(), &plan).map_err(|_| protocol())?;
     loop {
-        match dialogue.next().await.map_err(|error| broken(Some(error)))? {
+        match dialogue.next().await.map_err(broken)? {
             Input::Begin(begin) => {
                 if (offer.kind, &offer.name, offer.size) != (begin.kind, &begin.name, begin.size) {
                     // What would be sent is not what was chosen.
@@ -123,7 +123,7 @@ async fn stream(dialogue: &mut Dialogue<'_>, room: &mut Room<'_>, slot: Slot) ->
         if dialogue.session.needs_ready() {
             dialogue.session.ready(clock::now()).map_err(|_| protocol())?;
         }
-        match dialogue.next().await.map_err(|error| broken(Some(error)))? {
+        match dialogue.next().await.map_err(broken)? {
             Input::Data { len } => {
                 stored = dialogue.bytes(len, |bytes| room.write(slot, stored, bytes))?;
                 dialogue.stored(stored);
@@ -152,7 +152,7 @@ async fn pick(dialogue: &mut Dialogue<'_>, prefix: &TokenPrefix) -> Result<Offer
         Line::Ending(ending) if prefix.matches(&ending.token) => ended = Some(ending.reason),
         _ => {}
     };
-    list(dialogue, &mut each).await.map_err(|error| broken(Some(error)))?;
+    list(dialogue, &mut each).await.map_err(broken)?;
     if ambiguous {
         return Err(Broken::Over(Failure::Ambiguous));
     }

@@ -23,6 +23,7 @@ pub(super) struct Target {
 
 impl Target {
     /// The one that is wanted.
+    #[inline(never)]
     pub(super) fn find(member: &Member, wanted: &Wanted) -> Result<Self, Failure> {
         let state = member.state.borrow();
         let Some((address, port)) = wanted.from else {
