@@ -35,6 +35,7 @@ pub use settings::Settings;
 use core::cell::{Cell, RefCell};
 use core::pin::pin;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{Announcer, Listener};
 use deaddrop_core::guard::ClientGuard;
@@ -45,7 +46,6 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::UdpSocket;
 use embedded_io_async::{Read, Write};
 use heapless::{Deque, Vec};
-use rand_chacha::ChaCha20Rng;
 
 use crate::PROFILE;
 use crate::console::Console;

@@ -24,13 +24,13 @@ mod start;
 
 use core::fmt;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::secret::Secret;
 use deaddrop_page::page::Mode;
 use deaddrop_page::{Address, PAGE_LEN, Page, PageError, Seed};
 use embedded_storage::nor_flash::NorFlash;
 use hkdf::Hkdf;
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::Sha512;
 use subtle::ConstantTimeEq;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{CONTROL_RECORD, TCP_PORT_FIRST};
@@ -21,7 +22,6 @@ use embassy_net::tcp::{State, TcpSocket};
 use embassy_net::{ConfigV4, IpEndpoint, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Timer, with_timeout};
 use lan::{Board, Lan};
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 fn now() -> Instant {

@@ -212,11 +212,11 @@ fn after_the_cable_is_back_boards_find_each_other_again() {
 #[test]
 fn what_does_not_fit_is_refused_before_it_is_claimed() {
     let (mut lan, a, b) = two();
-    b.keep(Kind::File, "large", &bytes(10_000));
-    let token = a.offer(&mut lan, Kind::File, "larger", &bytes(12_000));
+    b.keep(Kind::File, "large", &bytes(30_000));
+    let token = a.offer(&mut lan, Kind::File, "larger", &bytes(32_000));
     lan.until(&b, appeared(token));
     b.fetch(token);
-    assert!(matches!(lan.until(&b, failed), Failure::NoRoom(NoRoom { needed: 12_000, .. })));
+    assert!(matches!(lan.until(&b, failed), Failure::NoRoom(NoRoom { needed: 32_000, .. })));
     assert_eq!(b.count(|news| matches!(news, News::Fetching { .. })), 0);
     // So it is there for whoever has room.
     let c = lan.board(1, Settings::default());

@@ -75,7 +75,7 @@ impl Exchange {
     }
 
     fn with_scalar(prs: &[u8], ci: &[u8], sid: &[u8; 32], scalar: Zeroizing<Scalar>) -> Self {
-        let share = *multiply(&scalar, &*generator(prs, ci, sid));
+        let share = *product(&scalar, &generator(prs, ci, sid));
         Self { scalar, share, sid: *sid }
     }
 
@@ -157,16 +157,22 @@ fn put_transcript_ir(out: &mut impl Update, initiator: Party<'_>, responder: Par
 // them needs, and not what all of them need together.
 #[inline(never)]
 fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<RistrettoPoint> {
+    Zeroizing::new(RistrettoPoint::from_uniform_bytes(&generator_hash(prs, ci, sid)))
+}
+
+/// The hash of `generator_string`.
+#[inline(never)]
+fn generator_hash(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<[u8; 64]> {
     let mut hash = Sha512::new();
     put_generator_string(&mut hash, prs, ci, sid);
     let mut uniform = Zeroizing::new([0; 64]);
     hash.finalize_into(<&mut Output<Sha512>>::from(&mut *uniform));
-    Zeroizing::new(RistrettoPoint::from_uniform_bytes(&uniform))
+    uniform
 }
 
 /// `scalar_mult_vfy`: the product's encoding, or an error where the draft returns the identity.
 fn scalar_mult_vfy(scalar: &Scalar, share: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, InvalidPeer> {
-    let product = multiply(scalar, &decode(share).ok_or(InvalidPeer)?);
+    let product = product(scalar, &decode(share).ok_or(InvalidPeer)?);
     // The group has prime order: only the identity, or a scalar of zero, comes to the identity, and its encoding alone
     // is all zeros (RFC 9496, section 4.3.2).
     if bool::from(product.ct_eq(&[0; 32])) {
@@ -183,8 +189,13 @@ fn decode(share: &[u8; 32]) -> Option<RistrettoPoint> {
 
 /// The encoding of the product.
 #[inline(never)]
-fn multiply(scalar: &Scalar, point: &RistrettoPoint) -> Zeroizing<[u8; 32]> {
-    encode(&Zeroizing::new(point * scalar))
+fn product(scalar: &Scalar, point: &RistrettoPoint) -> Zeroizing<[u8; 32]> {
+    encode(&multiply(scalar, point))
+}
+
+#[inline(never)]
+fn multiply(scalar: &Scalar, point: &RistrettoPoint) -> Zeroizing<RistrettoPoint> {
+    Zeroizing::new(point * scalar)
 }
 
 /// `ristretto255_Encode`.

@@ -438,7 +438,7 @@ impl ClientSession {
         match opened.kind {
             RecordKind::Control => {
                 let payload = message.get(..opened.len).ok_or(ClientError::Protocol)?;
-                dialogue.handle_answer(Answer::parse(payload).map_err(|_| ClientError::Protocol)?)
+                dialogue.handle_control(payload)
             }
             RecordKind::Data => dialogue.handle_data(opened.len),
             RecordKind::Final => dialogue.handle_final(opened.len),
@@ -448,6 +448,11 @@ impl ClientSession {
 }
 
 impl Dialogue {
+    #[inline(never)]
+    fn handle_control(&mut self, payload: &[u8]) -> Option<Input> {
+        self.handle_answer(Answer::parse(payload).ok()?)
+    }
+
     fn handle_answer(&mut self, answer: Answer) -> Option<Input> {
         if let Answer::Error(code) = answer {
             // The exchange is over, and with it what was still to be said about it.

@@ -53,13 +53,13 @@ enum Broken {
 
 /// Fetches it and tells what became of it.
 pub(super) async fn fetch(member: &Member, socket: &mut TcpSocket<'static>, wanted: &Wanted) {
-    let (token, result) = match Target::find(member, wanted) {
-        Ok(mut target) => {
-            let result = tries(member, socket, wanted, &mut target).await;
-            (target.token(), result)
-        }
-        Err(why) => (None, Err(why)),
+    // Borrowed and not taken out: it would be there twice.
+    let mut target = Target::find(member, wanted);
+    let result = match &mut target {
+        Ok(target) => tries(member, socket, wanted, target).await,
+        Err(why) => Err(*why),
     };
+    let token = target.as_ref().ok().and_then(Target::token);
     let news = match result {
         Ok((token, slot)) => News::Received { token, slot },
         Err(why) => News::Failed { token: token.or(wanted.token.whole()), why },

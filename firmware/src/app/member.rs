@@ -3,6 +3,7 @@
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{OfferEvent, PeerEvent};
 use deaddrop_core::drops::{ConnId, DropEvent};
@@ -14,7 +15,6 @@ use deaddrop_core::token::Token;
 use embassy_futures::select::select;
 use embassy_net::{Ipv4Cidr, Stack};
 use heapless::{Deque, Vec};
-use rand_chacha::ChaCha20Rng;
 
 use super::bell::Bell;
 use super::clock;
@@ -32,7 +32,7 @@ pub(super) const PORT: u16 = TCP_PORT_FIRST;
 /// How long news that answer an order wait for a console that is behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Messages remembered as fetched, or tried, without being asked.
-const TRIED: usize = 16;
+const TRIED: usize = 8;
 
 /// One member of the room: this board.
 pub(super) struct Member {

@@ -16,8 +16,9 @@ use crate::PROFILE;
 use crate::desk::Desk;
 use crate::store::Store;
 
-/// Bytes that the store holds: a file of 16 KiB and a message.
-pub const STORE_BYTES: usize = 16 * 1024 + 256;
+/// Bytes that the store holds: a file of 48 KiB and some messages, or, on a part with 64 KiB of RAM, a file of 16 KiB and
+/// a short one.
+pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 16 * 1024 + 256 } else { 48 * 1024 + 1024 };
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
 /// Drops of its own that a board keeps account of, live and lately ended.

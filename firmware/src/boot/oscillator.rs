@@ -86,7 +86,7 @@ impl Health {
 mod tests {
     extern crate std;
     use super::*;
-    use rand_chacha::ChaCha20Rng;
+    use chacha20::ChaCha20Rng;
     use rand_core::{Rng, SeedableRng};
 
     fn filled(read: impl FnMut() -> bool) -> Result<[u8; 32], NoEntropy> {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
@@ -24,7 +25,6 @@ use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settin
 use deaddrop_firmware::desk::{Brief, Desk, News, Order};
 use deaddrop_firmware::store::Slot;
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use switch::Switch;
 

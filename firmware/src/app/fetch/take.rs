@@ -1,5 +1,8 @@
 //! From a fresh conversation to a drop that is in the store, whole.
 
+use core::net::SocketAddr;
+use core::pin::pin;
+
 use deaddrop_core::offer::{Kind, Offer, Reason};
 use deaddrop_core::session::{FetchPlan, Input};
 use deaddrop_core::token::{FetchId, Token, TokenPrefix};
@@ -8,6 +11,7 @@ use deaddrop_core::wire::ErrorCode;
 use super::target::Target;
 use super::{Broken, Wanted, broken};
 use crate::PROFILE;
+use crate::app::apart::Apart;
 use crate::app::clock;
 use crate::app::dialogue::Dialogue;
 use crate::app::look::{Line, list};
@@ -79,7 +83,7 @@ pub(super) async fn take(
     id: FetchId,
 ) -> Result<(Token, Slot), Broken> {
     if target.offer.is_none() {
-        target.offer = Some(pick(dialogue, &wanted.token).await?);
+        target.offer = Some(Apart::new(pin!(pick(dialogue, &wanted.token))).await?);
     }
     let Some(offer) = &target.offer else { return Err(Broken::Over(Failure::Unknown)) };
     if offer.kind == Kind::Directory {
@@ -87,6 +91,21 @@ pub(super) async fn take(
     }
     // What cannot fit is refused before it is claimed.
     let slot = room.make(offer).map_err(Broken::Over)?;
+    Apart::new(pin!(claim(dialogue, offer, room, id))).await?;
+    if !core::mem::replace(&mut room.claimed, true) {
+        tell(member, offer, target.sender);
+    }
+    Apart::new(pin!(stream(dialogue, room, slot))).await?;
+    Ok((offer.token, slot))
+}
+
+/// Claims the drop; what comes next is its bytes.
+async fn claim(
+    dialogue: &mut Dialogue<'_>,
+    offer: &Offer,
+    room: &Room<'_>,
+    id: FetchId,
+) -> Result<(), Broken> {
     let plan = FetchPlan { token: offer.token, id, record_max: PROFILE.record_max, offset: 0, digest: None };
     dialogue.session.fetch(clock::now(), &plan).map_err(|_| protocol())?;
     loop {
@@ -96,24 +115,24 @@ pub(super) async fn take(
                     // What would be sent is not what was chosen.
                     return Err(Broken::Over(Failure::Refused(ErrorCode::Changed)));
                 }
-                break;
+                return Ok(());
             }
             Input::Refused(code) => return Err(refused(code, room)),
             Input::Filler => {}
             _ => return Err(protocol()),
         }
     }
-    if !core::mem::replace(&mut room.claimed, true) {
-        member.desk.tell(News::Fetching {
-            token: offer.token,
-            kind: offer.kind,
-            name: Label::of(offer.name.as_str()),
-            size: offer.size,
-            from: target.sender,
-        });
-    }
-    stream(dialogue, room, slot).await?;
-    Ok((offer.token, slot))
+}
+
+#[inline(never)]
+fn tell(member: &Member, offer: &Offer, from: SocketAddr) {
+    member.desk.tell(News::Fetching {
+        token: offer.token,
+        kind: offer.kind,
+        name: Label::of(offer.name.as_str()),
+        size: offer.size,
+        from,
+    });
 }
 
 /// Takes in all records of a claimed drop.

@@ -9,6 +9,7 @@
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
+use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::limits::{CONTROL_RECORD, RECORD_OVERHEAD};
@@ -17,7 +18,6 @@ use deaddrop_core::token::Instance;
 use deaddrop_firmware::PROFILE;
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::{clock, emulator, executor};
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 #[cortex_m_rt::entry]
