@@ -12,7 +12,7 @@ use deaddrop_core::limits::TCP_PORT_FIRST;
 use deaddrop_core::offer::{Offer, Reason};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
-use embassy_futures::select::select;
+use embassy_futures::select::{Either, select};
 use embassy_net::{Ipv4Cidr, Stack};
 use heapless::{Deque, Vec};
 
@@ -125,8 +125,9 @@ impl Member {
     }
 
     /// Answers an order; gives up on a console that does not listen.
-    pub(super) async fn answer(&self, news: News) {
-        select(self.desk.answer(news), clock::at(clock::now() + PATIENCE)).await;
+    // Not an `async fn`, which would keep the news once more.
+    pub(super) fn answer(&self, news: News) -> impl Future<Output = Either<(), ()>> {
+        select(self.desk.answer(news), clock::at(clock::now() + PATIENCE))
     }
 
     /// Tells and does what follows from the last call into the tables.

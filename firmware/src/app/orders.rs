@@ -31,7 +31,9 @@ pub(super) async fn orders(member: &Member) {
                 member.answer(News::Auto(auto)).await;
             }
             Order::Offers => offers(member).await,
-            Order::Status => member.answer(News::Status(status(member))).await,
+            Order::Status => {
+                member.answer(News::Status(status(member))).await;
+            }
         }
     }
 }
