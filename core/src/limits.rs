@@ -106,7 +106,7 @@ pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
 /// Most answers a second, to all sources together.
 pub const ANSWERS_PER_SECOND: u32 = 64;
 /// Most jitter before a listener connects to a new instance.
-pub const LOOK_JITTER_MAX: Duration = Duration::from_millis(250);
+pub const LOOK_JITTER_MAX: Duration = Duration::from_millis(2_500);
 /// A member whose revision differs is listed again no sooner than this.
 pub const RELIST_EVERY: Duration = Duration::from_secs(2);
 /// Silence after which a listener looks for itself.
@@ -115,8 +115,12 @@ pub const SILENCE: Duration = Duration::from_secs(45);
 pub const LOST_AFTER: u8 = 3;
 /// Gap between those connects.
 pub const LOST_RETRY: Duration = Duration::from_millis(300);
-/// A server that is not a member is looked at again after this.
+/// A server that is not a member is looked at again after this, and after twice as long each time.
 pub const STRANGER_MEMORY: Duration = Duration::from_secs(600);
+/// But no later than this.
+pub const STRANGER_MEMORY_MAX: Duration = Duration::from_secs(86_400);
+/// Most jitter before a listener connects to a new instance at an address where it knows strangers alone.
+pub const STRANGER_JITTER_MAX: Duration = Duration::from_secs(15);
 /// Ports of one address a listener will connect to within [`PORTS_WINDOW`].
 pub const PORTS_PER_ADDRESS: usize = 16;
 /// See [`PORTS_PER_ADDRESS`].
@@ -135,7 +139,7 @@ pub const WARN_WINDOW: Duration = Duration::from_secs(60);
 /// Unconfirmed handshakes a client allows itself with one address.
 pub const CLIENT_PER_ADDRESS: u32 = 10;
 /// Unconfirmed handshakes a client allows itself in all.
-pub const CLIENT_TOTAL: u32 = 256;
+pub const CLIENT_TOTAL: u32 = 1_024;
 /// After that, one per address within this.
 pub const CLIENT_REFILL: Duration = Duration::from_secs(60);
 
@@ -170,7 +174,7 @@ pub const HOST: Profile = Profile {
     total_refill: Duration::from_millis(250),
     known_burst: 16,
     parked: 64,
-    unauthenticated: 64,
+    unauthenticated: 256,
     idle: Duration::from_secs(5),
     record_max: RECORD_MAX,
 };

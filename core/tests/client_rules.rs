@@ -63,6 +63,18 @@ fn a_close_says_no_member_only_once_a_proof_is_out() {
 }
 
 #[test]
+fn without_a_guess_of_our_own_the_server_is_not_cost_one() {
+    let desk = &mut Desk::new(9, &HOST);
+    while desk.guard.take(desk.now, net::SERVER) {}
+    let mut client = ClientSession::new(desk.now, net::SERVER, None, None);
+    let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng).session;
+    let greeting = desk.said(&mut server).remove(0);
+    assert_eq!(desk.tell(&mut client, &greeting), Err(ClientError::NoBudget));
+    // A message 2 that no message 4 follows would count as a guess that failed.
+    assert!(Desk::asked(&mut client).is_empty(), "it has begun to shake hands");
+}
+
+#[test]
 fn no_deadline_runs_while_the_receiver_makes_ready() {
     let desk = &mut Desk::new(2, &HOST);
     let (mut client, mut server) = begun(desk, 10);

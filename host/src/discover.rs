@@ -6,12 +6,14 @@ use std::rc::Rc;
 
 use async_channel::{Receiver, Sender, unbounded};
 use deaddrop_core::discovery::{Arrival, Look, OfferEvent};
+use deaddrop_core::session::ClientError;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::Beacon;
 use smol::{LocalExecutor, Timer, future};
 
 use crate::clock;
 use crate::listening::{HostOffers, Listening};
+use crate::lock::lock;
 use crate::look::{Listing, look};
 use crate::member::Member;
 use crate::net::beacons::{Beacons, Skipped};
@@ -122,12 +124,15 @@ impl Discovery<'_> {
     }
 }
 
-/// Connects to a sender and asks for its whole list.
+/// Connects to a sender and asks for its whole list, if there is a handshake left to do that with.
 pub(crate) async fn look_at(
     member: &Member,
     sender: SocketAddr,
     expected: Option<Instance>,
 ) -> Result<Listing, PumpError> {
+    if !lock(&member.guard).has(clock::now(), sender.ip()) {
+        return Err(ClientError::NoBudget.into());
+    }
     look(SmolLink::connect(sender, None).await?, member, expected, None).await
 }
 

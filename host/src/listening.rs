@@ -18,7 +18,7 @@ use crate::{clock, random::system};
 /// Senders remembered.
 const PEERS: usize = 1_024;
 /// Offers remembered.
-const OFFERS: usize = 512;
+const OFFERS: usize = 1_024;
 /// When to ask a busy sender again that named no time.
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 

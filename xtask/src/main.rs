@@ -12,6 +12,7 @@ mod noalloc;
 mod private;
 mod random;
 mod repo;
+mod scale;
 mod stage;
 mod stages;
 mod test;
@@ -38,6 +39,7 @@ enum Command {
     Bench(bench::Bench),
     Firmware(firmware::Firmware),
     Instructions(instructions::Instructions),
+    Scale(scale::Scale),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&repo, &bench),
         Command::Firmware(firmware) => firmware::run(&repo, &firmware),
         Command::Instructions(instructions) => instructions::run(&repo, &instructions),
+        Command::Scale(scale) => scale::run(&repo, &scale),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,8 @@ use rand_core::CryptoRng;
 use super::contacts::Contacts;
 use super::peer::{Peer, Standing};
 use super::solicits::Solicits;
-use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY, STRANGER_MEMORY};
+use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY};
+use crate::limits::{STRANGER_JITTER_MAX, STRANGER_MEMORY, STRANGER_MEMORY_MAX};
 use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
 use crate::time::Instant;
@@ -25,8 +26,11 @@ use crate::wire::{Beacon, BeaconKind};
 pub const LOOKS_IN_FLIGHT: usize = 8;
 /// Peers remembered of one address that are not members; at most half of the table.
 pub const PEERS_PER_ADDRESS: usize = 32;
-/// The jitter of a look grows by this with each peer heard.
-pub const JITTER_PER_PEER: Duration = Duration::from_millis(10);
+/// The jitter of a look grows by this with each peer heard: where one host in ten sends, its listeners then come
+/// no faster than a sender can answer them.
+pub const JITTER_PER_PEER: Duration = Duration::from_millis(3);
+/// At an address where only strangers are known, it grows by so many times that.
+pub const STRANGER_JITTER: u32 = 8;
 /// A busy peer is looked at again no sooner than this.
 pub const BUSY_MIN: Duration = Duration::from_secs(1);
 /// A busy peer is looked at again no later than this, jitter aside.
@@ -118,12 +122,17 @@ impl<const P: usize> Listener<P> {
             return;
         }
         let address = address_of(via.from, beacon.port);
-        let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(LOOK_JITTER_MAX));
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
+        let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
+        let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let (times, most) = match known {
+            None if self.is_strangers(address) => (STRANGER_JITTER, STRANGER_JITTER_MAX),
+            _ => (1, LOOK_JITTER_MAX),
+        };
+        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).saturating_mul(times).min(most));
         let soon = if answer { now } else { now + jitter };
 
-        if let Some(peer) = self.peers.iter_mut().find(|p| p.is(address, beacon.instance)) {
+        if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
             peer.heard = peer.heard.max(now);
             let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
@@ -212,7 +221,11 @@ impl<const P: usize> Listener<P> {
             Outcome::NotMember if !peer.is_member() => {
                 peer.standing = Standing::Stranger;
                 peer.failures = 0;
-                peer.look_at = Some(now + STRANGER_MEMORY);
+                let doubled = STRANGER_MEMORY.saturating_mul(1 << peer.refusals.min(16));
+                let wait = doubled.min(STRANGER_MEMORY_MAX);
+                peer.refusals = peer.refusals.saturating_add(1);
+                // Jitter, or those who met a server together would come back together.
+                peer.look_at = Some(now + wait + peer.part_of(wait / 4));
             }
             // From a member this proves nothing: anyone on the path can close a connection.
             Outcome::Failed | Outcome::NotMember => {
@@ -250,8 +263,11 @@ impl<const P: usize> Listener<P> {
     /// When to poll again, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let looks = self.lanes_in_flight().and_then(|lanes| {
-            let free = self.peers.iter().filter(|p| !lanes.contains(&lane(p.address)));
-            free.filter_map(Peer::due).min()
+            // Most peers are not due for long: only those that would be next are held against the lanes.
+            self.peers.iter().fold(None, |first: Option<Instant>, p| match p.due() {
+                Some(at) if first.is_none_or(|f| at < f) && !lanes.contains(&lane(p.address)) => Some(at),
+                _ => first,
+            })
         });
         Instant::earliest(self.solicits.next(), looks)
     }
@@ -265,6 +281,15 @@ impl<const P: usize> Listener<P> {
     pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
         let ip = ip.to_canonical();
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
+    }
+
+    /// Whether all that was found at an address so far were strangers: the next one there is likely another, and
+    /// can wait until those who know the address as a member's have had their turn.
+    fn is_strangers(&self, address: SocketAddr) -> bool {
+        let ip = host(address);
+        let mut found = self.peers.iter().filter(|p| host(p.address) == ip && p.standing != Standing::New);
+        found.next().is_some_and(|p| p.standing == Standing::Stranger)
+            && found.all(|p| p.standing == Standing::Stranger)
     }
 
     /// The lanes in which hosts are being looked at; `None` if no more may be.

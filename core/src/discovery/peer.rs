@@ -41,6 +41,8 @@ pub struct Peer {
     pub(super) in_flight: bool,
     /// Looks that failed in a row.
     pub(super) failures: u8,
+    /// How often it was found to be a stranger.
+    pub(super) refusals: u8,
     /// A farewell has been acted on.
     pub(super) left: bool,
     /// A farewell came while it was being looked at.
@@ -61,6 +63,7 @@ impl Peer {
             looked: None,
             in_flight: false,
             failures: 0,
+            refusals: 0,
             left: false,
             again: false,
             jitter: 0,
@@ -83,7 +86,8 @@ impl Peer {
     }
 
     pub(super) fn is(&self, address: SocketAddr, instance: Instance) -> bool {
-        self.address == address && self.instance == instance && self.standing != Standing::Lost
+        // The instance first: it tells most of them apart.
+        self.instance == instance && self.address == address && self.standing != Standing::Lost
     }
 
     /// When it should be looked at, if nothing holds that up.

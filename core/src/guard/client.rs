@@ -1,9 +1,10 @@
 //! The client's side: a fake server learns no more than a few guesses from us.
 //!
 //! Each address has its own bucket, and one more bounds all of them: after [`CLIENT_TOTAL`] failures
-//! one token of it comes back a second. That is fast enough for a network with hundreds of rooms,
-//! where each foreign server costs one failed handshake per [`STRANGER_MEMORY`], and a quarter of what
-//! a server grants to all its guessers together. Addresses that have proved to be members' within
+//! one token of it comes back a second. So a host meets every server it can remember once, and then a few
+//! each minute, which is enough for a network with hundreds of rooms: a foreign server costs one failed
+//! handshake per [`STRANGER_MEMORY`], and later fewer. It is as much as a server grants to all its guessers at
+//! once, and then a quarter of that. Addresses that have proved to be members' within
 //! [`KNOWN_GOOD`] count by themselves, so that no flood of fake servers keeps us from a member we know. They
 //! have a bound of their own, a part of the other, since an address may have proved itself by relaying.
 //!
@@ -55,6 +56,17 @@ impl<const S: usize> ClientGuard<S> {
             all_known,
             known_total: Bucket::full(all_known, now),
         }
+    }
+
+    /// Whether [`Self::take`] would succeed now: ask before anything is sent. A handshake that is begun and not
+    /// finished costs the server a guess token.
+    pub fn has(&self, now: Instant, address: IpAddr) -> bool {
+        let key = Key::of(address);
+        let server = self.servers.iter().find(|s| s.key == key);
+        let known = server.and_then(|s| s.good_until).is_some_and(|good| now + HANDSHAKE_TIMEOUT < good);
+        server.is_none_or(|s| s.bucket.at_hand(self.each, now) > 0)
+            && (self.total.at_hand(self.all, now) > 0
+                || known && self.known_total.at_hand(self.all_known, now) > 0)
     }
 
     /// Whether a handshake with `address` may be finished: ask before message 4 is sent.
@@ -147,28 +159,47 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_and_fifty_six_in_all_then_one_a_second() {
-        let mut g = ClientGuard::<512>::new(at(0));
-        for n in 0..256 {
+    fn a_thousand_and_twenty_four_in_all_then_one_a_second() {
+        let mut g = ClientGuard::<2048>::new(at(0));
+        for n in 0..1_024 {
             assert!(g.take(at(0), host(n)), "{n}");
         }
-        assert!(!g.take(at(999), host(300)));
-        assert!(g.take(at(1_000), host(300)));
-        assert!(!g.take(at(1_999), host(301)));
+        assert!(!g.take(at(999), host(3_000)));
+        assert!(g.take(at(1_000), host(3_000)));
+        assert!(!g.take(at(1_999), host(3_001)));
     }
 
     #[test]
     fn a_refusal_for_the_total_costs_the_address_nothing() {
-        let mut g = ClientGuard::<512>::new(at(0));
-        for n in 0..256 {
+        let mut g = ClientGuard::<2048>::new(at(0));
+        for n in 0..1_024 {
             assert!(g.take(at(0), host(n)));
         }
         for _ in 0..20 {
-            assert!(!g.take(at(0), host(300)));
+            assert!(!g.take(at(0), host(3_000)));
         }
         for n in 1..=10 {
-            assert!(g.take(at(1_000 * n), host(300)), "{n}");
+            assert!(g.take(at(1_000 * n), host(3_000)), "{n}");
         }
+    }
+
+    #[test]
+    fn to_ask_costs_nothing_and_is_answered_truly() {
+        let mut g = ClientGuard::<2048>::new(at(0));
+        for _ in 0..10 {
+            assert!(g.has(at(0), host(1)));
+            assert!(g.take(at(0), host(1)));
+        }
+        assert!(!g.has(at(0), host(1)), "ten for an address");
+        assert!(g.has(at(0), host(2)));
+        g.confirmed(at(0), host(2));
+        for n in 0..1_100 {
+            let has = g.has(at(0), host(100 + n));
+            assert_eq!(g.take(at(0), host(100 + n)), has, "{n}");
+        }
+        assert!(!g.has(at(0), host(3_000)), "all in all");
+        assert!(g.has(at(0), host(2)), "a member counts by itself");
+        assert!(g.has(at(1_000), host(3_000)));
     }
 
     #[test]
@@ -186,18 +217,18 @@ mod tests {
 
     #[test]
     fn a_confirmation_gives_the_total_back_once() {
-        let mut g = ClientGuard::<512>::new(at(0));
+        let mut g = ClientGuard::<2048>::new(at(0));
         for _ in 0..3 {
             assert!(g.take(at(0), host(1)));
             g.confirmed(at(0), host(1));
         }
-        for n in 0..256 {
+        for n in 0..1_024 {
             assert!(g.take(at(0), host(n + 2)), "{n}");
         }
-        assert!(!g.take(at(0), host(400)));
+        assert!(!g.take(at(0), host(4_000)));
         assert!(g.take(at(0), host(1)), "a known member is outside the total");
         g.confirmed(at(0), host(1));
-        assert!(!g.take(at(0), host(400)), "so it gives nothing back to it");
+        assert!(!g.take(at(0), host(4_000)), "so it gives nothing back to it");
         // 20 s before its 10 minutes are over it counts as any other again.
         let end = KNOWN_GOOD.as_secs() * 1_000 - 20_000;
         assert!(g.take(at(end - 1), host(1)));

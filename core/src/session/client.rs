@@ -362,6 +362,8 @@ impl ClientSession {
         }
         self.heard = now;
         let input = match self.state {
+            // A server to which we say message 2 and no message 4 counts that as a guess that failed.
+            State::AwaitGreeting if !guard.has(now, self.address) => Err(ClientError::NoBudget),
             State::AwaitGreeting => self.handle_greeting(prs, rng, message),
             State::AwaitShare(_) => self.handle_share(now, guard, message),
             State::Open(_) => self.handle_record(now, guard, message),

@@ -103,10 +103,6 @@ async fn tries(
 }
 
 /// One connection: takes the drop, unless it is here already, and confirms it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a struct for these would be made once and taken apart at once"
-)]
 async fn once(
     member: &Member,
     socket: &mut TcpSocket<'static>,

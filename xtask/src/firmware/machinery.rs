@@ -12,8 +12,9 @@ use crate::repo::{Failure, Repo};
 /// What begins the names of functions that end in a panic, or lead there.
 const PANICS: &[&str] = &[
     "core::panicking::",
-    "core::option::",
-    "core::result::",
+    "core::option::expect_failed",
+    "core::option::unwrap_failed",
+    "core::result::unwrap_failed",
     "core::cell::panic_",
     "core::slice::index::slice_",
     "core::slice::copy_from_slice_impl::",
@@ -21,6 +22,10 @@ const PANICS: &[&str] = &[
     "core::num::error::",
     "__rustc::rust_begin_unwind",
 ];
+
+/// The same of a method: whose, and what it is called.
+const UNWRAPS: (&[&str], &[&str]) =
+    (&["core::option::Option<", "core::result::Result<"], &[">::unwrap", ">::expect"]);
 
 /// What is in the names of functions that make text of values.
 const FORMATTING: &[&str] = &["core::fmt::"];
@@ -53,9 +58,18 @@ pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, F
 
 /// The names that are of either sort.
 fn remaining<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
-    let panics = |name: &str| PANICS.iter().any(|start| name.trim_start_matches('<').starts_with(start));
+    let begins =
+        |name: &str, with: &[&str]| with.iter().any(|start| name.trim_start_matches('<').starts_with(start));
+    let unwraps =
+        |name: &str| begins(name, UNWRAPS.0) && UNWRAPS.1.iter().any(|method| name.contains(method));
+    let panics = |name: &str| begins(name, PANICS) || unwraps(name);
     let formats = |name: &str| FORMATTING.iter().any(|part| name.contains(part));
-    names.filter(|name| panics(name) || formats(name)).map(str::to_owned).collect()
+    // The compiler numbers those that it has made one of.
+    let plain = |name: &'a str| match name.rsplit_once('.') {
+        Some((plain, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => plain,
+        _ => name,
+    };
+    names.map(plain).filter(|name| panics(name) || formats(name)).map(str::to_owned).collect()
 }
 
 /// What the file lists for this board, if it lists anything.
@@ -77,8 +91,10 @@ mod tests {
             "core::panicking::panic_fmt",
             "<core::option::Option<u8>>::unwrap",
             "core::result::unwrap_failed",
+            "<core::result::Result<u8, x::Y>>::map_err",
             "<u32 as core::fmt::Display>::fmt",
             "<core::fmt::Formatter>::pad",
+            "<core::fmt::Formatter>::pad.362",
             "deaddrop_core::session::server::ServerSession::poll",
             "core::ptr::drop_in_place::<x::Y>",
             "memcpy",

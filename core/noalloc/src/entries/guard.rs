@@ -17,6 +17,7 @@ pub(super) fn keep() {
         Bucket::restore,
         Bucket::ready_at,
         Client::new,
+        Client::has,
         Client::take,
         Client::confirmed,
         Rate::new,

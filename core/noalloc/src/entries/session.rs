@@ -53,6 +53,7 @@ pub(super) fn keep() {
         Greeted::answer as fn(_, _, _, &mut Rng) -> _,
         <HandshakeError as Display>::fmt,
         <Misuse as Display>::fmt,
+        Server::turn_away as fn(_, _, &mut Rng) -> _,
         ServerSession::conn,
         ServerSession::source,
         ServerSession::is_member,

@@ -9,7 +9,7 @@ use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-type Host = Guard<1024, 128>;
+type Host = Guard<1024, { HOST.unauthenticated + HOST.parked }>;
 type Board = Guard<16, 2>;
 
 fn at(ms: u64) -> Instant {
@@ -152,11 +152,11 @@ fn the_cap_evicts_the_oldest_before_message_2_of_whoever_holds_most() {
         assert_eq!(g.admit(at(0), ConnId(n), ip(1)), Admission::Open);
     }
     assert_eq!(g.message2(at(0), ConnId(0)), Guess::Granted);
-    for n in 10..64 {
+    for n in 10..256 {
         assert_eq!(g.admit(at(0), ConnId(n), ip(u16::try_from(n).unwrap())), Admission::Open);
     }
-    assert_eq!(g.admit(at(0), ConnId(64), ip(500)), Admission::Evict(ConnId(1)), "0 is past message 2");
-    assert_eq!(g.admit(at(0), ConnId(65), ip(501)), Admission::Evict(ConnId(2)));
+    assert_eq!(g.admit(at(0), ConnId(256), ip(500)), Admission::Evict(ConnId(1)), "0 is past message 2");
+    assert_eq!(g.admit(at(0), ConnId(257), ip(501)), Admission::Evict(ConnId(2)));
     assert_eq!(g.message2(at(0), ConnId(1)), Guess::Refused);
 }
 
@@ -265,14 +265,14 @@ fn whoever_owes_message_4_for_long_makes_room() {
     // Strangers get as far as Yb in every place there is, and then say no more.
     let mut g = Host::new(&HOST, at(0));
     assert!(
-        (0..64).all(
+        (0..256).all(
             |n| knock(&mut g, u64::from(n), n, ip(100 + u16::try_from(n / 4).unwrap())) == Guess::Granted
         )
     );
     let member = ip(1);
-    assert!(matches!(g.admit(at(1_999), ConnId(90), member), Admission::Busy { .. }), "they may be slow");
-    assert_eq!(g.admit(at(2_000), ConnId(91), member), Admission::Evict(ConnId(0)));
-    assert_eq!(g.message2(at(2_000), ConnId(91)), Guess::Granted);
+    assert!(matches!(g.admit(at(1_999), ConnId(900), member), Admission::Busy { .. }), "they may be slow");
+    assert_eq!(g.admit(at(2_000), ConnId(901), member), Admission::Evict(ConnId(0)));
+    assert_eq!(g.message2(at(2_000), ConnId(901)), Guess::Granted);
     assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "what was Yb stays spent");
     g.confirmed(at(2_000), ConnId(0));
     assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "whatever is heard of it later");

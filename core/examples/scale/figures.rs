@@ -1,0 +1,183 @@
+//! What a run has shown.
+
+use crate::hearer::{ADDRESSES, Hearer, OFFERS, PEERS};
+use crate::network::Airtime;
+use crate::plan::Plan;
+use crate::queue::{Micros, SECOND};
+use crate::sender::{ANSWERED, CONNECTIONS, DROPS, Part, SOURCES, Sender};
+use deaddrop_core::discovery::{Announcer, Listener, Offers};
+use deaddrop_core::drops::Drops;
+use deaddrop_core::guard::{ClientGuard, Guard};
+use deaddrop_core::limits::FETCHES_MAX;
+
+/// Waits, of which some may not have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    ended: Vec<Micros>,
+    /// How many there should be.
+    pub(crate) expected: u64,
+}
+
+impl Waits {
+    fn push(&mut self, wait: Micros) {
+        self.ended.push(wait);
+    }
+
+    /// How many have not ended.
+    pub(crate) fn missing(&self) -> u64 {
+        self.expected.saturating_sub(self.ended.len() as u64)
+    }
+
+    /// The wait within which so many of 100 had ended; `None` if so many never did.
+    pub(crate) fn percentile(&self, percent: u64) -> Option<Micros> {
+        let rank = (self.expected * percent).div_ceil(100).max(1);
+        let mut sorted = self.ended.clone();
+        sorted.sort_unstable();
+        sorted.get(usize::try_from(rank - 1).unwrap()).copied()
+    }
+}
+
+/// A second of the run: what was counted up to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Second {
+    datagrams: u64,
+    airtime: Airtime,
+}
+
+/// Counted while a run goes on.
+#[derive(Default)]
+pub(crate) struct Figures {
+    datagrams: u64,
+    seconds: Vec<Second>,
+    /// Solicits that a sender did not answer, having answered too many or the same one just before.
+    pub(crate) unanswered: u64,
+    /// Offers for which a listener's table had no room.
+    pub(crate) no_room: u64,
+    /// From the start of both to an offer being shown, for those there from the start.
+    pub(crate) start: Waits,
+    /// From a new sender to its offer being shown, in the calm.
+    pub(crate) fresh: Waits,
+    /// From a late listener's start to its first offer.
+    pub(crate) late_first: Waits,
+    /// From a late listener's start to each of its offers.
+    pub(crate) late_all: Waits,
+    /// From the start of a passing sender to its offer being shown.
+    pub(crate) passing: Waits,
+}
+
+impl Figures {
+    /// Beacons were sent.
+    pub(crate) fn datagrams(&mut self, count: u64) {
+        self.datagrams += count;
+    }
+
+    /// A second has passed.
+    pub(crate) fn second(&mut self, airtime: Airtime) {
+        self.seconds.push(Second { datagrams: self.datagrams, airtime });
+    }
+
+    /// A sender has started; so many are to show its offer.
+    pub(crate) fn sender_started(&mut self, sender: &Sender, hearers: &[Hearer]) {
+        let members = hearers.iter().filter(|h| h.is_member_of(sender)).count() as u64;
+        match sender.part {
+            Part::Start => {}
+            Part::Watched => self.fresh.expected += members,
+            Part::Passing => self.passing.expected += members,
+        }
+    }
+
+    /// A listener shows an offer.
+    pub(crate) fn shown(&mut self, now: Micros, hearer: &mut Hearer, sender: &Sender, number: usize) {
+        if !hearer.see(number) {
+            return;
+        }
+        let wait = now - hearer.since.max(sender.ready);
+        match (hearer.part, sender.part) {
+            (Part::Watched, Part::Passing) => {}
+            (Part::Watched, _) => {
+                if hearer.shown == 0 {
+                    self.late_first.push(wait);
+                }
+                self.late_all.push(wait);
+                hearer.shown += 1;
+            }
+            (_, Part::Start) => self.start.push(wait),
+            (_, Part::Watched) => self.fresh.push(wait),
+            (_, Part::Passing) => self.passing.push(wait),
+        }
+    }
+
+    /// How many waits there should be of those that are known from the plan.
+    pub(crate) fn expect(&mut self, plan: &Plan, hearers: &[Hearer], senders: &[Sender]) {
+        let mut of_room = vec![(0_u64, 0_u64); plan.rooms];
+        for sender in senders {
+            let (start, watched) = &mut of_room[sender.room];
+            *start += u64::from(sender.part == Part::Start);
+            *watched += u64::from(sender.part == Part::Watched);
+        }
+        for hearer in hearers {
+            let (start, watched) = of_room[hearer.room];
+            if hearer.part == Part::Start {
+                self.start.expected += start;
+            } else {
+                self.late_first.expected += 1;
+                self.late_all.expected += start + watched;
+            }
+        }
+    }
+
+    /// Beacons a second on the wire: the most in one second from the start until things have settled.
+    pub(crate) fn datagrams_at_start(&self, plan: &Plan) -> u64 {
+        let seconds = self.between(0, plan.settle);
+        seconds.map(|(a, b)| b.datagrams - a.datagrams).max().unwrap_or(0)
+    }
+
+    /// Beacons a second on the wire in the calm, times 100.
+    pub(crate) fn datagrams_in_calm(&self, plan: &Plan) -> u64 {
+        let (a, b) = self.ends(plan.settle, plan.calm_end());
+        (b.datagrams - a.datagrams) * 100 * SECOND / plan.calm
+    }
+
+    /// The share of the fullest channel that beacons took in their worst second, and all else in its worst, in
+    /// parts of 10,000. More than all of it is what waits in queues.
+    pub(crate) fn airtime_at_start(&self, plan: &Plan) -> (u64, u64) {
+        let share = |of: fn(&Airtime) -> Micros| {
+            let seconds = self.between(0, plan.settle);
+            let used = seconds.map(|(a, b)| of(&b.airtime).saturating_sub(of(&a.airtime))).max();
+            used.unwrap_or(0) * 10_000 / SECOND
+        };
+        (share(|a| a.beacons), share(|a| a.others))
+    }
+
+    /// The same on the average of the calm.
+    pub(crate) fn airtime_in_calm(&self, plan: &Plan) -> (u64, u64) {
+        let (a, b) = self.ends(plan.settle, plan.calm_end());
+        let share =
+            |of: fn(&Airtime) -> Micros| of(&b.airtime).saturating_sub(of(&a.airtime)) * 10_000 / plan.calm;
+        (share(|a| a.beacons), share(|a| a.others))
+    }
+
+    fn at(&self, time: Micros) -> Second {
+        let Some(number) = (time / SECOND).checked_sub(1) else { return Second::default() };
+        self.seconds.get(usize::try_from(number).unwrap()).copied().unwrap_or_default()
+    }
+
+    fn ends(&self, from: Micros, to: Micros) -> (Second, Second) {
+        (self.at(from), self.at(to))
+    }
+
+    fn between(&self, from: Micros, to: Micros) -> impl Iterator<Item = (Second, Second)> {
+        let seconds = from / SECOND..to / SECOND;
+        seconds.map(|n| (self.at(n * SECOND), self.at((n + 1) * SECOND)))
+    }
+}
+
+/// Bytes of the tables of a listener, and of a sender.
+pub(crate) const fn tables() -> (usize, usize) {
+    let listener =
+        size_of::<Listener<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
+    let sender = size_of::<Announcer<ANSWERED>>()
+        + size_of::<Guard<SOURCES, CONNECTIONS>>()
+        + size_of::<Drops<DROPS, FETCHES_MAX>>();
+    (listener, sender)
+}

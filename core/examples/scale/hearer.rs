@@ -1,0 +1,101 @@
+//! A process that listens, with the table sizes of the host's program.
+
+use deaddrop_core::discovery::{Arrival, Listener, Offers};
+use deaddrop_core::guard::ClientGuard;
+use deaddrop_core::token::Instance;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::queue::{Micros, instant, micros};
+use crate::sender::{Part, Sender};
+
+/// Senders remembered.
+pub(crate) const PEERS: usize = 1_024;
+/// Offers remembered.
+pub(crate) const OFFERS: usize = 1_024;
+/// Addresses whose unconfirmed handshakes are remembered.
+pub(crate) const ADDRESSES: usize = 256;
+
+/// One process.
+pub(crate) struct Hearer {
+    pub(crate) host: usize,
+    pub(crate) room: usize,
+    pub(crate) part: Part,
+    pub(crate) listener: Box<Listener<PEERS>>,
+    pub(crate) offers: Box<Offers<OFFERS>>,
+    pub(crate) guard: Box<ClientGuard<ADDRESSES>>,
+    /// Since when it listens.
+    pub(crate) since: Micros,
+    /// For when a look at the time is due; one that is not the latest is none.
+    pub(crate) wake: Micros,
+    /// Offers it has shown.
+    pub(crate) shown: usize,
+    /// One bit for each sender whose offer it has shown.
+    seen: Vec<u64>,
+    pub(crate) counts: Counts,
+}
+
+/// What has become of its looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Looks taken.
+    pub(crate) looks: u64,
+    /// Of those: a member, and listed.
+    pub(crate) listed: u64,
+    /// Of those: not a member.
+    pub(crate) strangers: u64,
+    /// Of those: the sender was busy.
+    pub(crate) busy: u64,
+    /// Of those: no connection, or a reset.
+    pub(crate) failed: u64,
+    /// Of those: no guess of its own was left.
+    pub(crate) no_budget: u64,
+}
+
+impl Hearer {
+    /// Begins to listen now.
+    pub(crate) fn start(now: Micros, (host, room): (usize, usize), part: Part, rng: &mut ChaCha8Rng) -> Self {
+        let mut name = [0xff; 8];
+        let (_, low) = name.split_at_mut(4);
+        low.copy_from_slice(&rng.next_u32().to_be_bytes());
+        Self {
+            host,
+            room,
+            part,
+            listener: Box::new(Listener::new(instant(now), Instance::from_bytes(name))),
+            offers: Box::new(Offers::new()),
+            guard: Box::new(ClientGuard::new(instant(now))),
+            since: now,
+            wake: Micros::MAX,
+            shown: 0,
+            seen: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// When it has something to do, if nothing happens before.
+    pub(crate) fn due(&self) -> Option<Micros> {
+        self.listener.poll_timeout().map(micros)
+    }
+
+    /// Notes that the offer of a sender is shown; false if that was so before.
+    pub(crate) fn see(&mut self, sender: usize) -> bool {
+        let (word, bit) = (sender / 64, 1_u64 << (sender % 64));
+        if self.seen.len() <= word {
+            self.seen.resize(word + 1, 0);
+        }
+        let before = self.seen[word];
+        self.seen[word] |= bit;
+        before & bit == 0
+    }
+
+    /// Whether two processes are of one room.
+    pub(crate) fn is_member_of(&self, sender: &Sender) -> bool {
+        self.room == sender.room
+    }
+}
+
+/// How a beacon of another host comes.
+pub(crate) fn arrival(from: std::net::SocketAddr) -> Arrival {
+    Arrival { from, attached: true, loopback: false }
+}

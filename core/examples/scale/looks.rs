@@ -1,0 +1,116 @@
+//! Connections that listeners have opened to look at senders.
+
+use deaddrop_core::discovery::Look;
+
+use crate::queue::Micros;
+
+/// One of them. The number tells it from those that had its place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LookId {
+    pub(crate) place: u32,
+    number: u32,
+}
+
+/// How far a server has got with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not accepted yet.
+    Waiting,
+    /// Greeted; message 2 is on its way.
+    Greeted,
+    /// Message 2 has come and waits for the processor.
+    Asked,
+    /// Waits for a guess token.
+    Parked,
+    /// Yb was sent.
+    Owed,
+    /// The server is done with it.
+    Over,
+}
+
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looking {
+    number: u32,
+    place: u32,
+    pub(crate) hearer: usize,
+    pub(crate) sender: usize,
+    pub(crate) look: Look,
+    pub(crate) stage: Stage,
+    /// The client has heard how it ended, or has given up.
+    pub(crate) reported: bool,
+    /// The server's system has taken the connection in.
+    pub(crate) connected: bool,
+    /// The greeting has come.
+    pub(crate) greeted: bool,
+    /// How often the first segment was sent.
+    pub(crate) tries: u8,
+    /// The greeting says busy.
+    pub(crate) busy: bool,
+    /// Since when it has been parked.
+    pub(crate) since: Micros,
+}
+
+/// All that are under way.
+#[derive(Default)]
+pub(crate) struct Looks {
+    places: Vec<Looking>,
+    free: Vec<u32>,
+    numbers: u32,
+}
+
+impl Looks {
+    /// A listener connects.
+    pub(crate) fn open(&mut self, hearer: usize, sender: usize, look: Look) -> LookId {
+        self.numbers = self.numbers.checked_add(1).unwrap();
+        let mut looking = Looking {
+            number: self.numbers,
+            place: 0,
+            hearer,
+            sender,
+            look,
+            stage: Stage::Waiting,
+            reported: false,
+            connected: false,
+            greeted: false,
+            tries: 0,
+            busy: false,
+            since: 0,
+        };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(looking);
+            u32::try_from(self.places.len() - 1).unwrap()
+        });
+        looking.place = place;
+        self.places[place as usize] = looking;
+        LookId { place, number: self.numbers }
+    }
+
+    /// That one, if it is still under way.
+    pub(crate) fn get(&mut self, id: LookId) -> Option<&mut Looking> {
+        self.places.get_mut(id.place as usize).filter(|l| l.number == id.number)
+    }
+
+    /// The one that has this place, which a server's guard knows it by.
+    pub(crate) fn at(&self, place: u32) -> LookId {
+        LookId { place, number: self.places[place as usize].number }
+    }
+
+    /// Those that a sender is not done with.
+    pub(crate) fn of_sender(&self, sender: usize) -> Vec<LookId> {
+        let mine = |l: &&Looking| l.number != 0 && l.sender == sender && l.stage != Stage::Over;
+        let places = self.places.iter().filter(mine);
+        places.map(|l| LookId { place: l.place, number: l.number }).collect()
+    }
+
+    /// Frees the place of one that neither side has anything to do with any more.
+    pub(crate) fn sweep(&mut self, id: LookId) {
+        if let Some(looking) = self.get(id)
+            && looking.reported
+            && looking.stage == Stage::Over
+        {
+            looking.number = 0;
+            self.free.push(id.place);
+        }
+    }
+}

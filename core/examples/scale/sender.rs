@@ -1,0 +1,135 @@
+//! A process that serves, with the table sizes of the host's program.
+
+use deaddrop_core::discovery::Announcer;
+use deaddrop_core::drops::{Drops, Terms};
+use deaddrop_core::guard::Guard;
+use deaddrop_core::limits::{FETCHES_MAX, HOST, TTL_MAX};
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::token::{Instance, Token};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::queue::{Micros, instant};
+
+/// Sources of solicits remembered.
+pub(crate) const ANSWERED: usize = 256;
+/// Drops of one process.
+pub(crate) const DROPS: usize = 16;
+/// Sources the guard remembers.
+pub(crate) const SOURCES: usize = 1_024;
+/// Connections it watches.
+pub(crate) const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
+/// The port all of them have, each on a host of its own.
+pub(crate) const PORT: u16 = deaddrop_core::limits::TCP_PORT_FIRST;
+
+/// In which part of a run a process starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everybody starts.
+    Start,
+    /// Its offer is one of the new ones in the calm, or it is a late listener.
+    Watched,
+    /// One of the messages that come and go.
+    Passing,
+}
+
+/// What it keeps while it runs.
+pub(crate) struct Running {
+    pub(crate) announcer: Box<Announcer<ANSWERED>>,
+    pub(crate) guard: Box<Guard<SOURCES, CONNECTIONS>>,
+    pub(crate) drops: Box<Drops<DROPS, FETCHES_MAX>>,
+    pub(crate) token: Token,
+}
+
+/// One process.
+pub(crate) struct Sender {
+    pub(crate) host: usize,
+    pub(crate) room: usize,
+    pub(crate) part: Part,
+    /// Since when its offer is there.
+    pub(crate) ready: Micros,
+    /// `None` once it has exited.
+    pub(crate) running: Option<Running>,
+    /// For when a look at the time is due; one that is not the latest is none.
+    pub(crate) wake: Micros,
+    /// Connections that wait to be accepted.
+    pub(crate) backlog: usize,
+    /// Announcements since the last change.
+    pub(crate) said: u32,
+    pub(crate) counts: Counts,
+}
+
+/// What has become of the connections of a sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// First segments that found the backlog full.
+    pub(crate) overflowed: u64,
+    /// Greeted with busy.
+    pub(crate) busy: u64,
+    /// Reset, to make room for another.
+    pub(crate) evicted: u64,
+    /// Guess tokens taken.
+    pub(crate) taken: u64,
+    /// Parked.
+    pub(crate) parked: u64,
+    /// Refused after message 2, or displaced from the parking.
+    pub(crate) refused: u64,
+    /// Handshakes with members.
+    pub(crate) confirmed: u64,
+    /// Guess tokens spent.
+    pub(crate) failed: u64,
+    /// Connections that ended in silence: message 2 or 4 did not come.
+    pub(crate) late: u64,
+    /// The longest that a member was parked.
+    pub(crate) longest: Micros,
+}
+
+impl Counts {
+    /// Each count together with another's.
+    pub(crate) fn with(&self, other: &Self, join: fn(u64, u64) -> u64) -> Self {
+        Self {
+            overflowed: join(self.overflowed, other.overflowed),
+            busy: join(self.busy, other.busy),
+            evicted: join(self.evicted, other.evicted),
+            taken: join(self.taken, other.taken),
+            parked: join(self.parked, other.parked),
+            refused: join(self.refused, other.refused),
+            confirmed: join(self.confirmed, other.confirmed),
+            failed: join(self.failed, other.failed),
+            late: join(self.late, other.late),
+            longest: join(self.longest, other.longest),
+        }
+    }
+}
+
+impl Sender {
+    /// Has one drop, as of now.
+    pub(crate) fn start(
+        now: Micros,
+        number: usize,
+        (host, room): (usize, usize),
+        part: Part,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        // As random as any, and it says which sender it is.
+        let mut name = [0; 8];
+        let (low, high) = name.split_at_mut(4);
+        low.copy_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
+        high.copy_from_slice(&rng.next_u32().to_be_bytes());
+        let instance = Instance::from_bytes(name);
+        let mut drops = Box::new(Drops::new(rng));
+        let terms = Terms { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
+        let token = drops.put(instant(now), terms, rng).unwrap();
+        let announcer = Box::new(Announcer::new(instance));
+        let guard = Box::new(Guard::new(&HOST, instant(now)));
+        let running = Some(Running { announcer, guard, drops, token });
+        let counts = Counts::default();
+        Self { host, room, part, ready: now, running, wake: Micros::MAX, backlog: 0, said: 0, counts }
+    }
+
+    /// Which sender has this name.
+    pub(crate) fn number(instance: Instance) -> usize {
+        let [a, b, c, d, ..] = *instance.as_bytes();
+        u32::from_be_bytes([a, b, c, d]) as usize
+    }
+}

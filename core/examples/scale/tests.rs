@@ -1,0 +1,122 @@
+//! What is promised of discovery on a large LAN.
+
+use crate::network::{COPIES, Net};
+use crate::plan::Plan;
+use crate::queue::{MILLI, SECOND};
+use crate::report::Report;
+use crate::world::World;
+
+/// A run that is as short as its figures allow.
+fn short(hosts: usize, rooms: usize, net: Net, seed: u64) -> Plan {
+    Plan { settle: 20 * SECOND, calm: 20 * SECOND, ..Plan::new(hosts, rooms, net, seed) }
+}
+
+fn run(plan: Plan) -> Report {
+    Report::of(World::run(plan))
+}
+
+/// Whether tests are to be as large as in life.
+fn long() -> bool {
+    std::env::var_os("DEADDROP_TEST_LONG").is_some()
+}
+
+/// Everybody has been shown every offer of their room, and nobody was kept from a look.
+fn assert_nobody_starves(report: &Report) {
+    let figures = &report.figures;
+    for (what, waits) in [
+        ("at the start", &figures.start),
+        ("a new offer", &figures.fresh),
+        ("a late listener", &figures.late_all),
+        ("a late listener's first", &figures.late_first),
+    ] {
+        assert!(waits.expected > 0, "{what}: nobody waits for anything");
+        assert_eq!(waits.missing(), 0, "{what}: not shown, of {}", waits.expected);
+    }
+    assert_eq!(figures.no_room, 0);
+    assert_eq!(report.looks.no_budget, 0, "looks without a guess of our own");
+    assert_eq!(report.sum.refused, 0, "members and strangers were refused alike");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let of = |seed| {
+        let report = run(Plan { messages: 60, ..short(60, 6, Net::Wifi, seed) });
+        (report.events, report.traffic(), report.handshakes(), report.times())
+    };
+    assert_eq!(of(1), of(1));
+    assert_ne!(of(1), of(2));
+}
+
+#[test]
+fn a_sender_in_the_calm_says_two_datagrams_in_eleven_seconds() {
+    for (hosts, rooms) in [(50, 1), (200, 20)] {
+        let report =
+            run(Plan { calm: 60 * SECOND, settle: 35 * SECOND, ..short(hosts, rooms, Net::Wired, 3) });
+        let calm = report.figures.datagrams_in_calm(&report.plan);
+        let senders = report.plan.first_senders() as u64;
+        // The longest gap is 15 s less a quarter at the most. One more each, for where the minute is cut.
+        let most = senders * COPIES * (60_000 / 11_250 + 1) * 100 / 60;
+        assert!(calm > 0 && calm <= most, "{calm} and not {most} hundredths a second");
+    }
+}
+
+#[test]
+fn the_first_seconds_cost_a_listener_ten_datagrams_and_a_sender_its_answers() {
+    let report = run(short(100, 1, Net::Wired, 4));
+    let (listeners, senders) = (100, report.plan.first_senders() as u64);
+    // In one second: three solicits, three announcements, and 64 answers.
+    let most = listeners * COPIES * 3 + senders * (COPIES * 3 + 64);
+    let start = report.figures.datagrams_at_start(&report.plan);
+    assert!(start <= most, "{start} and not {most} in a second");
+}
+
+#[test]
+fn no_member_starves_with_200_rooms() {
+    let hosts = if long() { 2_000 } else { 1_000 };
+    let report = run(short(hosts, 200, Net::Wired, 5));
+    assert_nobody_starves(&report);
+    // All strangers of a LAN come once, and a sender has a guess for each.
+    assert!(report.most.failed >= hosts as u64 * 9 / 10, "nobody else was there");
+    assert_eq!(report.sum.parked == 0, hosts <= 1_024, "{} parked", report.sum.parked);
+    let (start, fresh) = (&report.figures.start, &report.figures.fresh);
+    assert!(start.percentile(100).unwrap() < 5 * SECOND, "{:?}", start.percentile(100));
+    assert!(fresh.percentile(100).unwrap() < 3 * SECOND, "{:?}", fresh.percentile(100));
+}
+
+#[test]
+fn a_room_of_500_does_not_trample_its_sender() {
+    let hosts = if long() { 2_000 } else { 500 };
+    let report = run(short(hosts, 1, Net::Wired, 6));
+    assert_nobody_starves(&report);
+    // All look at a new offer within the jitter, and the sender has a place for each of them.
+    let in_vain = report.looks.busy + report.looks.failed;
+    assert!(in_vain * 100 <= report.looks.all, "{in_vain} of {} looks were in vain", report.looks.all);
+}
+
+#[test]
+fn in_a_small_room_an_offer_is_shown_in_tens_of_milliseconds() {
+    let report = run(short(50, 1, Net::Wired, 7));
+    assert_nobody_starves(&report);
+    let fresh = report.figures.fresh.percentile(100).unwrap();
+    assert!(fresh < 60 * MILLI, "{fresh} us");
+    let late = report.figures.late_all.percentile(100).unwrap();
+    assert!(late < 30 * MILLI, "{late} us");
+}
+
+#[test]
+fn losses_of_wifi_only_take_longer() {
+    let hosts = if long() { 500 } else { 100 };
+    for seed in 0..3 {
+        assert_nobody_starves(&run(short(hosts, 10, Net::Wifi, seed)));
+    }
+}
+
+#[test]
+fn a_listener_without_a_guess_costs_no_sender_one() {
+    // Twenty hosts that never stop sending: after ten strangers an address has no more of our guesses.
+    let plan = Plan { calm: 400 * SECOND, messages: 3_600, ..short(20, 10, Net::Wired, 8) };
+    let report = run(plan);
+    assert!(report.looks.no_budget > 0, "there was always one left");
+    assert_eq!(report.sum.failed, report.looks.strangers, "a guess was spent on nobody");
+    assert_eq!(report.figures.start.missing(), 0);
+}
