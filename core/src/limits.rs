@@ -119,8 +119,6 @@ pub const LOST_RETRY: Duration = Duration::from_millis(300);
 pub const STRANGER_MEMORY: Duration = Duration::from_secs(600);
 /// But no later than this.
 pub const STRANGER_MEMORY_MAX: Duration = Duration::from_secs(86_400);
-/// Most jitter before a listener connects to a new instance at an address where it knows strangers alone.
-pub const STRANGER_JITTER_MAX: Duration = Duration::from_secs(15);
 /// Ports of one address a listener will connect to within [`PORTS_WINDOW`].
 pub const PORTS_PER_ADDRESS: usize = 16;
 /// See [`PORTS_PER_ADDRESS`].

@@ -23,8 +23,6 @@ pub(crate) enum When {
     Check,
     /// `test`.
     Test,
-    /// Only where it is named with `--only`: what it shows does not hold on all machines, or not yet.
-    Named,
 }
 
 /// One row of the table in [`crate::stages`].

@@ -6,7 +6,7 @@ use argh::FromArgs;
 
 use crate::need;
 use crate::repo::{Failure, Repo};
-use crate::stage::{Size, Stage, Summary, When};
+use crate::stage::{Size, Stage, Summary};
 use crate::stages::STAGES;
 
 /// Run every test of correctness, in stages, each with its time; the checks come first. A stage that
@@ -70,9 +70,9 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
     if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
 }
 
-/// With `--only`, the stages it names; without, all but those that have to be named.
+/// With `--only`, the stages it names; without, all.
 fn is_wanted(stage: &Stage, only: Option<&[&str]>) -> bool {
-    only.map_or(stage.when != When::Named, |only| only.contains(&stage.name))
+    only.is_none_or(|only| only.contains(&stage.name))
 }
 
 /// Reads the names given with `--only`.
@@ -91,6 +91,7 @@ fn names(list: &str) -> Result<Vec<&'static str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::When;
 
     #[test]
     fn a_list_of_stages_is_read() {
@@ -115,7 +116,5 @@ mod tests {
         assert!(is_wanted(&stage, None));
         assert!(is_wanted(&stage, Some(&["b", "a"])));
         assert!(!is_wanted(&stage, Some(&["b"])));
-        let named = Stage { when: When::Named, ..stage };
-        assert!(!is_wanted(&named, None) && is_wanted(&named, Some(&["a"])));
     }
 }

@@ -15,7 +15,7 @@ use super::contacts::Contacts;
 use super::peer::{Peer, Standing};
 use super::solicits::Solicits;
 use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY};
-use crate::limits::{STRANGER_JITTER_MAX, STRANGER_MEMORY, STRANGER_MEMORY_MAX};
+use crate::limits::{STRANGER_MEMORY, STRANGER_MEMORY_MAX};
 use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
 use crate::time::Instant;
@@ -29,8 +29,6 @@ pub const PEERS_PER_ADDRESS: usize = 32;
 /// The jitter of a look grows by this with each peer heard: where one host in ten sends, its listeners then come
 /// no faster than a sender can answer them.
 pub const JITTER_PER_PEER: Duration = Duration::from_millis(3);
-/// At an address where only strangers are known, it grows by so many times that.
-pub const STRANGER_JITTER: u32 = 8;
 /// A busy peer is looked at again no sooner than this.
 pub const BUSY_MIN: Duration = Duration::from_secs(1);
 /// A busy peer is looked at again no later than this, jitter aside.
@@ -125,11 +123,7 @@ impl<const P: usize> Listener<P> {
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
         let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
         let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let (times, most) = match known {
-            None if self.is_strangers(address) => (STRANGER_JITTER, STRANGER_JITTER_MAX),
-            _ => (1, LOOK_JITTER_MAX),
-        };
-        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).saturating_mul(times).min(most));
+        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(LOOK_JITTER_MAX));
         let soon = if answer { now } else { now + jitter };
 
         if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
@@ -281,15 +275,6 @@ impl<const P: usize> Listener<P> {
     pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
         let ip = ip.to_canonical();
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
-    }
-
-    /// Whether all that was found at an address so far were strangers: the next one there is likely another, and
-    /// can wait until those who know the address as a member's have had their turn.
-    fn is_strangers(&self, address: SocketAddr) -> bool {
-        let ip = host(address);
-        let mut found = self.peers.iter().filter(|p| host(p.address) == ip && p.standing != Standing::New);
-        found.next().is_some_and(|p| p.standing == Standing::Stranger)
-            && found.all(|p| p.standing == Standing::Stranger)
     }
 
     /// The lanes in which hosts are being looked at; `None` if no more may be.
