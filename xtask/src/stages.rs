@@ -37,12 +37,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
     // Minutes, for the makers' crates below these boards: not part of `check`.
     Stage { name: "boards", when: When::Test, needs: &[Need::Clippy, M0, M7, M33], run: boards },
-    Stage {
-        name: "images",
-        when: When::Test,
-        needs: &[M0, M3, M7, M33],
-        run: |repo, _| images::prove(repo),
-    },
+    Stage { name: "images", when: When::Test, needs: &[M0, M3, M7, M33], run: |repo, _| images::prove(repo) },
     Stage {
         name: "emulated",
         when: When::Test,

@@ -103,6 +103,16 @@ impl<'a> Lab<'a> {
     pub(crate) fn start(&self, n: u8, provisioned: Provisioned) -> Result<Emulated, Failure> {
         let port = self.port(n);
         let nic = format!("tap,ifname={},script=no,downscript=no,mac={}", port.interface, port.mac);
+        self.start_with(n, provisioned, nic)
+    }
+
+    /// The same with another network, as QEMU's `-nic` takes it.
+    pub(crate) fn start_with(
+        &self,
+        n: u8,
+        provisioned: Provisioned,
+        nic: String,
+    ) -> Result<Emulated, Failure> {
         let mut flash = Vec::new();
         if let Some(page) = provisioned.page {
             let file = provision::write(&self.path(&format!("page{n}.bin")), &page)?;

@@ -3,18 +3,30 @@
 use std::fs;
 use std::time::Duration;
 
+use deaddrop_page::Address;
 use deaddrop_page::page::Mode;
 
 use super::Case;
-use crate::firmware::lab::{Lab, Provisioned, ROOM, Seeds};
+use crate::firmware::lab::{Lab, PATIENCE, Provisioned, ROOM, Seeds};
 use crate::firmware::provision;
 use crate::repo::Failure;
 
 pub(super) const CASES: &[Case] = &[
+    Case { name: "a board that was given no address gets one by DHCP", run: dhcp },
     Case { name: "two starts from one page use different scalars", run: two_starts },
     Case { name: "a board that is reset comes back and holds nothing", run: reset },
     Case { name: "a board that has nothing to do leaves its emulator idle", run: idle },
 ];
+
+/// The emulator has a DHCP server of its own, and gives the first address of its pool.
+fn dhcp(lab: &mut Lab<'_>) -> Result<String, Failure> {
+    let page = Some(provision::page(ROOM, Address::Dhcp, Mode::default())?);
+    let provisioned = Provisioned { page, seeds: Seeds::File(lab.seeds(0)?) };
+    let mut board = lab.start_with(0, provisioned, "user,restrict=on".to_owned())?;
+    board.until("On the network as 10.0.2.15", PATIENCE)?;
+    lab.finish(board)?;
+    Ok(String::new())
+}
 
 /// The greeting and the share with which it answers one and the same message 2 tell what was drawn.
 fn two_starts(lab: &mut Lab<'_>) -> Result<String, Failure> {
