@@ -62,8 +62,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Deadline for message 2 after the greeting was sent.
 pub const MESSAGE2_TIMEOUT: Duration = Duration::from_secs(2);
-/// Once all places are taken, a connection that has owed message 4 for this long makes room for another.
-pub const PROOF_PATIENCE: Duration = Duration::from_secs(2);
 /// Deadline for the whole handshake, parking included.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client waits for the next answer, or a data stream for its next record.
@@ -158,6 +156,11 @@ pub struct Profile {
     pub parked: usize,
     /// Connections that may be open before they have authenticated, parked ones aside.
     pub unauthenticated: usize,
+    /// Once all places are taken, a connection that has owed message 4 for this long makes room for another.
+    ///
+    /// On a board, with one place, less than a guess token takes to come back: or whoever has one after the other
+    /// could hold it all the time.
+    pub proof_patience: Duration,
     /// An authenticated connection without a claim closes after this much silence.
     pub idle: Duration,
     /// Largest data record this side takes or sends.
@@ -173,6 +176,7 @@ pub const HOST: Profile = Profile {
     known_burst: 16,
     parked: 64,
     unauthenticated: 256,
+    proof_patience: Duration::from_secs(2),
     idle: Duration::from_secs(5),
     record_max: RECORD_MAX,
 };
@@ -186,6 +190,7 @@ pub const BOARD: Profile = Profile {
     known_burst: 4,
     parked: 0,
     unauthenticated: 1,
+    proof_patience: Duration::from_secs(1),
     idle: Duration::from_secs(1),
     record_max: 512,
 };
@@ -196,6 +201,7 @@ const _: () = {
     assert!(RECORD_MAX < 1 << 24, "a payload length is a u24");
     assert!(BOARD.record_max.is_power_of_two() && BOARD.record_max >= RECORD_MIN);
     assert!(HOST.record_max == RECORD_MAX);
+    assert!(BOARD.proof_patience.as_millis() * 2 <= BOARD.total_refill.as_millis());
     assert!(TCP_PORT_FIRST <= TCP_PORT_LAST && TCP_PORT_FIRST >= TCP_PORT_MIN);
     assert!(HELD_EVERY.as_secs() * 4 < LEASE.as_secs(), "a lease survives three lost signs");
 };

@@ -19,7 +19,7 @@ use rand_core::CryptoRng;
 use super::alarm::Alarm;
 use super::sources::{Key, Origin, Sources};
 use crate::drops::ConnId;
-use crate::limits::{PROOF_PATIENCE, Profile, WARN_TOTAL};
+use crate::limits::{Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;
 
@@ -318,8 +318,9 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     fn evictable(&self) -> Option<ConnId> {
         let held = |key: Key| self.conns.iter().filter(|c| c.key == key).count();
         let open = |c: &&Conn| c.state == State::Open;
-        let late =
-            |c: &&Conn| matches!(c.state, State::Guessing(_)) && self.now.since(c.since) >= PROOF_PATIENCE;
+        let late = |c: &&Conn| {
+            matches!(c.state, State::Guessing(_)) && self.now.since(c.since) >= self.profile.proof_patience
+        };
         // Of equals `max_by_key` takes the last; backwards, that is the oldest.
         let first = self.conns.iter().rev().filter(open).max_by_key(|c| held(c.key));
         first.or_else(|| self.conns.iter().rev().filter(late).max_by_key(|c| held(c.key))).map(|c| c.id)
