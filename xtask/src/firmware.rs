@@ -3,7 +3,7 @@
 mod bench;
 pub(crate) mod board;
 mod budget;
-mod build;
+pub(crate) mod build;
 mod config;
 pub(crate) mod emulated;
 mod emulator;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::firmware::board::{BOARDS, Board, EMULATED};
+use crate::firmware::build::ON_LINUX;
 use crate::firmware::{emulated, images};
 use crate::need::{self, Need};
 use crate::noalloc;
@@ -104,6 +105,15 @@ fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
 fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
     // The application, which is no board's; then the board that can be emulated, for its target.
     captured(repo.cargo(["clippy"]).args(FIRMWARE).args(["--all-targets", "--", "-D", "warnings"]))?;
+    // Named, as boards are: it brings a clock, and the tests of the others have their own.
+    captured(repo.cargo(["clippy"]).args(FIRMWARE).args([
+        "--package",
+        ON_LINUX,
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     board_clippy(repo, &EMULATED)?;
     Ok(format!("host and {}", EMULATED.name))
 }
@@ -124,7 +134,10 @@ fn board_clippy(repo: &Repo, board: &Board) -> Result<(), Failure> {
 fn firmware_host(repo: &Repo, size: Size) -> Result<String, Failure> {
     let mut cargo = repo.cargo(["test"]);
     cargo.args(FIRMWARE);
-    tests(cargo, size)
+    let app = tests(cargo, size)?;
+    let mut cargo = repo.cargo(["test"]);
+    cargo.args(FIRMWARE).args(["--package", ON_LINUX]);
+    Ok(format!("{app}, and {} of the app as a process", tests(cargo, size)?))
 }
 
 fn core(repo: &Repo, size: Size) -> Result<String, Failure> {

@@ -45,6 +45,16 @@ pub(crate) fn image(repo: &Repo, board: Board) -> Result<PathBuf, Failure> {
     program(repo, board, board.package)
 }
 
+/// The package of the app as a process of Linux, and its program.
+pub(crate) const ON_LINUX: &str = "deaddrop-on-linux";
+
+/// Builds the app as a program of this machine, quietly, and gives its path.
+pub(crate) fn on_linux(repo: &Repo) -> Result<PathBuf, Failure> {
+    let mut cargo = repo.cargo(["build", "--locked", "--manifest-path", "firmware/Cargo.toml"]);
+    captured(cargo.args(["--package", ON_LINUX]).arg("--target-dir").arg(repo.cache("firmware")))?;
+    Ok(repo.cache("firmware").join("debug").join(ON_LINUX))
+}
+
 /// The same for another program of its package.
 pub(crate) fn program(repo: &Repo, board: Board, name: &str) -> Result<PathBuf, Failure> {
     captured(&mut cargo_build(repo, board, name)?)?;

@@ -3,6 +3,7 @@
 mod board;
 mod exchange;
 mod hostile;
+mod linux;
 mod refusals;
 mod starts;
 
@@ -33,7 +34,7 @@ struct Case {
 }
 
 /// Every test there is.
-const CASES: &[&[Case]] = &[refusals::CASES, exchange::CASES, hostile::CASES, starts::CASES];
+const CASES: &[&[Case]] = &[refusals::CASES, linux::CASES, exchange::CASES, hostile::CASES, starts::CASES];
 
 /// Runs them, each told as it ends.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {

@@ -87,6 +87,16 @@ impl Emulated {
         let _ = fs::remove_file(&monitor);
         command.args(machine.words()).args(["-serial", "stdio", "-qmp"]);
         command.arg(format!("unix:{},server=on,wait=off", escaped(&monitor)));
+        Self::spawn(command, monitor, name)
+    }
+
+    /// Starts the app as a process of this machine, whose console is its standard input and output: it can be talked to
+    /// as a board can, and not be looked into.
+    pub(crate) fn process(command: Command, name: &str) -> Result<Self, Failure> {
+        Self::spawn(command, PathBuf::new(), name)
+    }
+
+    fn spawn(mut command: Command, monitor: PathBuf, name: &str) -> Result<Self, Failure> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut emulator = command.spawn().map_err(Failure::at(PROGRAM))?;
         match (emulator.stdin.take(), emulator.stdout.take(), emulator.stderr.take()) {

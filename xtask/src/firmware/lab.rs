@@ -131,6 +131,18 @@ impl<'a> Lab<'a> {
         Emulated::start(self.network.command(PROGRAM), &machine, &self.folder, &format!("board{n}"))
     }
 
+    /// Starts the app as a process at the `n`th port, as a member of the room, and waits until it is on the network.
+    pub(crate) fn on_linux(&self, n: u8) -> Result<Emulated, Failure> {
+        let page = self.provisioned(n, ROOM, Mode::default())?.page.unwrap_or_default();
+        let page = provision::write(&self.path(&format!("page{n}.bin")), &page)?;
+        let seed = provision::write(&self.path(&format!("seed{n}.bin")), &[0x50 | n; 32])?;
+        let mut command = self.network.command(&build::on_linux(self.repo)?.to_string_lossy());
+        command.arg(self.port(n).interface).args([page, seed]);
+        let mut app = Emulated::process(command, &format!("app{n}"))?;
+        app.is_up()?;
+        Ok(app)
+    }
+
     /// Starts a member of the room at the `n`th port and waits until it is on the network.
     pub(crate) fn member(&self, n: u8) -> Result<Emulated, Failure> {
         let mut board = self.start(n, self.provisioned(n, ROOM, Mode::default())?)?;

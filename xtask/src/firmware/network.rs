@@ -127,6 +127,14 @@ impl Host {
         self.run("nft", &format!("add rule ip deaf in tcp sport {port} drop"))
     }
 
+    /// Loses one in so many of the datagrams that come to it, counted and not drawn; none with nothing.
+    pub(crate) fn lose_one_in(&self, number: Option<u32>) -> Result<(), Failure> {
+        let Some(number) = number else { return self.run("nft", "delete table ip lossy") };
+        self.run("nft", "add table ip lossy")?;
+        self.run("nft", "add chain ip lossy in { type filter hook input priority 0 ; }")?;
+        self.run("nft", &format!("add rule ip lossy in numgen inc mod {number} == 0 drop"))
+    }
+
     fn run(&self, program: &str, words: &str) -> Result<(), Failure> {
         captured(self.command(program).args(words.split(' '))).map(drop)
     }
