@@ -23,6 +23,8 @@ pub(crate) enum When {
     Check,
     /// `test`.
     Test,
+    /// `test --long`, and where it is named with `--only`: what takes minutes and seldom finds anything.
+    Long,
 }
 
 /// One row of the table in [`crate::stages`].

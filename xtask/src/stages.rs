@@ -36,8 +36,8 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "firmware-host", when: When::Test, needs: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
-    // Minutes, for the makers' crates below these boards: not part of `check`.
-    Stage { name: "boards", when: When::Test, needs: &[Need::Clippy, M0, M7, M33], run: boards },
+    // Minutes of the makers' crates, which `images` compiles as well: what is found here are lints alone.
+    Stage { name: "boards", when: When::Long, needs: &[Need::Clippy, M0, M7, M33], run: boards },
     Stage { name: "images", when: When::Test, needs: &[M0, M3, M7, M33], run: |repo, _| images::prove(repo) },
     Stage {
         name: "emulated",

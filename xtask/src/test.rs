@@ -6,7 +6,7 @@ use argh::FromArgs;
 
 use crate::need;
 use crate::repo::{Failure, Repo};
-use crate::stage::{Size, Stage, Summary};
+use crate::stage::{Size, Stage, Summary, When};
 use crate::stages::STAGES;
 
 /// Run every test of correctness, in stages, each with its time; the checks come first. A stage that
@@ -31,7 +31,7 @@ pub(crate) struct Test {
 /// Runs the stages of `test`, which are all.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
     let size = if test.long { Size::Full } else { Size::Usual };
-    let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, test.only.as_deref())).collect();
+    let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, test.only.as_deref(), size)).collect();
     if test.list {
         for stage in stages {
             println!("{}", stage.name);
@@ -70,9 +70,12 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
     if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
 }
 
-/// With `--only`, the stages it names; without, all.
-fn is_wanted(stage: &Stage, only: Option<&[&str]>) -> bool {
-    only.is_none_or(|only| only.contains(&stage.name))
+/// With `--only`, the stages it names; without, all, and those of `--long` with that.
+fn is_wanted(stage: &Stage, only: Option<&[&str]>, size: Size) -> bool {
+    match only {
+        Some(only) => only.contains(&stage.name),
+        None => stage.when != When::Long || size == Size::Full,
+    }
 }
 
 /// Reads the names given with `--only`.
@@ -91,7 +94,6 @@ fn names(list: &str) -> Result<Vec<&'static str>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::When;
 
     #[test]
     fn a_list_of_stages_is_read() {
@@ -113,8 +115,11 @@ mod tests {
     #[test]
     fn only_what_is_named_runs() {
         let stage = Stage { name: "a", when: When::Test, needs: &[], run: |_, _| Ok(String::new()) };
-        assert!(is_wanted(&stage, None));
-        assert!(is_wanted(&stage, Some(&["b", "a"])));
-        assert!(!is_wanted(&stage, Some(&["b"])));
+        assert!(is_wanted(&stage, None, Size::Usual));
+        assert!(is_wanted(&stage, Some(&["b", "a"]), Size::Usual));
+        assert!(!is_wanted(&stage, Some(&["b"]), Size::Full));
+        let long = Stage { when: When::Long, ..stage };
+        assert!(!is_wanted(&long, None, Size::Usual) && is_wanted(&long, None, Size::Full));
+        assert!(is_wanted(&long, Some(&["a"]), Size::Usual));
     }
 }
