@@ -141,6 +141,59 @@ fn those_who_connect_and_say_nothing_hold_no_place() {
 }
 
 #[test]
+fn those_who_spend_guesses_and_never_prove_themselves_keep_no_known_member_out() {
+    let (mut lan, board, token) = serving();
+    // Whoever is new has to wait for a guess like them, as the threat model says of boards.
+    let member = lan.board(1, Settings::default());
+    lan.until(&member, |news| matches!(news, News::Appeared { .. }).then_some(()));
+    for seed in 0..4_u8 {
+        let (stack, _) = lan.stack();
+        let board = board.clone();
+        lan.spawn(async move {
+            let prs = RoomSecret::new([9; 32]).prs();
+            let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+            loop {
+                let mut socket = socket(stack);
+                if connect(&mut socket, &board).await
+                    && let Some(hello) = message2(&mut socket, &prs, &mut rng).await
+                {
+                    // And not a word more, for as long as the board waits.
+                    let _ = socket.write(&hello).await;
+                    let mut answer = [0; 64];
+                    while matches!(socket.read(&mut answer).await, Ok(1..)) {}
+                }
+                socket.abort();
+                let _ = socket.flush().await;
+                Timer::after_millis(20).await;
+            }
+        });
+    }
+    lan.pass(Duration::from_secs(30));
+    let mut tries = 0;
+    while member.count(|news| matches!(news, News::Received { .. })) == 0 {
+        tries += 1;
+        assert!(tries <= 6, "kept out");
+        member.fetch(token);
+        lan.pass(Duration::from_secs(10));
+    }
+}
+
+/// Message 2 to whoever greets on this socket, unless it is busy.
+async fn message2(
+    socket: &mut TcpSocket<'static>,
+    prs: &deaddrop_core::crypto::keys::Prs,
+    rng: &mut ChaCha20Rng,
+) -> Option<[u8; deaddrop_core::wire::CLIENT_HELLO_LEN]> {
+    let mut greeting = [0; deaddrop_core::wire::GREETING_LEN];
+    let mut at = 0;
+    while at < greeting.len() {
+        at += socket.read(&mut greeting[at..]).await.ok().filter(|len| *len > 0)?;
+    }
+    let start = deaddrop_core::session::ClientHandshake::start(&greeting, None, None, prs, rng);
+    start.ok().map(|(_, hello)| hello)
+}
+
+#[test]
 fn a_stray_syn_holds_no_place_for_long() {
     let (mut lan, board, token) = serving();
     lan.pass(Duration::from_secs(1));
