@@ -22,65 +22,82 @@ use crate::room::{WEAK_CODE, weak};
 use crate::stop::Stop;
 use crate::ui::{Event, Ui};
 
+/// A command with all that it asks of the terminal and of files asked.
+#[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
+enum Job {
+    Run(NetArgs, Zeroizing<String>),
+    Send(send::Job),
+    Fetch(fetch::Job),
+}
+
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
 pub fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<(), Failure> {
+    // Until here the system ends us at a signal: a message that is still being typed is nobody else's yet.
+    let job = prepare(command, ui, passphrase)?;
     let executor = LocalExecutor::new();
     let stop = Stop::default();
-    let work = async {
-        match command {
-            Command::Run(args) => run::run(&executor, ui, &stop, args.net(), passphrase).await,
-            Command::SendMsg(args) => {
-                let net = args.net();
-                let message = match args.message {
-                    Some(text) if text.expose() != "-" => SourceMessage::from_text(text.into_inner())?,
-                    _ => {
-                        if std::io::stdin().is_terminal() {
-                            ui.notice("Type the message, and end it with Ctrl-D on a line of its own.");
-                        }
-                        SourceMessage::from_stdin()?
-                    }
-                };
-                let source = Source::Message(message);
-                let terms = Terms {
-                    kind: source.kind(),
-                    name: Name::default(),
-                    size: source.size(),
-                    ttl: args.ttl,
-                    fetches: args.fetches,
-                };
-                let job = send::Job { terms, source, path: None, tcp_port: args.tcp_port, net, passphrase };
-                send::send(&executor, ui, &stop, job).await
-            }
-            Command::SendFile(args) => {
-                let net = args.net();
-                let file = SourceFile::open(&args.path)?;
-                let name = file.name(args.name.as_deref())?;
-                let source = Source::File(file);
-                let terms = Terms {
-                    kind: source.kind(),
-                    name,
-                    size: source.size(),
-                    ttl: args.ttl,
-                    fetches: args.fetches,
-                };
-                let path = Some(args.path);
-                let job = send::Job { terms, source, path, tcp_port: args.tcp_port, net, passphrase };
-                send::send(&executor, ui, &stop, job).await
-            }
-            Command::Fetch(args) => {
-                let (sender, net) = (args.sender(), args.net());
-                let Fetch { token, out, wait, .. } = args;
-                let job = fetch::Job { sender, token, out, wait, net, passphrase };
-                fetch::fetch(&executor, ui, &stop, job).await
-            }
-        }
-    };
     let signals = async {
         // Without signals the defaults of the system end the process, less politely.
         let _ = stop.hear_signals().await;
         std::future::pending().await
     };
-    smol::block_on(executor.run(future::or(work, signals)))
+    let work = async {
+        match job {
+            Job::Run(net, passphrase) => run::run(&executor, ui, &stop, net, passphrase).await,
+            Job::Send(job) => send::send(&executor, ui, &stop, job).await,
+            Job::Fetch(job) => fetch::fetch(&executor, ui, &stop, job).await,
+        }
+    };
+    // Signals come first, so that they are heard before anybody can hear of us.
+    smol::block_on(executor.run(future::or(signals, work)))
+}
+
+/// Looks at what is to be sent or fetched, reading the message from standard input where it comes from there.
+fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<Job, Failure> {
+    Ok(match command {
+        Command::Run(args) => Job::Run(args.net(), passphrase),
+        Command::SendMsg(args) => {
+            let net = args.net();
+            let message = match args.message {
+                Some(text) if text.expose() != "-" => SourceMessage::from_text(text.into_inner())?,
+                _ => {
+                    if std::io::stdin().is_terminal() {
+                        ui.notice("Type the message, and end it with Ctrl-D on a line of its own.");
+                    }
+                    SourceMessage::from_stdin()?
+                }
+            };
+            let source = Source::Message(message);
+            let terms = Terms {
+                kind: source.kind(),
+                name: Name::default(),
+                size: source.size(),
+                ttl: args.ttl,
+                fetches: args.fetches,
+            };
+            Job::Send(send::Job { terms, source, path: None, tcp_port: args.tcp_port, net, passphrase })
+        }
+        Command::SendFile(args) => {
+            let net = args.net();
+            let file = SourceFile::open(&args.path)?;
+            let name = file.name(args.name.as_deref())?;
+            let source = Source::File(file);
+            let terms = Terms {
+                kind: source.kind(),
+                name,
+                size: source.size(),
+                ttl: args.ttl,
+                fetches: args.fetches,
+            };
+            let path = Some(args.path);
+            Job::Send(send::Job { terms, source, path, tcp_port: args.tcp_port, net, passphrase })
+        }
+        Command::Fetch(args) => {
+            let (sender, net) = (args.sender(), args.net());
+            let Fetch { token, out, wait, .. } = args;
+            Job::Fetch(fetch::Job { sender, token, out, wait, net, passphrase })
+        }
+    })
 }
 
 /// Opens the beacon sockets, and says what they do not reach.

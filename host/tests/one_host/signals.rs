@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM, on any side and at any moment: out within a second, and nothing left behind.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -28,6 +29,34 @@ fn a_listener_ends() {
     for how in SIGNALS {
         ends(&mut listener(&lan.hosts[0], folder.path()), how);
     }
+}
+
+#[test]
+fn signals_are_heard_before_anything_else_is_done() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    for (signal, code, word) in SIGNALS {
+        // The first thing it does is to warn of such a passphrase: into a pipe that takes no more.
+        let (mut output, mut full) = std::io::pipe().unwrap();
+        full.write_all(&vec![b'\n'; rustix::pipe::fcntl_getpipe_size(&full).unwrap()]).unwrap();
+        let mut command = host.command(crate::support::deaddrop());
+        let mut fetching =
+            command.args(["fetch", "--json"]).env("DEADDROP_ROOM", "weak").stdout(full).spawn().unwrap();
+        drop(command);
+        wait_for(|| catches(fetching.id(), signal));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&fetching), signal).unwrap();
+        let mut said = String::new();
+        output.read_to_string(&mut said).unwrap();
+        assert!(said.contains(word), "{said}");
+        assert_eq!(fetching.wait().unwrap().code(), Some(code));
+    }
+}
+
+/// Whether the process has a handler for this signal.
+fn catches(id: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
 #[test]
