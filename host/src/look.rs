@@ -8,7 +8,7 @@ use deaddrop_core::session::{ClientError, ClientSession, Input};
 use deaddrop_core::token::{Instance, Token};
 use deaddrop_core::wire::{Ending, ErrorCode};
 
-use crate::cipher::CIPHER;
+use crate::cipher::cipher;
 use crate::clock;
 use crate::member::Member;
 use crate::net::link::Link;
@@ -49,7 +49,7 @@ fn meet<'a, L: Link>(
     stop: Option<&'a Stop>,
 ) -> Result<ClientPump<'a, L>, PumpError> {
     let address = link.stream().peer_addr()?.ip();
-    let session = ClientSession::new(clock::now(), address, expected, member.own).with_cipher(&CIPHER);
+    let session = ClientSession::new(clock::now(), address, expected, member.own).with_cipher(cipher());
     Ok(ClientPump::new(link, session, member, stop))
 }
 

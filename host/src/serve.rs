@@ -15,7 +15,7 @@ use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
 use event_listener::Event;
 
-use crate::cipher::CIPHER;
+use crate::cipher::cipher;
 use crate::files::source::Source;
 use crate::lock::lock;
 use crate::{clock, random::system};
@@ -77,7 +77,7 @@ struct State {
 impl Server {
     /// A server of this room, without drops.
     pub(crate) fn new(room: &RoomSecret) -> Self {
-        let serving = Serving::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(&CIPHER);
+        let serving = Serving::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(cipher());
         let serving = Box::new(serving);
         let state = State {
             serving,

@@ -44,7 +44,7 @@ pub(crate) struct Bench {
 }
 
 /// What the transfers need.
-const NEEDS: &[Need] = &[Need::Socat, Need::Openssl, Need::Sshd, Need::Time];
+const NEEDS: &[Need] = &[Need::Socat, Need::Openssl, Need::OpensslHeaders, Need::Sshd, Need::Time];
 
 /// The sizes that are measured unless others are named.
 const SIZES: [u64; 3] = [1, 100 << 20, 1 << 30];
@@ -60,8 +60,10 @@ pub(crate) fn run(repo: &Repo, bench: &Bench) -> Result<(), Failure> {
             repo.cargo(["bench", "--locked", "-p", "deaddrop-core", "-p", "deaddrop"]).args(["--benches"]),
         )?;
     }
-    shown_run(&mut repo.cargo(["build", "--release", "--locked", "-p", "deaddrop", "--bin", "deaddrop"]))?;
     let place = Workplace::new(repo, bench.folder.as_deref())?;
+    // The ordinary one last, so that it is what stays in target/release.
+    place.build(repo, &["--features", "openssl"], peer::WITH_OPENSSL)?;
+    place.build(repo, &[], peer::ORDINARY)?;
     let sizes = if bench.size.is_empty() { &SIZES[..] } else { &bench.size };
     let series: Vec<Series> =
         sizes.iter().map(|size| measure(&place, *size, bench.runs)).collect::<Result<_, _>>()?;
@@ -81,7 +83,7 @@ fn measure(place: &Workplace, size: u64, runs: usize) -> Result<Series, Failure>
         for peer in Peer::ALL {
             let measured: Run = exchange(place, peer, &file)?;
             println!(
-                "{:>10} B, run {run} of {runs}: {:<10} {:8.3} s",
+                "{:>10} B, run {run} of {runs}: {:<18} {:8.3} s",
                 size,
                 peer.name(),
                 measured.wall.as_secs_f64()

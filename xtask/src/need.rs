@@ -42,6 +42,8 @@ pub(crate) enum Need {
     Taps,
     /// `valgrind`, whose callgrind counts instructions.
     Valgrind,
+    /// OpenSSL's headers and `pkg-config`, which finds them: for the build with OpenSSL's cipher.
+    OpensslHeaders,
 }
 
 /// One way to get something.
@@ -87,6 +89,7 @@ impl Need {
             Self::Emulator => "qemu-system-arm",
             Self::Taps => "root and /dev/net/tun",
             Self::Valgrind => "valgrind",
+            Self::OpensslHeaders => "pkg-config, OpenSSL's headers",
         }
     }
 
@@ -114,6 +117,7 @@ impl Need {
             Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
             Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
             Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
+            Self::OpensslHeaders => succeeds(repo.program("pkg-config").args(["--exists", "openssl >= 3"])),
         }
     }
 
@@ -139,6 +143,7 @@ impl Need {
             Self::Sshd => vec![Way::Apt(&["openssh-server", "openssh-client"])],
             Self::Time => vec![Way::Apt(&["time", "procps"])],
             Self::Valgrind => vec![Way::Apt(&["valgrind"])],
+            Self::OpensslHeaders => vec![Way::Apt(&["libssl-dev", "pkg-config"])],
         }
     }
 }

@@ -21,8 +21,8 @@ const M33: Need = Need::BareMetal(Target::Thumbv8mMainHf);
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "fmt", when: When::Check, needs: &[Need::Rustfmt], run: fmt },
-    Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy], run: clippy },
-    Stage { name: "docs", when: When::Check, needs: &[], run: docs },
+    Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy, Need::OpensslHeaders], run: clippy },
+    Stage { name: "docs", when: When::Check, needs: &[Need::OpensslHeaders], run: docs },
     Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
     Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::prove(repo) },
     Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, M3], run: firmware },
@@ -33,6 +33,7 @@ pub(crate) const STAGES: &[Stage] = &[
         needs: &[Need::Namespaces, Need::Ip, Need::Nft],
         run: workspace,
     },
+    Stage { name: "openssl", when: When::Test, needs: &[Need::OpensslHeaders], run: openssl },
     Stage { name: "firmware-host", when: When::Test, needs: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
     Stage { name: "demo", when: When::Test, needs: &[], run: demo },
@@ -148,6 +149,12 @@ fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
     // With the features that are on by default, for it is that program that is tested: among the others is one
     // that leaves secrets in memory on purpose.
     tests(repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask"]), size)
+}
+
+/// The one thing that is different in the build with OpenSSL.
+fn openssl(repo: &Repo, size: Size) -> Result<String, Failure> {
+    let words = ["test", "--locked", "-p", "deaddrop", "--features", "openssl", "--lib", "cipher"];
+    tests(repo.cargo(words), size)
 }
 
 fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {

@@ -13,6 +13,7 @@ use deaddrop_core::offer::Name;
 use smol::{LocalExecutor, future};
 use zeroize::Zeroizing;
 
+use crate::cipher::cipher;
 use crate::cli::{Command, Fetch, NetArgs};
 use crate::discover::{Asking, skipped_message};
 use crate::exit::Failure;
@@ -126,9 +127,12 @@ fn ask_around<'e>(
     Asking::begin(executor, beacons).map_err(|e| Failure::failed(format!("cannot listen for beacons: {e}")))
 }
 
-/// Derives the room secret beside whatever else goes on.
-async fn derive(passphrase: Zeroizing<String>) -> Result<RoomSecret, Failure> {
-    smol::unblock(move || room_secret(&passphrase)).await.map_err(|e| Failure::usage(e.to_string()))
+/// Begins to derive the room secret, beside whatever else goes on.
+fn derive(passphrase: Zeroizing<String>) -> impl Future<Output = Result<RoomSecret, Failure>> {
+    let deriving = smol::unblock(move || room_secret(&passphrase));
+    // A library takes milliseconds to get ready, which nobody has to wait for now.
+    cipher();
+    async { deriving.await.map_err(|e| Failure::usage(e.to_string())) }
 }
 
 /// Warns of a passphrase that can be guessed.

@@ -147,7 +147,8 @@ impl<'a, L: Link> ClientPump<'a, L> {
         shelf: Shelf,
         mut stored: impl FnMut(u64) -> u64,
     ) -> Result<Option<Input>, PumpError> {
-        let Some(mut opening) = Opening::start(&self.session, shelf, self.link.knock()) else {
+        let opening = Opening::start(&self.session, shelf, self.link.stream(), self.link.knock());
+        let Some(mut opening) = opening else {
             return Ok(None);
         };
         let mut closed = false;

@@ -2,6 +2,7 @@
 //! they were handed out.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +14,38 @@ use zeroize::Zeroizing;
 
 /// Most threads on one stream: four seal more than any one socket takes.
 const THREADS: usize = 4;
-/// Batches under way beside those that threads work on: one that waits for a thread, one for the socket.
-const QUEUED: usize = 2;
+/// Batches under way beside those that threads work on: one that waits for a thread, one that is done and waits for
+/// its turn, one that is being read from or written to the socket.
+const QUEUED: usize = 3;
 /// Bytes of a drop in one batch, about: what a core's cache holds, and so many that threads seldom wake each
 /// other, which costs more than all else but the cipher; see decision 0015.
 const BATCH: usize = 1024 * 1024;
 /// Less than this is not worth starting threads for.
 const WORTHWHILE: u64 = 2 * 1024 * 1024;
+
+/// What of the machine's cores is there for one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All of them: the peer has a machine of its own.
+    All,
+    /// Half of them: the peer is a process of this machine, and has a crew too. With twice the threads, some wait for a
+    /// core behind another thread while a second core idles; see decision 0015.
+    Half,
+}
+
+impl Share {
+    /// What there is for a stream over this connection.
+    pub(super) fn over(stream: &TcpStream) -> Self {
+        let near = |peer: SocketAddr| stream.local_addr().is_ok_and(|own| own.ip() == peer.ip());
+        if stream.peer_addr().is_ok_and(near) { Self::Half } else { Self::All }
+    }
+
+    /// How many threads that makes, of so many cores.
+    fn threads(self, cores: usize) -> usize {
+        let cores = if self == Self::Half { cores / 2 } else { cores };
+        cores.clamp(1, THREADS)
+    }
+}
 
 /// Room for the records of one batch as they are on the wire.
 pub(super) type Buffer = Zeroizing<Vec<u8>>;
@@ -43,15 +69,19 @@ pub(super) struct Crew<J, D> {
 }
 
 impl<J: Send + 'static, D: Send + 'static> Crew<J, D> {
-    /// Threads that do `work`, and ring `bell` when some of it is done that is waited for. `None` if the system has none to
-    /// give: then the stream goes on without.
-    pub(super) fn start(bell: &Arc<Event>, work: impl Fn(J) -> D + Send + Sync + 'static) -> Option<Self> {
+    /// As many threads as `share` says, to do `work` and to ring `bell` when some of it is done that is waited for. `None`
+    /// if the system has none to give: then the stream goes on without.
+    pub(super) fn start(
+        bell: &Arc<Event>,
+        share: Share,
+        work: impl Fn(J) -> D + Send + Sync + 'static,
+    ) -> Option<Self> {
         let (jobs, queue) = unbounded::<(u64, J)>();
         let (finished, done) = unbounded();
         let (wanted, broken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let work = Arc::new(work);
         let mut threads = Vec::new();
-        for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS) {
+        for _ in 0..share.threads(std::thread::available_parallelism().map_or(1, NonZero::get)) {
             let (queue, finished, work, wanted) =
                 (queue.clone(), finished.clone(), work.clone(), wanted.clone());
             let alarm = Alarm { bell: bell.clone(), broken: broken.clone() };
@@ -168,7 +198,10 @@ pub(super) fn is_worthwhile(records: u64, record_len: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use event_listener::Listener;
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -176,7 +209,7 @@ mod tests {
     fn what_was_handed_out_comes_back_in_order_and_never_too_much_is_under_way() {
         let bell = Arc::new(Event::new());
         // The first are the slowest, so that later ones are done before them.
-        let mut crew = Crew::start(&bell, |n: u64| {
+        let mut crew = Crew::start(&bell, Share::All, |n: u64| {
             std::hint::black_box((0..(1_000 - n) * 100).fold(0_u64, u64::wrapping_add));
             n
         })
@@ -204,7 +237,8 @@ mod tests {
     fn a_panic_is_told() {
         let bell = Arc::new(Event::new());
         let mut crew =
-            Crew::start(&bell, |(): ()| std::panic::resume_unwind(Box::new("on purpose"))).unwrap();
+            Crew::start(&bell, Share::All, |(): ()| std::panic::resume_unwind(Box::new("on purpose")))
+                .unwrap();
         let rung = bell.listen();
         crew.hand_out(());
         rung.wait();
@@ -215,12 +249,32 @@ mod tests {
     fn dropping_it_ends_its_threads() {
         let alive = Arc::new(());
         let held = alive.clone();
-        let mut crew = Crew::start(&Arc::new(Event::new()), move |(): ()| drop(held.clone())).unwrap();
+        let mut crew =
+            Crew::start(&Arc::new(Event::new()), Share::Half, move |(): ()| drop(held.clone())).unwrap();
         for _ in 0..3 {
             crew.hand_out(());
         }
         drop(crew);
         assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn two_processes_of_one_machine_share_its_cores() {
+        let counts = |share: Share| [1, 2, 3, 4, 8, 64].map(|cores| share.threads(cores));
+        assert_eq!(counts(Share::All), [1, 2, 3, 4, 4, 4]);
+        assert_eq!(counts(Share::Half), [1, 1, 1, 2, 4, 4]);
+    }
+
+    #[test]
+    fn a_peer_at_our_own_address_is_on_our_machine() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(Share::over(&near), Share::Half);
+        // All of 127/8 is this machine, but nobody is asked at another address than the one it is known by.
+        let from = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        from.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+        from.connect(&listener.local_addr().unwrap().into()).unwrap();
+        assert_eq!(Share::over(&from.into()), Share::All);
     }
 
     #[test]

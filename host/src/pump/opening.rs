@@ -8,7 +8,7 @@ use deaddrop_core::session::{Batch, BatchOpener, ClientSession, Content};
 use deaddrop_core::wire::ErrorCode;
 use event_listener::Event;
 
-use super::crew::{Broken, Crew, is_worthwhile, records_in_batch};
+use super::crew::{Broken, Crew, Share, is_worthwhile, records_in_batch};
 use super::{Carried, Carrier};
 use crate::clock;
 use crate::exit::Failure;
@@ -59,14 +59,20 @@ pub(super) enum Looked {
 
 impl Opening {
     /// Starts a crew if so much is to come that it is worth one. `bell` rings when some of it is stored.
-    pub(super) fn start(session: &ClientSession, shelf: Shelf, bell: &Arc<Event>) -> Option<Self> {
+    pub(super) fn start(
+        session: &ClientSession,
+        shelf: Shelf,
+        stream: &TcpStream,
+        bell: &Arc<Event>,
+    ) -> Option<Self> {
         let (records, record_len) = (session.data_records(), session.wants()?);
         if !is_worthwhile(records, record_len) {
             return None;
         }
         let opener = session.batch_opener()?;
         let bench = Bench { opener, shelf, storing: Mutex::new(()) };
-        let crew = Crew::start(bell, move |(batch, carrier)| bench.open(batch, carrier))?;
+        let crew =
+            Crew::start(bell, Share::over(stream), move |(batch, carrier)| bench.open(batch, carrier))?;
         let most = records_in_batch(record_len);
         Some(Self { crew, record_len, most, filling: Carrier::new(0), spare: Vec::new() })
     }

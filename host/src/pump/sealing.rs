@@ -1,6 +1,6 @@
 //! The data records of a drop on their way out, read and sealed by a [`Crew`].
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use deaddrop_core::session::{Batch, BatchSealer, ServerSession};
@@ -9,7 +9,7 @@ use deaddrop_core::wire::ErrorCode;
 use event_listener::Event;
 use zeroize::Zeroizing;
 
-use super::crew::{Broken, Buffer, Crew, is_worthwhile, records_in_batch};
+use super::crew::{Broken, Buffer, Crew, Share, is_worthwhile, records_in_batch};
 use crate::clock;
 use crate::files::source::Source;
 use crate::serve::Server;
@@ -51,8 +51,11 @@ impl Sealing {
         let token = session.poll_read()?.token;
         let source = server.source(&token)?;
         let sealer = session.batch_sealer()?;
-        keep_in_cache(stream);
-        let crew = Crew::start(bell, move |(batch, buffer)| seal(&sealer, &source, batch, buffer))?;
+        let share = Share::over(stream);
+        if share == Share::Half {
+            keep_in_cache(stream);
+        }
+        let crew = Crew::start(bell, share, move |(batch, buffer)| seal(&sealer, &source, batch, buffer))?;
         Some(Self { crew, token, most: records_in_batch(record_len), spare: Vec::new() })
     }
 
@@ -87,11 +90,8 @@ impl Sealing {
 /// distance to be filled, and memory that comes round again soon is written a third faster. Between two
 /// machines the system sizes its buffers by itself, and better.
 fn keep_in_cache(stream: &TcpStream) {
-    let near = |peer: SocketAddr| stream.local_addr().is_ok_and(|own| own.ip() == peer.ip());
-    if stream.peer_addr().is_ok_and(near) {
-        // Where it is refused, it is only slower.
-        let _ = socket2::SockRef::from(stream).set_send_buffer_size(NEAR_BUFFER);
-    }
+    // Where it is refused, it is only slower.
+    let _ = socket2::SockRef::from(stream).set_send_buffer_size(NEAR_BUFFER);
 }
 
 /// Fills a batch from the source and seals it, record by record, for what was just read is at hand in the core's

@@ -5,6 +5,11 @@ use std::process::Command;
 use super::workplace::Workplace;
 use crate::repo::Failure;
 
+/// Our command in the workplace, as it is built by default.
+pub(super) const ORDINARY: &str = "deaddrop";
+/// The same with OpenSSL's cipher.
+pub(super) const WITH_OPENSSL: &str = "deaddrop-openssl";
+
 /// One way to get a file from one process to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
@@ -16,11 +21,14 @@ pub(crate) enum Peer {
     Scp,
     /// Ourselves.
     Deaddrop,
+    /// The same, built with OpenSSL's cipher.
+    DeaddropOpenssl,
 }
 
 impl Peer {
     /// In the order in which they take turns.
-    pub(crate) const ALL: [Self; 4] = [Self::Socat, Self::SocatTls, Self::Scp, Self::Deaddrop];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Socat, Self::SocatTls, Self::Scp, Self::Deaddrop, Self::DeaddropOpenssl];
 
     /// What it is called in the tables.
     pub(crate) const fn name(self) -> &'static str {
@@ -29,6 +37,7 @@ impl Peer {
             Self::SocatTls => "socat TLS",
             Self::Scp => "scp",
             Self::Deaddrop => "deaddrop",
+            Self::DeaddropOpenssl => "deaddrop, OpenSSL",
         }
     }
 
@@ -39,6 +48,7 @@ impl Peer {
             Self::SocatTls => "TLS 1.3, ChaCha20-Poly1305",
             Self::Scp => "OpenSSH, chacha20-poly1305@openssh.com",
             Self::Deaddrop => "CPace, ChaCha20-Poly1305",
+            Self::DeaddropOpenssl => "the same, built with `--features openssl`",
         }
     }
 
@@ -65,8 +75,8 @@ impl Peer {
                 command.args(["-D", "-e", "-f", &place.path("sshd_config"), "-o", "ListenAddress=127.0.0.1"]);
                 command.args(["-p", &port.to_string()]);
             }
-            Self::Deaddrop => {
-                command = Command::new(place.deaddrop());
+            Self::Deaddrop | Self::DeaddropOpenssl => {
+                command = Command::new(self.build(place));
                 command.args([
                     "send-file",
                     "--json",
@@ -113,8 +123,8 @@ impl Peer {
                 command.arg("-o").arg(format!("UserKnownHostsFile={}", place.path("known_hosts")));
                 command.arg(format!("{}@127.0.0.1:{file}", place.user())).arg(out);
             }
-            Self::Deaddrop => {
-                command = Command::new(place.deaddrop());
+            Self::Deaddrop | Self::DeaddropOpenssl => {
+                command = Command::new(self.build(place));
                 command.args(["fetch", "--quiet", "--room-file", &place.path("room"), "--from", "127.0.0.1"]);
                 command.args(["--port", &port.to_string(), "--token", token, "--out", out]);
             }
@@ -122,10 +132,15 @@ impl Peer {
         command
     }
 
+    /// The build of ours that it is.
+    fn build(self, place: &Workplace) -> String {
+        place.path(if self == Self::DeaddropOpenssl { WITH_OPENSSL } else { ORDINARY })
+    }
+
     /// What the sender writes once it is ready, with the token behind it; `None` for those that say nothing,
     /// whose port is listened on then.
     pub(super) fn says_ready(self) -> bool {
-        self == Self::Deaddrop
+        matches!(self, Self::Deaddrop | Self::DeaddropOpenssl)
     }
 
     /// Whether the sender has to be ended once the file is there.

@@ -7,7 +7,7 @@ use super::peer::Peer;
 use super::report::size;
 
 const WIDTH: f64 = 720.0;
-const LEFT: f64 = 110.0;
+const LEFT: f64 = 140.0;
 const BAR: f64 = 18.0;
 const GAP: f64 = 6.0;
 const TITLE: f64 = 34.0;
@@ -46,7 +46,7 @@ fn draw_group(svg: &mut String, top: f64, bytes: u64, rows: &[Row]) {
     for row in rows {
         let length = if longest > 0.0 { row.wall / longest * (WIDTH - LEFT - 80.0) } else { 0.0 };
         let colour = match row.peer {
-            Peer::Deaddrop => "#0b6e4f",
+            Peer::Deaddrop | Peer::DeaddropOpenssl => "#0b6e4f",
             Peer::Socat => "#bbbbbb",
             Peer::SocatTls | Peer::Scp => "#6b7a8f",
         };
@@ -77,12 +77,12 @@ mod tests {
     fn the_longest_bar_fills_the_width_and_every_peer_has_one() {
         let usage = Usage { cpu: 0.0, memory: 0.0 };
         let mut series = Series::new(1 << 30);
-        for (peer, ms) in Peer::ALL.into_iter().zip([500, 1_000, 2_000, 700]) {
+        for (peer, ms) in Peer::ALL.into_iter().zip([500, 1_000, 2_000, 700, 600]) {
             series.note(peer, Run { wall: Duration::from_millis(ms), sender: usage, receiver: usage });
         }
         let svg = draw(&[series]);
-        assert_eq!(svg.matches("<rect x=").count(), 4);
-        assert!(svg.contains("width=\"530.0\"") && svg.contains(">2.000<") && svg.contains("1 GiB, seconds"));
+        assert_eq!(svg.matches("<rect x=").count(), 5);
+        assert!(svg.contains("width=\"500.0\"") && svg.contains(">2.000<") && svg.contains("1 GiB, seconds"));
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     }
 }

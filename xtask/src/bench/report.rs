@@ -59,15 +59,19 @@ pub(super) fn size(bytes: u64) -> String {
 pub(super) fn write(repo: &Repo, series: &[Series], runs: usize) -> Result<(), Failure> {
     let path = repo.root.join(DOCUMENT);
     let document = fs::read_to_string(&path).map_err(Failure::at(DOCUMENT))?;
-    let sizes: Vec<_> = series.iter().map(|series| series.size.to_string()).collect();
-    let command =
-        format!("cargo xtask bench --transfers-only --write --runs {runs} --sizes {}", sizes.join(","));
+    let command = command(runs, series.iter().map(|series| series.size));
     let figures = format!("Medians of {runs}, by `{command}`, on {}.\n\n{}", machine(repo), tables(series));
     let document = replaced(&document, &figures)?;
     fs::write(&path, document).map_err(Failure::at(DOCUMENT))?;
     fs::write(repo.root.join(PLOT), plot::draw(series)).map_err(Failure::at(PLOT))?;
     println!("written: {DOCUMENT}, {PLOT}");
     Ok(())
+}
+
+/// What makes them again.
+fn command(runs: usize, sizes: impl Iterator<Item = u64>) -> String {
+    let sizes: String = sizes.map(|size| format!(" --size {size}")).collect();
+    format!("cargo xtask bench --transfers-only --write --runs {runs}{sizes}")
 }
 
 /// The document with other figures in it.
@@ -100,12 +104,23 @@ fn machine(repo: &Repo) -> String {
 
 #[cfg(test)]
 mod tests {
+    use argh::FromArgs;
+
+    use super::super::Bench;
     use super::*;
 
     #[test]
     fn sizes_are_said_as_people_do() {
         let said = [0, 1, 5, 1 << 20, 100 << 20, 1 << 30].map(size);
         assert_eq!(said, ["0 bytes", "1 byte", "5 bytes", "1 MiB", "100 MiB", "1 GiB"]);
+    }
+
+    #[test]
+    fn the_command_is_one_that_we_take() {
+        let command = command(3, [1, 5].into_iter());
+        let words: Vec<_> = command.strip_prefix("cargo xtask bench ").unwrap().split(' ').collect();
+        let bench = Bench::from_args(&["bench"], &words).unwrap();
+        assert!(bench.runs == 3 && bench.size == [1, 5] && bench.write && bench.transfers_only);
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::repo::{Failure, Repo, captured};
+use crate::repo::{Failure, Repo, captured, shown_run};
 
 /// The folder.
 pub(crate) struct Workplace {
     folder: PathBuf,
-    deaddrop: PathBuf,
     user: String,
 }
 
@@ -28,7 +27,7 @@ impl Workplace {
             .create(&folder)
             .map_err(Failure::at(folder.display().to_string()))?;
         let user = captured(repo.program("id").arg("-un"))?.trim().to_owned();
-        let place = Self { folder, deaddrop: repo.root.join("target/release/deaddrop"), user };
+        let place = Self { folder, user };
         place.write("room", &format!("{:032x}\n", u128::from(u64::from_le_bytes(random)).pow(2)))?;
         place.make_certificate(repo)?;
         place.make_ssh_keys(repo)?;
@@ -99,9 +98,13 @@ impl Workplace {
         self.folder.join(name).to_string_lossy().into_owned()
     }
 
-    /// Our program.
-    pub(super) fn deaddrop(&self) -> &Path {
-        &self.deaddrop
+    /// Builds our command with these features, and keeps it under this name: one build after the other has the same path.
+    pub(super) fn build(&self, repo: &Repo, features: &[&str], name: &str) -> Result<(), Failure> {
+        let words = ["build", "--release", "--locked", "-p", "deaddrop", "--bin", "deaddrop"];
+        shown_run(repo.cargo(words).args(features))?;
+        let built = repo.root.join("target/release/deaddrop");
+        fs::copy(&built, self.path(name)).map_err(Failure::at(built.display().to_string()))?;
+        Ok(())
     }
 
     /// Who we are, as ssh wants to know.
