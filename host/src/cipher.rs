@@ -50,6 +50,29 @@ mod tests {
         assert_eq!(openssl().is_some(), cfg!(feature = "openssl"));
     }
 
+    /// Runs itself once more with an OpenSSL that is set up to have no ciphers.
+    #[cfg(feature = "openssl")]
+    #[test]
+    fn where_openssl_has_no_such_cipher_it_is_ring() {
+        const MARK: &str = "DEADDROP_TEST_NO_CIPHERS";
+        if std::env::var_os(MARK).is_some() {
+            assert!(openssl().is_none());
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("openssl.cnf");
+        let none = "openssl_conf = a\n[a]\nproviders = b\n[b]\nnull = c\n[c]\nactivate = 1\n";
+        std::fs::write(&config, none).unwrap();
+        let again = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cipher::tests::where_openssl_has_no_such_cipher_it_is_ring"])
+            .env(MARK, "1")
+            .env("OPENSSL_CONF", config)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("1 passed"), "{said}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
