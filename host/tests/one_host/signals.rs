@@ -13,12 +13,13 @@ const SIGNALS: [(Signal, i32, &str); 2] =
 
 /// Sends the signal and checks how the process ends, and how soon.
 ///
-/// It should take a second; a machine that does other things meanwhile gets some more.
+/// It should take a second. A machine that does other things meanwhile gets some more, but less than the three seconds for
+/// which a sender goes on answering when nobody hurries it.
 fn ends(process: &mut Process, (signal, code, word): (Signal, i32, &str)) {
     let asked = Instant::now();
     process.signal(signal);
     assert_eq!(process.exit_code(), code, "{:?}", process.events);
-    assert!(asked.elapsed() < Duration::from_millis(1_800), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_millis(2_900), "{:?}", asked.elapsed());
     assert_eq!(process.last()["code"], word);
 }
 
