@@ -13,6 +13,7 @@ mod private;
 mod random;
 mod repo;
 mod scale;
+mod space;
 mod stage;
 mod stages;
 mod test;

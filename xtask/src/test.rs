@@ -6,6 +6,7 @@ use argh::FromArgs;
 
 use crate::need;
 use crate::repo::{Failure, Repo};
+use crate::space;
 use crate::stage::{Size, Stage, Summary, When};
 use crate::stages::STAGES;
 
@@ -66,8 +67,12 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
         }
     }
     println!("in all {:.1} s", start.elapsed().as_secs_f64());
+    let passed = summary.all_passed();
+    if let Some(hint) = space::hint(repo).filter(|_| !passed) {
+        println!("{hint}");
+    }
     println!("{summary}");
-    if summary.all_passed() { Ok(()) } else { Err(Failure::new("")) }
+    if passed { Ok(()) } else { Err(Failure::new("")) }
 }
 
 /// With `--only`, the stages it names; without, all, and those of `--long` with that.
