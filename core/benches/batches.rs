@@ -9,7 +9,7 @@ mod scene;
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::limits::{HOST, RECORD_OVERHEAD};
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::session::{Channel, ClientSession, FetchPlan, Input, ServerSession};
+use deaddrop_core::session::{Channel, ClientEvent, ClientSession, FetchPlan, ServerSession};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, FetchRequest, Request};
 use divan::Bencher;
@@ -49,7 +49,7 @@ fn fetching(desk: &mut Desk, record: u32) -> (ClientSession, Channel) {
     }
     let begin = Begin { kind: Kind::File, name: Name::default(), size: SIZE, offset: 0, record };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(desk.tell(&mut session, &message), Ok(Input::Begin(begin)));
+    assert_eq!(desk.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
     (session, server)
 }
 

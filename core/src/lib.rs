@@ -3,7 +3,7 @@
 //! No allocator, no clock, no sockets, no global randomness, no unsafe code. A front end owns all of
 //! those and drives what stands here. From the bottom up:
 //!
-//! - [`limits`]: every capacity and deadline. [`time`], [`secret`], [`token`], [`offer`]: the vocabulary.
+//! - [`limits`]: every capacity and deadline. [`time`], [`secret`], [`token`], [`offer`]: the types.
 //! - [`wire`]: what the bytes mean; parse and emit, nothing else.
 //! - [`crypto`]: CPace, the key schedule, and the sealing of records.
 //! - [`drops`]: the table of drops; who may take one, and when it is gone.

@@ -68,7 +68,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often a receiver says what it has stored.
-pub const HELD_EVERY: Duration = Duration::from_secs(3);
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 /// A claim without a sign of its receiver for this long lapses.
 pub const LEASE: Duration = Duration::from_secs(15);
 /// The span over which a receiver's rate is judged.
@@ -104,7 +104,7 @@ pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
 /// Most answers a second, to all sources together.
 pub const ANSWERS_PER_SECOND: u32 = 64;
 /// Most jitter before a listener connects to a new instance.
-pub const LOOK_JITTER_MAX: Duration = Duration::from_millis(2_500);
+pub const PROBE_JITTER_MAX: Duration = Duration::from_millis(2_500);
 /// A member whose revision differs is listed again no sooner than this.
 pub const RELIST_EVERY: Duration = Duration::from_secs(2);
 /// Silence after which a listener looks for itself.
@@ -203,5 +203,5 @@ const _: () = {
     assert!(HOST.record_max == RECORD_MAX);
     assert!(BOARD.proof_patience.as_millis() * 2 <= BOARD.total_refill.as_millis());
     assert!(TCP_PORT_FIRST <= TCP_PORT_LAST && TCP_PORT_FIRST >= TCP_PORT_MIN);
-    assert!(HELD_EVERY.as_secs() * 4 < LEASE.as_secs(), "a lease survives three lost signs");
+    assert!(PROGRESS_EVERY.as_secs() * 4 < LEASE.as_secs(), "a lease survives three lost signs");
 };

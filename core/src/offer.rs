@@ -119,22 +119,25 @@ pub struct Offer {
 /// Why a drop is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum EndReason {
     /// Its last allowed fetch was confirmed.
     Fetched,
     /// Its TTL passed.
     Expired,
     /// Its sender took it back, or its source changed.
     Withdrawn,
+    /// Its sender no longer answers. A listener concludes this by itself: it is never on the wire.
+    Lost,
 }
 
-impl Reason {
-    /// The number that stands for it on the wire.
-    pub const fn code(self) -> u8 {
+impl EndReason {
+    /// The number that stands for it on the wire (protocol.md, section 6); `None` for [`Lost`](Self::Lost).
+    pub const fn code(self) -> Option<u8> {
         match self {
-            Self::Fetched => 0,
-            Self::Expired => 1,
-            Self::Withdrawn => 2,
+            Self::Fetched => Some(0),
+            Self::Expired => Some(1),
+            Self::Withdrawn => Some(2),
+            Self::Lost => None,
         }
     }
 
@@ -154,11 +157,12 @@ impl Reason {
             Self::Fetched => "fetched",
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
+            Self::Lost => "lost",
         }
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -183,7 +187,7 @@ mod tests {
     fn codes_round_trip() {
         for code in 0..=255 {
             assert!(Kind::from_code(code).is_none_or(|k| k.code() == code));
-            assert!(Reason::from_code(code).is_none_or(|r| r.code() == code));
+            assert!(EndReason::from_code(code).is_none_or(|r| r.code() == Some(code)));
         }
     }
 }

@@ -8,7 +8,7 @@ use deaddrop_core::crypto::record::{OpenError, RecordKind, SealError};
 use deaddrop_core::limits::{ANSWER_TIMEOUT, HOST};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::session::{
-    Batch, Channel, ClientError, ClientSession, Close, Content, FetchPlan, Input, Misuse, ServerSession,
+    Batch, Channel, ClientError, ClientEvent, ClientSession, Close, Content, FetchPlan, Misuse, ServerSession,
 };
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, ErrorCode, FetchRequest, Request};
@@ -43,7 +43,7 @@ fn fetching(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     assert!(session.batch_opener().is_none(), "not before `begin` has come");
     let begin = Begin { kind: Kind::File, name: Name::default(), size, offset: 0, record: 512 };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(desk.tell(&mut session, &message), Ok(Input::Begin(begin)));
+    assert_eq!(desk.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
     (session, server)
 }
 
@@ -106,7 +106,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
     assert_eq!(session.take_batch(desk.now, 0).unwrap_err(), Misuse::OutOfTurn);
     let opener = session.batch_opener().unwrap();
     // The session itself takes the first, so that both ways meet in one stream.
-    assert_eq!(desk.tell(&mut session, &records[0]), Ok(Input::Data { len: 512 }));
+    assert_eq!(desk.tell(&mut session, &records[0]), Ok(ClientEvent::Data { len: 512 }));
     let batches = [2, 3].map(|records| session.take_batch(desk.now, records).unwrap());
     assert!(session.needs_ready());
     for (mut batch, sealed) in batches.into_iter().zip([&records[1..3], &records[3..]]).rev() {
@@ -120,7 +120,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
     session.ready(desk.now).unwrap();
     assert_eq!(Desk::asked(&mut session).len(), 1);
     let last = seal(&mut server, RecordKind::Final, b"!", WIRE);
-    assert_eq!(desk.tell(&mut session, &last), Ok(Input::Final { len: 1 }));
+    assert_eq!(desk.tell(&mut session, &last), Ok(ClientEvent::Final { len: 1 }));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_source_that_has_changed_is_told_in_the_place_of_a_record() {
     assert_eq!(answer(&mut channel, &wire[2]), Answer::Error(ErrorCode::Changed));
     let mut error = reply(&mut server, &Answer::Error(ErrorCode::Changed), WIRE);
     assert_eq!(opener.open(&mut batch, &mut error), Ok(Content::Refused(ErrorCode::Changed)));
-    assert_eq!(session.handle_refused(ErrorCode::Changed), Ok(Input::Refused(ErrorCode::Changed)));
+    assert_eq!(session.handle_refused(ErrorCode::Changed), Ok(ClientEvent::Refused(ErrorCode::Changed)));
     assert_eq!(session.data_records(), 0);
     assert_eq!(session.handle_refused(ErrorCode::Changed), Err(ClientError::Protocol), "once");
 }
@@ -201,7 +201,7 @@ fn nothing_is_taken_for_a_claim_that_has_lapsed() {
 fn what_is_taken_counts_as_given_out() {
     let desk = &mut Desk::new(6, &HOST);
     let (mut session, mut channel, token) = served(desk, 5_000);
-    let held = |channel: &mut Channel, stored| ask(channel, &Request::Held { token, id: id(1), stored });
+    let held = |channel: &mut Channel, stored| ask(channel, &Request::Progress { token, id: id(1), stored });
     let _batch = take(desk, &mut session, 2);
     let message = held(&mut channel, 1_024);
     desk.hear(&mut session, &message);

@@ -41,7 +41,7 @@ fn broken_at(seed: u64, size: usize, up: Option<usize>, down: Option<usize>) {
     }
     // Past the lease.
     world.wait(seconds(20));
-    let tally = world.serving.drops.tally(&token).unwrap();
+    let tally = world.serving.drops.fetch_counts(&token).unwrap();
     assert_eq!(tally.claimed, 0, "{up:?} {down:?}");
     let second = world.member(&[Goal::Fetch(token, id(2))]);
     world.run(seconds(60));
@@ -68,7 +68,7 @@ fn broken_at(seed: u64, size: usize, up: Option<usize>, down: Option<usize>) {
         }
     }
     assert_eq!(world.whole[&token].len(), 1, "never two receivers: {what}");
-    assert_eq!(world.serving.drops.tally(&token).unwrap().burned, 1, "{what}");
+    assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1, "{what}");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn uncommitted(seed: u64) -> (World, Token, usize) {
     world.receiver(n).commits = false;
     world.run(seconds(2));
     assert!(world.receiver(n).whole);
-    assert_eq!(world.serving.drops.tally(&token).unwrap().r#final, 1);
+    assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().r#final, 1);
     (world, token, n)
 }
 
@@ -122,7 +122,7 @@ fn a_commit_counts_on_any_connection_and_any_number_of_times() {
             let n = world.member(&[Goal::Commit(token, id(1)), Goal::Commit(token, id(1))]);
             world.run(seconds(5));
             assert_eq!(world.outcome(n), DONE);
-            assert_eq!(world.serving.drops.tally(&token).unwrap().burned, 1);
+            assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
         }
         let burned = world.drop_events.iter().filter(|e| matches!(e, DropEvent::Burned { .. })).count();
         assert_eq!(burned, 1);
@@ -252,7 +252,7 @@ fn a_silent_receiver_loses_its_claim_and_its_connection_after_the_lease() {
     world.receiver(n).ready_after = seconds(40);
     let start = world.now;
     world.run(Duration::from_millis(14_999));
-    assert_eq!(world.serving.drops.tally(&token).unwrap().claimed, 1);
+    assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().claimed, 1);
     world.run(seconds(1));
     let (how, at) = world.conns[n].closed.unwrap();
     assert_eq!((how, at), (Close::Reset, start + seconds(15)));

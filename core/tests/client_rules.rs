@@ -6,7 +6,7 @@ mod net;
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::session::{Channel, ClientError, ClientSession, FetchPlan, Input, Misuse};
+use deaddrop_core::session::{Channel, ClientError, ClientEvent, ClientSession, FetchPlan, Misuse};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, ErrorCode, Request};
 use net::desk::{Desk, reply, seal};
@@ -28,7 +28,7 @@ fn begun(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     client.fetch(desk.now, &plan()).unwrap();
     assert_eq!(requests(&mut server, Desk::asked(&mut client)).len(), 1);
     let message = reply(&mut server, &Answer::Begin(begin(size)), 512);
-    assert_eq!(desk.tell(&mut client, &message), Ok(Input::Begin(begin(size))));
+    assert_eq!(desk.tell(&mut client, &message), Ok(ClientEvent::Begin(begin(size))));
     (client, server)
 }
 
@@ -38,7 +38,7 @@ fn whole(desk: &mut Desk) -> (ClientSession, Channel) {
     client.ready(desk.now).unwrap();
     assert_eq!(requests(&mut server, Desk::asked(&mut client)), [Request::Ready { token: TOKEN, id: id(1) }]);
     let message = seal(&mut server, RecordKind::Final, &[0; 10], 532);
-    assert_eq!(desk.tell(&mut client, &message), Ok(Input::Final { len: 10 }));
+    assert_eq!(desk.tell(&mut client, &message), Ok(ClientEvent::Final { len: 10 }));
     (client, server)
 }
 
@@ -85,7 +85,7 @@ fn no_deadline_runs_while_the_receiver_makes_ready() {
     assert_eq!(client.poll_timeout().map(|at| at.as_millis()), Some(desk.now.as_millis() + 15_000));
     Desk::asked(&mut client);
     let message = seal(&mut server, RecordKind::Final, &[0; 10], 532);
-    assert_eq!(desk.tell(&mut client, &message), Ok(Input::Final { len: 10 }));
+    assert_eq!(desk.tell(&mut client, &message), Ok(ClientEvent::Final { len: 10 }));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn the_server_may_end_the_exchange_while_the_receiver_makes_ready() {
     let (mut client, mut server) = begun(desk, 10);
     let message = reply(&mut server, &Answer::Error(ErrorCode::Expired), 532);
     client.ready(desk.now).unwrap();
-    assert_eq!(desk.tell(&mut client, &message), Ok(Input::Refused(ErrorCode::Expired)));
+    assert_eq!(desk.tell(&mut client, &message), Ok(ClientEvent::Refused(ErrorCode::Expired)));
     assert!(Desk::asked(&mut client).is_empty(), "what was still to be said about it is not");
 }
 
@@ -102,7 +102,7 @@ fn the_server_may_end_the_exchange_while_the_receiver_makes_ready() {
 fn no_sign_of_life_follows_a_commit() {
     let desk = &mut Desk::new(4, &HOST);
     let (mut client, mut server) = whole(desk);
-    client.held(10).unwrap();
+    client.progress(10).unwrap();
     client.commit(desk.now, TOKEN, id(1)).unwrap();
     let said = Desk::asked(&mut client);
     assert_eq!(requests(&mut server, said).last(), Some(&Request::Commit { token: TOKEN, id: id(1) }));

@@ -1,6 +1,6 @@
 //! Senders and listeners on a LAN that loses, delays, reorders and doubles datagrams, in virtual time.
 //!
-//! Looks are answered from the sender's own table of drops after a delay, or fail. Everything follows from the
+//! Probes are answered from the sender's own table of drops after a delay, or fail. Everything follows from the
 //! seed; no clock is read and nothing sleeps.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use deaddrop_core::discovery::{Announcer, Arrival, Listener, Look, OfferEvent, Offers, Outcome, PeerEvent};
-use deaddrop_core::drops::{Drops, Listed, Terms};
+use deaddrop_core::discovery::{
+    Advertiser, Arrival, OfferEvent, Offers, PeerEvent, Probe, ProbeResult, Prober,
+};
+use deaddrop_core::drops::{DropSpec, Drops, Listed};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
@@ -34,24 +36,24 @@ struct Weather {
 struct Sender {
     address: SocketAddr,
     instance: Instance,
-    announcer: Announcer<64>,
+    announcer: Advertiser<64>,
     drops: Drops<8, 4>,
-    /// Cut off: says nothing and answers nothing.
+    /// RecordLayout off: says nothing and answers nothing.
     dead: bool,
 }
 
 struct Hearer {
     address: SocketAddr,
-    listener: Listener<64>,
+    listener: Prober<64>,
     offers: Box<Offers<64>>,
     shown: BTreeSet<Token>,
-    looks: u32,
+    probes: u32,
 }
 
 enum Due {
     Beacon { to: usize, from: SocketAddr, beacon: Beacon },
     Solicit { to: usize, from: SocketAddr, beacon: Beacon },
-    Looked { by: usize, look: Look },
+    Probed { by: usize, probe: Probe },
 }
 
 struct Lan {
@@ -80,7 +82,7 @@ impl Lan {
                 Sender {
                     address: SocketAddr::new(host(n), PORT),
                     instance,
-                    announcer: Announcer::new(instance),
+                    announcer: Advertiser::new(instance),
                     drops: Drops::new(&mut rng),
                     dead: false,
                 }
@@ -89,10 +91,10 @@ impl Lan {
         let hearers = (0..hearers)
             .map(|n| Hearer {
                 address: SocketAddr::new(host(400 + n), 50_000),
-                listener: Listener::new(now, Instance::random(&mut rng)),
+                listener: Prober::new(now, Instance::random(&mut rng)),
                 offers: Box::new(Offers::new()),
                 shown: BTreeSet::new(),
-                looks: 0,
+                probes: 0,
             })
             .collect();
         let (queue, due) = (BinaryHeap::new(), BTreeMap::new());
@@ -100,7 +102,7 @@ impl Lan {
     }
 
     fn put(&mut self, sender: usize, ttl: Duration) -> Token {
-        let terms = Terms { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
+        let terms = DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
         self.senders[sender].drops.put(self.now, terms, &mut self.rng).unwrap()
     }
 
@@ -148,10 +150,10 @@ impl Lan {
                     self.datagram(|| Due::Solicit { to, from, beacon });
                 }
             }
-            while let Some(look) = self.hearers[i].listener.poll_look(self.now, &mut self.rng) {
-                self.hearers[i].looks += 1;
+            while let Some(probe) = self.hearers[i].listener.poll_probe(self.now, &mut self.rng) {
+                self.hearers[i].probes += 1;
                 let after = 5 + self.rng.next_u32() % 30;
-                self.schedule(after, Due::Looked { by: i, look });
+                self.schedule(after, Due::Probed { by: i, probe });
             }
             let hearer = &mut self.hearers[i];
             while let Some(event) = hearer.listener.poll_event() {
@@ -203,31 +205,34 @@ impl Lan {
                     self.datagram(|| Due::Beacon { to: by, from, beacon });
                 }
             }
-            Due::Looked { by, look } => {
+            Due::Probed { by, probe } => {
                 let sender =
-                    self.senders.iter().find(|s| s.address == look.peer && s.instance == look.instance);
+                    self.senders.iter().find(|s| s.address == probe.peer && s.instance == probe.instance);
                 let hearer = &mut self.hearers[by];
                 let outcome = match sender.filter(|sender| !sender.dead) {
-                    None => Outcome::Failed,
+                    None => ProbeResult::Failed,
                     Some(sender) => {
-                        hearer.offers.begin_list(look.instance);
+                        hearer.offers.begin_list(probe.instance);
                         let mut after = None;
                         while let Some(listed) = sender.drops.listed_after(self.now, after) {
                             after = Some(listed.token());
                             match listed {
                                 Listed::Offer(offer) => {
-                                    hearer.offers.offer(self.now, look.instance, look.peer, &offer).unwrap();
+                                    hearer
+                                        .offers
+                                        .offer(self.now, probe.instance, probe.peer, &offer)
+                                        .unwrap();
                                 }
                                 Listed::Ending { token, reason } => {
-                                    hearer.offers.ending(self.now, look.instance, token, reason);
+                                    hearer.offers.ending(self.now, probe.instance, token, reason);
                                 }
                             }
                         }
-                        hearer.offers.complete(self.now, look.instance);
-                        Outcome::Listed { revision: sender.drops.revision() }
+                        hearer.offers.complete(self.now, probe.instance);
+                        ProbeResult::Listed { revision: sender.drops.revision() }
                     }
                 };
-                hearer.listener.handle_look(self.now, &look, outcome);
+                hearer.listener.handle_probe(self.now, &probe, outcome);
             }
         }
     }
@@ -289,7 +294,7 @@ fn loss_delay_reordering_and_doubles_only_take_longer() {
         lan.run(Duration::from_secs(20));
         lan.assert_shown(&tokens);
         let first = *tokens.first().unwrap();
-        let owner = lan.senders.iter().position(|s| s.drops.tally(&first).is_some()).unwrap();
+        let owner = lan.senders.iter().position(|s| s.drops.fetch_counts(&first).is_some()).unwrap();
         let (now, mut rng) = (lan.now, ChaCha20Rng::seed_from_u64(seed));
         assert!(lan.senders[owner].drops.withdraw(now, &first, &mut rng));
         tokens.remove(&first);
@@ -309,7 +314,7 @@ fn a_sender_that_is_cut_off_is_lost_and_found_again() {
         // 45 s of silence, then three connects that fail.
         lan.run(Duration::from_secs(60));
         let rest: BTreeSet<Token> =
-            tokens.iter().copied().filter(|t| lan.senders[0].drops.tally(t).is_none()).collect();
+            tokens.iter().copied().filter(|t| lan.senders[0].drops.fetch_counts(t).is_none()).collect();
         lan.assert_shown(&rest);
         lan.senders[0].dead = false;
         lan.run(Duration::from_secs(60));
@@ -336,8 +341,8 @@ fn a_quiet_hour_costs_little() {
     }
     lan.run(Duration::from_secs(3_600));
     for hearer in &lan.hearers {
-        // One look at each, and none again: nothing changes, and everybody is heard every 15 s.
-        assert!(hearer.looks <= 10, "{} looks", hearer.looks);
+        // One probe each, and none again: nothing changes, and everybody is heard every 15 s.
+        assert!(hearer.probes <= 10, "{} probes", hearer.probes);
     }
     // Each of ten senders at least every 11.25 s after its burst, to each of five listeners.
     assert!(lan.datagrams < 5 * (10 * 3_600 * 100 / 1_125 + 200), "{} datagrams", lan.datagrams);

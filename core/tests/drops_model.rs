@@ -6,10 +6,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use deaddrop_core::drops::{
-    Claimed, Committed, ConnId, DropEvent, Drops, Lapse, Listed, PutError, Refusal, Tally, Terms,
+    Claimed, Committed, ConnId, DropEvent, DropSpec, Drops, FetchCounts, Lapse, Listed, PutError, Refusal,
 };
 use deaddrop_core::limits::{ENDING_LISTED, GRACE_MAX, LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
-use deaddrop_core::offer::{Kind, Name, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ enum Op {
     Wait(u64, bool),
     Put(u64, u8),
     Claim(Who),
-    Held(Who, u64),
+    Progress(Who, u64),
     AllSent(Who),
     Finalise(Who),
     Commit(Who),
@@ -57,7 +57,7 @@ fn op() -> impl Strategy<Value = Op> {
         7 => (ms, any::<bool>()).prop_map(|(ms, punctual)| Op::Wait(ms, punctual)),
         1 => (ttl, 0..6_u8).prop_map(|(ttl, fetches)| Op::Put(ttl, fetches)),
         6 => who().prop_map(Op::Claim),
-        5 => (who(), prop_oneof![0..SIZE + 9, Just(0), Just(SLOW_BYTES)]).prop_map(|(who, n)| Op::Held(who, n)),
+        5 => (who(), prop_oneof![0..SIZE + 9, Just(0), Just(SLOW_BYTES)]).prop_map(|(who, n)| Op::Progress(who, n)),
         2 => who().prop_map(Op::AllSent),
         3 => who().prop_map(Op::Finalise),
         2 => who().prop_map(Op::Commit),
@@ -85,12 +85,12 @@ impl Holder {
 
 struct Ended {
     at: u64,
-    reason: Reason,
+    reason: EndReason,
     changed: bool,
 }
 
 /// A line of a list: TTL and fetches left, or why the drop ended.
-type Line = (Token, Result<(u64, u8), Reason>);
+type Line = (Token, Result<(u64, u8), EndReason>);
 
 /// One drop of the model.
 struct Model {
@@ -122,7 +122,7 @@ impl Model {
         over
     }
 
-    fn end(&mut self, at: u64, reason: Reason, changed: bool) {
+    fn end(&mut self, at: u64, reason: EndReason, changed: bool) {
         let unconfirmed = self.holders.values().any(|h| h.done);
         self.holders.clear();
         self.ended = Some(Ended { at, reason, changed });
@@ -148,7 +148,7 @@ impl Model {
             end = self.grace_end;
         }
         if now >= end {
-            self.end(end, Reason::Expired, false);
+            self.end(end, EndReason::Expired, false);
         }
     }
 
@@ -162,7 +162,7 @@ impl Model {
     /// A holder left just now: the drop ends with the last one after its TTL.
     fn leave(&mut self, now: u64) {
         if self.ended.is_none() && self.holders.is_empty() && now >= self.ttl_end {
-            self.end(now, Reason::Expired, false);
+            self.end(now, EndReason::Expired, false);
         }
     }
 
@@ -170,7 +170,7 @@ impl Model {
         match &self.ended {
             None => Refusal::Unknown,
             Some(e) if e.changed => Refusal::Changed,
-            Some(e) if e.reason == Reason::Expired => Refusal::Expired,
+            Some(e) if e.reason == EndReason::Expired => Refusal::Expired,
             Some(_) => Refusal::Gone,
         }
     }
@@ -208,7 +208,7 @@ impl Model {
         if holder.conn == conn { Ok(holder) } else { Err(Refusal::Unknown) }
     }
 
-    fn held(&mut self, now: u64, id: u8, conn: u32, stored: u64) -> Result<(), Refusal> {
+    fn progress(&mut self, now: u64, id: u8, conn: u32, stored: u64) -> Result<(), Refusal> {
         let h = self.holder(id, conn)?;
         if stored > SIZE || stored < h.stored {
             return Err(Refusal::Malformed);
@@ -245,7 +245,7 @@ impl Model {
         let left = u8::try_from(self.fetches - self.burned.len()).unwrap();
         self.news.push(DropEvent::Burned { token: self.token, left });
         if left == 0 {
-            self.end(now, Reason::Fetched, false);
+            self.end(now, EndReason::Fetched, false);
         }
         self.leave(now);
         Ok(Committed::Burned { ended: self.ended.is_some() })
@@ -259,10 +259,10 @@ impl Model {
         open
     }
 
-    fn tally(&self) -> Tally {
+    fn fetch_counts(&self) -> FetchCounts {
         let n = |n: usize| u8::try_from(n).unwrap();
         let done = self.holders.values().filter(|h| h.done).count();
-        Tally {
+        FetchCounts {
             available: n(self.fetches - self.holders.len() - self.burned.len()),
             claimed: n(self.holders.len() - done),
             r#final: n(done),
@@ -272,7 +272,7 @@ impl Model {
 
     /// What a list says of it.
     fn listed(&self, now: u64) -> Option<Line> {
-        let left = self.tally().available + self.tally().claimed;
+        let left = self.fetch_counts().available + self.fetch_counts().claimed;
         match &self.ended {
             Some(e) => (now < e.at + ms(ENDING_LISTED)).then_some((self.token, Err(e.reason))),
             None => (now < self.ttl_end && left > 0).then(|| (self.token, Ok((self.ttl_end - now, left)))),
@@ -324,7 +324,7 @@ impl Pair {
 
     fn put(&mut self, ttl: u64, fetches: u8) {
         let (at, name) = (self.at(), Name::default());
-        let terms = Terms { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
+        let terms = DropSpec { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
         let put = self.drops.put(at, terms, &mut self.rng);
         // What ended in this very call has an event to tell first.
         let told = self.models.iter().enumerate().filter(|(_, m)| m.news.is_empty());
@@ -358,8 +358,8 @@ impl Pair {
     }
 
     /// Everything that can be seen from outside without changing it.
-    fn fingerprint(&self) -> (u32, usize, Option<Instant>, Vec<Option<Tally>>) {
-        let tallies = self.tokens.iter().map(|token| self.drops.tally(token)).collect();
+    fn fingerprint(&self) -> (u32, usize, Option<Instant>, Vec<Option<FetchCounts>>) {
+        let tallies = self.tokens.iter().map(|token| self.drops.fetch_counts(token)).collect();
         (self.drops.revision(), self.drops.live(), self.drops.poll_timeout(), tallies)
     }
 
@@ -416,10 +416,10 @@ impl Pair {
                 let got = self.drops.claim(at, &token, &id(w.id), ConnId(w.conn));
                 assert_eq!(got, self.model(token).and_then(|m| m.claim(now, w.id, w.conn)).map(|()| claimed));
             }
-            Op::Held(w, stored) => {
+            Op::Progress(w, stored) => {
                 let token = self.token(w.drop);
-                let got = self.drops.held(at, &token, &id(w.id), ConnId(w.conn), stored);
-                assert_eq!(got, self.model(token).and_then(|m| m.held(now, w.id, w.conn, stored)));
+                let got = self.drops.progress(at, &token, &id(w.id), ConnId(w.conn), stored);
+                assert_eq!(got, self.model(token).and_then(|m| m.progress(now, w.id, w.conn, stored)));
             }
             Op::AllSent(w) => {
                 let token = self.token(w.drop);
@@ -447,7 +447,7 @@ impl Pair {
                 let (token, changed) = (self.token(drop), matches!(op, Op::Changed(_)));
                 let live = self.model(token).is_ok_and(|m| m.ended.is_none());
                 if live {
-                    self.model(token).unwrap().end(now, Reason::Withdrawn, changed);
+                    self.model(token).unwrap().end(now, EndReason::Withdrawn, changed);
                 }
                 if changed {
                     self.drops.changed(at, &token, &mut self.rng);
@@ -465,7 +465,7 @@ impl Pair {
         let fresh = self.probes;
         let got = self.drops.claim(at, &token, &id(fresh), ConnId(conn));
         let Ok(model) = self.model(token) else { return assert_eq!(got, Err(Refusal::Unknown)) };
-        let available = model.ended.is_none() && now < model.ttl_end && model.tally().available > 0;
+        let available = model.ended.is_none() && now < model.ttl_end && model.fetch_counts().available > 0;
         assert_eq!(model.claim(now, fresh, conn).is_ok(), available);
         assert_eq!(got.is_ok(), available);
         if available {
@@ -510,8 +510,8 @@ impl Pair {
         news.sort_by_cached_key(|event| format!("{event:?}"));
         assert_eq!(events, news);
         for m in &self.models {
-            let tally = self.drops.tally(&m.token).expect("every drop of the model is on the table");
-            assert_eq!(tally, m.tally());
+            let tally = self.drops.fetch_counts(&m.token).expect("every drop of the model is on the table");
+            assert_eq!(tally, m.fetch_counts());
             let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
             assert_eq!(usize::from(sum), m.fetches);
             assert!(m.whole.len() <= m.fetches, "more receivers could hold it whole than may");

@@ -4,7 +4,7 @@
 mod net;
 
 use deaddrop_core::limits::{BOARD, HOST, Profile};
-use deaddrop_core::offer::Reason;
+use deaddrop_core::offer::EndReason;
 use deaddrop_core::session::{ClientError, ServerEvent};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::ErrorCode;
@@ -45,7 +45,7 @@ fn a_list_says_how_drops_ended() {
     world.run(seconds(30));
     let mut endings: Vec<_> = world.receiver(n).endings.iter().map(|e| (e.token, e.reason)).collect();
     endings.sort_by_key(|e| e.0 != token);
-    assert_eq!(endings, [(token, Reason::Fetched), (other, Reason::Expired)]);
+    assert_eq!(endings, [(token, EndReason::Fetched), (other, EndReason::Expired)]);
     assert!(world.receiver(n).offers.is_empty());
     world.wait(seconds(60));
     let n = world.member(&[Goal::List]);
@@ -73,7 +73,7 @@ fn what_arrives_is_what_was_offered_for_every_size_and_record() {
                 let fits = (size.next_power_of_two().max(512)).min(r);
                 assert_eq!((begin.size, begin.record as usize), (size as u64, fits));
                 assert_eq!(world.conns[n].events, [ServerEvent::Member, ServerEvent::Fetched { token }]);
-                assert_eq!(world.serving.drops.tally(&token).unwrap().burned, 1);
+                assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
                 // In volume nothing shows but whole records.
                 let records = size.div_ceil(fits).max(1);
                 let wire = 34 + 32 + 512 + records * (fits + 20) + 512;
@@ -83,7 +83,7 @@ fn what_arrives_is_what_was_offered_for_every_size_and_record() {
     }
 }
 
-/// A world with a drop of which a first receiver got `held` bytes before it fell away.
+/// A world with a drop of which a first receiver got `progress` bytes before it fell away.
 fn partial(seed: u64, size: usize, held: usize) -> (World, Token, usize) {
     let mut world = World::new(seed);
     let token = world.put(size, 1);
@@ -118,7 +118,7 @@ fn a_wrong_digest_hears_changed_and_leaves_the_drop_where_it_was() {
         world.receiver(n).digest = Some([7; 32]);
         world.run(seconds(60));
         assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Changed)), "{size}");
-        let tally = world.serving.drops.tally(&token).unwrap();
+        let tally = world.serving.drops.fetch_counts(&token).unwrap();
         assert_eq!((tally.available, tally.claimed), (1, 0));
         let other = world.member(&[Goal::Fetch(token, id(2))]);
         world.run(seconds(60));
@@ -135,7 +135,7 @@ fn an_offset_at_or_past_the_end_is_malformed_and_claims_nothing() {
         world.receiver(n).stored = vec![0; usize::try_from(held).unwrap()];
         world.run(seconds(60));
         assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Malformed)));
-        assert_eq!(world.serving.drops.tally(&token).unwrap().available, 1);
+        assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().available, 1);
     }
 }
 
@@ -167,7 +167,7 @@ fn a_wrong_passphrase_is_refused_in_order_and_counts_as_a_guess() {
             assert!(world.conns[n].events.is_empty());
             assert_eq!(world.warnings, usize::from(round == 2), "the third failure within a minute");
         }
-        assert_eq!(world.serving.drops.tally(&token).unwrap().available, 1);
+        assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().available, 1);
         let n = world.member(&[Goal::Fetch(token, id(2))]);
         world.run(seconds(30));
         assert_eq!(world.outcome(n), Some(Outcome::Done));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::limits::HOST;
-use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::session::{ClientSession, FetchPlan, ServerSession};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
@@ -77,7 +77,7 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
                         0 => Request::List { after: None },
                         1 => Request::Fetch(FetchRequest { offset: 0, digest: None, ..fetch }),
                         2 => Request::Fetch(FetchRequest { record_max: u32::MAX, ..fetch }),
-                        3 => Request::Held { token, id, stored: *number },
+                        3 => Request::Progress { token, id, stored: *number },
                         4 | 5 => Request::Ready { token, id },
                         6 => Request::Commit { token, id },
                         _ => Request::Release { token, id },
@@ -116,7 +116,7 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
     }
     session.closed(desk.now, &mut desk.serving);
     for token in tokens {
-        if let Some(tally) = desk.serving.drops.tally(&token) {
+        if let Some(tally) = desk.serving.drops.fetch_counts(&token) {
             let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
             assert!(sum == 1);
         }
@@ -136,7 +136,7 @@ fn answer_of(what: u8, number: u64) -> Option<Answer> {
             ttl_left: Duration::from_millis(number.min(1_000)),
             fetches_left: 64,
         }),
-        1 => Answer::Ending(Ending { token, reason: Reason::Withdrawn }),
+        1 => Answer::Ending(Ending { token, reason: EndReason::Withdrawn }),
         2 => Answer::Filler,
         3 => Answer::End { revision: 0, more: number.is_multiple_of(2) },
         4 => Answer::Begin(Begin { kind: Kind::File, name, size: number, offset: 0, record }),
@@ -161,7 +161,7 @@ fn client_asks(session: &mut ClientSession, desk: &Desk, first: u8) {
             _ => session.commit(desk.now, token, id(1)),
         };
     }
-    let _ = session.held(0);
+    let _ = session.progress(0);
     for request in Desk::asked(session) {
         assert!(request.len() == 512 || request.len() == 49);
     }
@@ -214,7 +214,7 @@ proptest! {
                 }
             };
             match desk.tell(&mut session, &message) {
-                Ok(deaddrop_core::session::Input::Final { len } | deaddrop_core::session::Input::Data { len }) => {
+                Ok(deaddrop_core::session::ClientEvent::Final { len } | deaddrop_core::session::ClientEvent::Data { len }) => {
                     received += len as u64;
                     prop_assert!(len <= 1_024);
                 }

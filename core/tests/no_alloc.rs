@@ -12,13 +12,13 @@ use core::time::Duration;
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::OpenError;
-use deaddrop_core::discovery::{Announcer, Arrival, Find, Listener, Offers, Outcome};
-use deaddrop_core::drops::{ConnId, Drops, Terms};
+use deaddrop_core::discovery::{Advertiser, Arrival, Find, Offers, ProbeResult, Prober};
+use deaddrop_core::drops::{ConnId, DropSpec, Drops};
 use deaddrop_core::guard::{Admission, ClientGuard, Guard, Guess};
 use deaddrop_core::limits::{BOARD, HOST, LEASE, Profile, RECORD_MAX, RECORD_OVERHEAD};
-use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::session::{
-    ClientError, ClientSession, FetchPlan, Input, ServerEvent, ServerSession, Serving,
+    ClientError, ClientEvent, ClientSession, FetchPlan, ServerEvent, ServerSession, Serving,
 };
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
@@ -62,8 +62,8 @@ fn ip(n: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, n, 1))
 }
 
-fn terms(size: u64, fetches: u8) -> Terms {
-    Terms { kind: Kind::File, name: Name::new("plans.txt").unwrap(), size, ttl: seconds(600), fetches }
+fn terms(size: u64, fetches: u8) -> DropSpec {
+    DropSpec { kind: Kind::File, name: Name::new("plans.txt").unwrap(), size, ttl: seconds(600), fetches }
 }
 
 /// Byte `at` of every drop.
@@ -101,12 +101,12 @@ impl Meeting {
         let server = self.serving.open(self.now, ip(1), &mut self.rng).session;
         let client = ClientSession::new(self.now, ip(2), Some(self.serving.instance()), None);
         let mut ends = Ends { server, client };
-        assert_eq!(self.carry(&mut ends), Ok(Input::Ready));
+        assert_eq!(self.carry(&mut ends), Ok(ClientEvent::Ready));
         ends
     }
 
     /// Carries messages both ways until one means something to the client.
-    fn carry(&mut self, ends: &mut Ends) -> Result<Input, ClientError> {
+    fn carry(&mut self, ends: &mut Ends) -> Result<ClientEvent, ClientError> {
         loop {
             if let Some(len) = ends.client.poll_transmit(&mut self.buffer).unwrap() {
                 let message = &mut self.buffer[..len];
@@ -128,7 +128,7 @@ impl Meeting {
             }
             let message = &mut self.buffer[..len];
             match ends.client.handle_message(self.now, &self.prs, &mut self.guard, &mut self.rng, message)? {
-                Input::Filler => {}
+                ClientEvent::Filler => {}
                 input => return Ok(input),
             }
         }
@@ -145,21 +145,23 @@ impl Meeting {
         });
         let plan = FetchPlan { token, id, record_max: RECORD_MAX, offset, digest };
         ends.client.fetch(self.now, &plan).unwrap();
-        let Ok(Input::Begin(begin)) = self.carry(ends) else { panic!("no begin") };
+        let Ok(ClientEvent::Begin(begin)) = self.carry(ends) else { panic!("no begin") };
         assert_eq!(begin.offset, offset);
         let mut stored = offset;
         while stored < begin.size {
             if ends.client.needs_ready() {
                 ends.client.ready(self.now).unwrap();
             } else {
-                ends.client.held(stored).unwrap();
+                ends.client.progress(stored).unwrap();
             }
-            let Ok(Input::Data { len } | Input::Final { len }) = self.carry(ends) else { panic!("no data") };
+            let Ok(ClientEvent::Data { len } | ClientEvent::Final { len }) = self.carry(ends) else {
+                panic!("no data")
+            };
             assert!(self.buffer[..len].iter().zip(stored..).all(|(byte, at)| *byte == content(at)));
             stored += len as u64;
         }
         ends.client.commit(self.now, token, id).unwrap();
-        assert_eq!(self.carry(ends), Ok(Input::Burned));
+        assert_eq!(self.carry(ends), Ok(ClientEvent::Burned));
     }
 
     fn part(&mut self, mut ends: Ends) {
@@ -193,7 +195,7 @@ fn a_handshake_a_list_and_fetches() {
             let mut ends = meeting.visit();
             ends.client.list(meeting.now, None).unwrap();
             let mut listed = 0;
-            while let Ok(Input::Offer(offer)) = meeting.carry(&mut ends) {
+            while let Ok(ClientEvent::Offer(offer)) = meeting.carry(&mut ends) {
                 assert!(offer.token == token || offer.token == empty);
                 listed += 1;
             }
@@ -205,7 +207,7 @@ fn a_handshake_a_list_and_fetches() {
             let mut ends = meeting.visit();
             let id = FetchId::random(&mut meeting.rng);
             meeting.fetch(&mut ends, token, id, 1_000);
-            assert_eq!(meeting.serving.drops.tally(&token).unwrap().burned, 2);
+            assert_eq!(meeting.serving.drops.fetch_counts(&token).unwrap().burned, 2);
             meeting.part(ends);
         });
     }
@@ -224,7 +226,7 @@ fn refusals_timeouts_and_what_is_forged() {
         let plan =
             FetchPlan { token: Token::from_bytes(unknown), id, record_max: 512, offset: 0, digest: None };
         ends.client.fetch(meeting.now, &plan).unwrap();
-        assert_eq!(meeting.carry(&mut ends), Ok(Input::Refused(ErrorCode::Unknown)));
+        assert_eq!(meeting.carry(&mut ends), Ok(ClientEvent::Refused(ErrorCode::Unknown)));
         say(ErrorCode::Unknown);
         meeting.part(ends);
 
@@ -232,7 +234,7 @@ fn refusals_timeouts_and_what_is_forged() {
         let right = core::mem::replace(&mut meeting.prs, Prs::new([9; 32]));
         let server = meeting.serving.open(meeting.now, ip(1), &mut meeting.rng).session;
         let mut ends = Ends { server, client: ClientSession::new(meeting.now, ip(2), None, None) };
-        assert_eq!(meeting.carry(&mut ends), Ok(Input::Ready));
+        assert_eq!(meeting.carry(&mut ends), Ok(ClientEvent::Ready));
         meeting.buffer.fill(1);
         let forged = &mut meeting.buffer[..ends.server.wants().unwrap()];
         let heard = ends.server.handle_message(meeting.now, &mut meeting.serving, &mut meeting.rng, forged);
@@ -262,7 +264,7 @@ fn the_table_of_drops() {
         let id = FetchId::random(&mut rng);
         for (conn, token) in (0..).map(ConnId).zip(&tokens) {
             drops.claim(now, token, &id, conn).unwrap();
-            drops.held(now, token, &id, conn, 10).unwrap();
+            drops.progress(now, token, &id, conn, 10).unwrap();
         }
         drops.all_sent(now, &committed, &id, ConnId(1)).unwrap();
         drops.finalise(now, &committed, &id, ConnId(1)).unwrap();
@@ -272,7 +274,7 @@ fn the_table_of_drops() {
         say(drops.holds(now, &changed, &id, ConnId(3)).unwrap_err());
         now = now + LEASE;
         drops.handle_timeout(now, &mut rng);
-        assert_eq!(drops.tally(&lapsing).unwrap().available, 2, "the claim has lapsed");
+        assert_eq!(drops.fetch_counts(&lapsing).unwrap().available, 2, "the claim has lapsed");
         assert!(!drops.release(now, &lapsing, &id, ConnId(0)));
 
         let mut after = None;
@@ -329,10 +331,10 @@ fn the_guard_under_attack() {
 fn announcing_and_listening() {
     unallocated(|| {
         let (mut now, mut rng) = (start(), rng());
-        let mut announcer = Announcer::<4>::new(Instance::random(&mut rng));
-        let mut listener = Listener::<16>::new(now, Instance::random(&mut rng));
+        let mut announcer = Advertiser::<4>::new(Instance::random(&mut rng));
+        let mut listener = Prober::<16>::new(now, Instance::random(&mut rng));
         announcer.set(now, Some((48_556, 1)), &mut rng);
-        let (mut looks, mut lost) = (0, 0);
+        let (mut probes, mut lost) = (0, 0);
         for round in 0..500_u32 {
             now = listener.poll_timeout().map_or(now, |at| at.max(now)) + Duration::from_millis(100);
             let place = u8::try_from(round % 20).unwrap();
@@ -348,17 +350,17 @@ fn announcing_and_listening() {
                 let via = Arrival { from, attached: true, loopback: false };
                 listener.handle_beacon(now, &via, &beacon, &mut rng);
             }
-            while let Some(look) = listener.poll_look(now, &mut rng) {
-                looks += 1;
-                listener.handle_look(
+            while let Some(probe) = listener.poll_probe(now, &mut rng) {
+                probes += 1;
+                listener.handle_probe(
                     now,
-                    &look,
-                    match looks % 7 {
-                        0 => Outcome::Busy { retry_after: seconds(2) },
-                        1 => Outcome::NoBudget,
-                        2 => Outcome::NotMember,
-                        3..=4 => Outcome::Failed,
-                        _ => Outcome::Listed { revision: round },
+                    &probe,
+                    match probes % 7 {
+                        0 => ProbeResult::Busy { retry_after: seconds(2) },
+                        1 => ProbeResult::NoBudget,
+                        2 => ProbeResult::NotMember,
+                        3..=4 => ProbeResult::Failed,
+                        _ => ProbeResult::Listed { revision: round },
                     },
                 );
             }
@@ -374,7 +376,7 @@ fn announcing_and_listening() {
         announcer.set(now, None, &mut rng);
         let farewell = announcer.poll_transmit(now, &mut rng).map(|beacon| beacon.kind);
         assert_eq!(farewell, Some(BeaconKind::Farewell));
-        assert!(looks > 20 && lost > 0, "{looks} looks, {lost} lost");
+        assert!(probes > 20 && lost > 0, "{probes} probes, {lost} lost");
     });
 }
 
@@ -387,7 +389,7 @@ fn the_offers_that_members_list() {
         let instances: [Instance; 3] = core::array::from_fn(|_| Instance::random(&mut rng));
         let mut last = None;
         for (n, &instance) in (0..20).zip(instances.iter().cycle()) {
-            let Terms { kind, name, size, ttl, .. } = terms(n, 1);
+            let DropSpec { kind, name, size, ttl, .. } = terms(n, 1);
             let offer =
                 Offer { token: Token::random(&mut rng), kind, name, size, ttl_left: ttl, fetches_left: 1 };
             offers.begin_list(instance);
@@ -399,7 +401,7 @@ fn the_offers_that_members_list() {
         }
         let (instance, token) = last.unwrap();
         assert!(matches!(offers.find(&TokenPrefix::from(token)), Find::Found(_)));
-        offers.ending(now, instance, token, Reason::Fetched);
+        offers.ending(now, instance, token, EndReason::Fetched);
         offers.begin_list(instances[0]);
         offers.complete(now, instances[0]);
         offers.moved(instances[1], from, SocketAddr::new(ip(2), 48_556));
@@ -418,12 +420,12 @@ fn the_offers_that_members_list() {
 fn bytes_that_are_no_message() {
     unallocated(|| {
         let mut rng = rng();
-        let Terms { kind, name, size, ttl, .. } = terms(1_000, 1);
+        let DropSpec { kind, name, size, ttl, .. } = terms(1_000, 1);
         let token = Token::random(&mut rng);
         let offer = Answer::Offer(Offer { token, kind, name, size, ttl_left: ttl, fetches_left: 1 });
         let (mut answer, mut request) = ([0; 492], [0; 492]);
         let answer_len = offer.emit(&mut answer).unwrap();
-        let list = Request::Held { token, id: FetchId::random(&mut rng), stored: 77 };
+        let list = Request::Progress { token, id: FetchId::random(&mut rng), stored: 77 };
         let request_len = list.emit(&mut request).unwrap();
         assert_eq!(Answer::parse(&answer[..answer_len]).as_ref(), Ok(&offer));
         for at in 0..answer_len {

@@ -16,9 +16,9 @@ use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
 use deaddrop_core::limits;
-use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::secret::Secret;
-use deaddrop_core::session::{ClientHandshake, Greeted};
+use deaddrop_core::session::{ClientHandshake, ServerHandshake};
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{
     Answer, Beacon, BeaconKind, Begin, Ending, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
@@ -149,7 +149,7 @@ fn handshake(examples: &mut Examples) {
     let message3: [u8; 32] = examples.array("message-3");
     let (ya, yb) = (examples.array("scalar-client"), examples.array("scalar-server"));
     let mut rng = Script::new(&[&parsed.nonce, &wide(yb)]);
-    let greeted = Greeted::new(parsed.instance, &mut rng);
+    let greeted = ServerHandshake::new(parsed.instance, &mut rng);
     assert_eq!(greeted.greeting(), &greeting);
     let mut client_rng = Script::new(&[&message2[1..17], &wide(ya)]);
     let (client, said) =
@@ -209,7 +209,7 @@ fn messages(examples: &mut Examples) {
         ("list-after", Request::List { after: Some(token) }),
         ("fetch", Request::Fetch(fetch)),
         ("fetch-rest", Request::Fetch(rest)),
-        ("held", Request::Held { token, id, stored: 24 }),
+        ("progress", Request::Progress { token, id, stored: 24 }),
         ("ready", Request::Ready { token, id }),
         ("commit", Request::Commit { token, id }),
         ("release", Request::Release { token, id }),
@@ -227,7 +227,7 @@ fn messages(examples: &mut Examples) {
     for (what, answer) in [
         ("offer", Answer::Offer(Offer { token, kind, name: name.clone(), size, ttl_left, fetches_left: 1 })),
         ("begin", Answer::Begin(Begin { kind, name, size, offset: 0, record: 65_536 })),
-        ("ending-fetched", Answer::Ending(Ending { token, reason: Reason::Fetched })),
+        ("ending-fetched", Answer::Ending(Ending { token, reason: EndReason::Fetched })),
         ("filler", Answer::Filler),
         ("end", Answer::End { revision: 0xdead_beef, more: true }),
         ("burned", Answer::Burned),

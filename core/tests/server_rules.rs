@@ -58,8 +58,8 @@ fn a_sign_of_life_without_a_claim_ends_the_connection() {
     let desk = &mut Desk::new(3, &HOST);
     let token = desk.put(10);
     for held in [
-        Request::Held { token, id: id(1), stored: 0 },
-        Request::Held { token: Token::from_bytes([0; 16]), id: id(1), stored: 0 },
+        Request::Progress { token, id: id(1), stored: 0 },
+        Request::Progress { token: Token::from_bytes([0; 16]), id: id(1), stored: 0 },
     ] {
         let mut member = desk.serve(client(1), ROOM);
         assert_eq!(exchange(desk, &mut member, &held), [Answer::Error(ErrorCode::Unknown)]);
@@ -87,7 +87,7 @@ fn signs_of_life_are_not_counted_as_requests() {
     let mut member = desk.serve(client(1), ROOM);
     assert_eq!(exchange(desk, &mut member, &fetch(token, id(1))).len(), 1);
     for _ in 0..100 {
-        assert!(exchange(desk, &mut member, &Request::Held { token, id: id(1), stored: 0 }).is_empty());
+        assert!(exchange(desk, &mut member, &Request::Progress { token, id: id(1), stored: 0 }).is_empty());
     }
     assert_eq!(member.0.closing(), None);
 }
@@ -126,7 +126,7 @@ fn ready_counts_only_after_all_data_and_where_its_drop_began() {
     desk.hear(&mut member.0, &message);
     assert_eq!(desk.said(&mut member.0).len(), 1);
     assert_eq!(member.0.closing(), Some(Close::Clean));
-    assert_eq!(desk.serving.drops.tally(&token).unwrap().r#final, 0);
+    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().r#final, 0);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_connection_whose_claim_was_taken_over_gets_no_final_record() {
     desk.hear(&mut old.0, &message);
     let said = desk.said(&mut old.0);
     assert_eq!(answer(&mut old.1, &said[0]), Answer::Error(ErrorCode::Unknown));
-    assert_eq!(desk.serving.drops.tally(&token).unwrap().claimed, 1);
+    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().claimed, 1);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_commit_before_the_final_record_is_refused() {
     desk.hear(&mut member.0, &message);
     let said = desk.said(&mut member.0);
     assert_eq!((said[0].len(), answer(&mut member.1, &said[0])), (532, Answer::Error(ErrorCode::Malformed)));
-    assert_eq!(desk.serving.drops.tally(&token).unwrap().burned, 0);
+    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().burned, 0);
 }
 
 #[test]

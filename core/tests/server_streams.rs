@@ -23,14 +23,14 @@ fn begun(desk: &mut Desk) -> (ServerSession, Channel, Token) {
     (session, channel, token)
 }
 
-fn held(desk: &mut Desk, session: &mut ServerSession, channel: &mut Channel, token: Token, stored: u64) {
-    let message = ask(channel, &Request::Held { token, id: id(1), stored });
+fn progress(desk: &mut Desk, session: &mut ServerSession, channel: &mut Channel, token: Token, stored: u64) {
+    let message = ask(channel, &Request::Progress { token, id: id(1), stored });
     desk.hear(session, &message);
 }
 
 fn claimed(desk: &mut Desk, token: Token) -> u8 {
     desk.serving.drops.handle_timeout(desk.now, &mut desk.rng);
-    desk.serving.drops.tally(&token).unwrap().claimed
+    desk.serving.drops.fetch_counts(&token).unwrap().claimed
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn signs_of_life_keep_the_claim() {
     desk.said(&mut session);
     for _ in 0..3 {
         desk.wait(14_999);
-        held(desk, &mut session, &mut channel, token, 1_536);
+        progress(desk, &mut session, &mut channel, token, 1_536);
         assert!(desk.said(&mut session).is_empty());
         assert_eq!(claimed(desk, token), 1);
     }
@@ -98,16 +98,16 @@ fn nobody_holds_what_was_not_given_out() {
     let malformed = Answer::Error(ErrorCode::Malformed);
     let desk = &mut Desk::new(4, &HOST);
     let (mut session, mut channel, token) = begun(desk);
-    held(desk, &mut session, &mut channel, token, 1);
+    progress(desk, &mut session, &mut channel, token, 1);
     assert_eq!(answer(&mut channel, &desk.said(&mut session)[0]), malformed);
 
     let (mut session, mut channel, token) = begun(desk);
     for record in desk.said(&mut session) {
         channel.opener.open(&mut record.clone()).unwrap();
     }
-    held(desk, &mut session, &mut channel, token, 1_536);
+    progress(desk, &mut session, &mut channel, token, 1_536);
     assert!(desk.said(&mut session).is_empty());
-    held(desk, &mut session, &mut channel, token, 1_537);
+    progress(desk, &mut session, &mut channel, token, 1_537);
     assert_eq!(answer(&mut channel, &desk.said(&mut session)[0]), malformed);
 }
 
@@ -118,7 +118,7 @@ fn ready_is_due_a_minute_after_the_last_data() {
     desk.said(&mut session);
     for ms in [14_000, 14_000, 14_000, 14_000, 3_999] {
         desk.wait(ms);
-        held(desk, &mut session, &mut channel, token, 1_536);
+        progress(desk, &mut session, &mut channel, token, 1_536);
         assert_eq!(claimed(desk, token), 1);
     }
     desk.wait(1);

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use deaddrop_core::limits::{CONTROL_PAYLOAD, RECORD_MAX, RECORD_MIN, TCP_PORT_MIN, TTL_MAX};
-use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{
     Answer, Beacon, BeaconKind, Begin, ClientHello, Ending, ErrorCode, FetchRequest, Greeting, Request,
@@ -163,7 +163,11 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         prop::option::of(token()).prop_map(|after| Request::List { after }),
         fetch().prop_map(Request::Fetch),
-        (token(), fetch_id(), number()).prop_map(|(token, id, stored)| Request::Held { token, id, stored }),
+        (token(), fetch_id(), number()).prop_map(|(token, id, stored)| Request::Progress {
+            token,
+            id,
+            stored
+        }),
         (token(), fetch_id()).prop_map(|(token, id)| Request::Ready { token, id }),
         (token(), fetch_id()).prop_map(|(token, id)| Request::Commit { token, id }),
         (token(), fetch_id()).prop_map(|(token, id)| Request::Release { token, id }),
@@ -205,7 +209,7 @@ fn error() -> impl Strategy<Value = ErrorCode> {
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
-    let reason = prop_oneof![Just(Reason::Fetched), Just(Reason::Expired), Just(Reason::Withdrawn)];
+    let reason = prop_oneof![Just(EndReason::Fetched), Just(EndReason::Expired), Just(EndReason::Withdrawn)];
     prop_oneof![
         offer().prop_map(Answer::Offer),
         (token(), reason).prop_map(|(token, reason)| Answer::Ending(Ending { token, reason })),

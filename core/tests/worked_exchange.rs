@@ -14,12 +14,12 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind};
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::secret::Secret;
-use deaddrop_core::session::{ClientSession, Close, FetchPlan, Input, ServerSession, Serving};
+use deaddrop_core::session::{ClientEvent, ClientSession, Close, FetchPlan, ServerSession, Serving};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;
 use hkdf::Hkdf;
@@ -268,7 +268,7 @@ fn exchange() -> Book {
     let mut serving = Box::new(Serving::new(NOW, Prs::new(prs), &HOST, &mut script));
     let file: Vec<u8> = (0..600_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let (kind, name) = (Kind::File, Name::new("plans.txt").unwrap());
-    let terms = Terms { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
+    let terms = DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
     let token = serving.drops.put(NOW, terms, &mut script).unwrap();
     let address = "192.0.2.1".parse().unwrap();
     let session = serving.open(NOW, address, &mut script).session;
@@ -289,7 +289,7 @@ fn exchange() -> Book {
     host.hear(&message2, &mut script);
     assert!(script.0.is_empty());
     let message3 = host.say();
-    assert_eq!(tell(&mut client, &message3, no_rng), Input::Ready);
+    assert_eq!(tell(&mut client, &message3, no_rng), ClientEvent::Ready);
     let keys = work_out_keys(&mut book, &prs, &greeting, &message2, &message3);
     book.note(WIRE, "server: message 1, greeting", greeting);
     book.note(WIRE, "client: message 2", message2);
@@ -317,13 +317,13 @@ fn exchange() -> Book {
     reader.ask(&mut client, &mut host, "ready", no_rng);
     let record = host.say();
     reader.record("server", "final", RecordKind::Final, &record);
-    assert_eq!(tell(&mut client, &record, no_rng), Input::Final { len: 88 });
+    assert_eq!(tell(&mut client, &record, no_rng), ClientEvent::Final { len: 88 });
     client.commit(NOW, token, id).unwrap();
     // With its last fetch the set of drops changes: the next revision.
     reader.ask(&mut client, &mut host, "commit", &mut Script(count(0x09, 4)));
     let record = host.say();
     reader.record("server", "burned", RecordKind::Control, &record);
-    assert_eq!(tell(&mut client, &record, no_rng), Input::Burned);
+    assert_eq!(tell(&mut client, &record, no_rng), ClientEvent::Burned);
     assert_eq!(host.session.closing(), None::<Close>);
     reader.book
 }

@@ -37,7 +37,7 @@ use core::pin::pin;
 
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
-use deaddrop_core::discovery::{Announcer, Listener};
+use deaddrop_core::discovery::{Advertiser, Prober};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::session::Serving;
 use embassy_futures::join::{join, join3, join4};
@@ -103,8 +103,8 @@ impl App {
         let own = serving.instance();
         let state = State {
             serving,
-            listener: listener.insert(Listener::new(now, own)),
-            announcer: announcer.insert(Announcer::new(own)),
+            listener: listener.insert(Prober::new(now, own)),
+            announcer: announcer.insert(Advertiser::new(own)),
             offers,
             guard: guard.insert(ClientGuard::new(now)),
             record,

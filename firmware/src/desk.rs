@@ -8,9 +8,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use deaddrop_core::discovery::GoneReason;
 use deaddrop_core::drops::PutError;
-use deaddrop_core::offer::{Kind, Reason};
+use deaddrop_core::offer::{EndReason, Kind};
 use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::token::{Token, TokenPrefix};
 use deaddrop_core::wire::ErrorCode;
@@ -90,7 +89,7 @@ pub enum News {
         /// Names it.
         token: Token,
         /// Why.
-        reason: GoneReason,
+        reason: EndReason,
     },
     /// One of the answers to [`Order::Offers`].
     Offer {
@@ -150,8 +149,8 @@ pub enum News {
         token: Token,
         /// Its name in the store.
         name: Label,
-        /// Why: [`Reason::Expired`] or [`Reason::Withdrawn`].
-        reason: Reason,
+        /// Why: [`EndReason::Expired`] or [`EndReason::Withdrawn`].
+        reason: EndReason,
         /// Whether a receiver had been given all of it and had not confirmed.
         unconfirmed: bool,
     },

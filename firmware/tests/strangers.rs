@@ -13,7 +13,7 @@ use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{CONTROL_RECORD, TCP_PORT_FIRST};
 use deaddrop_core::offer::Kind;
-use deaddrop_core::session::{ClientError, ClientSession, FetchPlan, HandshakeError, Input};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, FetchPlan, HandshakeError};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_firmware::app::Settings;
@@ -85,12 +85,12 @@ async fn claim(stack: Stack<'static>, to: &Board, room: u8, token: Token, seed: 
             }
         }
         match session.handle_message(now(), &prs, &mut guard, &mut rng, &mut message[..len]) {
-            Ok(Input::Ready) => {
+            Ok(ClientEvent::Ready) => {
                 let id = FetchId::from_bytes([seed; 16]);
                 let plan = FetchPlan { token, id, record_max: 512, offset: 0, digest: None };
                 session.fetch(now(), &plan).unwrap();
             }
-            Ok(Input::Refused(_)) => return End::Refused,
+            Ok(ClientEvent::Refused(_)) => return End::Refused,
             Ok(_) => {}
             Err(error) => return End::Error(error),
         }

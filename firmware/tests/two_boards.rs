@@ -5,8 +5,7 @@ mod lan;
 
 use std::time::Duration;
 
-use deaddrop_core::discovery::GoneReason;
-use deaddrop_core::offer::{Kind, Reason};
+use deaddrop_core::offer::{EndReason, Kind};
 use deaddrop_core::session::ClientError;
 use deaddrop_core::token::Token;
 use deaddrop_firmware::app::Settings;
@@ -43,7 +42,7 @@ fn failed(news: &News) -> Option<Failure> {
     }
 }
 
-fn gone(token: Token) -> impl Fn(&News) -> Option<GoneReason> {
+fn gone(token: Token) -> impl Fn(&News) -> Option<EndReason> {
     move |news| match news {
         News::Gone { token: got, reason } if *got == token => Some(*reason),
         _ => None,
@@ -63,7 +62,7 @@ fn exchange(lan: &mut Lan, from: &Board, to: &Board, kind: Kind, name: &str, byt
     assert_eq!(to.bytes(slot), bytes);
     let fetched = |news: &News| matches!(news, News::Fetched { token: t, .. } if *t == token).then_some(());
     lan.until(from, fetched);
-    assert_eq!(lan.until(to, gone(token)), GoneReason::Fetched);
+    assert_eq!(lan.until(to, gone(token)), EndReason::Fetched);
     assert!(from.store.borrow().offered(token).is_none(), "its sender has forgotten it");
     to.store.borrow_mut().remove(slot).unwrap();
 }
@@ -118,8 +117,8 @@ fn a_drop_ends_with_its_ttl_and_is_wiped() {
         News::Ended { token: t, reason, unconfirmed: false, .. } if *t == token => Some(*reason),
         _ => None,
     };
-    assert_eq!(lan.until(&a, ended), Reason::Expired);
-    assert_eq!(lan.until(&b, gone(token)), GoneReason::Expired);
+    assert_eq!(lan.until(&a, ended), EndReason::Expired);
+    assert_eq!(lan.until(&b, gone(token)), EndReason::Expired);
     assert_eq!(a.store.borrow().free(), a.store.borrow().capacity());
     assert!(!b.signs.waiting.get());
 }
@@ -249,7 +248,7 @@ fn what_is_forgotten_is_withdrawn_or_no_longer_fetched() {
     lan.until(&b, appeared(token));
     let slot = a.store.borrow().offered(token).unwrap().slot;
     a.order(Order::Forget { slot });
-    assert_eq!(lan.until(&b, gone(token)), GoneReason::Withdrawn);
+    assert_eq!(lan.until(&b, gone(token)), EndReason::Withdrawn);
     assert_eq!(a.count(|news| matches!(news, News::Forgotten { .. })), 1);
     assert_eq!(a.count(|news| matches!(news, News::Ended { .. })), 0, "once is enough");
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use deaddrop_core::discovery::{Announcer, Arrival};
+use deaddrop_core::discovery::{Advertiser, Arrival};
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::Beacon;
 
@@ -19,14 +19,14 @@ pub(crate) struct Announcing {
     server: Arc<Server>,
     /// Its sockets.
     pub(crate) beacons: Beacons,
-    announcer: Box<Announcer<ANSWERED>>,
+    announcer: Box<Advertiser<ANSWERED>>,
     port: u16,
 }
 
 impl Announcing {
     /// Has said nothing yet. `port` is the TCP port that the server serves on.
     pub(crate) fn new(server: Arc<Server>, beacons: Beacons, port: u16) -> Self {
-        let announcer = Box::new(Announcer::new(server.instance()));
+        let announcer = Box::new(Advertiser::new(server.instance()));
         Self { server, beacons, announcer, port }
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use async_channel::{Receiver, Sender, unbounded};
-use deaddrop_core::discovery::{Arrival, Look, OfferEvent};
+use deaddrop_core::discovery::{Arrival, OfferEvent, Probe};
 use deaddrop_core::session::ClientError;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::Beacon;
@@ -57,7 +57,7 @@ pub(crate) struct Discovery<'e> {
 
 /// What came of a look.
 struct Looked {
-    look: Look,
+    look: Probe,
     result: Result<Listing, PumpError>,
 }
 

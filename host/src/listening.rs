@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deaddrop_core::discovery::{Arrival, Listener, Look, Offers, Outcome, PeerEvent};
+use deaddrop_core::discovery::{Arrival, Offers, PeerEvent, Probe, ProbeResult, Prober};
 use deaddrop_core::session::ClientError;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
@@ -29,7 +29,7 @@ pub(crate) type HostOffers = Offers<OFFERS>;
 pub(crate) struct Listening {
     /// The sockets.
     pub(crate) beacons: Beacons,
-    listener: Box<Listener<PEERS>>,
+    listener: Box<Prober<PEERS>>,
     /// The offers known now.
     pub(crate) offers: Box<HostOffers>,
 }
@@ -39,7 +39,7 @@ impl Listening {
     pub(crate) fn new(beacons: Beacons, own: Option<Instance>) -> Self {
         let now = clock::now();
         let own = own.unwrap_or_else(|| Instance::random(&mut system()));
-        Self { beacons, listener: Box::new(Listener::new(now, own)), offers: Box::new(Offers::new()) }
+        Self { beacons, listener: Box::new(Prober::new(now, own)), offers: Box::new(Offers::new()) }
     }
 
     /// Looks at the machine's interfaces again if it is time: true if the sockets are others now.
@@ -60,11 +60,11 @@ impl Listening {
     }
 
     /// Does what is due; gives the looks to take at once, and when something is due again.
-    pub(crate) fn step(&mut self) -> (Vec<Look>, Instant) {
+    pub(crate) fn step(&mut self) -> (Vec<Probe>, Instant) {
         self.solicit();
         let now = clock::now();
         let mut looks = Vec::new();
-        while let Some(look) = self.listener.poll_look(now, &mut system()) {
+        while let Some(look) = self.listener.poll_probe(now, &mut system()) {
             looks.push(look);
         }
         while let Some(event) = self.listener.poll_event() {
@@ -84,21 +84,21 @@ impl Listening {
     }
 
     /// A look has been taken.
-    pub(crate) fn handle_looked(&mut self, look: &Look, result: Result<Listing, PumpError>) {
+    pub(crate) fn handle_looked(&mut self, look: &Probe, result: Result<Listing, PumpError>) {
         let now = clock::now();
         let outcome = match result {
             Ok(listing) => {
                 self.keep(now, look.instance, look.peer, &listing);
-                Outcome::Listed { revision: listing.revision }
+                ProbeResult::Listed { revision: listing.revision }
             }
-            Err(PumpError::Session(ClientError::NotMember)) => Outcome::NotMember,
-            Err(PumpError::Session(ClientError::NoBudget)) => Outcome::NoBudget,
+            Err(PumpError::Session(ClientError::NotMember)) => ProbeResult::NotMember,
+            Err(PumpError::Session(ClientError::NoBudget)) => ProbeResult::NoBudget,
             Err(PumpError::Session(e @ (ClientError::Busy | ClientError::Handshake(_)))) => {
-                Outcome::Busy { retry_after: e.retry_after().unwrap_or(BUSY_RETRY) }
+                ProbeResult::Busy { retry_after: e.retry_after().unwrap_or(BUSY_RETRY) }
             }
-            Err(_) => Outcome::Failed,
+            Err(_) => ProbeResult::Failed,
         };
-        self.listener.handle_look(now, look, outcome);
+        self.listener.handle_probe(now, look, outcome);
     }
 
     /// Brings the offers of one sender up to date.

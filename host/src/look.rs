@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deaddrop_core::limits::REQUESTS_MAX;
 use deaddrop_core::offer::Offer;
-use deaddrop_core::session::{ClientError, ClientSession, Input};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession};
 use deaddrop_core::token::{Instance, Token};
 use deaddrop_core::wire::{Ending, ErrorCode};
 
@@ -38,7 +38,7 @@ pub(crate) async fn shake_hands<'a, L: Link>(
     stop: Option<&'a Stop>,
 ) -> Result<ClientPump<'a, L>, PumpError> {
     let mut pump = meet(link, member, expected, stop)?;
-    while pump.next().await? != Input::Ready {}
+    while pump.next().await? != ClientEvent::Ready {}
     Ok(pump)
 }
 
@@ -71,7 +71,7 @@ async fn look_within<L: Link>(
     stop: Option<&Stop>,
 ) -> Result<Listing, PumpError> {
     let mut pump = meet(link, member, expected, stop)?.end_by(clock::now() + span);
-    while pump.next().await? != Input::Ready {}
+    while pump.next().await? != ClientEvent::Ready {}
     let listing = list(&mut pump).await?;
     pump.close();
     Ok(listing)
@@ -85,15 +85,15 @@ pub(crate) async fn list<L: Link>(pump: &mut ClientPump<'_, L>) -> Result<Listin
         pump.session.list(clock::now(), after).map_err(|_| ClientError::Protocol)?;
         loop {
             match pump.next().await? {
-                Input::Offer(offer) => {
+                ClientEvent::Offer(offer) => {
                     after = after.max(Some(offer.token));
                     listing.offers.push(offer);
                 }
-                Input::Ending(ending) => {
+                ClientEvent::Ending(ending) => {
                     after = after.max(Some(ending.token));
                     listing.endings.push(ending);
                 }
-                Input::ListEnd { revision, more } => {
+                ClientEvent::ListEnd { revision, more } => {
                     // The revision of the first page: what changed since is listed again.
                     if page == 0 {
                         listing.revision = revision;
@@ -104,8 +104,8 @@ pub(crate) async fn list<L: Link>(pump: &mut ClientPump<'_, L>) -> Result<Listin
                     }
                     return Ok(listing);
                 }
-                Input::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy.into()),
-                Input::Filler => {}
+                ClientEvent::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy.into()),
+                ClientEvent::Filler => {}
                 _ => return Err(ClientError::Protocol.into()),
             }
         }

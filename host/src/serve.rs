@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::{ConnId, DropEvent, PutError, Terms};
+use deaddrop_core::drops::{ConnId, DropEvent, DropSpec, PutError};
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::HOST;
-use deaddrop_core::offer::Reason;
+use deaddrop_core::offer::EndReason;
 use deaddrop_core::session::{ServerEvent, ServerSession, Serving};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
@@ -47,7 +47,7 @@ pub(crate) enum ServingEvent {
         /// The drop.
         token: Token,
         /// Why.
-        reason: Reason,
+        reason: EndReason,
         /// A receiver had all of it and never confirmed.
         unconfirmed: bool,
         /// Its source was no longer what had been offered.
@@ -91,7 +91,7 @@ impl Server {
     }
 
     /// Offers a drop.
-    pub(crate) fn put(&self, terms: Terms, source: Source) -> Result<Token, PutError> {
+    pub(crate) fn put(&self, terms: DropSpec, source: Source) -> Result<Token, PutError> {
         let mut state = lock(&self.state);
         let token = state.serving.drops.put(clock::now(), terms, &mut system())?;
         state.sources.insert(token, Arc::new(source));

@@ -14,7 +14,7 @@ use support::{
 };
 
 /// Connects to one port of one address within the same minute, by the listener's rules.
-const LOOKS_PER_PORT: usize = 8;
+const PROBES_PER_PORT: usize = 8;
 
 #[test]
 fn neighbour() {
@@ -67,7 +67,7 @@ fn a_flood_of_beacons_hides_nobody_and_makes_no_scanner() {
     println!("{} connections to {} ports of the forger", looks.len(), ports.len());
     assert!(!looks.is_empty(), "a beacon makes a listener look");
     assert!(ports.len() <= 2 * PORTS_PER_ADDRESS * windows, "{} ports", ports.len());
-    assert!(looks.len() <= 2 * PORTS_PER_ADDRESS * LOOKS_PER_PORT * windows, "{} connections", looks.len());
+    assert!(looks.len() <= 2 * PORTS_PER_ADDRESS * PROBES_PER_PORT * windows, "{} connections", looks.len());
 }
 
 /// The role that sends this many announcements of senders that are not there.

@@ -1,7 +1,7 @@
 //! Both ends of one handshake, each against what the other one said once.
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
-use deaddrop_core::session::{Channel, ClientHandshake, Greeted};
+use deaddrop_core::session::{Channel, ClientHandshake, ServerHandshake};
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{CLIENT_HELLO_LEN, GREETING_LEN, SERVER_HELLO_LEN};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,7 @@ pub struct Handshake {
 
 /// A server that has sent its greeting, and what it draws its scalar from.
 pub struct Waiting {
-    greeted: Greeted,
+    greeted: ServerHandshake,
     rng: ChaCha8Rng,
 }
 
@@ -63,7 +63,7 @@ impl Handshake {
 
 fn greet() -> Waiting {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let greeted = Greeted::new(Instance::random(&mut rng), &mut rng);
+    let greeted = ServerHandshake::new(Instance::random(&mut rng), &mut rng);
     Waiting { greeted, rng }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use deaddrop_core::offer::{Kind, Name, Offer, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{
     Answer, Beacon, BeaconKind, Begin, Ending, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
@@ -37,7 +37,7 @@ pub fn requests() -> [Named<Request>; 6] {
     [
         Named("list", Request::List { after: Some(token) }),
         Named("fetch", Request::Fetch(fetch)),
-        Named("held", Request::Held { token, id, stored: 1 << 30 }),
+        Named("progress", Request::Progress { token, id, stored: 1 << 30 }),
         Named("ready", Request::Ready { token, id }),
         Named("commit", Request::Commit { token, id }),
         Named("release", Request::Release { token, id }),
@@ -56,7 +56,7 @@ pub fn answers() -> [Named<Answer>; 7] {
         fetches_left: 3,
     };
     let begin = Begin { kind: Kind::File, name, size, offset: 0, record: 65_536 };
-    let ending = Ending { token: TOKEN, reason: Reason::Fetched };
+    let ending = Ending { token: TOKEN, reason: EndReason::Fetched };
     [
         Named("offer", Answer::Offer(offer)),
         Named("ending", Answer::Ending(ending)),

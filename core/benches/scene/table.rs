@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deaddrop_core::drops::{ConnId, Drops, Terms};
+use deaddrop_core::drops::{ConnId, DropSpec, Drops};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
@@ -27,8 +27,8 @@ pub struct Table {
     last: Token,
 }
 
-fn terms(fetches: usize) -> Terms {
-    Terms {
+fn terms(fetches: usize) -> DropSpec {
+    DropSpec {
         kind: Kind::File,
         name: Name::new("the plans for the third floor.pdf").unwrap(),
         size: 1 << 30,
@@ -65,7 +65,7 @@ impl Table {
     /// A receiver claims the last fetch there is, gives a sign, and lets go: the usual lock and its release.
     pub fn claim(&mut self) {
         self.drops.claim(NOW, &self.last, &OTHER, CONN).unwrap();
-        self.drops.held(NOW, &self.last, &OTHER, CONN, 1 << 20).unwrap();
+        self.drops.progress(NOW, &self.last, &OTHER, CONN, 1 << 20).unwrap();
         assert!(self.drops.release(NOW, &self.last, &OTHER, CONN));
         self.poll();
     }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use deaddrop_core::crypto::keys::Prs;
-use deaddrop_core::session::{ClientHandshake, Greeted};
+use deaddrop_core::session::{ClientHandshake, ServerHandshake};
 use deaddrop_core::token::Instance;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -40,7 +40,7 @@ pub(crate) fn measure() -> [Duration; 3] {
     let prs = Prs::new([7; 32]);
     let mut took: [Vec<Duration>; 3] = Default::default();
     for _ in 0..ROUNDS {
-        let greeted = Greeted::new(Instance::random(&mut rng), &mut rng);
+        let greeted = ServerHandshake::new(Instance::random(&mut rng), &mut rng);
         let greeting = *greeted.greeting();
         let begun = Instant::now();
         let (client, message2) = ClientHandshake::start(&greeting, None, None, &prs, &mut rng).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::looks::LookId;
+use crate::probes::LookId;
 
 /// What a processor has to do.
 #[derive(Clone, Copy, Debug)]

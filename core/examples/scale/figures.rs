@@ -5,7 +5,7 @@ use crate::network::Airtime;
 use crate::plan::Plan;
 use crate::queue::{Micros, SECOND};
 use crate::sender::{ANSWERED, CONNECTIONS, DROPS, Part, SOURCES, Sender};
-use deaddrop_core::discovery::{Announcer, Listener, Offers};
+use deaddrop_core::discovery::{Advertiser, Offers, Prober};
 use deaddrop_core::drops::Drops;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::FETCHES_MAX;
@@ -49,7 +49,7 @@ struct Second {
 pub(crate) struct Figures {
     datagrams: u64,
     seconds: Vec<Second>,
-    /// Solicits that a sender did not answer, having answered too many or the same one just before.
+    /// SolicitSchedule that a sender did not answer, having answered too many or the same one just before.
     pub(crate) unanswered: u64,
     /// Offers for which a listener's table had no room.
     pub(crate) no_room: u64,
@@ -175,8 +175,8 @@ impl Figures {
 /// Bytes of the tables of a listener, and of a sender.
 pub(crate) const fn tables() -> (usize, usize) {
     let listener =
-        size_of::<Listener<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
-    let sender = size_of::<Announcer<ANSWERED>>()
+        size_of::<Prober<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
+    let sender = size_of::<Advertiser<ANSWERED>>()
         + size_of::<Guard<SOURCES, CONNECTIONS>>()
         + size_of::<Drops<DROPS, FETCHES_MAX>>();
     (listener, sender)

@@ -1,10 +1,10 @@
-//! A look, step by step: connect, greeting, messages 2 to 5, list. What each side may do is asked of core's
+//! A probe, step by step: connect, greeting, messages 2 to 5, list. What each side may do is asked of core's
 //! guards; what it computes is charged to its processor; what it says goes over the network.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deaddrop_core::discovery::{Look, Outcome};
+use deaddrop_core::discovery::{Probe, ProbeResult};
 use deaddrop_core::drops::{ConnId, Listed};
 use deaddrop_core::guard::{Admission, Guess};
 use deaddrop_core::limits::{
@@ -13,7 +13,7 @@ use deaddrop_core::limits::{
 
 use crate::cost;
 use crate::cpu::Task;
-use crate::looks::{LookId, Stage};
+use crate::probes::{LookId, Stage};
 use crate::queue::{Micros, instant};
 use crate::sender::{PORT, Sender};
 use crate::world::{Event, World, address};
@@ -52,7 +52,7 @@ pub(crate) enum Step {
     NoMessage4(LookId),
 }
 
-/// How a look ends before there is a list.
+/// How a probe ends before there is a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// No connection, or a reset.
@@ -68,33 +68,33 @@ fn span(span: Duration) -> Micros {
 }
 
 impl World {
-    /// A listener takes a look.
-    pub(crate) fn connect(&mut self, hearer: usize, look: Look) {
-        let sender = Sender::number(look.instance);
-        self.hearers[hearer].counts.looks += 1;
+    /// A listener takes a probe.
+    pub(crate) fn connect(&mut self, hearer: usize, probe: Probe) {
+        let sender = Sender::number(probe.instance);
+        self.hearers[hearer].counts.probes += 1;
         let known = SocketAddr::new(address(self.senders[sender].host), PORT);
-        assert_eq!(look.peer, known, "a look goes where the beacon came from");
-        if !self.hearers[hearer].guard.has(instant(self.now), look.peer.ip()) {
+        assert_eq!(probe.peer, known, "a probe goes where the beacon came from");
+        if !self.hearers[hearer].guard.has(instant(self.now), probe.peer.ip()) {
             let hearer = &mut self.hearers[hearer];
             hearer.counts.no_budget += 1;
-            return hearer.listener.handle_look(instant(self.now), &look, Outcome::NoBudget);
+            return hearer.listener.handle_probe(instant(self.now), &probe, ProbeResult::NoBudget);
         }
-        let id = self.looks.open(hearer, sender, look);
+        let id = self.probes.open(hearer, sender, probe);
         let at = self.up(id, self.now, SYN);
-        self.queue.push(at, Event::Look(Step::Syn(id)));
-        self.queue.push(self.now + span(CONNECT_TIMEOUT), Event::Look(Step::NotConnected(id)));
+        self.queue.push(at, Event::Probe(Step::Syn(id)));
+        self.queue.push(self.now + span(CONNECT_TIMEOUT), Event::Probe(Step::NotConnected(id)));
     }
 
     /// When `bytes` that a client sends at `at` are at the server.
     fn up(&mut self, id: LookId, at: Micros, bytes: u64) -> Micros {
-        let looking = self.looks.get(id).unwrap();
+        let looking = self.probes.get(id).unwrap();
         let (from, to) = (self.hearers[looking.hearer].host, self.senders[looking.sender].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
     /// When `bytes` that a server sends at `at` are at the client.
     fn down(&mut self, id: LookId, at: Micros, bytes: u64) -> Micros {
-        let looking = self.looks.get(id).unwrap();
+        let looking = self.probes.get(id).unwrap();
         let (from, to) = (self.senders[looking.sender].host, self.hearers[looking.hearer].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
@@ -110,7 +110,7 @@ impl World {
         match step {
             Step::Syn(id) => self.syn(id),
             Step::ToServer(id, task) => {
-                let Some(looking) = self.looks.get(id) else { return };
+                let Some(looking) = self.probes.get(id) else { return };
                 if looking.stage == Stage::Over {
                     return;
                 }
@@ -121,7 +121,7 @@ impl World {
                 self.give(host, task);
             }
             Step::ToClient(id, task) => {
-                let Some(looking) = self.looks.get(id) else { return };
+                let Some(looking) = self.probes.get(id) else { return };
                 if !looking.reported {
                     looking.greeted = true;
                     let host = self.hearers[looking.hearer].host;
@@ -131,28 +131,28 @@ impl World {
             Step::ClientClosed(id) => self.client_closed(id),
             Step::Ends(id, ending) => {
                 let outcome = match ending {
-                    Ending::Reset => Outcome::Failed,
-                    Ending::Close => Outcome::Busy { retry_after: BUSY_RETRY },
-                    Ending::NotMember => Outcome::NotMember,
+                    Ending::Reset => ProbeResult::Failed,
+                    Ending::Close => ProbeResult::Busy { retry_after: BUSY_RETRY },
+                    Ending::NotMember => ProbeResult::NotMember,
                 };
                 self.report(id, outcome);
             }
             Step::NotConnected(id) => {
-                if let Some(looking) = self.looks.get(id)
+                if let Some(looking) = self.probes.get(id)
                     && looking.tries > 0
                     && looking.stage == Stage::Waiting
                     && !looking.connected
                 {
-                    self.give_up(id, Outcome::Failed);
+                    self.give_up(id, ProbeResult::Failed);
                 }
             }
             Step::NotGreeted(id) => {
-                if self.looks.get(id).is_some_and(|l| !l.greeted) {
-                    self.give_up(id, Outcome::Failed);
+                if self.probes.get(id).is_some_and(|l| !l.greeted) {
+                    self.give_up(id, ProbeResult::Failed);
                 }
             }
             Step::NoMessage2(id) => {
-                if self.looks.get(id).is_some_and(|l| l.stage == Stage::Greeted) {
+                if self.probes.get(id).is_some_and(|l| l.stage == Stage::ServerHandshake) {
                     self.count_late(id);
                     self.server_ends(id, Some(Ending::Close));
                 }
@@ -162,7 +162,7 @@ impl World {
     }
 
     fn syn(&mut self, id: LookId) {
-        let Some(looking) = self.looks.get(id) else { return };
+        let Some(looking) = self.probes.get(id) else { return };
         let number = looking.sender;
         looking.tries += 1;
         let tries = looking.tries;
@@ -173,21 +173,21 @@ impl World {
         if sender.running.is_none() {
             let at = self.down(id, self.now, SYN);
             self.over(id);
-            return self.queue.push(at, Event::Look(Step::Ends(id, Ending::Reset)));
+            return self.queue.push(at, Event::Probe(Step::Ends(id, Ending::Reset)));
         }
         if sender.backlog >= cost::BACKLOG {
             sender.counts.overflowed += 1;
             if tries < 2 {
-                self.queue.push(self.now + cost::SYN_AGAIN, Event::Look(Step::Syn(id)));
+                self.queue.push(self.now + cost::SYN_AGAIN, Event::Probe(Step::Syn(id)));
             }
             return;
         }
         sender.backlog += 1;
-        self.looks.get(id).unwrap().connected = true;
+        self.probes.get(id).unwrap().connected = true;
         let opened = self.down(id, self.now, SYN);
         let at = self.up(id, opened, SYN);
-        self.queue.push(at, Event::Look(Step::ToServer(id, Task::Accept(id))));
-        self.queue.push(opened + span(GREETING_TIMEOUT), Event::Look(Step::NotGreeted(id)));
+        self.queue.push(at, Event::Probe(Step::ToServer(id, Task::Accept(id))));
+        self.queue.push(opened + span(GREETING_TIMEOUT), Event::Probe(Step::NotGreeted(id)));
     }
 
     /// A processor is through with what it did, and takes up the next thing.
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn accept(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.looks.get(id) else { return cost::GLANCE };
+        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
         let (number, hearer) = (looking.sender, looking.hearer);
         let sender = &mut self.senders[number];
         sender.backlog = sender.backlog.saturating_sub(1);
@@ -219,7 +219,7 @@ impl World {
         let source = address(self.hearers[hearer].host);
         let admission = running.guard.admit(instant(self.now), ConnId(id.place), source);
         let done = self.now + cost::ACCEPT;
-        looking.stage = Stage::Greeted;
+        looking.stage = Stage::ServerHandshake;
         match admission {
             Admission::Busy { .. } => {
                 sender.counts.busy += 1;
@@ -228,39 +228,39 @@ impl World {
             Admission::Open => {}
             Admission::Evict(ConnId(other)) => {
                 sender.counts.evicted += 1;
-                let other = self.looks.at(other);
+                let other = self.probes.at(other);
                 self.gone(other, Ending::Reset);
             }
         }
-        let busy = self.looks.get(id).is_some_and(|l| l.busy);
+        let busy = self.probes.get(id).is_some_and(|l| l.busy);
         let at = self.down(id, done, GREETING);
-        self.queue.push(at, Event::Look(Step::ToClient(id, Task::Greeting(id))));
+        self.queue.push(at, Event::Probe(Step::ToClient(id, Task::Greeting(id))));
         if busy {
             self.over(id);
         } else {
-            self.queue.push(done + span(MESSAGE2_TIMEOUT), Event::Look(Step::NoMessage2(id)));
+            self.queue.push(done + span(MESSAGE2_TIMEOUT), Event::Probe(Step::NoMessage2(id)));
         }
         self.settle_guard(number);
         cost::ACCEPT
     }
 
     fn greeting(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.looks.get(id) else { return cost::GLANCE };
+        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
         if looking.reported {
             return cost::GLANCE;
         }
         if looking.busy {
-            self.report(id, Outcome::Busy { retry_after: deaddrop_core::guard::server::RETRY_AFTER });
+            self.report(id, ProbeResult::Busy { retry_after: deaddrop_core::guard::server::RETRY_AFTER });
             return cost::GLANCE;
         }
         let at = self.up(id, self.now + cost::MESSAGE_2, HELLO);
-        self.queue.push(at, Event::Look(Step::ToServer(id, Task::Message2(id))));
+        self.queue.push(at, Event::Probe(Step::ToServer(id, Task::Message2(id))));
         cost::MESSAGE_2
     }
 
     fn message2(&mut self, id: LookId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.looks.get(id) else { return cost::GLANCE };
+        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
         let sender = &mut self.senders[looking.sender];
         let Some(running) = &mut sender.running else { return cost::GLANCE };
         if looking.stage != Stage::Asked {
@@ -278,10 +278,10 @@ impl World {
                 looking.stage = Stage::Parked;
                 looking.since = self.now;
                 let number = looking.sender;
-                self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Look(Step::NoMessage4(id)));
+                self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Probe(Step::NoMessage4(id)));
                 if let Guess::ParkedFor(ConnId(other)) = guess {
                     sender.counts.refused += 1;
-                    let other = self.looks.at(other);
+                    let other = self.probes.at(other);
                     self.gone(other, Ending::Close);
                 }
                 // Its time to wait is known to the guard; nobody else would look at the clock for it.
@@ -292,7 +292,7 @@ impl World {
     }
 
     fn granted(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.looks.get(id).filter(|l| l.stage == Stage::Parked) else {
+        let Some(looking) = self.probes.get(id).filter(|l| l.stage == Stage::Parked) else {
             return cost::GLANCE;
         };
         let waited = self.now - looking.since;
@@ -304,33 +304,33 @@ impl World {
     }
 
     fn share(&mut self, id: LookId) -> Micros {
-        let looking = self.looks.get(id).unwrap();
+        let looking = self.probes.get(id).unwrap();
         looking.stage = Stage::Owed;
         self.senders[looking.sender].counts.taken += 1;
         let at = self.down(id, self.now + cost::MESSAGE_3, SHARE);
-        self.queue.push(at, Event::Look(Step::ToClient(id, Task::Message3(id))));
-        self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Look(Step::NoMessage4(id)));
+        self.queue.push(at, Event::Probe(Step::ToClient(id, Task::Message3(id))));
+        self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Probe(Step::NoMessage4(id)));
         cost::MESSAGE_3
     }
 
     fn message3(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.looks.get(id) else { return cost::GLANCE };
+        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
         if looking.reported {
             return cost::GLANCE;
         }
-        let peer = looking.look.peer.ip();
+        let peer = looking.probe.peer.ip();
         if !self.hearers[looking.hearer].guard.take(instant(self.now), peer) {
-            self.give_up(id, Outcome::NoBudget);
+            self.give_up(id, ProbeResult::NoBudget);
             return cost::MESSAGE_4;
         }
         let at = self.up(id, self.now + cost::MESSAGE_4, REQUEST);
-        self.queue.push(at, Event::Look(Step::ToServer(id, Task::Message4(id))));
+        self.queue.push(at, Event::Probe(Step::ToServer(id, Task::Message4(id))));
         cost::MESSAGE_4
     }
 
     fn message4(&mut self, id: LookId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.looks.get(id).filter(|l| l.stage == Stage::Owed) else {
+        let Some(looking) = self.probes.get(id).filter(|l| l.stage == Stage::Owed) else {
             return cost::GLANCE;
         };
         let number = looking.sender;
@@ -344,7 +344,7 @@ impl World {
         running.guard.confirmed(now, ConnId(id.place));
         sender.counts.confirmed += 1;
         let at = self.down(id, self.now + cost::LIST, ANSWER);
-        self.queue.push(at, Event::Look(Step::ToClient(id, Task::List(id))));
+        self.queue.push(at, Event::Probe(Step::ToClient(id, Task::List(id))));
         self.over(id);
         self.settle_guard(number);
         cost::LIST
@@ -352,63 +352,63 @@ impl World {
 
     fn list(&mut self, id: LookId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.looks.get(id).filter(|l| !l.reported) else { return cost::GLANCE };
-        let look = looking.look;
+        let Some(looking) = self.probes.get(id).filter(|l| !l.reported) else { return cost::GLANCE };
+        let probe = looking.probe;
         let (hearer, sender) = (&mut self.hearers[looking.hearer], &self.senders[looking.sender]);
         let Some(running) = &sender.running else {
-            self.report(id, Outcome::Failed);
+            self.report(id, ProbeResult::Failed);
             return cost::GLANCE;
         };
-        hearer.guard.confirmed(now, look.peer.ip());
-        hearer.offers.begin_list(look.instance);
+        hearer.guard.confirmed(now, probe.peer.ip());
+        hearer.offers.begin_list(probe.instance);
         let mut after = None;
         while let Some(listed) = running.drops.listed_after(now, after) {
             after = Some(listed.token());
             match listed {
                 Listed::Offer(offer) => {
-                    if hearer.offers.offer(now, look.instance, look.peer, &offer).is_err() {
+                    if hearer.offers.offer(now, probe.instance, probe.peer, &offer).is_err() {
                         self.figures.no_room += 1;
                     }
                 }
-                Listed::Ending { token, reason } => hearer.offers.ending(now, look.instance, token, reason),
+                Listed::Ending { token, reason } => hearer.offers.ending(now, probe.instance, token, reason),
             }
         }
-        hearer.offers.complete(now, look.instance);
+        hearer.offers.complete(now, probe.instance);
         let revision = running.drops.revision();
-        self.report(id, Outcome::Listed { revision });
+        self.report(id, ProbeResult::Listed { revision });
         cost::SHOW
     }
 
-    /// The listener hears how its look has ended.
-    fn report(&mut self, id: LookId, outcome: Outcome) {
-        let Some(looking) = self.looks.get(id).filter(|l| !l.reported) else { return };
+    /// The listener hears how its probe has ended.
+    fn report(&mut self, id: LookId, outcome: ProbeResult) {
+        let Some(looking) = self.probes.get(id).filter(|l| !l.reported) else { return };
         looking.reported = true;
-        let (number, look) = (looking.hearer, looking.look);
+        let (number, probe) = (looking.hearer, looking.probe);
         let hearer = &mut self.hearers[number];
         let counts = &mut hearer.counts;
         *match outcome {
-            Outcome::Listed { .. } => &mut counts.listed,
-            Outcome::NotMember => &mut counts.strangers,
-            Outcome::Busy { .. } => &mut counts.busy,
-            Outcome::Failed => &mut counts.failed,
-            Outcome::NoBudget => &mut counts.no_budget,
+            ProbeResult::Listed { .. } => &mut counts.listed,
+            ProbeResult::NotMember => &mut counts.strangers,
+            ProbeResult::Busy { .. } => &mut counts.busy,
+            ProbeResult::Failed => &mut counts.failed,
+            ProbeResult::NoBudget => &mut counts.no_budget,
         } += 1;
-        hearer.listener.handle_look(instant(self.now), &look, outcome);
-        self.looks.sweep(id);
+        hearer.listener.handle_probe(instant(self.now), &probe, outcome);
+        self.probes.sweep(id);
         self.tend_hearer(number);
     }
 
     /// The client ends it, and the server will hear of that.
-    fn give_up(&mut self, id: LookId, outcome: Outcome) {
-        if self.looks.get(id).is_some_and(|l| !l.reported) {
+    fn give_up(&mut self, id: LookId, outcome: ProbeResult) {
+        if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.up(id, self.now, SYN);
-            self.queue.push(at, Event::Look(Step::ClientClosed(id)));
+            self.queue.push(at, Event::Probe(Step::ClientClosed(id)));
             self.report(id, outcome);
         }
     }
 
     fn client_closed(&mut self, id: LookId) {
-        match self.looks.get(id).map(|l| (l.stage, l.connected)) {
+        match self.probes.get(id).map(|l| (l.stage, l.connected)) {
             // If it is in the backlog, it will be found closed when it is accepted.
             None | Some((Stage::Waiting, true)) => {}
             Some((Stage::Waiting, false)) => self.over(id),
@@ -417,7 +417,7 @@ impl World {
     }
 
     fn no_message4(&mut self, id: LookId) {
-        let Some(looking) = self.looks.get(id) else { return };
+        let Some(looking) = self.probes.get(id) else { return };
         if !matches!(looking.stage, Stage::Owed | Stage::Parked) {
             return;
         }
@@ -428,14 +428,14 @@ impl World {
     }
 
     fn count_late(&mut self, id: LookId) {
-        if let Some(looking) = self.looks.get(id) {
+        if let Some(looking) = self.probes.get(id) {
             self.senders[looking.sender].counts.late += 1;
         }
     }
 
     /// The server ends a connection that its guard knows of.
     fn server_ends(&mut self, id: LookId, how: Option<Ending>) {
-        let Some(looking) = self.looks.get(id).filter(|l| l.stage != Stage::Over) else { return };
+        let Some(looking) = self.probes.get(id).filter(|l| l.stage != Stage::Over) else { return };
         let sender = &mut self.senders[looking.sender];
         if let Some(running) = &mut sender.running {
             if looking.stage == Stage::Owed {
@@ -455,17 +455,17 @@ impl World {
 
     /// The server is done with a connection of which its guard knows no more, and the client will hear of it.
     fn gone(&mut self, id: LookId, ending: Ending) {
-        if self.looks.get(id).is_some_and(|l| !l.reported) {
+        if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.down(id, self.now, SYN);
-            self.queue.push(at, Event::Look(Step::Ends(id, ending)));
+            self.queue.push(at, Event::Probe(Step::Ends(id, ending)));
         }
         self.over(id);
     }
 
     fn over(&mut self, id: LookId) {
-        if let Some(looking) = self.looks.get(id) {
+        if let Some(looking) = self.probes.get(id) {
             looking.stage = Stage::Over;
-            self.looks.sweep(id);
+            self.probes.sweep(id);
         }
     }
 
@@ -479,14 +479,14 @@ impl World {
         }
         let host = sender.host;
         for place in granted {
-            let id = self.looks.at(place);
+            let id = self.probes.at(place);
             self.give(host, Task::Granted(id));
         }
     }
 
     /// A sender exits: what it has not answered is reset.
     pub(crate) fn stop_serving(&mut self, number: usize) {
-        for id in self.looks.of_sender(number) {
+        for id in self.probes.of_sender(number) {
             self.gone(id, Ending::Reset);
         }
     }

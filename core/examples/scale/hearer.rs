@@ -1,6 +1,6 @@
 //! A process that listens, with the table sizes of the host's program.
 
-use deaddrop_core::discovery::{Arrival, Listener, Offers};
+use deaddrop_core::discovery::{Arrival, Offers, Prober};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::token::Instance;
 use rand_chacha::ChaCha8Rng;
@@ -21,12 +21,12 @@ pub(crate) struct Hearer {
     pub(crate) host: usize,
     pub(crate) room: usize,
     pub(crate) part: Part,
-    pub(crate) listener: Box<Listener<PEERS>>,
+    pub(crate) listener: Box<Prober<PEERS>>,
     pub(crate) offers: Box<Offers<OFFERS>>,
     pub(crate) guard: Box<ClientGuard<ADDRESSES>>,
     /// Since when it listens.
     pub(crate) since: Micros,
-    /// For when a look at the time is due; one that is not the latest is none.
+    /// When a check of the time is due; one that is not the latest is none.
     pub(crate) wake: Micros,
     /// Offers it has shown.
     pub(crate) shown: usize,
@@ -35,11 +35,11 @@ pub(crate) struct Hearer {
     pub(crate) counts: Counts,
 }
 
-/// What has become of its looks.
+/// What has become of its probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Looks taken.
-    pub(crate) looks: u64,
+    /// Probes taken.
+    pub(crate) probes: u64,
     /// Of those: a member, and listed.
     pub(crate) listed: u64,
     /// Of those: not a member.
@@ -62,7 +62,7 @@ impl Hearer {
             host,
             room,
             part,
-            listener: Box::new(Listener::new(instant(now), Instance::from_bytes(name))),
+            listener: Box::new(Prober::new(instant(now), Instance::from_bytes(name))),
             offers: Box::new(Offers::new()),
             guard: Box::new(ClientGuard::new(instant(now))),
             since: now,

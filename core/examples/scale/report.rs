@@ -18,16 +18,16 @@ pub(crate) struct Report {
     pub(crate) sum: Counts,
     /// The most of each count that one sender had.
     pub(crate) most: Counts,
-    pub(crate) looks: Looks,
+    pub(crate) probes: Probes,
     /// Broadcasts that access points dropped.
     pub(crate) dropped: u64,
     /// Events of the run, by which two runs can be compared.
     pub(crate) events: u64,
 }
 
-/// Looks of all listeners.
+/// Probes of all listeners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Looks {
+pub(crate) struct Probes {
     pub(crate) all: u64,
     pub(crate) listed: u64,
     pub(crate) strangers: u64,
@@ -48,17 +48,17 @@ impl Report {
             sum = sum.with(c, |a, b| a + b);
             most = most.with(c, u64::max);
         }
-        let mut looks = Looks::default();
+        let mut probes = Probes::default();
         for Hearer { counts: c, .. } in &hearers {
-            looks.all += c.looks;
-            looks.listed += c.listed;
-            looks.strangers += c.strangers;
-            looks.busy += c.busy;
-            looks.failed += c.failed;
-            looks.no_budget += c.no_budget;
-            looks.most = looks.most.max(c.listed + c.strangers);
+            probes.all += c.probes;
+            probes.listed += c.listed;
+            probes.strangers += c.strangers;
+            probes.busy += c.busy;
+            probes.failed += c.failed;
+            probes.no_budget += c.no_budget;
+            probes.most = probes.most.max(c.listed + c.strangers);
         }
-        Self { plan, figures, sum, most, looks, dropped: network.dropped, events: queue.count() }
+        Self { plan, figures, sum, most, probes, dropped: network.dropped, events: queue.count() }
     }
 
     fn name(&self) -> String {
@@ -71,7 +71,7 @@ impl Report {
         let calm = figures.datagrams_in_calm(plan);
         let share = |of: u64| format!("{}.{:02} %", of / 100, of % 100);
         let (start, then) = (figures.airtime_at_start(plan), figures.airtime_in_calm(plan));
-        let looks = |of: u64| if plan.net == Net::Wired { "-".to_owned() } else { share(of) };
+        let probes = |of: u64| if plan.net == Net::Wired { "-".to_owned() } else { share(of) };
         format!(
             "{}| {} | {} | {} | {} | {} | {} | {} | {} |",
             self.name(),
@@ -79,29 +79,29 @@ impl Report {
             figures.datagrams_at_start(plan),
             hundredths(calm),
             share(start.0),
-            looks(start.1),
+            probes(start.1),
             share(then.0),
-            looks(then.1),
+            probes(then.1),
             self.dropped,
         )
     }
 
-    /// What looks cost.
+    /// What probes cost.
     pub(crate) fn handshakes(&self) -> String {
         let listeners = self.plan.all_hosts() as u64;
-        let mean = (self.looks.listed + self.looks.strangers) / listeners;
+        let mean = (self.probes.listed + self.probes.strangers) / listeners;
         format!(
             "{}| {mean}, {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             self.name(),
-            self.looks.most,
+            self.probes.most,
             self.most.taken,
             self.most.failed,
             self.sum.parked,
             self.sum.refused,
             wait(Some(self.most.longest)),
-            self.looks.busy,
-            self.looks.failed,
-            self.looks.no_budget,
+            self.probes.busy,
+            self.probes.failed,
+            self.probes.no_budget,
         )
     }
 
@@ -117,13 +117,13 @@ impl Report {
 pub(crate) struct Tables<'a>(pub(crate) &'a [Report]);
 
 const TRAFFIC: &str = "\
-| net | hosts | rooms | senders | beacons/s at start | in the calm | channel at start: beacons | looks \
-| in the calm: beacons | looks | beacons dropped |
+| net | hosts | rooms | senders | beacons/s at start | in the calm | channel at start: beacons | probes \
+| in the calm: beacons | probes | beacons dropped |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 const HANDSHAKES: &str = "\
 | net | hosts | rooms | per listener: mean, most | per sender, most | failed guesses of one sender | parked | refused \
-| longest parked member | looks that found it busy | that were cut off | without a guess of its own |
+| longest parked member | probes that found it busy | that were cut off | without a guess of its own |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 const TIMES: &str = "\

@@ -1,7 +1,7 @@
 //! A process that serves, with the table sizes of the host's program.
 
-use deaddrop_core::discovery::Announcer;
-use deaddrop_core::drops::{Drops, Terms};
+use deaddrop_core::discovery::Advertiser;
+use deaddrop_core::drops::{DropSpec, Drops};
 use deaddrop_core::guard::Guard;
 use deaddrop_core::limits::{FETCHES_MAX, HOST, TTL_MAX};
 use deaddrop_core::offer::{Kind, Name};
@@ -35,7 +35,7 @@ pub(crate) enum Part {
 
 /// What it keeps while it runs.
 pub(crate) struct Running {
-    pub(crate) announcer: Box<Announcer<ANSWERED>>,
+    pub(crate) announcer: Box<Advertiser<ANSWERED>>,
     pub(crate) guard: Box<Guard<SOURCES, CONNECTIONS>>,
     pub(crate) drops: Box<Drops<DROPS, FETCHES_MAX>>,
     pub(crate) token: Token,
@@ -50,7 +50,7 @@ pub(crate) struct Sender {
     pub(crate) ready: Micros,
     /// `None` once it has exited.
     pub(crate) running: Option<Running>,
-    /// For when a look at the time is due; one that is not the latest is none.
+    /// When a check of the time is due; one that is not the latest is none.
     pub(crate) wake: Micros,
     /// Connections that wait to be accepted.
     pub(crate) backlog: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Sender {
 pub(crate) struct Counts {
     /// First segments that found the backlog full.
     pub(crate) overflowed: u64,
-    /// Greeted with busy.
+    /// ServerHandshake with busy.
     pub(crate) busy: u64,
     /// Reset, to make room for another.
     pub(crate) evicted: u64,
@@ -118,9 +118,10 @@ impl Sender {
         high.copy_from_slice(&rng.next_u32().to_be_bytes());
         let instance = Instance::from_bytes(name);
         let mut drops = Box::new(Drops::new(rng));
-        let terms = Terms { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
+        let terms =
+            DropSpec { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
         let token = drops.put(instant(now), terms, rng).unwrap();
-        let announcer = Box::new(Announcer::new(instance));
+        let announcer = Box::new(Advertiser::new(instance));
         let guard = Box::new(Guard::new(&HOST, instant(now)));
         let running = Some(Running { announcer, guard, drops, token });
         let counts = Counts::default();

@@ -20,7 +20,7 @@ fn long() -> bool {
     std::env::var_os("DEADDROP_TEST_LONG").is_some()
 }
 
-/// Everybody has been shown every offer of their room, and nobody was kept from a look.
+/// Everybody has been shown every offer of their room, and nobody was kept from a probe.
 fn assert_nobody_starves(report: &Report) {
     let figures = &report.figures;
     for (what, waits) in [
@@ -33,7 +33,7 @@ fn assert_nobody_starves(report: &Report) {
         assert_eq!(waits.missing(), 0, "{what}: not shown, of {}", waits.expected);
     }
     assert_eq!(figures.no_room, 0);
-    assert_eq!(report.looks.no_budget, 0, "looks without a guess of our own");
+    assert_eq!(report.probes.no_budget, 0, "probes without a guess of our own");
     assert_eq!(report.sum.refused, 0, "members and strangers were refused alike");
 }
 
@@ -88,9 +88,9 @@ fn a_room_of_500_does_not_trample_its_sender() {
     let hosts = if long() { 2_000 } else { 500 };
     let report = run(short(hosts, 1, Net::Wired, 6));
     assert_nobody_starves(&report);
-    // All look at a new offer within the jitter, and the sender has a place for each of them.
-    let in_vain = report.looks.busy + report.looks.failed;
-    assert!(in_vain * 100 <= report.looks.all, "{in_vain} of {} looks were in vain", report.looks.all);
+    // All probe a new offer within the jitter, and the sender has a place for each of them.
+    let in_vain = report.probes.busy + report.probes.failed;
+    assert!(in_vain * 100 <= report.probes.all, "{in_vain} of {} probes were in vain", report.probes.all);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_listener_without_a_guess_costs_no_sender_one() {
     // Twenty hosts that never stop sending: after ten strangers an address has no more of our guesses.
     let plan = Plan { calm: 400 * SECOND, messages: 3_600, ..short(20, 10, Net::Wired, 8) };
     let report = run(plan);
-    assert!(report.looks.no_budget > 0, "there was always one left");
-    assert_eq!(report.sum.failed, report.looks.strangers, "a guess was spent on nobody");
+    assert!(report.probes.no_budget > 0, "there was always one left");
+    assert_eq!(report.sum.failed, report.probes.strangers, "a guess was spent on nobody");
     assert_eq!(report.figures.start.missing(), 0);
 }

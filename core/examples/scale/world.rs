@@ -11,9 +11,9 @@ use crate::cpu::Cpu;
 use crate::figures::Figures;
 use crate::handshake::Step;
 use crate::hearer::{Hearer, arrival};
-use crate::looks::Looks;
 use crate::network::{COPIES, Network};
 use crate::plan::{FRESH, LATE, MESSAGE_LIVES, Plan, START_WITHIN};
+use crate::probes::Probes;
 use crate::queue::{MILLI, Micros, Queue, SECOND, instant, micros};
 use crate::sender::{PORT, Part, Sender};
 
@@ -48,8 +48,8 @@ pub(crate) enum Event {
     Answer { hearer: usize, from: usize, beacon: Beacon },
     /// A processor is through with something.
     Cpu { host: usize },
-    /// A step of a look.
-    Look(Step),
+    /// A step of a probe.
+    Probe(Step),
     /// A second has passed.
     Second,
 }
@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) hearers: Vec<Hearer>,
     pub(crate) senders: Vec<Sender>,
     pub(crate) cpus: Vec<Cpu>,
-    pub(crate) looks: Looks,
+    pub(crate) probes: Probes,
     pub(crate) figures: Figures,
     /// The listeners and the senders that run in a cell.
     cells: Vec<(Vec<usize>, Vec<usize>)>,
@@ -131,7 +131,7 @@ impl World {
             hearers: Vec::new(),
             senders: Vec::new(),
             cpus: (0..hosts).map(|_| Cpu::default()).collect(),
-            looks: Looks::default(),
+            probes: Probes::default(),
             figures: Figures::default(),
             cells: vec![(Vec::new(), Vec::new()); cells],
             batches: vec![Vec::new(); cells],
@@ -173,7 +173,7 @@ impl World {
             }
             Event::Answer { hearer, from, beacon } => self.hear(hearer, &[(from, beacon)]),
             Event::Cpu { host } => self.work(host),
-            Event::Look(step) => self.step(step),
+            Event::Probe(step) => self.step(step),
             Event::Second => {
                 self.figures.second(self.network.airtime());
                 self.queue.push(self.now + SECOND, Event::Second);
@@ -337,8 +337,8 @@ impl World {
         while let Some(beacon) = self.hearers[number].listener.poll_transmit(now) {
             self.broadcast(host, number, beacon, true);
         }
-        while let Some(look) = self.hearers[number].listener.poll_look(now, &mut self.rng) {
-            self.connect(number, look);
+        while let Some(probe) = self.hearers[number].listener.poll_probe(now, &mut self.rng) {
+            self.connect(number, probe);
         }
         let hearer = &mut self.hearers[number];
         while let Some(event) = hearer.listener.poll_event() {

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
-use deaddrop_core::drops::{ConnId, Drops, Terms};
+use deaddrop_core::drops::{ConnId, DropSpec, Drops};
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::secret::Secret;
-use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, Greeted, Serving};
+use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake, Serving};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello};
@@ -149,7 +149,7 @@ pub fn server(data: &[u8]) {
     let mut serving = Box::new(Serving::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
     for size in [0, 10, 1_500] {
         let (kind, name) = (Kind::File, Name::default());
-        let terms = Terms { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
+        let terms = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
         serving.drops.put(now, terms, &mut rng).expect("there is a place");
     }
     let mut session = serving.open(now, PEER, &mut rng).session;
@@ -195,7 +195,7 @@ pub fn client(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
     let mut guard = Box::new(ClientGuard::<4>::new(now));
     let mut session = ClientSession::new(now, PEER, None, None);
-    let greeted = Greeted::new(Instance::from_bytes([1; 8]), &mut rng);
+    let greeted = ServerHandshake::new(Instance::from_bytes([1; 8]), &mut rng);
     let mut greeting = *greeted.greeting();
     session.handle_message(now, &prs(), &mut guard, &mut rng, &mut greeting).unwrap();
     let mut out = [0; 512];
@@ -247,11 +247,11 @@ pub fn drops(data: &[u8]) {
         match what % 10 {
             0 => {
                 let (kind, name, ttl) = (Kind::File, Name::default(), Duration::from_secs(n.into()));
-                let terms = Terms { kind, name, size: 100_000, ttl, fetches: who % 5 };
+                let terms = DropSpec { kind, name, size: 100_000, ttl, fetches: who % 5 };
                 tokens.extend(table.put(now, terms, &mut rng));
             }
             1 => drop(table.claim(now, &token, &id, conn)),
-            2 => drop(table.held(now, &token, &id, conn, u64::from(n) << 9)),
+            2 => drop(table.progress(now, &token, &id, conn, u64::from(n) << 9)),
             3 => drop(table.all_sent(now, &token, &id, conn)),
             4 => drop(table.finalise(now, &token, &id, conn)),
             5 => drop(table.commit(now, &token, &id, &mut rng)),
@@ -263,7 +263,7 @@ pub fn drops(data: &[u8]) {
         table.handle_timeout(now, &mut rng);
         assert!(table.poll_timeout().is_none_or(|at| at > now), "a deadline that nothing follows from");
         for token in &tokens {
-            if let Some(tally) = table.tally(token) {
+            if let Some(tally) = table.fetch_counts(token) {
                 let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
                 assert!((1..=3).contains(&sum));
             }

@@ -9,7 +9,7 @@ use core::net::SocketAddr;
 use heapless::Vec;
 
 use crate::limits::TTL_MAX;
-use crate::offer::{Offer, Reason};
+use crate::offer::{EndReason, Offer};
 use crate::time::Instant;
 use crate::token::{Instance, Token, TokenPrefix};
 
@@ -29,47 +29,6 @@ pub struct Known {
     pub until: Instant,
 }
 
-/// Why an offer is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GoneReason {
-    /// Its last allowed fetch was confirmed.
-    Fetched,
-    /// Its TTL has passed.
-    Expired,
-    /// Its sender no longer lists it.
-    Withdrawn,
-    /// Its sender no longer answers.
-    Lost,
-}
-
-impl GoneReason {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Fetched => "fetched",
-            Self::Expired => "expired",
-            Self::Withdrawn => "withdrawn",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-impl fmt::Display for GoneReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl From<Reason> for GoneReason {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::Fetched => Self::Fetched,
-            Reason::Expired => Self::Expired,
-            Reason::Withdrawn => Self::Withdrawn,
-        }
-    }
-}
-
 /// What has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to box it with")]
@@ -86,7 +45,7 @@ pub enum OfferEvent {
         /// Whose it was.
         instance: Instance,
         /// Why.
-        reason: GoneReason,
+        reason: EndReason,
     },
 }
 
@@ -121,7 +80,7 @@ struct Entry {
     shown: bool,
     /// Is to appear.
     fresh: bool,
-    gone: Option<GoneReason>,
+    gone: Option<EndReason>,
 }
 
 /// Up to `O` offers, and what is to be said of them.
@@ -181,9 +140,9 @@ impl<const O: usize> Offers<O> {
     }
 
     /// The list of `instance` says that this drop has ended.
-    pub fn ending(&mut self, _now: Instant, instance: Instance, token: Token, reason: Reason) {
+    pub fn ending(&mut self, _now: Instant, instance: Instance, token: Token, reason: EndReason) {
         if let Some(entry) = self.entry(instance, token) {
-            entry.end(reason.into());
+            entry.end(reason);
         }
     }
 
@@ -191,7 +150,7 @@ impl<const O: usize> Offers<O> {
     pub fn complete(&mut self, _now: Instant, instance: Instance) {
         if self.end_list(instance) {
             for entry in self.entries.iter_mut().filter(|e| e.known.instance == instance && !e.seen) {
-                entry.end(GoneReason::Withdrawn);
+                entry.end(EndReason::Withdrawn);
             }
         }
     }
@@ -204,7 +163,7 @@ impl<const O: usize> Offers<O> {
     /// The instance no longer answers.
     pub fn lost(&mut self, instance: Instance) {
         for entry in self.entries.iter_mut().filter(|e| e.known.instance == instance) {
-            entry.end(GoneReason::Lost);
+            entry.end(EndReason::Lost);
         }
     }
 
@@ -220,7 +179,7 @@ impl<const O: usize> Offers<O> {
     /// Ends what has outlived its TTL.
     pub fn handle_timeout(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|e| e.known.until <= now) {
-            entry.end(GoneReason::Expired);
+            entry.end(EndReason::Expired);
         }
     }
 
@@ -276,7 +235,7 @@ impl<const O: usize> Offers<O> {
 
 impl Entry {
     /// The first reason stands.
-    fn end(&mut self, reason: GoneReason) {
+    fn end(&mut self, reason: EndReason) {
         self.gone.get_or_insert(reason);
     }
 }

@@ -34,20 +34,20 @@ pub struct Peer {
     pub(super) revision: u32,
     /// When it last gave a sign of life.
     pub(super) heard: Instant,
-    /// When to look at it next.
-    pub(super) look_at: Option<Instant>,
-    /// When it was last looked at.
-    pub(super) looked: Option<Instant>,
+    /// When to probe it next.
+    pub(super) probe_at: Option<Instant>,
+    /// When it was last probed.
+    pub(super) probed: Option<Instant>,
     pub(super) in_flight: bool,
-    /// Looks that failed in a row.
+    /// Probes that failed in a row.
     pub(super) failures: u8,
     /// How often it was found to be a stranger.
     pub(super) refusals: u8,
     /// A farewell has been acted on.
     pub(super) left: bool,
-    /// A farewell came while it was being looked at.
+    /// A farewell came while it was being probed.
     pub(super) again: bool,
-    /// A share of 256, drawn for each look: how far a retry is put off.
+    /// A share of 256, drawn for each probe: how far a retry is put off.
     pub(super) jitter: u8,
 }
 
@@ -59,8 +59,8 @@ impl Peer {
             standing: Standing::New,
             revision,
             heard: now,
-            look_at: None,
-            looked: None,
+            probe_at: None,
+            probed: None,
             in_flight: false,
             failures: 0,
             refusals: 0,
@@ -90,13 +90,13 @@ impl Peer {
         self.instance == instance && self.address == address && self.standing != Standing::Lost
     }
 
-    /// When it should be looked at, if nothing holds that up.
+    /// When it should be probed, if nothing holds that up.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.standing {
             Standing::Lost => None,
             _ if self.in_flight => None,
-            Standing::Member { .. } => self.look_at.or(Some(self.heard + SILENCE)),
-            Standing::New | Standing::Stranger => self.look_at,
+            Standing::Member { .. } => self.probe_at.or(Some(self.heard + SILENCE)),
+            Standing::New | Standing::Stranger => self.probe_at,
         }
     }
 
@@ -105,10 +105,10 @@ impl Peer {
     }
 
     pub(super) fn sooner(&mut self, at: Instant) {
-        self.look_at = Instant::earliest(self.look_at, Some(at));
+        self.probe_at = Instant::earliest(self.probe_at, Some(at));
     }
 
-    /// A part of `span`, as drawn for this look.
+    /// A part of `span`, as drawn for this probe.
     pub(super) fn part_of(&self, span: Duration) -> Duration {
         span * u32::from(self.jitter) / 256
     }

@@ -8,7 +8,7 @@ use core::num::NonZeroU64;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::vocabulary::{ConnId, DropEvent, Lapse};
+use super::types::{ConnId, DropEvent, Lapse};
 use crate::limits::{LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
@@ -137,7 +137,7 @@ impl Fetch {
     }
 
     /// Takes in what the receiver has stored. False if that is less than it said before on this connection.
-    pub(super) fn held(&mut self, now: Instant, stored: u64) -> bool {
+    pub(super) fn progress(&mut self, now: Instant, stored: u64) -> bool {
         if stored < self.stored {
             return false;
         }

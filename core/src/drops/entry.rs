@@ -5,15 +5,15 @@ use core::num::NonZeroU64;
 use heapless::Vec;
 
 use super::claim::{Fetch, Log, State};
-use super::vocabulary::{Claimed, Committed, ConnId, DropEvent, Lapse, Listed, Refusal, Tally, Terms};
+use super::types::{Claimed, Committed, ConnId, DropEvent, DropSpec, FetchCounts, Lapse, Listed, Refusal};
 use crate::limits::{ENDING_LISTED, GRACE_MAX};
-use crate::offer::{Kind, Name, Offer, Reason};
+use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
 
 /// How a drop ended.
 struct Ending {
-    reason: Reason,
+    reason: EndReason,
     /// Withdrawn because its source changed.
     changed: bool,
     at: Instant,
@@ -38,7 +38,7 @@ pub(super) struct Entry<const F: usize> {
 
 impl<const F: usize> Entry<F> {
     /// A live drop. `terms` were checked: no more fetches than `F`.
-    pub(super) fn new(now: Instant, token: Token, terms: Terms) -> Self {
+    pub(super) fn new(now: Instant, token: Token, terms: DropSpec) -> Self {
         let ttl_end = now + terms.ttl;
         let mut fetches = Vec::new();
         while fetches.len() < terms.fetches.into() && fetches.push(Fetch::new()).is_ok() {}
@@ -68,8 +68,8 @@ impl<const F: usize> Entry<F> {
         self.first_event().is_none().then_some(ending.at)
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+    pub(super) fn fetch_counts(&self) -> FetchCounts {
+        let mut tally = FetchCounts::default();
         for fetch in &self.fetches {
             let count = match fetch.state() {
                 State::Available => &mut tally.available,
@@ -87,12 +87,12 @@ impl<const F: usize> Entry<F> {
         let expires = self.expires();
         let ended = match &self.ending {
             Some(ending) => Some((ending.at, ending.reason)),
-            None => (now >= expires).then_some((expires, Reason::Expired)),
+            None => (now >= expires).then_some((expires, EndReason::Expired)),
         };
         if let Some((at, reason)) = ended {
             return (now < at + ENDING_LISTED).then_some(Listed::Ending { token: self.token, reason });
         }
-        let tally = self.tally();
+        let tally = self.fetch_counts();
         let fetches_left = tally.available.saturating_add(tally.claimed);
         (now < self.ttl_end && fetches_left > 0).then(|| {
             Listed::Offer(Offer {
@@ -148,12 +148,12 @@ impl<const F: usize> Entry<F> {
     fn settle(&mut self, now: Instant, log: &mut Log) {
         let held = self.fetches.iter().any(Fetch::is_held);
         if now >= self.ttl_end && (!held || now >= self.grace_end) {
-            self.end(now, Reason::Expired, false, log);
+            self.end(now, EndReason::Expired, false, log);
         }
     }
 
     /// Ends the drop, once. Only the ids that burned are kept, to know them by.
-    pub(super) fn end(&mut self, now: Instant, reason: Reason, changed: bool, log: &mut Log) -> bool {
+    pub(super) fn end(&mut self, now: Instant, reason: EndReason, changed: bool, log: &mut Log) -> bool {
         if !self.is_live() {
             return false;
         }
@@ -170,7 +170,7 @@ impl<const F: usize> Entry<F> {
         match &self.ending {
             None => Refusal::Unknown,
             Some(ending) if ending.changed => Refusal::Changed,
-            Some(ending) if ending.reason == Reason::Expired => Refusal::Expired,
+            Some(ending) if ending.reason == EndReason::Expired => Refusal::Expired,
             Some(_) => Refusal::Gone,
         }
     }
@@ -227,7 +227,7 @@ impl<const F: usize> Entry<F> {
         }
     }
 
-    pub(super) fn held(
+    pub(super) fn progress(
         &mut self,
         now: Instant,
         id: &FetchId,
@@ -237,7 +237,7 @@ impl<const F: usize> Entry<F> {
     ) -> Result<(), Refusal> {
         let size = self.size;
         let fetch = self.held_by(id, conn)?;
-        if stored > size || !fetch.held(now, stored) {
+        if stored > size || !fetch.progress(now, stored) {
             return Err(Refusal::Malformed);
         }
         if fetch.is_slow(now) {
@@ -261,7 +261,7 @@ impl<const F: usize> Entry<F> {
     }
 
     pub(super) fn commit(&mut self, now: Instant, id: &FetchId, log: &mut Log) -> Result<Committed, Refusal> {
-        let tally = self.tally();
+        let tally = self.fetch_counts();
         // What is not burned, less the one that this burns.
         let left =
             tally.available.saturating_add(tally.claimed).saturating_add(tally.r#final).saturating_sub(1);
@@ -275,7 +275,7 @@ impl<const F: usize> Entry<F> {
         }
         log.stale = true;
         if left == 0 {
-            self.end(now, Reason::Fetched, false, log);
+            self.end(now, EndReason::Fetched, false, log);
         } else {
             self.settle(now, log);
         }

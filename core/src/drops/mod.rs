@@ -18,7 +18,7 @@
 
 mod claim;
 mod entry;
-mod vocabulary;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -27,10 +27,12 @@ use core::array;
 
 use rand_core::CryptoRng;
 
-pub use vocabulary::{Claimed, Committed, ConnId, DropEvent, Lapse, Listed, PutError, Refusal, Tally, Terms};
+pub use types::{
+    Claimed, Committed, ConnId, DropEvent, DropSpec, FetchCounts, Lapse, Listed, PutError, Refusal,
+};
 
 use crate::limits::{FETCHES_MAX, TTL_MAX, TTL_MIN};
-use crate::offer::Reason;
+use crate::offer::EndReason;
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
 use claim::Log;
@@ -61,7 +63,12 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     }
 
     /// Puts a drop on the table. If there is no place left, the drop that ended first is forgotten.
-    pub fn put(&mut self, now: Instant, terms: Terms, rng: &mut impl CryptoRng) -> Result<Token, PutError> {
+    pub fn put(
+        &mut self,
+        now: Instant,
+        terms: DropSpec,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Token, PutError> {
         let now = self.advance(now);
         let most = u8::try_from(F.min(FETCHES_MAX)).unwrap_or(u8::MAX);
         if !(TTL_MIN..=TTL_MAX).contains(&terms.ttl) {
@@ -104,7 +111,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     fn end(&mut self, now: Instant, token: &Token, changed: bool, rng: &mut impl CryptoRng) -> bool {
         let now = self.advance(now);
         let ended =
-            self.find(token).is_ok_and(|(entry, log)| entry.end(now, Reason::Withdrawn, changed, log));
+            self.find(token).is_ok_and(|(entry, log)| entry.end(now, EndReason::Withdrawn, changed, log));
         self.redraw(rng);
         ended
     }
@@ -120,8 +127,8 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     }
 
     /// Where the fetches of a drop stand. After it ended: burned ones, and others that nobody gets any more.
-    pub fn tally(&self, token: &Token) -> Option<Tally> {
-        self.all().find(|entry| entry.token() == token).map(Entry::tally)
+    pub fn fetch_counts(&self, token: &Token) -> Option<FetchCounts> {
+        self.all().find(|entry| entry.token() == token).map(Entry::fetch_counts)
     }
 
     /// The next line of a list after a token, in the order of tokens.
@@ -154,7 +161,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     }
 
     /// A sign of the receiver, and what it has stored. An error ends the exchange.
-    pub fn held(
+    pub fn progress(
         &mut self,
         now: Instant,
         token: &Token,
@@ -164,7 +171,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     ) -> Result<(), Refusal> {
         let now = self.advance(now);
         let (entry, log) = self.find(token)?;
-        entry.held(now, id, conn, stored, log)
+        entry.progress(now, id, conn, stored, log)
     }
 
     /// The last data record was handed to the transport: from now on the receiver must get ready.

@@ -45,8 +45,8 @@ impl Bench {
         (bench, token)
     }
 
-    fn terms(fetches: u8) -> Terms {
-        Terms { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, ttl: TTL, fetches }
+    fn terms(fetches: u8) -> DropSpec {
+        DropSpec { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, ttl: TTL, fetches }
     }
 
     fn put(&mut self, fetches: u8) -> Result<Token, PutError> {
@@ -61,8 +61,8 @@ impl Bench {
         self.drops.claim(self.now, token, id, conn)
     }
 
-    fn held(&mut self, token: &Token, id: &FetchId, conn: ConnId, stored: u64) -> Result<(), Refusal> {
-        self.drops.held(self.now, token, id, conn, stored)
+    fn progress(&mut self, token: &Token, id: &FetchId, conn: ConnId, stored: u64) -> Result<(), Refusal> {
+        self.drops.progress(self.now, token, id, conn, stored)
     }
 
     fn finalise(&mut self, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
@@ -84,7 +84,7 @@ impl Bench {
         for _ in 0..for_seconds / 10 {
             self.wait(10 * SECOND);
             let stored = (self.now.as_millis() * 10).min(SIZE);
-            assert_eq!(self.held(token, id, conn, stored), Ok(()));
+            assert_eq!(self.progress(token, id, conn, stored), Ok(()));
         }
     }
 
@@ -107,7 +107,7 @@ fn busy(after: Duration) -> Result<Claimed, Refusal> {
     Err(Refusal::Busy { retry_after: after })
 }
 
-fn ended(token: Token, reason: Reason, unconfirmed: bool) -> DropEvent {
+fn ended(token: Token, reason: EndReason, unconfirmed: bool) -> DropEvent {
     DropEvent::Ended { token, reason, unconfirmed }
 }
 
@@ -116,18 +116,18 @@ fn a_fetch_runs_from_claim_to_burned() {
     let (mut b, token) = Bench::with(1);
     let before = b.drops.revision();
     assert_eq!(b.claim(&token, &ANN, ONE), Ok(claimed()));
-    assert_eq!(b.drops.tally(&token), Some(Tally { claimed: 1, ..Tally::default() }));
-    assert_eq!(b.held(&token, &ANN, ONE, 7), Ok(()));
+    assert_eq!(b.drops.fetch_counts(&token), Some(FetchCounts { claimed: 1, ..FetchCounts::default() }));
+    assert_eq!(b.progress(&token, &ANN, ONE, 7), Ok(()));
     assert_eq!(b.drops.all_sent(b.now, &token, &ANN, ONE), Ok(()));
     assert_eq!(b.finalise(&token, &ANN, ONE), Ok(()));
-    assert_eq!(b.drops.tally(&token), Some(Tally { r#final: 1, ..Tally::default() }));
+    assert_eq!(b.drops.fetch_counts(&token), Some(FetchCounts { r#final: 1, ..FetchCounts::default() }));
     assert_eq!(b.drops.revision(), before, "the set of drops is still the same");
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
-    assert_eq!(b.drops.tally(&token), Some(Tally { burned: 1, ..Tally::default() }));
+    assert_eq!(b.drops.fetch_counts(&token), Some(FetchCounts { burned: 1, ..FetchCounts::default() }));
     assert_ne!(b.drops.revision(), before);
     let events = b.events();
     let burned = DropEvent::Burned { token, left: 0 };
-    assert_eq!(events, [DropEvent::Claimed { token }, burned, ended(token, Reason::Fetched, false)]);
+    assert_eq!(events, [DropEvent::Claimed { token }, burned, ended(token, EndReason::Fetched, false)]);
     assert_eq!((b.drops.live(), b.drops.poll_timeout()), (0, None));
 }
 
@@ -135,7 +135,7 @@ fn a_fetch_runs_from_claim_to_burned() {
 fn terms_are_checked() {
     let mut b = Bench::new();
     for (ttl, good) in [(999, false), (1_000, true), (604_800_000, true), (604_800_001, false)] {
-        let terms = Terms { ttl: Duration::from_millis(ttl), ..Bench::terms(1) };
+        let terms = DropSpec { ttl: Duration::from_millis(ttl), ..Bench::terms(1) };
         let put = b.drops.put(b.now, terms, &mut b.rng);
         assert_eq!(put.is_ok(), good, "{ttl}");
         assert!(good || put == Err(PutError::Ttl));
@@ -204,7 +204,7 @@ fn an_unclaimed_drop_expires_at_its_ttl() {
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
     assert_eq!(b.drops.revision(), before, "a claim brings no randomness");
     assert_eq!(b.drops.poll_timeout(), Some(b.now), "so there is still something to do");
-    assert_eq!(b.events(), [ended(token, Reason::Expired, false)]);
+    assert_eq!(b.events(), [ended(token, EndReason::Expired, false)]);
     assert_ne!(b.drops.revision(), before);
     assert_eq!(b.drops.poll_timeout(), None);
 }
@@ -222,7 +222,7 @@ fn a_claim_held_at_ttl_may_go_on_through_the_grace() {
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
     let burned = DropEvent::Burned { token, left: 1 };
-    assert_eq!(b.events(), [DropEvent::Claimed { token }, burned, ended(token, Reason::Expired, false)]);
+    assert_eq!(b.events(), [DropEvent::Claimed { token }, burned, ended(token, EndReason::Expired, false)]);
 }
 
 #[test]
@@ -231,19 +231,19 @@ fn at_the_end_of_the_grace_every_claim_is_over() {
     b.claim(&token, &ANN, ONE).unwrap();
     b.keep(&token, &ANN, ONE, 230);
     b.wait(10 * SECOND - MS);
-    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Ok(()));
+    assert_eq!(b.progress(&token, &ANN, ONE, SIZE), Ok(()));
     b.wait(MS);
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Expired));
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
     let lapsed = DropEvent::Lapsed { token, why: Lapse::Grace };
-    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed, ended(token, Reason::Expired, false)]);
+    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed, ended(token, EndReason::Expired, false)]);
 }
 
 #[test]
 fn the_grace_is_ten_minutes_at_most() {
     let mut b = Bench::new();
     let ttl = GRACE_MAX + SECOND;
-    let token = b.drops.put(b.now, Terms { ttl, ..Bench::terms(1) }, &mut b.rng).unwrap();
+    let token = b.drops.put(b.now, DropSpec { ttl, ..Bench::terms(1) }, &mut b.rng).unwrap();
     let end = b.now + ttl + GRACE_MAX;
     b.claim(&token, &ANN, ONE).unwrap();
     b.finalise(&token, &ANN, ONE).unwrap();
@@ -263,7 +263,7 @@ fn final_without_commit_ends_unconfirmed() {
     assert_eq!(b.commit(&token, &ANN), Err(Refusal::Expired));
     assert_eq!(b.commit(&token, &BOB), Ok(Committed::Already));
     assert_eq!(b.claim(&token, &BOB, ONE), Err(Refusal::Gone));
-    assert_eq!(b.events(), [ended(token, Reason::Expired, true)]);
+    assert_eq!(b.events(), [ended(token, EndReason::Expired, true)]);
 }
 
 #[test]
@@ -273,8 +273,8 @@ fn a_lapse_after_the_ttl_expires_the_drop() {
     b.keep(&token, &ANN, ONE, 120);
     assert!(b.drops.release(b.now, &token, &ANN, ONE));
     assert_eq!(b.drops.live(), 0);
-    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Err(Refusal::Expired));
-    assert_eq!(b.events().last(), Some(&ended(token, Reason::Expired, false)));
+    assert_eq!(b.progress(&token, &ANN, ONE, SIZE), Err(Refusal::Expired));
+    assert_eq!(b.events().last(), Some(&ended(token, EndReason::Expired, false)));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn the_owner_takes_a_drop_back() {
     b.events();
     assert!(b.drops.withdraw(b.now, &token, &mut b.rng));
     assert!(!b.drops.withdraw(b.now, &token, &mut b.rng));
-    assert_eq!(b.events(), [ended(token, Reason::Withdrawn, true)]);
+    assert_eq!(b.events(), [ended(token, EndReason::Withdrawn, true)]);
     assert_eq!(b.finalise(&token, &BOB, ONE), Err(Refusal::Gone));
     assert_eq!(b.commit(&token, &CAT), Err(Refusal::Gone));
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
@@ -311,12 +311,12 @@ fn a_changed_source_is_told_to_whoever_asks() {
     b.fetch(&token, &ANN).unwrap();
     b.claim(&token, &BOB, ONE).unwrap();
     b.drops.changed(b.now, &token, &mut b.rng);
-    assert_eq!(b.held(&token, &BOB, ONE, 1), Err(Refusal::Changed));
+    assert_eq!(b.progress(&token, &BOB, ONE, 1), Err(Refusal::Changed));
     assert_eq!(b.finalise(&token, &BOB, ONE), Err(Refusal::Changed));
     assert_eq!(b.claim(&token, &CAT, ONE), Err(Refusal::Changed));
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Gone));
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
-    assert_eq!(b.events().last(), Some(&ended(token, Reason::Withdrawn, false)));
+    assert_eq!(b.events().last(), Some(&ended(token, EndReason::Withdrawn, false)));
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn a_list_goes_in_token_order_with_endings_for_a_while() {
     assert!(
         matches!(&list[0], Listed::Offer(o) if o.fetches_left == 1 && o.ttl_left == TTL - ENDING_LISTED + MS)
     );
-    assert_eq!(list[1], Listed::Ending { token: tokens[1], reason: Reason::Withdrawn });
+    assert_eq!(list[1], Listed::Ending { token: tokens[1], reason: EndReason::Withdrawn });
     b.wait(MS);
     assert_eq!(b.list().iter().map(Listed::token).collect::<Vec<_>>(), [tokens[0], tokens[2]]);
     assert_eq!(b.claim(&tokens[1], &ANN, ONE), Err(Refusal::Gone), "no longer listed, still known");
@@ -348,7 +348,7 @@ fn a_list_needs_no_timer() {
     b.wait(LEASE - MS);
     assert_eq!(b.list(), []);
     b.wait(MS);
-    let ending = [Listed::Ending { token, reason: Reason::Expired }];
+    let ending = [Listed::Ending { token, reason: EndReason::Expired }];
     assert_eq!(b.list(), ending);
     b.wait(ENDING_LISTED - MS);
     assert_eq!(b.list(), ending);
@@ -365,7 +365,7 @@ fn time_does_not_run_backwards() {
     b.events();
     b.now = Instant::from_millis(0);
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
-    assert_eq!(b.list(), [Listed::Ending { token, reason: Reason::Expired }]);
+    assert_eq!(b.list(), [Listed::Ending { token, reason: EndReason::Expired }]);
     let fresh = b.put(1).unwrap();
     assert!(b.list().iter().any(|l| matches!(l, Listed::Offer(o) if o.token == fresh && o.ttl_left == TTL)));
 }
@@ -402,7 +402,7 @@ fn events_of_several_drops_come_in_the_order_of_their_moments() {
     b.claim(&first, &ANN, ONE).unwrap();
     b.claim(&second, &BOB, ONE).unwrap();
     b.wait(SECOND);
-    b.held(&first, &ANN, ONE, 1).unwrap();
+    b.progress(&first, &ANN, ONE, 1).unwrap();
     b.events();
     b.wait(2 * TTL);
     let why = Lapse::Silent;

@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::offer::Offer;
 use crate::session::client_error::ClientError;
 use crate::session::handshake::{Channel, ClientHandshake};
-use crate::session::{Cut, Misuse};
+use crate::session::{Misuse, RecordLayout};
 use crate::time::Instant;
 use crate::token::{FetchId, Instance, Token};
 use crate::wire::GREETING_LEN;
@@ -42,7 +42,7 @@ pub struct FetchPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "looked at and dropped at once, never collected")]
-pub enum Input {
+pub enum ClientEvent {
     /// Message 3 has come: a request may be made, and is the first to prove anything.
     Ready,
     /// A line of the list.
@@ -104,7 +104,7 @@ struct Dialogue {
     /// The server's first record has opened.
     confirmed: bool,
     request: Option<Request>,
-    held: Option<u64>,
+    progress: Option<u64>,
     awaits: Awaits,
     fetch: Option<(Token, FetchId)>,
     record_max: u32,
@@ -122,7 +122,7 @@ enum Awaits {
     },
     Stream {
         record: u32,
-        cut: Cut,
+        cut: RecordLayout,
         at: u64,
         ready: bool,
     },
@@ -258,15 +258,15 @@ impl ClientSession {
     }
 
     /// Tells the server how much is stored: the sign of life that keeps the claim.
-    pub const fn held(&mut self, stored: u64) -> Result<(), Misuse> {
+    pub const fn progress(&mut self, stored: u64) -> Result<(), Misuse> {
         match &mut self.state {
             State::Open(Dialogue {
-                held,
+                progress,
                 fetch: Some(_),
                 awaits: Awaits::Stream { .. } | Awaits::Whole,
                 ..
             }) => {
-                *held = Some(stored);
+                *progress = Some(stored);
                 Ok(())
             }
             _ => Err(Misuse::OutOfTurn),
@@ -306,7 +306,7 @@ impl ClientSession {
         }
         let (token, id) = dialogue.fetch.ok_or(Misuse::OutOfTurn)?;
         dialogue.request = Some(Request::Release { token, id });
-        dialogue.held = None;
+        dialogue.progress = None;
         dialogue.awaits = Awaits::Nothing;
         Ok(())
     }
@@ -315,7 +315,7 @@ impl ClientSession {
         match &mut self.state {
             State::Open(dialogue) if dialogue.awaits == Awaits::Nothing && dialogue.request.is_none() => {
                 dialogue.request = Some(request);
-                dialogue.held = None;
+                dialogue.progress = None;
                 dialogue.awaits = awaits;
                 self.heard = now;
                 Ok(())
@@ -335,8 +335,8 @@ impl ClientSession {
         let record = out.get_mut(..CONTROL_RECORD).ok_or(Misuse::Buffer)?;
         let request = match (dialogue.request.take(), dialogue.fetch) {
             (Some(request), _) => request,
-            (None, Some((token, id))) => match dialogue.held.take() {
-                Some(stored) => Request::Held { token, id, stored },
+            (None, Some((token, id))) => match dialogue.progress.take() {
+                Some(stored) => Request::Progress { token, id, stored },
                 None => return Ok(None),
             },
             (None, None) => return Ok(None),
@@ -356,7 +356,7 @@ impl ClientSession {
         guard: &mut ClientGuard<S>,
         rng: &mut impl CryptoRng,
         message: &mut [u8],
-    ) -> Result<Input, ClientError> {
+    ) -> Result<ClientEvent, ClientError> {
         if self.wants() != Some(message.len()) {
             return Err(ClientError::Protocol);
         }
@@ -382,12 +382,12 @@ impl ClientSession {
         prs: &Prs,
         rng: &mut impl CryptoRng,
         message: &[u8],
-    ) -> Result<Input, ClientError> {
+    ) -> Result<ClientEvent, ClientError> {
         let greeting = message.first_chunk::<GREETING_LEN>().ok_or(ClientError::Protocol)?;
         let (handshake, hello) = ClientHandshake::start(greeting, self.expected, self.own, prs, rng)?;
         self.hello = Some(hello);
         self.state = State::AwaitShare(handshake);
-        Ok(Input::Filler)
+        Ok(ClientEvent::Filler)
     }
 
     #[inline(never)]
@@ -396,7 +396,7 @@ impl ClientSession {
         now: Instant,
         guard: &mut ClientGuard<S>,
         message: &[u8],
-    ) -> Result<Input, ClientError> {
+    ) -> Result<ClientEvent, ClientError> {
         let State::AwaitShare(handshake) = core::mem::replace(&mut self.state, State::Over) else {
             return Err(ClientError::Protocol);
         };
@@ -412,12 +412,12 @@ impl ClientSession {
             proved: false,
             confirmed: false,
             request: None,
-            held: None,
+            progress: None,
             awaits: Awaits::Nothing,
             fetch: None,
             record_max: 0,
         });
-        Ok(Input::Ready)
+        Ok(ClientEvent::Ready)
     }
 
     #[inline(never)]
@@ -426,7 +426,7 @@ impl ClientSession {
         now: Instant,
         guard: &mut ClientGuard<S>,
         message: &mut [u8],
-    ) -> Result<Input, ClientError> {
+    ) -> Result<ClientEvent, ClientError> {
         let State::Open(dialogue) = &mut self.state else { return Err(ClientError::Protocol) };
         let opened = match dialogue.channel.opener.open(message) {
             Ok(opened) => opened,
@@ -451,17 +451,17 @@ impl ClientSession {
 
 impl Dialogue {
     #[inline(never)]
-    fn handle_control(&mut self, payload: &[u8]) -> Option<Input> {
+    fn handle_control(&mut self, payload: &[u8]) -> Option<ClientEvent> {
         self.handle_answer(Answer::parse(payload).ok()?)
     }
 
-    fn handle_answer(&mut self, answer: Answer) -> Option<Input> {
+    fn handle_answer(&mut self, answer: Answer) -> Option<ClientEvent> {
         if let Answer::Error(code) = answer {
             // The exchange is over, and with it what was still to be said about it.
             self.awaits = Awaits::Nothing;
             self.request = None;
-            self.held = None;
-            return Some(Input::Refused(code));
+            self.progress = None;
+            return Some(ClientEvent::Refused(code));
         }
         match (&mut self.awaits, answer) {
             (Awaits::List { left }, answer) => {
@@ -470,11 +470,11 @@ impl Dialogue {
                 match answer {
                     Answer::End { revision, more } if last => {
                         self.awaits = Awaits::Nothing;
-                        Some(Input::ListEnd { revision, more })
+                        Some(ClientEvent::ListEnd { revision, more })
                     }
-                    Answer::Offer(offer) if !last => Some(Input::Offer(offer)),
-                    Answer::Ending(ending) if !last => Some(Input::Ending(ending)),
-                    Answer::Filler if !last => Some(Input::Filler),
+                    Answer::Offer(offer) if !last => Some(ClientEvent::Offer(offer)),
+                    Answer::Ending(ending) if !last => Some(ClientEvent::Ending(ending)),
+                    Answer::Filler if !last => Some(ClientEvent::Filler),
                     _ => None,
                 }
             }
@@ -483,33 +483,33 @@ impl Dialogue {
                 if !asked {
                     return None;
                 }
-                let cut = Cut::new(begin.offset, begin.size, begin.record);
+                let cut = RecordLayout::new(begin.offset, begin.size, begin.record);
                 self.awaits = Awaits::Stream { record: begin.record, cut, at: begin.offset, ready: false };
-                Some(Input::Begin(begin))
+                Some(ClientEvent::Begin(begin))
             }
             (Awaits::Burned, Answer::Burned) => {
                 self.awaits = Awaits::Nothing;
-                Some(Input::Burned)
+                Some(ClientEvent::Burned)
             }
             _ => None,
         }
     }
 
-    fn handle_data(&mut self, len: usize) -> Option<Input> {
+    fn handle_data(&mut self, len: usize) -> Option<ClientEvent> {
         let Awaits::Stream { record, cut, at, .. } = &mut self.awaits else { return None };
         if *at >= cut.last_at || len != *record as usize {
             return None;
         }
         *at = at.checked_add(u64::from(*record))?;
-        Some(Input::Data { len })
+        Some(ClientEvent::Data { len })
     }
 
-    fn handle_final(&mut self, len: usize) -> Option<Input> {
+    fn handle_final(&mut self, len: usize) -> Option<ClientEvent> {
         let Awaits::Stream { cut, at, ready, .. } = &self.awaits else { return None };
         if *at != cut.last_at || !*ready || len != cut.last_len as usize {
             return None;
         }
         self.awaits = Awaits::Whole;
-        Some(Input::Final { len })
+        Some(ClientEvent::Final { len })
     }
 }

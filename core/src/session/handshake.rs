@@ -104,13 +104,13 @@ fn session_id(server: &[u8; 16], client: &[u8; 16]) -> [u8; 32] {
 }
 
 /// A server that has sent its greeting.
-pub struct Greeted {
+pub struct ServerHandshake {
     greeting: [u8; GREETING_LEN],
     nonce: [u8; 16],
 }
 
-impl Greeted {
-    /// Draws a nonce; the greeting to send is [`Greeted::greeting`].
+impl ServerHandshake {
+    /// Draws a nonce; the greeting to send is [`ServerHandshake::greeting`].
     pub fn new(instance: Instance, rng: &mut impl CryptoRng) -> Self {
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);

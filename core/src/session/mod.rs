@@ -22,9 +22,9 @@ mod server;
 mod serving;
 
 pub use batch::{Batch, BatchOpener, BatchSealer, Content};
-pub use client::{ClientSession, FetchPlan, Input};
+pub use client::{ClientEvent, ClientSession, FetchPlan};
 pub use client_error::ClientError;
-pub use handshake::{Channel, ClientHandshake, Greeted, HandshakeError};
+pub use handshake::{Channel, ClientHandshake, HandshakeError, ServerHandshake};
 pub use server::{Read, ServerEvent, ServerSession};
 pub use serving::{Opened, Serving};
 
@@ -72,14 +72,14 @@ impl core::error::Error for Misuse {}
 
 /// How a drop's bytes from `offset` on are cut into records of `record` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cut {
+struct RecordLayout {
     /// Where the final record begins; all before it are full data records.
     last_at: u64,
     /// Bytes in the final record: 1 to R, or 0 for an empty drop.
     last_len: u32,
 }
 
-impl Cut {
+impl RecordLayout {
     /// `offset` is below `size`, or both are 0; `record` is not 0.
     fn new(offset: u64, size: u64, record: u32) -> Self {
         let remaining = size.saturating_sub(offset);
@@ -117,7 +117,11 @@ mod tests {
             (100, 700, 512, 612, 88),
             (0, u64::MAX, 65_536, u64::MAX - 65_535, 65_535),
         ] {
-            assert_eq!(Cut::new(offset, size, record), Cut { last_at, last_len }, "{offset} {size} {record}");
+            assert_eq!(
+                RecordLayout::new(offset, size, record),
+                RecordLayout { last_at, last_len },
+                "{offset} {size} {record}"
+            );
         }
     }
 

@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 pub use stream::Read;
 
-use dialogue::{Dialogue, Reply, Task, Trouble};
+use dialogue::{Dialogue, Reject, Reply, Task};
 use stream::Phase;
 
 use crate::crypto::record::RecordKind;
@@ -20,7 +20,7 @@ use crate::guard::Guess;
 use crate::limits::{
     CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
 };
-use crate::session::handshake::{Channel, Greeted};
+use crate::session::handshake::{Channel, ServerHandshake};
 use crate::session::serving::Serving;
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
@@ -59,8 +59,8 @@ pub struct ServerSession {
 enum State {
     /// The greeting says busy; nothing will be read.
     Busy,
-    AwaitHello(Greeted),
-    Parked(Greeted, [u8; CLIENT_HELLO_LEN]),
+    AwaitHello(ServerHandshake),
+    Parked(ServerHandshake, [u8; CLIENT_HELLO_LEN]),
     /// Message 3 is on its way; the client has proved nothing.
     AwaitProof(Channel),
     Open(Dialogue),
@@ -77,7 +77,7 @@ impl ServerSession {
         instance: Instance,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        let greeted = Greeted::new(instance, rng);
+        let greeted = ServerHandshake::new(instance, rng);
         let plain = *greeted.greeting();
         Self::begin(now, conn, source, State::AwaitHello(greeted), &plain)
     }
@@ -317,7 +317,7 @@ impl ServerSession {
         now: Instant,
         serving: &mut Serving<D, F, S, C>,
         rng: &mut impl CryptoRng,
-        greeted: Greeted,
+        greeted: ServerHandshake,
         hello: &[u8; CLIENT_HELLO_LEN],
     ) {
         match greeted.answer(hello, serving.prs(), rng) {
@@ -347,8 +347,8 @@ impl ServerSession {
             RecordKind::Control => Request::parse(payload),
             _ => Err(ControlError::Malformed),
         };
-        let held = matches!(request, Ok(Request::Held { .. }));
-        dialogue.requests = dialogue.requests.saturating_add(u8::from(!held));
+        let progress = matches!(request, Ok(Request::Progress { .. }));
+        dialogue.requests = dialogue.requests.saturating_add(u8::from(!progress));
         if dialogue.requests > REQUESTS_MAX {
             self.close = Some(Close::Clean);
             return None;
@@ -357,17 +357,17 @@ impl ServerSession {
         let outcome = match (request, &mut dialogue.task) {
             (Ok(request), Task::Stream(stream)) => stream.handle_request(now, serving, self.conn, &request),
             (Ok(request), _) => dialogue.handle_request(now, serving, rng, self.conn, &request),
-            (Err(ControlError::UnknownType(_)), _) => Err(Trouble::Say(ErrorCode::Unsupported)),
-            (Err(_), _) => Err(Trouble::Say(ErrorCode::Malformed)),
+            (Err(ControlError::UnknownType(_)), _) => Err(Reject::Say(ErrorCode::Unsupported)),
+            (Err(_), _) => Err(Reject::Say(ErrorCode::Malformed)),
         };
         match outcome {
             Ok(event) => event,
             Err(trouble) => {
-                if let Trouble::Say(code) = trouble {
+                if let Reject::Say(code) = trouble {
                     dialogue.answer = Some(Reply::Error(code));
                     // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
-                    // `held` without a claim: it awaits no answer, and a later request would get this one.
-                    if streaming || held || code == ErrorCode::Malformed {
+                    // `progress` without a claim: it awaits no answer, and a later request would get this one.
+                    if streaming || progress || code == ErrorCode::Malformed {
                         self.close = Some(Close::Clean);
                     }
                 } else {

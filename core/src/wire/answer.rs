@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::cbor::{Fields, Writer};
 use super::{ControlError, ErrorCode};
 use crate::limits::{FETCHES_MAX, RECORD_MAX, RECORD_MIN, TTL_MAX};
-use crate::offer::{Kind, Name, Offer, Reason};
+use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::token::Token;
 
 const OFFER: u64 = 16;
@@ -22,7 +22,7 @@ pub struct Ending {
     /// Which drop.
     pub token: Token,
     /// Why it is gone.
-    pub reason: Reason,
+    pub reason: EndReason,
 }
 
 /// The drop was claimed; its data records follow.
@@ -78,8 +78,9 @@ impl Answer {
                 Ok(w.uint(5, ttl_left)?.uint(6, offer.fetches_left.into())?.len())
             }
             Self::Ending(ending) => {
+                let code = ending.reason.code().ok_or(ControlError::Range("reason"))?;
                 let mut w = Writer::begin(out, ENDING, 2)?;
-                Ok(w.bytes(1, ending.token.as_bytes())?.uint(2, ending.reason.code().into())?.len())
+                Ok(w.bytes(1, ending.token.as_bytes())?.uint(2, code.into())?.len())
             }
             Self::Filler => Ok(Writer::begin(out, FILLER, 0)?.len()),
             Self::End { revision, more } => {
@@ -118,7 +119,7 @@ impl Answer {
             ENDING => {
                 let token = Token::from_bytes(fields.need(1)?.array()?);
                 let code = narrow(fields.need(2)?, "reason")?;
-                let reason = Reason::from_code(code).ok_or(ControlError::Range("reason"))?;
+                let reason = EndReason::from_code(code).ok_or(ControlError::Range("reason"))?;
                 Self::Ending(Ending { token, reason })
             }
             FILLER => Self::Filler,
@@ -218,9 +219,9 @@ mod tests {
                 b"\xa7\x00\x10\x01\x50TTTTTTTTTTTTTTTT\x02\x01\x03\x65a.txt\x04\x1a\x00\x0f\x42\x40\
                 \x05\x19\xea\x60\x06\x01",
             ),
-            (ending(Reason::Fetched), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x00"),
-            (ending(Reason::Expired), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x01"),
-            (ending(Reason::Withdrawn), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x02"),
+            (ending(EndReason::Fetched), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x00"),
+            (ending(EndReason::Expired), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x01"),
+            (ending(EndReason::Withdrawn), b"\xa3\x00\x11\x01\x50TTTTTTTTTTTTTTTT\x02\x02"),
             (Answer::Filler, b"\xa1\x00\x12"),
             (Answer::End { revision: 7, more: false }, b"\xa3\x00\x13\x01\x07\x02\xf4"),
             (
@@ -315,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_ending_and_an_end_keep_their_ranges() {
-        let ending = Answer::Ending(Ending { token: TOKEN, reason: Reason::Fetched });
+        let ending = Answer::Ending(Ending { token: TOKEN, reason: EndReason::Fetched });
         assert_eq!(altered(&ending, b"\x02\x00", b"\x02\x03"), Err(ControlError::Range("reason")));
         let end = Answer::End { revision: 7, more: true };
         let wide = b"\x01\x1b\x00\x00\x00\x01\x00\x00\x00\x00";

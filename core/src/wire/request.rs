@@ -7,7 +7,7 @@ use crate::token::{FetchId, Token};
 
 const LIST: u64 = 1;
 const FETCH: u64 = 2;
-const HELD: u64 = 3;
+const PROGRESS: u64 = 3;
 const READY: u64 = 4;
 const COMMIT: u64 = 5;
 const RELEASE: u64 = 6;
@@ -60,7 +60,7 @@ pub enum Request {
     /// Claim a drop and send it.
     Fetch(FetchRequest),
     /// So much of the drop is stored. No reply.
-    Held {
+    Progress {
         /// Which drop.
         token: Token,
         /// Under which id it was claimed.
@@ -113,8 +113,8 @@ impl Request {
                 }
                 Ok(w.len())
             }
-            Self::Held { token, id, stored } => {
-                let mut w = Writer::begin(out, HELD, 3)?;
+            Self::Progress { token, id, stored } => {
+                let mut w = Writer::begin(out, PROGRESS, 3)?;
                 Ok(w.bytes(1, token.as_bytes())?.bytes(2, id.as_bytes())?.uint(3, *stored)?.len())
             }
             Self::Ready { token, id } => emit_claim(out, READY, token, id),
@@ -132,9 +132,9 @@ impl Request {
                 Self::List { after }
             }
             FETCH => Self::Fetch(FetchRequest::parse(&mut fields)?),
-            HELD => {
+            PROGRESS => {
                 let (token, id) = parse_claim(&mut fields)?;
-                Self::Held { token, id, stored: fields.need(3)?.uint()? }
+                Self::Progress { token, id, stored: fields.need(3)?.uint()? }
             }
             READY => parse_claim(&mut fields).map(|(token, id)| Self::Ready { token, id })?,
             COMMIT => parse_claim(&mut fields).map(|(token, id)| Self::Commit { token, id })?,
@@ -200,7 +200,7 @@ mod tests {
                 \x04\x19\x03\xe8\x05\x58\x20DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD",
             ),
             (
-                Request::Held { token, id, stored: 24 },
+                Request::Progress { token, id, stored: 24 },
                 b"\xa4\x00\x03\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII\x03\x18\x18",
             ),
             (Request::Ready { token, id }, b"\xa3\x00\x04\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII"),

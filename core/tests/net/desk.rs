@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use deaddrop_core::crypto::record::{Opened, RecordKind};
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{CONTROL_RECORD, Profile};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::session::{
-    Channel, ClientError, ClientHandshake, ClientSession, Greeted, Input, ServerEvent, ServerSession, Serving,
+    Channel, ClientError, ClientEvent, ClientHandshake, ClientSession, ServerEvent, ServerHandshake,
+    ServerSession, Serving,
 };
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
@@ -63,7 +64,7 @@ impl Desk {
 
     pub fn put(&mut self, size: u64) -> Token {
         let name = Name::new("plans.txt").unwrap();
-        let terms = Terms { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: 1 };
+        let terms = DropSpec { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: 1 };
         self.serving.drops.put(self.now, terms, &mut self.rng).unwrap()
     }
 
@@ -115,7 +116,7 @@ impl Desk {
     }
 
     /// The client's session takes one message.
-    pub fn tell(&mut self, session: &mut ClientSession, message: &[u8]) -> Result<Input, ClientError> {
+    pub fn tell(&mut self, session: &mut ClientSession, message: &[u8]) -> Result<ClientEvent, ClientError> {
         let mut message = message.to_vec();
         session.handle_message(self.now, &prs(ROOM), &mut self.guard, &mut self.rng, &mut message)
     }
@@ -130,12 +131,12 @@ impl Desk {
     /// A session of a client, ready to ask a server of this room.
     pub fn visit(&mut self, room: u8) -> (ClientSession, Channel) {
         let mut session = ClientSession::new(self.now, SERVER, None, None);
-        let greeted = Greeted::new(Instance::random(&mut self.rng), &mut self.rng);
+        let greeted = ServerHandshake::new(Instance::random(&mut self.rng), &mut self.rng);
         self.tell(&mut session, greeted.greeting()).unwrap();
         let hello = Self::asked(&mut session).remove(0);
         let (channel, share) =
             greeted.answer(hello[..].try_into().unwrap(), &prs(room), &mut self.rng).unwrap();
-        assert_eq!(self.tell(&mut session, &share), Ok(Input::Ready));
+        assert_eq!(self.tell(&mut session, &share), Ok(ClientEvent::Ready));
         (session, channel)
     }
 }

@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
-use deaddrop_core::drops::{ConnId, DropEvent, Terms};
+use deaddrop_core::drops::{ConnId, DropEvent, DropSpec};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{HOST, Profile};
 use deaddrop_core::offer::{Kind, Name};
@@ -118,7 +118,7 @@ impl World {
         let mut bytes = vec![0; size];
         self.rng.fill_bytes(&mut bytes);
         let name = Name::new("plans.txt").unwrap();
-        let terms = Terms { kind: Kind::File, name, size: size as u64, ttl, fetches };
+        let terms = DropSpec { kind: Kind::File, name, size: size as u64, ttl, fetches };
         let token = self.serving.drops.put(self.now, terms, &mut self.rng).unwrap();
         self.sources.insert(token, bytes);
         token

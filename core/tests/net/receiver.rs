@@ -6,9 +6,9 @@ use std::time::Duration;
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::guard::ClientGuard;
-use deaddrop_core::limits::HELD_EVERY;
+use deaddrop_core::limits::PROGRESS_EVERY;
 use deaddrop_core::offer::Offer;
-use deaddrop_core::session::{ClientError, ClientSession, Close, FetchPlan, Input};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{Begin, Ending, ErrorCode};
@@ -49,7 +49,7 @@ pub struct Receiver {
     pub stored: Vec<u8>,
     /// Resume from here with this digest in place of the true one.
     pub digest: Option<[u8; 32]>,
-    /// Says `held` every three seconds.
+    /// Says `progress` every three seconds.
     pub gives_signs: bool,
     /// Waits this long before `ready`.
     pub ready_after: Duration,
@@ -129,25 +129,25 @@ impl Receiver {
         self.ended_at = now;
     }
 
-    fn take(&mut self, now: Instant, input: Input, message: &[u8]) {
+    fn take(&mut self, now: Instant, input: ClientEvent, message: &[u8]) {
         match input {
-            Input::Ready => self.start_next(now),
-            Input::Offer(offer) => {
+            ClientEvent::Ready => self.start_next(now),
+            ClientEvent::Offer(offer) => {
                 self.last_token = Some(offer.token);
                 self.offers.push(offer);
             }
-            Input::Ending(ending) => {
+            ClientEvent::Ending(ending) => {
                 self.last_token = Some(ending.token);
                 self.endings.push(ending);
             }
-            Input::ListEnd { more: true, .. } => self.start_next(now),
-            Input::ListEnd { .. } => self.reached(now),
-            Input::Begin(begin) => {
+            ClientEvent::ListEnd { more: true, .. } => self.start_next(now),
+            ClientEvent::ListEnd { .. } => self.reached(now),
+            ClientEvent::Begin(begin) => {
                 self.begin = Some(begin);
-                self.held_at = now + HELD_EVERY;
+                self.held_at = now + PROGRESS_EVERY;
             }
-            Input::Data { len } => self.stored.extend_from_slice(&message[..len]),
-            Input::Final { len } => {
+            ClientEvent::Data { len } => self.stored.extend_from_slice(&message[..len]),
+            ClientEvent::Final { len } => {
                 self.stored.extend_from_slice(&message[..len]);
                 self.whole = true;
                 if self.commits
@@ -156,11 +156,11 @@ impl Receiver {
                     self.session.commit(now, token, id).unwrap();
                 }
             }
-            Input::Burned => {
+            ClientEvent::Burned => {
                 self.burned = true;
                 self.reached(now);
             }
-            Input::Refused(code) => self.end(now, Outcome::Refused(code)),
+            ClientEvent::Refused(code) => self.end(now, Outcome::Refused(code)),
             _ => {}
         }
         if self.session.needs_ready() {
@@ -181,8 +181,8 @@ impl Receiver {
             busy = true;
         }
         if self.begin.is_some() && self.gives_signs && self.held_at <= now {
-            busy |= self.session.held(self.stored.len() as u64).is_ok();
-            self.held_at = now + HELD_EVERY;
+            busy |= self.session.progress(self.stored.len() as u64).is_ok();
+            self.held_at = now + PROGRESS_EVERY;
         }
         busy
     }

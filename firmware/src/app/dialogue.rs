@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use deaddrop_core::limits::{CONNECT_TIMEOUT, HELD_EVERY};
-use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
+use deaddrop_core::limits::{CONNECT_TIMEOUT, PROGRESS_EVERY};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
 use embassy_futures::select::{Either, select};
@@ -70,7 +70,7 @@ impl<'a> Dialogue<'a> {
     pub(super) async fn greet(&mut self) -> Result<(), ClientError> {
         loop {
             match self.next().await {
-                Ok(Input::Ready) => return Ok(()),
+                Ok(ClientEvent::Ready) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => {
                     self.close(Close::Reset).await;
@@ -80,7 +80,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// From now on the sender hears every [`HELD_EVERY`] how much is stored.
+    /// From now on the sender hears every [`PROGRESS_EVERY`] how much is stored.
     pub(super) fn stored(&mut self, bytes: u64) {
         if self.stored.is_none() {
             self.told = clock::now();
@@ -104,7 +104,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// The next thing that the sender says.
-    pub(super) async fn next(&mut self) -> Result<Input, ClientError> {
+    pub(super) async fn next(&mut self) -> Result<ClientEvent, ClientError> {
         loop {
             let now = clock::now();
             if !self.connection.is_current() {
@@ -129,7 +129,7 @@ impl<'a> Dialogue<'a> {
                 // What the sender said before it went has been heard: nothing more will come.
                 return Err(self.session.handle_close(false));
             }
-            let sign = self.stored.map(|_| self.told + HELD_EVERY);
+            let sign = self.stored.map(|_| self.told + PROGRESS_EVERY);
             let until =
                 [self.session.poll_timeout(), sign].into_iter().fold(Some(self.end), Instant::earliest);
             self.connection.wait(self.session.wants(), until).await;
@@ -165,11 +165,11 @@ impl<'a> Dialogue<'a> {
     /// Says how much is stored, if it is time to.
     fn sign(&mut self, now: Instant) {
         if let Some(stored) = self.stored
-            && self.told + HELD_EVERY <= now
+            && self.told + PROGRESS_EVERY <= now
         {
             self.told = now;
             // Out of turn only once the drop is through, and then nobody waits for a sign.
-            if self.session.held(stored).is_err() {
+            if self.session.progress(stored).is_err() {
                 self.stored = None;
             }
         }
@@ -192,7 +192,7 @@ impl<'a> Dialogue<'a> {
     }
 
     #[inline(never)]
-    fn handle_message(&mut self, len: usize) -> Result<Input, ClientError> {
+    fn handle_message(&mut self, len: usize) -> Result<ClientEvent, ClientError> {
         let now = clock::now();
         let (session, connection) = (&mut self.session, &mut self.connection);
         // The handshake's messages are not records.
@@ -203,7 +203,7 @@ impl<'a> Dialogue<'a> {
         let state = &mut *state;
         let message = state.record.get_mut(..len).unwrap_or_default();
         let input = session.handle_message(now, &self.member.prs, state.guard, &mut state.rng, message);
-        if !matches!(input, Ok(Input::Data { .. } | Input::Final { .. })) {
+        if !matches!(input, Ok(ClientEvent::Data { .. } | ClientEvent::Final { .. })) {
             message.zeroize();
         }
         input

@@ -2,7 +2,7 @@
 
 use core::pin::pin;
 
-use deaddrop_core::discovery::{Look, Outcome, Peer};
+use deaddrop_core::discovery::{Peer, Probe, ProbeResult};
 use deaddrop_core::offer::Kind;
 use deaddrop_core::time::Instant;
 use embassy_futures::select::{Either, select};
@@ -34,7 +34,7 @@ pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>) {
         let due = member.with(|state| {
             // Without a network every look would fail, and members count as lost.
             let online = member.online.get().network.is_some();
-            online.then(|| state.listener.poll_look(clock::now(), &mut state.rng)).flatten()
+            online.then(|| state.listener.poll_probe(clock::now(), &mut state.rng)).flatten()
         });
         match due {
             Some(due) => Apart::new(pin!(take_look(member, socket, &due))).await,
@@ -44,22 +44,22 @@ pub(super) async fn errands(member: &Member, socket: &mut TcpSocket<'static>) {
 }
 
 /// Takes a look, unless something is wanted meanwhile.
-async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, due: &Look) {
+async fn take_look(member: &Member, socket: &mut TcpSocket<'static>, due: &Probe) {
     let outcome = match select(look(member, socket, due), until_wanted(member)).await {
         Either::First(outcome) => outcome,
-        Either::Second(()) => Outcome::Busy { retry_after: AGAIN },
+        Either::Second(()) => ProbeResult::Busy { retry_after: AGAIN },
     };
     // A look that broke off because we have no network says nothing of the sender.
-    let offline = member.online.get().network.is_none() && outcome == Outcome::Failed;
-    let outcome = if offline { Outcome::Busy { retry_after: AGAIN } } else { outcome };
+    let offline = member.online.get().network.is_none() && outcome == ProbeResult::Failed;
+    let outcome = if offline { ProbeResult::Busy { retry_after: AGAIN } } else { outcome };
     member.with(|state| {
-        state.listener.handle_look(clock::now(), due, outcome);
+        state.listener.handle_probe(clock::now(), due, outcome);
         // The first list of a sender may have broken off half-way. Nobody would ever say that what it had is gone.
         let mut known = state.listener.peers().filter(|peer| peer.instance() == due.instance);
         let lost = match outcome {
-            Outcome::NotMember => !known.any(Peer::is_member),
+            ProbeResult::NotMember => !known.any(Peer::is_member),
             // It is looked at again, until it is forgotten.
-            Outcome::Failed => known.next().is_none(),
+            ProbeResult::Failed => known.next().is_none(),
             _ => false,
         };
         if lost {

@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::time::Duration;
 
-use deaddrop_core::session::{ClientError, Close, Input};
+use deaddrop_core::session::{ClientError, ClientEvent, Close};
 use deaddrop_core::token::{FetchId, Token, TokenPrefix};
 use embassy_net::tcp::TcpSocket;
 
@@ -145,7 +145,7 @@ async fn confirm(dialogue: &mut Dialogue<'_>, token: Token, id: FetchId) -> bool
     dialogue.end_by(clock::now() + ANSWER_WITHIN);
     // A sender that knows no more of the claim has nothing left to confirm.
     dialogue.session.commit(clock::now(), token, id).is_ok()
-        && matches!(dialogue.next().await, Ok(Input::Burned | Input::Refused(_)))
+        && matches!(dialogue.next().await, Ok(ClientEvent::Burned | ClientEvent::Refused(_)))
 }
 
 /// What a failed conversation means for the fetch.

@@ -3,10 +3,10 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use deaddrop_core::discovery::{Look, Outcome};
+use deaddrop_core::discovery::{Probe, ProbeResult};
 use deaddrop_core::limits::REQUESTS_MAX;
 use deaddrop_core::offer::Offer;
-use deaddrop_core::session::{ClientError, Close, Input};
+use deaddrop_core::session::{ClientError, ClientEvent, Close};
 use deaddrop_core::token::{Instance, Token};
 use deaddrop_core::wire::{Ending, ErrorCode};
 use embassy_net::tcp::TcpSocket;
@@ -22,10 +22,10 @@ const LOOK_WITHIN: Duration = Duration::from_secs(15);
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 /// Takes the look, and says how it ended.
-pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look: &Look) -> Outcome {
+pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look: &Probe) -> ProbeResult {
     let end = clock::now() + LOOK_WITHIN;
     if !connect(socket, look.peer, end).await {
-        return Outcome::Failed;
+        return ProbeResult::Failed;
     }
     let mut dialogue = Dialogue::new(member, socket, look.peer, Some(look.instance), end);
     if let Err(error) = dialogue.greet().await {
@@ -36,7 +36,7 @@ pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look:
     let outcome = match listed {
         Ok(revision) => {
             keeping.complete();
-            Outcome::Listed { revision }
+            ProbeResult::Listed { revision }
         }
         Err(error) => outcome(error),
     };
@@ -45,14 +45,14 @@ pub(super) async fn look(member: &Member, socket: &mut TcpSocket<'static>, look:
 }
 
 /// What a failed conversation says of a sender.
-fn outcome(error: ClientError) -> Outcome {
+fn outcome(error: ClientError) -> ProbeResult {
     match error {
-        ClientError::NotMember => Outcome::NotMember,
-        ClientError::NoBudget => Outcome::NoBudget,
+        ClientError::NotMember => ProbeResult::NotMember,
+        ClientError::NoBudget => ProbeResult::NoBudget,
         ClientError::Busy | ClientError::Handshake(_) => {
-            Outcome::Busy { retry_after: error.retry_after().unwrap_or(BUSY_RETRY) }
+            ProbeResult::Busy { retry_after: error.retry_after().unwrap_or(BUSY_RETRY) }
         }
-        _ => Outcome::Failed,
+        _ => ProbeResult::Failed,
     }
 }
 
@@ -76,9 +76,9 @@ pub(super) async fn list(
         dialogue.session.list(clock::now(), after).map_err(|_| ClientError::Protocol)?;
         loop {
             let (token, line) = match dialogue.next().await? {
-                Input::Offer(offer) => (offer.token, Line::Offer(offer)),
-                Input::Ending(ending) => (ending.token, Line::Ending(ending)),
-                Input::ListEnd { revision, more } => {
+                ClientEvent::Offer(offer) => (offer.token, Line::Offer(offer)),
+                ClientEvent::Ending(ending) => (ending.token, Line::Ending(ending)),
+                ClientEvent::ListEnd { revision, more } => {
                     // What changed since the first page is listed again.
                     let revision = *first.get_or_insert(revision);
                     // A request is left for what the caller wants to do with the list.
@@ -87,8 +87,8 @@ pub(super) async fn list(
                     }
                     return Ok(revision);
                 }
-                Input::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy),
-                Input::Filler => continue,
+                ClientEvent::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy),
+                ClientEvent::Filler => continue,
                 _ => return Err(ClientError::Protocol),
             };
             after = after.max(Some(token));

@@ -9,7 +9,7 @@ use deaddrop_core::discovery::{OfferEvent, PeerEvent};
 use deaddrop_core::drops::{ConnId, DropEvent};
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::TCP_PORT_FIRST;
-use deaddrop_core::offer::{Offer, Reason};
+use deaddrop_core::offer::{EndReason, Offer};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
 use embassy_futures::select::{Either, select};
@@ -170,14 +170,14 @@ impl Member {
     }
 
     /// A drop of this board has ended: what it held is wiped.
-    fn ended(&self, token: Token, reason: Reason, unconfirmed: bool) {
+    fn ended(&self, token: Token, reason: EndReason, unconfirmed: bool) {
         let mut store = self.store.borrow_mut();
         // Nothing is there of what was forgotten before it was withdrawn.
         let Some(held) = store.offered(token) else { return };
         let (slot, name) = (held.slot, Label::of(held.name));
         // It is there: just seen.
         let _ = store.remove(slot);
-        if reason != Reason::Fetched {
+        if reason != EndReason::Fetched {
             self.desk.tell(News::Ended { token, name, reason, unconfirmed });
         }
     }

@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use deaddrop_core::discovery::{Announcer, Listener, Offers};
+use deaddrop_core::discovery::{Advertiser, Offers, Prober};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
 use deaddrop_core::session::{Serving, buffer_len};
@@ -44,8 +44,8 @@ const BEACONS: usize = 6;
 const FETCHES: usize = 1;
 
 pub(super) type BoardServing = Serving<DROPS, FETCHES, SOURCES, SERVERS>;
-pub(super) type BoardListener = Listener<PEERS>;
-pub(super) type BoardAnnouncer = Announcer<ANSWERED>;
+pub(super) type BoardListener = Prober<PEERS>;
+pub(super) type BoardAnnouncer = Advertiser<ANSWERED>;
 pub(super) type BoardOffers = Offers<OFFERS>;
 pub(super) type BoardGuard = ClientGuard<SOURCES>;
 

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::offer::Name;
 use embassy_futures::select::{Either, select};
 
@@ -90,7 +90,7 @@ fn put(member: &Member, slot: Slot) -> Result<Brief, Failure> {
         // It was a drop's name before, and was checked then.
         let name = Name::new(held.offered_name()).unwrap_or_default();
         let ttl = member.settings.ttl;
-        (Terms { kind: held.kind, name, size: held.size as u64, ttl, fetches: 1 }, Label::of(held.name))
+        (DropSpec { kind: held.kind, name, size: held.size as u64, ttl, fetches: 1 }, Label::of(held.name))
     };
     let (kind, size, ttl) = (terms.kind, terms.size, terms.ttl);
     let token = member

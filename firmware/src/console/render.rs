@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use deaddrop_core::offer::{Kind, Reason};
+use deaddrop_core::offer::{EndReason, Kind};
 
 use super::escape;
 use crate::desk::{Brief, News, Status};
@@ -38,7 +38,7 @@ pub fn news(to: &mut impl Write, news: &News) -> fmt::Result {
         }
         News::Ended { name, reason, unconfirmed, .. } => {
             to.write_str(match reason {
-                Reason::Expired => "Expired: ",
+                EndReason::Expired => "Expired: ",
                 _ => "Taken back: ",
             })?;
             label(to, name)?;

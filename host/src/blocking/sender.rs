@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, Scope};
 use std::time::Duration;
 
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED};
-use deaddrop_core::offer::{Name, Reason};
+use deaddrop_core::offer::{EndReason, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
 use event_listener::Event;
@@ -107,7 +107,7 @@ impl SenderBuilder {
         let (listener, port) = serve_on(self.tcp_port)?;
         let (beacons, skipped) = Beacons::open(self.network.udp_port, &self.network.interfaces)?;
         let server = Arc::new(Server::new(&room.secret));
-        let terms = Terms {
+        let terms = DropSpec {
             kind: self.source.kind(),
             name: self.name,
             size: self.source.size(),
@@ -281,11 +281,11 @@ impl Sender {
     }
 }
 
-fn ended(reason: Reason, unconfirmed: bool, changed: bool) -> Ended {
+fn ended(reason: EndReason, unconfirmed: bool, changed: bool) -> Ended {
     match reason {
-        Reason::Fetched => Ended::Fetched,
-        Reason::Expired => Ended::Expired { unconfirmed },
-        Reason::Withdrawn if changed => Ended::Changed,
+        EndReason::Fetched => Ended::Fetched,
+        EndReason::Expired => Ended::Expired { unconfirmed },
+        EndReason::Withdrawn if changed => Ended::Changed,
         // The core knows no other reason to end a drop of ours.
         _ => Ended::Stopped { unconfirmed },
     }
@@ -415,10 +415,10 @@ mod tests {
     #[test]
     fn every_end_has_its_word() {
         let table = [
-            (ended(Reason::Fetched, false, false), Ended::Fetched),
-            (ended(Reason::Expired, true, false), Ended::Expired { unconfirmed: true }),
-            (ended(Reason::Withdrawn, false, true), Ended::Changed),
-            (ended(Reason::Withdrawn, true, false), Ended::Stopped { unconfirmed: true }),
+            (ended(EndReason::Fetched, false, false), Ended::Fetched),
+            (ended(EndReason::Expired, true, false), Ended::Expired { unconfirmed: true }),
+            (ended(EndReason::Withdrawn, false, true), Ended::Changed),
+            (ended(EndReason::Withdrawn, true, false), Ended::Stopped { unconfirmed: true }),
         ];
         for (told, expected) in table {
             assert_eq!(told, expected);

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::derive::room_secret;
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::offer::Name;
 use smol::{LocalExecutor, future};
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
                 }
             };
             let source = Source::Message(message);
-            let terms = Terms {
+            let terms = DropSpec {
                 kind: source.kind(),
                 name: Name::default(),
                 size: source.size(),
@@ -83,7 +83,7 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
             let file = SourceFile::open(&args.path)?;
             let name = file.name(args.name.as_deref())?;
             let source = Source::File(file);
-            let terms = Terms {
+            let terms = DropSpec {
                 kind: source.kind(),
                 name,
                 size: source.size(),

@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use deaddrop_core::discovery::{GoneReason, OfferEvent};
-use deaddrop_core::offer::Reason;
+use deaddrop_core::discovery::OfferEvent;
 use smol::{LocalExecutor, future};
 use zeroize::Zeroizing;
 
@@ -12,7 +11,7 @@ use crate::cli::NetArgs;
 use crate::exit::Failure;
 use crate::member::Member;
 use crate::stop::Stop;
-use crate::ui::{End, Event, Ui};
+use crate::ui::{Event, Ui};
 
 /// Listens until a signal ends it.
 pub(crate) async fn run(
@@ -45,14 +44,6 @@ fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {
             size: known.offer.size,
             ttl: known.offer.ttl_left,
         }),
-        OfferEvent::Gone { token, reason, .. } => {
-            let reason = match reason {
-                GoneReason::Fetched => End::Told(Reason::Fetched),
-                GoneReason::Expired => End::Told(Reason::Expired),
-                GoneReason::Withdrawn => End::Told(Reason::Withdrawn),
-                GoneReason::Lost => End::Lost,
-            };
-            ui.show(&Event::Gone { token: *token, reason })
-        }
+        OfferEvent::Gone { token, reason, .. } => ui.show(&Event::Gone { token: *token, reason: *reason }),
     }
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED, WARN_WINDOW};
-use deaddrop_core::offer::Reason;
+use deaddrop_core::offer::EndReason;
 use smol::{Async, LocalExecutor, Timer, future};
 use zeroize::Zeroizing;
 
@@ -36,7 +36,7 @@ type Addresses = Rc<RefCell<Vec<IpAddr>>>;
 /// What to offer.
 pub(crate) struct Job {
     /// The drop as it is offered.
-    pub(crate) terms: Terms,
+    pub(crate) terms: DropSpec,
     /// Its bytes.
     pub(crate) source: Source,
     /// Where they come from, if it is a file.
@@ -171,7 +171,7 @@ impl<'e> Sending<'e> {
     }
 
     /// Holds the drop until it ends, or until a signal or a fault of ours ends it.
-    async fn hold(&mut self, ui: &Ui, stop: &Stop, terms: &Terms) -> Result<(), Failure> {
+    async fn hold(&mut self, ui: &Ui, stop: &Stop, terms: &DropSpec) -> Result<(), Failure> {
         loop {
             while let Some(event) = self.server.next_event() {
                 self.show(ui, terms, &event)?;
@@ -231,7 +231,7 @@ impl<'e> Sending<'e> {
         future::or(self.linger(span), stopped).await;
     }
 
-    fn show(&mut self, ui: &Ui, terms: &Terms, event: &ServingEvent) -> Result<(), Failure> {
+    fn show(&mut self, ui: &Ui, terms: &DropSpec, event: &ServingEvent) -> Result<(), Failure> {
         match event {
             ServingEvent::Fetched { token, by } => {
                 ui.show(&Event::Fetched { token: *token, by: *by, size: terms.size })
@@ -244,8 +244,8 @@ impl<'e> Sending<'e> {
                     })?;
                 }
                 self.end = Some(match reason {
-                    Reason::Fetched => Ok(()),
-                    Reason::Expired => {
+                    EndReason::Fetched => Ok(()),
+                    EndReason::Expired => {
                         ui.show(&Event::Expired { token: *token })?;
                         Err(Failure::expired(
                             "the drop expired before it was fetched: send it again with a longer --ttl",

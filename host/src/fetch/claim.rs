@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use deaddrop_core::limits::RECORD_MAX;
-use deaddrop_core::offer::{Offer, Reason};
-use deaddrop_core::session::{ClientError, FetchPlan, HandshakeError, Input};
+use deaddrop_core::offer::{EndReason, Offer};
+use deaddrop_core::session::{ClientError, ClientEvent, FetchPlan, HandshakeError};
 use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
 use deaddrop_core::wire::{ErrorCode, GreetingError};
 
@@ -123,7 +123,7 @@ pub(crate) async fn claim<'a, L: Link>(
             }
         };
         match input {
-            Input::Begin(begin) => {
+            ClientEvent::Begin(begin) => {
                 if (offer.kind, &offer.name, offer.size) != (begin.kind, &begin.name, begin.size) {
                     // What would be sent is not what was chosen.
                     pump.release().await;
@@ -131,8 +131,8 @@ pub(crate) async fn claim<'a, L: Link>(
                 }
                 return Ok(Claim { pump, id, offer });
             }
-            Input::Refused(code) => return Err(code.into()),
-            Input::Filler => {}
+            ClientEvent::Refused(code) => return Err(code.into()),
+            ClientEvent::Filler => {}
             _ => return Err(Refusal::Broken("the sender answered another question".into())),
         }
     }
@@ -147,7 +147,7 @@ pub(crate) fn pick(listing: Listing, prefix: &TokenPrefix) -> Result<Offer, Refu
         (None, _) => {
             let ending = listing.endings.iter().find(|ending| prefix.matches(&ending.token));
             Err(match ending.map(|ending| ending.reason) {
-                Some(Reason::Expired) => Refusal::Expired,
+                Some(EndReason::Expired) => Refusal::Expired,
                 Some(_) => Refusal::Gone,
                 None => Refusal::Unknown,
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deaddrop_core::offer::{Kind, Offer};
-use deaddrop_core::session::Input;
+use deaddrop_core::session::ClientEvent;
 use event_listener::Event;
 
 use super::claim::{Claim, Refusal};
@@ -101,7 +101,7 @@ where
         {
             let answer_by = clock::now() + ANSWER_WITHIN;
             match pump.next_by(|| deadline().min(answer_by)).await {
-                Ok(Input::Burned) => {
+                Ok(ClientEvent::Burned) => {
                     pump.close();
                     return Ok(true);
                 }
@@ -124,7 +124,7 @@ async fn take_in<L: Link>(pump: &mut ClientPump<'_, L>, mut incoming: Incoming) 
             incoming.stored()
         };
         match pump.take_in(shelf, advance).await? {
-            Some(Input::Refused(code)) => return Err(Broken::Refused(code.into())),
+            Some(ClientEvent::Refused(code)) => return Err(Broken::Refused(code.into())),
             Some(_) => {
                 return Err(Broken::Refused(Refusal::Broken("the sender answered another question".into())));
             }
@@ -137,17 +137,17 @@ async fn take_in<L: Link>(pump: &mut ClientPump<'_, L>, mut incoming: Incoming) 
             pump.session.ready(clock::now()).map_err(|e| Broken::Refused(Refusal::Broken(e.to_string())))?;
         }
         match pump.next().await? {
-            Input::Data { len } => {
+            ClientEvent::Data { len } => {
                 incoming.append(pump.bytes(len)).map_err(Broken::Failed)?;
                 pump.stored(incoming.stored());
             }
-            Input::Final { len } => {
+            ClientEvent::Final { len } => {
                 incoming.append(pump.bytes(len)).map_err(Broken::Failed)?;
                 pump.stored(incoming.stored());
                 return Ok(incoming);
             }
-            Input::Refused(code) => return Err(Broken::Refused(code.into())),
-            Input::Filler => {}
+            ClientEvent::Refused(code) => return Err(Broken::Refused(code.into())),
+            ClientEvent::Filler => {}
             _ => return Err(Broken::Refused(Refusal::Broken("the sender answered another question".into()))),
         }
     }

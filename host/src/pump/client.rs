@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop_core::limits::{CONTROL_RECORD, HELD_EVERY};
-use deaddrop_core::session::{ClientError, ClientSession, Close, Input};
+use deaddrop_core::limits::{CONTROL_RECORD, PROGRESS_EVERY};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use event_listener::Event;
 
@@ -112,7 +112,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
         self
     }
 
-    /// From now on the sender hears every [`HELD_EVERY`] how much is stored.
+    /// From now on the sender hears every [`PROGRESS_EVERY`] how much is stored.
     pub(crate) fn stored(&mut self, bytes: u64) {
         if self.stored.is_none() {
             self.told = clock::now();
@@ -126,7 +126,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
     }
 
     /// The next thing the server says.
-    pub(crate) async fn next(&mut self) -> Result<Input, PumpError> {
+    pub(crate) async fn next(&mut self) -> Result<ClientEvent, PumpError> {
         self.taken = self.taken.wrapping_add(1);
         if self.taken.is_multiple_of(MESSAGES_PER_TURN) {
             // A sender that is never waited for must not keep a signal from being heard.
@@ -146,7 +146,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
         &mut self,
         shelf: Shelf,
         mut stored: impl FnMut(u64) -> u64,
-    ) -> Result<Option<Input>, PumpError> {
+    ) -> Result<Option<ClientEvent>, PumpError> {
         let opening = Opening::start(&self.session, shelf, self.link.stream(), self.link.knock());
         let Some(mut opening) = opening else {
             return Ok(None);
@@ -192,7 +192,7 @@ impl<'a, L: Link> ClientPump<'a, L> {
     }
 
     /// The same, but no longer than until the moment that `until` names, which may draw nearer meanwhile.
-    pub(crate) async fn next_by(&mut self, until: impl Fn() -> Instant) -> Result<Input, PumpError> {
+    pub(crate) async fn next_by(&mut self, until: impl Fn() -> Instant) -> Result<ClientEvent, PumpError> {
         loop {
             let until = until();
             if until <= clock::now() {
@@ -297,11 +297,11 @@ impl<'a, L: Link> ClientPump<'a, L> {
             return Err(ClientError::Silent.into());
         }
         if let Some(stored) = self.stored
-            && self.told + HELD_EVERY <= now
+            && self.told + PROGRESS_EVERY <= now
         {
             self.told = now;
             // Out of turn only once the drop is through, and then nobody waits for a sign.
-            if self.session.held(stored).is_err() {
+            if self.session.progress(stored).is_err() {
                 self.stored = None;
             }
         }
@@ -314,11 +314,11 @@ impl<'a, L: Link> ClientPump<'a, L> {
 
     /// When there is something to do although nothing has come.
     fn due(&self, until: Option<Instant>) -> Option<Instant> {
-        let sign = self.stored.map(|_| self.told + HELD_EVERY);
+        let sign = self.stored.map(|_| self.told + PROGRESS_EVERY);
         [self.session.poll_timeout(), sign, until, self.end].into_iter().fold(None, Instant::earliest)
     }
 
-    async fn turn(&mut self, until: Option<Instant>) -> Result<Option<Input>, PumpError> {
+    async fn turn(&mut self, until: Option<Instant>) -> Result<Option<ClientEvent>, PumpError> {
         let written = self.speak()?;
         self.session.handle_timeout(clock::now())?;
         if let Some(len) = self.session.wants() {

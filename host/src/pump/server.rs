@@ -236,9 +236,9 @@ mod tests {
     use std::time::Duration;
 
     use deaddrop_core::crypto::keys::RoomSecret;
-    use deaddrop_core::drops::Terms;
+    use deaddrop_core::drops::DropSpec;
     use deaddrop_core::offer::Kind;
-    use deaddrop_core::session::Input;
+    use deaddrop_core::session::ClientEvent;
     use deaddrop_core::token::FetchId;
     use deaddrop_core::wire::ErrorCode;
     use smol::{Async, future};
@@ -266,7 +266,7 @@ mod tests {
         let room = RoomSecret::new([1; 32]);
         let (server, member) = (Server::new(&room), Member::new(&room, None));
         let terms =
-            Terms { kind: Kind::File, name, size: size as u64, ttl: Duration::from_secs(60), fetches: 1 };
+            DropSpec { kind: Kind::File, name, size: size as u64, ttl: Duration::from_secs(60), fetches: 1 };
         let token = server.put(terms, Source::File(file)).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -292,7 +292,7 @@ mod tests {
             let mut stored = 0;
             loop {
                 match claim.pump.next().await {
-                    Ok(Input::Data { len }) => {
+                    Ok(ClientEvent::Data { len }) => {
                         // On a busy machine this takes longer than a claim lasts without a sign of life.
                         stored += len as u64;
                         claim.pump.stored(stored);
@@ -302,6 +302,6 @@ mod tests {
             }
         };
         let ((), end) = smol::block_on(future::zip(serving, fetching));
-        assert_eq!(end.unwrap(), Input::Refused(ErrorCode::Changed));
+        assert_eq!(end.unwrap(), ClientEvent::Refused(ErrorCode::Changed));
     }
 }

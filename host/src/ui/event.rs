@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use deaddrop_core::offer::{Kind, Name, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name};
 use deaddrop_core::token::Token;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -51,7 +51,7 @@ pub enum Event<'a> {
         token: Token,
         /// Why.
         #[serde(serialize_with = "as_text")]
-        reason: End,
+        reason: EndReason,
     },
     /// A drop is here, whole and verified.
     Received {
@@ -132,24 +132,6 @@ pub enum Content<'a> {
     Saved(&'a Path),
     /// Written to standard output already.
     Written,
-}
-
-/// Why an offer is over, as a listener knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Its sender said so.
-    Told(Reason),
-    /// Its sender is no longer there.
-    Lost,
-}
-
-impl Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Told(reason) => reason.fmt(f),
-            Self::Lost => f.write_str("lost"),
-        }
-    }
 }
 
 impl Event<'_> {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-pub use event::{Content, End, Event, Serving};
+pub use event::{Content, Event, Serving};
 pub(crate) use human::what;
 
 use crate::exit::{Exit, Failure};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop_core::offer::{Kind, Name, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name};
 use deaddrop_core::token::Token;
 
 /// A stream that can be read back.
@@ -137,9 +137,8 @@ fn json_fields_are_the_contract() {
         json(&Event::Error { code: "usage", message: "m" }),
         r#"{"event":"error","code":"usage","message":"m"}"#
     );
-    let ends =
-        [Reason::Fetched, Reason::Expired, Reason::Withdrawn].map(End::Told).into_iter().chain([End::Lost]);
-    for (end, word) in ends.zip(["fetched", "expired", "withdrawn", "lost"]) {
+    let ends = [EndReason::Fetched, EndReason::Expired, EndReason::Withdrawn, EndReason::Lost];
+    for (end, word) in ends.into_iter().zip(["fetched", "expired", "withdrawn", "lost"]) {
         assert_eq!(
             json(&Event::Gone { token: TOKEN, reason: end }),
             format!(r#"{{"event":"gone","token":"{t}","reason":"{word}"}}"#)

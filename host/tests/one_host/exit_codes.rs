@@ -89,7 +89,7 @@ fn a_beginning_of_a_token_will_do() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let (_sending, token, _) = send_message(host, folder.path(), "short", &[]);
-    // Look-alikes and case are forgiven.
+    // Probe-alikes and case are forgiven.
     let written = token[..4].to_uppercase().replace('0', "O").replace('1', "I");
     let mut fetching = fetch(host, folder.path(), host, &written, &[]);
     assert_eq!(fetching.event("received")["text"], "short");

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
-use deaddrop_core::session::{ClientSession, Input};
+use deaddrop_core::session::{ClientEvent, ClientSession};
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::BEACON_LEN;
 pub use deaddrop_core::wire::{Beacon, BeaconKind};
@@ -89,8 +89,8 @@ pub fn shake_hands(stream: &mut TcpStream, prs: &Prs, until: Until) -> io::Resul
         }
         let input = session.handle_message(now, prs, &mut guard, &mut random(), &mut buffer[..len]);
         match input.map_err(io::Error::other)? {
-            Input::Ready if until == Until::Share => return Ok(()),
-            Input::Ready => session.list(now, None).map_err(io::Error::other)?,
+            ClientEvent::Ready if until == Until::Share => return Ok(()),
+            ClientEvent::Ready => session.list(now, None).map_err(io::Error::other)?,
             _ => {}
         }
     }

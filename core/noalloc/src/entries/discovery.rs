@@ -1,12 +1,11 @@
 use core::fmt::Display;
 
-use deaddrop_core::discovery::{Announcer, Full, GoneReason, Listener, Offers, Peer};
-use deaddrop_core::offer::Reason;
+use deaddrop_core::discovery::{Advertiser, Full, Offers, Peer, Prober};
 
 use super::Rng;
 
-type Announcing = Announcer<4>;
-type Listening = Listener<16>;
+type Announcing = Advertiser<4>;
+type Listening = Prober<16>;
 type Known = Offers<16>;
 
 pub(super) fn keep() {
@@ -18,15 +17,12 @@ pub(super) fn keep() {
         Announcing::poll_transmit as fn(_, _, &mut Rng) -> _,
         Announcing::poll_timeout,
         <Full as Display>::fmt,
-        GoneReason::word,
-        <GoneReason as Display>::fmt,
-        <GoneReason as From<Reason>>::from,
         Listening::new,
         Listening::handle_beacon as fn(_, _, _, _, &mut Rng) -> _,
         Listening::poll_transmit,
         Listening::resolicit,
-        Listening::poll_look as fn(_, _, &mut Rng) -> _,
-        Listening::handle_look,
+        Listening::poll_probe as fn(_, _, &mut Rng) -> _,
+        Listening::handle_probe,
         Listening::poll_event,
         Listening::poll_timeout,
         Listening::peers,

@@ -17,7 +17,7 @@ pub(super) fn keep() {
         Table::tally,
         Table::listed_after,
         Table::claim,
-        Table::held,
+        Table::progress,
         Table::all_sent,
         Table::holds,
         Table::finalise,

@@ -1,6 +1,6 @@
 use core::fmt::Display;
 
-use deaddrop_core::offer::{Kind, Name, NameError, Reason};
+use deaddrop_core::offer::{EndReason, Kind, Name, NameError};
 
 pub(super) fn keep() {
     keep![
@@ -11,9 +11,9 @@ pub(super) fn keep() {
         Name::new,
         Name::as_str,
         <NameError as Display>::fmt,
-        Reason::code,
-        Reason::from_code,
-        Reason::word,
-        <Reason as Display>::fmt,
+        EndReason::code,
+        EndReason::from_code,
+        EndReason::word,
+        <EndReason as Display>::fmt,
     ];
 }

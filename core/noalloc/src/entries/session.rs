@@ -1,8 +1,8 @@
 use core::fmt::{Debug, Display};
 
 use deaddrop_core::session::{
-    Batch, BatchOpener, BatchSealer, ClientError, ClientHandshake, ClientSession, Greeted, HandshakeError,
-    Misuse, ServerSession, Serving, buffer_len,
+    Batch, BatchOpener, BatchSealer, ClientError, ClientHandshake, ClientSession, HandshakeError, Misuse,
+    ServerHandshake, ServerSession, Serving, buffer_len,
 };
 
 use super::{CONNS, DROPS, FETCHES, Rng, SOURCES};
@@ -42,15 +42,15 @@ pub(super) fn keep() {
         ClientSession::handle_close,
         ClientSession::list,
         ClientSession::fetch,
-        ClientSession::held,
+        ClientSession::progress,
         ClientSession::ready,
         ClientSession::commit,
         ClientSession::release,
         ClientSession::poll_transmit,
         ClientSession::handle_message::<SOURCES> as fn(_, _, _, _, &mut Rng, _) -> _,
-        Greeted::new as fn(_, &mut Rng) -> _,
-        Greeted::greeting,
-        Greeted::answer as fn(_, _, _, &mut Rng) -> _,
+        ServerHandshake::new as fn(_, &mut Rng) -> _,
+        ServerHandshake::greeting,
+        ServerHandshake::answer as fn(_, _, _, &mut Rng) -> _,
         <HandshakeError as Display>::fmt,
         <Misuse as Display>::fmt,
         Server::turn_away as fn(_, _, &mut Rng) -> _,

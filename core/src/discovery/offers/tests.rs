@@ -67,8 +67,8 @@ fn an_ending_gives_the_reason() {
     list(&mut o, 0, A, &[1, 2]);
     events(&mut o);
     o.begin_list(A);
-    o.ending(at(1), A, token(1), Reason::Fetched);
-    o.ending(at(1), B, token(2), Reason::Fetched); // another's word on it means nothing
+    o.ending(at(1), A, token(1), EndReason::Fetched);
+    o.ending(at(1), B, token(2), EndReason::Fetched); // another's word on it means nothing
     o.offer(at(1), A, addr(1), &drop_(2)).unwrap();
     o.complete(at(1), A);
     assert_eq!(events(&mut o), ["-1 fetched"]);

@@ -8,14 +8,14 @@ fn a_silent_claim_lapses_after_the_lease() {
         let (mut b, token) = Bench::with(1);
         b.claim(&token, &ANN, ONE).unwrap();
         b.wait(last);
-        assert!(!sign || b.held(&token, &ANN, ONE, 1).is_ok());
+        assert!(!sign || b.progress(&token, &ANN, ONE, 1).is_ok());
         b.wait(LEASE - MS);
         assert_eq!(b.claim(&token, &BOB, TWO), busy(MS));
         assert_eq!(b.events(), [DropEvent::Claimed { token }]);
         b.wait(MS);
         assert_eq!(b.drops.poll_timeout(), Some(b.now));
         assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::Silent }]);
-        assert_eq!(b.held(&token, &ANN, ONE, 2), Err(Refusal::Unknown));
+        assert_eq!(b.progress(&token, &ANN, ONE, 2), Err(Refusal::Unknown));
         assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
         assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown), "never revived");
         assert_eq!(b.commit(&token, &ANN), Err(Refusal::Unknown));
@@ -50,7 +50,7 @@ fn a_claim_that_does_not_get_ready_lapses() {
     b.keep(&token, &ANN, ONE, 50);
     b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
     b.wait(10 * SECOND - MS);
-    assert_eq!(b.held(&token, &ANN, ONE, SIZE), Ok(()));
+    assert_eq!(b.progress(&token, &ANN, ONE, SIZE), Ok(()));
     assert_eq!(b.events(), [DropEvent::Claimed { token }]);
     assert_eq!(b.drops.poll_timeout(), Some(until), "saying it twice gives no second deadline");
     b.wait(MS);
@@ -77,7 +77,7 @@ fn at_rate(stored: &[u64]) -> (Bench, Token, Result<(), Refusal>) {
     for stored in stored {
         assert_eq!(last, Ok(()));
         b.wait(SLOW_WINDOW / 3);
-        last = b.held(&token, &ANN, ONE, *stored);
+        last = b.progress(&token, &ANN, ONE, *stored);
     }
     (b, token, last)
 }
@@ -102,9 +102,9 @@ fn a_window_that_a_late_sign_ends_is_judged_over_its_whole_length() {
     for (stored, good) in [(SLOW_BYTES / 30 * 40, true), (SLOW_BYTES / 30 * 40 - 1, false)] {
         let (mut b, token, _) = at_rate(&[0, 0]);
         b.wait(10 * SECOND - MS);
-        assert_eq!(b.held(&token, &ANN, ONE, 0), Ok(()));
+        assert_eq!(b.progress(&token, &ANN, ONE, 0), Ok(()));
         b.wait(10 * SECOND + MS);
-        assert_eq!(b.held(&token, &ANN, ONE, stored).is_ok(), good);
+        assert_eq!(b.progress(&token, &ANN, ONE, stored).is_ok(), good);
     }
 }
 
@@ -115,7 +115,7 @@ fn the_rate_counts_only_while_data_is_sent() {
     b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
     for _ in 0..5 {
         b.wait(10 * SECOND);
-        assert_eq!(b.held(&token, &ANN, ONE, 5), Ok(()));
+        assert_eq!(b.progress(&token, &ANN, ONE, 5), Ok(()));
     }
 }
 
@@ -123,15 +123,15 @@ fn the_rate_counts_only_while_data_is_sent() {
 fn a_receiver_that_takes_back_what_it_stored_is_malformed() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
-    assert_eq!(b.held(&token, &ANN, ONE, 10), Ok(()));
+    assert_eq!(b.progress(&token, &ANN, ONE, 10), Ok(()));
     let signed = b.now;
     b.wait(SECOND);
-    assert_eq!(b.held(&token, &ANN, ONE, 9), Err(Refusal::Malformed));
-    assert_eq!(b.held(&token, &ANN, ONE, SIZE + 1), Err(Refusal::Malformed));
+    assert_eq!(b.progress(&token, &ANN, ONE, 9), Err(Refusal::Malformed));
+    assert_eq!(b.progress(&token, &ANN, ONE, SIZE + 1), Err(Refusal::Malformed));
     assert_eq!(b.drops.poll_timeout(), Some(signed + LEASE), "that was no sign");
-    assert_eq!(b.held(&token, &ANN, ONE, 10), Ok(()));
+    assert_eq!(b.progress(&token, &ANN, ONE, 10), Ok(()));
     b.claim(&token, &ANN, TWO).unwrap();
-    assert_eq!(b.held(&token, &ANN, TWO, 0), Ok(()), "another stream may resume from less");
+    assert_eq!(b.progress(&token, &ANN, TWO, 0), Ok(()), "another stream may resume from less");
 }
 
 #[test]
@@ -139,11 +139,11 @@ fn the_newest_connection_wins() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
     assert_eq!(b.claim(&token, &ANN, TWO), Ok(claimed()));
-    assert_eq!(b.held(&token, &ANN, ONE, 1), Err(Refusal::Unknown));
+    assert_eq!(b.progress(&token, &ANN, ONE, 1), Err(Refusal::Unknown));
     assert_eq!(b.drops.all_sent(b.now, &token, &ANN, ONE), Err(Refusal::Unknown));
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown));
     assert!(!b.drops.release(b.now, &token, &ANN, ONE));
-    assert_eq!(b.held(&token, &ANN, TWO, 1), Ok(()));
+    assert_eq!(b.progress(&token, &ANN, TWO, 1), Ok(()));
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
     assert_eq!(b.events(), [DropEvent::Claimed { token }], "coming back is no event");
     b.claim(&token, &ANN, ONE).unwrap();
@@ -191,14 +191,17 @@ fn only_final_commits() {
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: false }));
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Already));
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Gone));
-    assert_eq!(b.held(&token, &ANN, ONE, 1), Err(Refusal::Gone));
+    assert_eq!(b.progress(&token, &ANN, ONE, 1), Err(Refusal::Gone));
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Gone));
     assert_eq!(
         b.claim(&token, &FetchId::from_bytes([0; 16]), ONE),
         Ok(claimed()),
         "zeros are an id like any"
     );
-    assert_eq!(b.drops.tally(&token), Some(Tally { claimed: 1, burned: 1, ..Tally::default() }));
+    assert_eq!(
+        b.drops.fetch_counts(&token),
+        Some(FetchCounts { claimed: 1, burned: 1, ..FetchCounts::default() })
+    );
 }
 
 #[test]

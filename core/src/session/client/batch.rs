@@ -1,6 +1,6 @@
 //! Data records that are opened outside of the session.
 
-use super::{Awaits, ClientError, ClientSession, Dialogue, Input, State};
+use super::{Awaits, ClientError, ClientEvent, ClientSession, Dialogue, State};
 use crate::session::Misuse;
 use crate::session::batch::{Batch, BatchOpener};
 use crate::time::Instant;
@@ -50,7 +50,7 @@ impl ClientSession {
     ///
     /// # Errors
     /// If no drop streams.
-    pub fn handle_refused(&mut self, code: ErrorCode) -> Result<Input, ClientError> {
+    pub fn handle_refused(&mut self, code: ErrorCode) -> Result<ClientEvent, ClientError> {
         match &mut self.state {
             State::Open(dialogue) if matches!(dialogue.awaits, Awaits::Stream { .. }) => {
                 dialogue.handle_answer(Answer::Error(code)).ok_or(ClientError::Protocol)

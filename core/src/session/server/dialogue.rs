@@ -38,14 +38,14 @@ pub(super) enum Task {
 }
 
 /// What a request came to when it came to nothing.
-pub(super) enum Trouble {
+pub(super) enum Reject {
     /// The peer is told.
     Say(ErrorCode),
     /// There is no more to say.
     End,
 }
 
-impl From<Refusal> for Trouble {
+impl From<Refusal> for Reject {
     fn from(refusal: Refusal) -> Self {
         Self::Say(refusal.into())
     }
@@ -81,7 +81,7 @@ impl Dialogue {
         rng: &mut impl CryptoRng,
         conn: ConnId,
         request: &Request,
-    ) -> Result<Option<ServerEvent>, Trouble> {
+    ) -> Result<Option<ServerEvent>, Reject> {
         match request {
             Request::List { after } => {
                 let revision = serving.drops.revision();
@@ -100,12 +100,14 @@ impl Dialogue {
                 return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
             }
             // While the receiver makes its copy durable it still gives signs of life.
-            Request::Held { token, id, stored } => serving.drops.held(now, token, id, conn, *stored)?,
+            Request::Progress { token, id, stored } => {
+                serving.drops.progress(now, token, id, conn, *stored)?
+            }
             Request::Release { token, id } => {
                 serving.drops.release(now, token, id, conn);
-                return Err(Trouble::End);
+                return Err(Reject::End);
             }
-            Request::Ready { .. } => return Err(Trouble::Say(ErrorCode::Malformed)),
+            Request::Ready { .. } => return Err(Reject::Say(ErrorCode::Malformed)),
         }
         Ok(None)
     }

@@ -1,11 +1,11 @@
 //! A drop on its way to a receiver: from the claim to the final record.
 
 use super::ServerEvent;
-use super::dialogue::{Reply, Trouble};
+use super::dialogue::{Reject, Reply};
 use crate::crypto::digest::PrefixDigest;
 use crate::drops::{Claimed, ConnId, Refusal};
 use crate::session::serving::Serving;
-use crate::session::{Cut, record_size};
+use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
 use crate::wire::{Begin, ErrorCode, FetchRequest, Request};
@@ -28,7 +28,7 @@ pub(super) struct Stream {
     pub(super) token: Token,
     pub(super) id: FetchId,
     pub(super) record: u32,
-    pub(super) cut: Cut,
+    pub(super) cut: RecordLayout,
     /// The next byte to send.
     pub(super) at: u64,
     /// `begin` has been given out: from here on every record is R + 20 bytes.
@@ -57,15 +57,15 @@ impl Stream {
         serving: &mut Serving<D, F, S, C>,
         conn: ConnId,
         fetch: &FetchRequest,
-    ) -> Result<(Self, Option<Reply>), Trouble> {
+    ) -> Result<(Self, Option<Reply>), Reject> {
         let FetchRequest { token, id, record_max, offset, digest } = fetch;
         let size = serving.drops.claim(now, token, id, conn)?.size;
         if *offset != 0 && *offset >= size {
             serving.drops.release(now, token, id, conn);
-            return Err(Trouble::Say(ErrorCode::Malformed));
+            return Err(Reject::Say(ErrorCode::Malformed));
         }
         let record = record_size(serving.profile().record_max, *record_max, size);
-        let cut = Cut::new(*offset, size, record);
+        let cut = RecordLayout::new(*offset, size, record);
         let mut stream =
             Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
         let Some(expected) = *digest else { return Ok((stream, Some(Reply::Begin))) };
@@ -136,13 +136,13 @@ impl Stream {
         serving: &mut Serving<D, F, S, C>,
         conn: ConnId,
         request: &Request,
-    ) -> Result<Option<ServerEvent>, Trouble> {
+    ) -> Result<Option<ServerEvent>, Reject> {
         let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
         match request {
             // Nobody has stored what was not given out.
-            Request::Held { stored, .. } if *stored > self.at => Err(Trouble::Say(ErrorCode::Malformed)),
-            Request::Held { token, id, stored } if ours(token, id) => {
-                serving.drops.held(now, token, id, conn, *stored)?;
+            Request::Progress { stored, .. } if *stored > self.at => Err(Reject::Say(ErrorCode::Malformed)),
+            Request::Progress { token, id, stored } if ours(token, id) => {
+                serving.drops.progress(now, token, id, conn, *stored)?;
                 Ok(None)
             }
             Request::Ready { token, id } if ours(token, id) && matches!(self.phase, Phase::AwaitReady) => {
@@ -152,9 +152,9 @@ impl Stream {
             }
             Request::Release { token, id } if ours(token, id) => {
                 serving.drops.release(now, token, id, conn);
-                Err(Trouble::End)
+                Err(Reject::End)
             }
-            _ => Err(Trouble::Say(ErrorCode::Malformed)),
+            _ => Err(Reject::Say(ErrorCode::Malformed)),
         }
     }
 }

@@ -3,8 +3,8 @@
 use core::net::SocketAddr;
 use core::pin::pin;
 
-use deaddrop_core::offer::{Kind, Offer, Reason};
-use deaddrop_core::session::{FetchPlan, Input};
+use deaddrop_core::offer::{EndReason, Kind, Offer};
+use deaddrop_core::session::{ClientEvent, FetchPlan};
 use deaddrop_core::token::{FetchId, Token, TokenPrefix};
 use deaddrop_core::wire::ErrorCode;
 
@@ -110,15 +110,15 @@ async fn claim(
     dialogue.session.fetch(clock::now(), &plan).map_err(|_| protocol())?;
     loop {
         match dialogue.next().await.map_err(broken)? {
-            Input::Begin(begin) => {
+            ClientEvent::Begin(begin) => {
                 if (offer.kind, &offer.name, offer.size) != (begin.kind, &begin.name, begin.size) {
                     // What would be sent is not what was chosen.
                     return Err(Broken::Over(Failure::Refused(ErrorCode::Changed)));
                 }
                 return Ok(());
             }
-            Input::Refused(code) => return Err(refused(code, room)),
-            Input::Filler => {}
+            ClientEvent::Refused(code) => return Err(refused(code, room)),
+            ClientEvent::Filler => {}
             _ => return Err(protocol()),
         }
     }
@@ -143,16 +143,16 @@ async fn stream(dialogue: &mut Dialogue<'_>, room: &mut Room<'_>, slot: Slot) ->
             dialogue.session.ready(clock::now()).map_err(|_| protocol())?;
         }
         match dialogue.next().await.map_err(broken)? {
-            Input::Data { len } => {
+            ClientEvent::Data { len } => {
                 stored = dialogue.bytes(len, |bytes| room.write(slot, stored, bytes))?;
                 dialogue.stored(stored);
             }
-            Input::Final { len } => {
+            ClientEvent::Final { len } => {
                 dialogue.bytes(len, |bytes| room.write(slot, stored, bytes))?;
                 return room.keep(slot);
             }
-            Input::Refused(code) => return Err(refused(code, room)),
-            Input::Filler => {}
+            ClientEvent::Refused(code) => return Err(refused(code, room)),
+            ClientEvent::Filler => {}
             _ => return Err(protocol()),
         }
     }
@@ -176,7 +176,7 @@ async fn pick(dialogue: &mut Dialogue<'_>, prefix: &TokenPrefix) -> Result<Offer
         return Err(Broken::Over(Failure::Ambiguous));
     }
     found.ok_or(Broken::Over(match ended {
-        Some(Reason::Expired) => Failure::Refused(ErrorCode::Expired),
+        Some(EndReason::Expired) => Failure::Refused(ErrorCode::Expired),
         Some(_) => Failure::Refused(ErrorCode::Gone),
         None => Failure::Refused(ErrorCode::Unknown),
     }))

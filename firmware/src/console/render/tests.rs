@@ -5,8 +5,8 @@ use crate::console::words::{WORDS_MAX, Words};
 use crate::desk::Failure;
 use crate::store::{NoRoom, Store};
 use core::net::Ipv4Addr;
-use deaddrop_core::discovery::GoneReason;
 use deaddrop_core::drops::PutError;
+use deaddrop_core::offer::EndReason;
 use deaddrop_core::offer::Name;
 use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::token::Token;
@@ -51,7 +51,7 @@ fn every_news_has_its_words() {
             News::Offers { count: 8, more: true },
             "There are more than this board can keep: fetch those with: fetch TOKEN from IP\r\n",
         ),
-        (News::Gone { token: TOKEN, reason: GoneReason::Lost }, "Gone (lost): TOKEN\r\n"),
+        (News::Gone { token: TOKEN, reason: EndReason::Lost }, "Gone (lost): TOKEN\r\n"),
         (
             News::Fetching { token: TOKEN, kind: Kind::File, name: name(), size: 12, from: at(7, 1) },
             "Fetching file \"a.txt\", 12 bytes from 10.0.0.7\r\n",
@@ -66,11 +66,11 @@ fn every_news_has_its_words() {
             "Fetched: \"a.txt\", 12 bytes, by 10.0.0.7; wiped here\r\n",
         ),
         (
-            News::Ended { token: TOKEN, name: name(), reason: Reason::Expired, unconfirmed: false },
+            News::Ended { token: TOKEN, name: name(), reason: EndReason::Expired, unconfirmed: false },
             "Expired: \"a.txt\"; wiped here\r\n",
         ),
         (
-            News::Ended { token: TOKEN, name: name(), reason: Reason::Withdrawn, unconfirmed: true },
+            News::Ended { token: TOKEN, name: name(), reason: EndReason::Withdrawn, unconfirmed: true },
             "Taken back: \"a.txt\"; a receiver that did not confirm may have it all the same; wiped here\r\n",
         ),
         (News::Forgotten { name: name() }, "Wiped: \"a.txt\"\r\n"),
@@ -177,7 +177,7 @@ fn the_longest_of_each_fits() {
         News::Offering { drop: offer, at: from },
         News::Fetching { token: TOKEN, kind: Kind::Directory, name: name.clone(), size: u64::MAX, from },
         News::Fetched { token: TOKEN, name: name.clone(), size: u64::MAX, by },
-        News::Ended { token: TOKEN, name, reason: Reason::Withdrawn, unconfirmed: true },
+        News::Ended { token: TOKEN, name, reason: EndReason::Withdrawn, unconfirmed: true },
     ] {
         let words = said(&news);
         // The line that is being typed is taken off the terminal in front of it.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::Terms;
+use deaddrop_core::drops::DropSpec;
 use deaddrop_core::session::FetchPlan;
 use deaddrop_core::token::{FetchId, Token};
 use smol::{Async, future};
@@ -37,7 +37,7 @@ fn scene(size: usize) -> Scene {
     let source = Source::File(SourceFile::open(&path).unwrap());
     let room = RoomSecret::new([1; 32]);
     let (server, member) = (Server::new(&room), Member::new(&room, None));
-    let terms = Terms {
+    let terms = DropSpec {
         kind: source.kind(),
         name: deaddrop_core::offer::Name::new("drop.bin").unwrap(),
         size: source.size(),
@@ -87,7 +87,7 @@ fn a_sender_that_is_never_waited_for_leaves_others_their_turn() {
         let id = FetchId::random(&mut system());
         let plan = FetchPlan { token: scene.token, id, record_max: 512, offset: 0, digest: None };
         pump.session.fetch(clock::now(), &plan).unwrap();
-        assert!(matches!(pump.next().await.unwrap(), Input::Begin(_)));
+        assert!(matches!(pump.next().await.unwrap(), ClientEvent::Begin(_)));
         let records = 64 * 1024 / 512 - 1;
         let bytes = records * 532;
         while pump.link.stream().peek(&mut vec![0; bytes]).map_or(true, |there| there < bytes) {
@@ -95,7 +95,7 @@ fn a_sender_that_is_never_waited_for_leaves_others_their_turn() {
         }
         let taken = async {
             for _ in 0..records {
-                assert_eq!(pump.next().await.unwrap(), Input::Data { len: 512 });
+                assert_eq!(pump.next().await.unwrap(), ClientEvent::Data { len: 512 });
             }
         };
         let mut taken = pin!(taken);
@@ -131,7 +131,7 @@ fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_f
         assert!(told.is_sorted() && told.last() == Some(&(8 << 20)), "{told:?}");
         pump.session.ready(clock::now()).unwrap();
         let last = pump.next().await.unwrap();
-        assert_eq!(last, Input::Final { len: 77 });
+        assert_eq!(last, ClientEvent::Final { len: 77 });
         incoming.append(pump.bytes(77)).unwrap();
         incoming.finish().unwrap();
         assert!(std::fs::read(scene.folder.path().join("out")).unwrap() == scene.bytes);

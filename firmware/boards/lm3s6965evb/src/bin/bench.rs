@@ -13,7 +13,7 @@ use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::limits::{CONTROL_RECORD, RECORD_OVERHEAD};
-use deaddrop_core::session::{ClientHandshake, Greeted, buffer_len};
+use deaddrop_core::session::{ClientHandshake, ServerHandshake, buffer_len};
 use deaddrop_core::token::Instance;
 use deaddrop_firmware::PROFILE;
 use deaddrop_lm3s6965::console::{Console, LastWords};
@@ -35,7 +35,7 @@ fn measure() -> Option<()> {
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let prs = Prs::new([9; 32]);
 
-    let greeted = Greeted::new(Instance::random(&mut rng), &mut rng);
+    let greeted = ServerHandshake::new(Instance::random(&mut rng), &mut rng);
     let greeting = *greeted.greeting();
     let (client, message2) =
         timed("client hello", || ClientHandshake::start(&greeting, None, None, &prs, &mut rng)).ok()?;

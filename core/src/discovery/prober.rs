@@ -1,9 +1,9 @@
-//! The receiver's side: ask who is there, and look at those who answer.
+//! The receiver's side: ask who is there, and probe those who answer.
 //!
-//! The front end passes in every beacon, sends what [`Listener::poll_transmit`] gives, and for each
-//! [`Look`] connects, shakes hands and lists. It reports every look back, once, with
-//! [`Listener::handle_look`]. After every call: drain `poll_event`, then `poll_transmit`, then
-//! `poll_look`, then sleep until `poll_timeout`.
+//! The front end passes in every beacon, sends what [`Prober::poll_transmit`] gives, and for each
+//! [`Probe`] connects, shakes hands and lists. It reports every probe back, once, with
+//! [`Prober::handle_probe`]. After every call: drain `poll_event`, then `poll_transmit`, then
+//! `poll_probe`, then sleep until `poll_timeout`.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -11,10 +11,10 @@ use core::time::Duration;
 use heapless::Vec;
 use rand_core::CryptoRng;
 
-use super::contacts::Contacts;
 use super::peer::{Peer, Standing};
-use super::solicits::Solicits;
-use crate::limits::{LOOK_JITTER_MAX, LOST_AFTER, LOST_RETRY, RELIST_EVERY};
+use super::probe_limiter::ProbeLimiter;
+use super::solicit_schedule::SolicitSchedule;
+use crate::limits::{LOST_AFTER, LOST_RETRY, PROBE_JITTER_MAX, RELIST_EVERY};
 use crate::limits::{STRANGER_MEMORY, STRANGER_MEMORY_MAX};
 use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
@@ -22,18 +22,18 @@ use crate::time::Instant;
 use crate::token::Instance;
 use crate::wire::{Beacon, BeaconKind};
 
-/// Looks under way at once.
-pub const LOOKS_IN_FLIGHT: usize = 8;
+/// Probes under way at once.
+pub const PROBES_IN_FLIGHT: usize = 8;
 /// Peers remembered of one address that are not members; at most half of the table.
 pub const PEERS_PER_ADDRESS: usize = 32;
-/// The jitter of a look grows by this with each peer heard: where one host in ten sends, its listeners then come
+/// The jitter of a probe grows by this with each peer heard: where one host in ten sends, its listeners then come
 /// no faster than a sender can answer them.
 pub const JITTER_PER_PEER: Duration = Duration::from_millis(3);
-/// A busy peer is looked at again no sooner than this.
+/// A busy peer is probed again no sooner than this.
 pub const BUSY_MIN: Duration = Duration::from_secs(1);
-/// A busy peer is looked at again no later than this, jitter aside.
+/// A busy peer is probed again no later than this, jitter aside.
 pub const BUSY_MAX: Duration = Duration::from_secs(60);
-/// How long a look waits for our own budget; up to as much jitter comes on top.
+/// How long a probe waits for our own budget; up to as much jitter comes on top.
 pub const NO_BUDGET_RETRY: Duration = Duration::from_secs(5);
 
 /// How a beacon reached us.
@@ -49,16 +49,16 @@ pub struct Arrival {
 
 /// Connect there, shake hands with this instance, list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Probe {
     /// Where.
     pub peer: SocketAddr,
     /// Whose greeting to expect.
     pub instance: Instance,
 }
 
-/// How a look ended.
+/// How a probe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProbeResult {
     /// It is a member, and was listed.
     Listed {
         /// The revision that the list gave.
@@ -97,17 +97,17 @@ pub enum PeerEvent {
 }
 
 /// What a listener knows of up to `P` peers.
-pub struct Listener<const P: usize> {
+pub struct Prober<const P: usize> {
     own: Instance,
-    solicits: Solicits,
+    solicits: SolicitSchedule,
     peers: Vec<Peer, P>,
-    contacts: Contacts<P>,
+    contacts: ProbeLimiter<P>,
 }
 
-impl<const P: usize> Listener<P> {
+impl<const P: usize> Prober<P> {
     /// Knows nobody, and asks at once. Beacons of `own`, the instance of this process, are ignored.
     pub fn new(now: Instant, own: Instance) -> Self {
-        Self { own, solicits: Solicits::new(now), peers: Vec::new(), contacts: Contacts::new() }
+        Self { own, solicits: SolicitSchedule::new(now), peers: Vec::new(), contacts: ProbeLimiter::new() }
     }
 
     /// A beacon has arrived.
@@ -123,7 +123,7 @@ impl<const P: usize> Listener<P> {
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
         let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
         let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(LOOK_JITTER_MAX));
+        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(PROBE_JITTER_MAX));
         let soon = if answer { now } else { now + jitter };
 
         if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
@@ -137,18 +137,18 @@ impl<const P: usize> Listener<P> {
                 (Standing::Member { .. }, BeaconKind::Farewell) if !peer.left => {
                     peer.left = true;
                     peer.again = peer.in_flight;
-                    peer.look_at = Some(now);
+                    peer.probe_at = Some(now);
                 }
                 (Standing::Member { revision }, _) if revision != beacon.revision => {
-                    let earliest = peer.looked.map_or(now, |at| at + RELIST_EVERY);
+                    let earliest = peer.probed.map_or(now, |at| at + RELIST_EVERY);
                     peer.sooner(soon.max(earliest));
                 }
-                (Standing::New, BeaconKind::Answer) if answer && peer.looked.is_none() => peer.sooner(now),
+                (Standing::New, BeaconKind::Answer) if answer && peer.probed.is_none() => peer.sooner(now),
                 _ => {}
             }
         } else if beacon.kind != BeaconKind::Farewell && self.make_room(now, address, rng) {
             let mut peer = Peer::new(now, address, beacon.instance, beacon.revision);
-            peer.look_at = Some(soon);
+            peer.probe_at = Some(soon);
             // There is room: just made.
             let _ = self.peers.push(peer);
         }
@@ -169,8 +169,8 @@ impl<const P: usize> Listener<P> {
         self.solicits.restart(now);
     }
 
-    /// Where to look now. Call until `None`.
-    pub fn poll_look(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Look> {
+    /// Where to probe now. Call until `None`.
+    pub fn poll_probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Probe> {
         // Whoever has fallen silent without ever being a member is not worth another connect.
         self.peers.retain(|p| {
             p.is_member()
@@ -184,61 +184,61 @@ impl<const P: usize> Listener<P> {
             if !peer.is_member()
                 && let Err(later) = self.contacts.connect(now, peer.address.ip(), peer.address.port())
             {
-                peer.look_at = Some(later);
+                peer.probe_at = Some(later);
                 continue;
             }
-            peer.look_at = None;
-            peer.looked = Some(now);
+            peer.probe_at = None;
+            peer.probed = Some(now);
             peer.in_flight = true;
             peer.jitter = u8::try_from(below(rng, 256)).unwrap_or(0);
-            return Some(Look { peer: peer.address, instance: peer.instance });
+            return Some(Probe { peer: peer.address, instance: peer.instance });
         }
     }
 
-    /// A look has ended.
-    pub fn handle_look(&mut self, now: Instant, look: &Look, outcome: Outcome) {
-        let mine = |p: &Peer| p.in_flight && p.is(look.peer, look.instance);
+    /// A probe has ended.
+    pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeResult) {
+        let mine = |p: &Peer| p.in_flight && p.is(probe.peer, probe.instance);
         let Some(at) = self.peers.iter().position(mine) else { return };
         let Some(peer) = self.peers.get_mut(at) else { return };
         peer.in_flight = false;
         let again = core::mem::take(&mut peer.again);
         match outcome {
-            Outcome::Listed { revision } => {
+            ProbeResult::Listed { revision } => {
                 let news = peer.is_member() && peer.revision != revision;
                 peer.standing = Standing::Member { revision };
                 self.contacts.proved(peer.address.ip(), peer.address.port());
                 peer.heard = now;
                 peer.failures = 0;
                 // What was asked for meanwhile stands, unless this list has answered it.
-                peer.look_at = peer.look_at.filter(|_| again || news);
+                peer.probe_at = peer.probe_at.filter(|_| again || news);
             }
-            Outcome::NotMember if !peer.is_member() => {
+            ProbeResult::NotMember if !peer.is_member() => {
                 peer.standing = Standing::Stranger;
                 peer.failures = 0;
                 let doubled = STRANGER_MEMORY.saturating_mul(1 << peer.refusals.min(16));
                 let wait = doubled.min(STRANGER_MEMORY_MAX);
                 peer.refusals = peer.refusals.saturating_add(1);
                 // Jitter, or those who met a server together would come back together.
-                peer.look_at = Some(now + wait + peer.part_of(wait / 4));
+                peer.probe_at = Some(now + wait + peer.part_of(wait / 4));
             }
             // From a member this proves nothing: anyone on the path can close a connection.
-            Outcome::Failed | Outcome::NotMember => {
+            ProbeResult::Failed | ProbeResult::NotMember => {
                 peer.failures = peer.failures.saturating_add(1);
                 if peer.failures < LOST_AFTER {
                     let jitter = if peer.is_member() { Duration::ZERO } else { peer.part_of(LOST_RETRY) };
-                    peer.look_at = Some(now + LOST_RETRY + jitter);
+                    peer.probe_at = Some(now + LOST_RETRY + jitter);
                 } else if peer.is_member() {
                     peer.standing = Standing::Lost;
                 } else {
                     self.peers.swap_remove(at);
                 }
             }
-            Outcome::Busy { retry_after } => {
+            ProbeResult::Busy { retry_after } => {
                 let wait = retry_after.clamp(BUSY_MIN, BUSY_MAX);
-                peer.look_at = Some(now + wait + peer.part_of(wait));
+                peer.probe_at = Some(now + wait + peer.part_of(wait));
             }
-            Outcome::NoBudget => {
-                peer.look_at = Some(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY));
+            ProbeResult::NoBudget => {
+                peer.probe_at = Some(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY));
             }
         }
     }
@@ -256,14 +256,14 @@ impl<const P: usize> Listener<P> {
 
     /// When to poll again, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let looks = self.lanes_in_flight().and_then(|lanes| {
+        let probes = self.lanes_in_flight().and_then(|lanes| {
             // Most peers are not due for long: only those that would be next are held against the lanes.
             self.peers.iter().fold(None, |first: Option<Instant>, p| match p.due() {
                 Some(at) if first.is_none_or(|f| at < f) && !lanes.contains(&lane(p.address)) => Some(at),
                 _ => first,
             })
         });
-        Instant::earliest(self.solicits.next(), looks)
+        Instant::earliest(self.solicits.next(), probes)
     }
 
     /// The peers heard of.
@@ -277,8 +277,8 @@ impl<const P: usize> Listener<P> {
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
     }
 
-    /// The lanes in which hosts are being looked at; `None` if no more may be.
-    fn lanes_in_flight(&self) -> Option<Vec<SocketAddr, LOOKS_IN_FLIGHT>> {
+    /// The lanes in which hosts are being probed; `None` if no more may be.
+    fn lanes_in_flight(&self) -> Option<Vec<SocketAddr, PROBES_IN_FLIGHT>> {
         let mut lanes = Vec::new();
         for peer in self.peers.iter().filter(|p| p.in_flight) {
             lanes.push(lane(peer.address)).ok()?;
@@ -286,7 +286,7 @@ impl<const P: usize> Listener<P> {
         (!lanes.is_full()).then_some(lanes)
     }
 
-    /// Whom to look at: the member that has waited longest, else any one that is due, each as likely,
+    /// Whom to probe: the member that has waited longest, else any one that is due, each as likely,
     /// so that forged peers cannot stand in the way of a real one for ever.
     fn choose(&self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
         let lanes = self.lanes_in_flight()?;
@@ -371,9 +371,9 @@ fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
     }
 }
 
-/// In which no two looks are under way at once: the ports of an address that senders take unasked, and all
+/// In which no two probes are under way at once: the ports of an address that senders take unasked, and all
 /// its others. So a beacon that is forged to point at some silent service of a sender's host does not hold up
-/// the look at the sender.
+/// the probe of the sender.
 fn lane(address: SocketAddr) -> SocketAddr {
     let mut lane = host(address);
     lane.set_port((TCP_PORT_FIRST..=TCP_PORT_LAST).contains(&address.port()).into());

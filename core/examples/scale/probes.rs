@@ -1,6 +1,6 @@
-//! Connections that listeners have opened to look at senders.
+//! Connections that listeners have opened to probe senders.
 
-use deaddrop_core::discovery::Look;
+use deaddrop_core::discovery::Probe;
 
 use crate::queue::Micros;
 
@@ -16,8 +16,8 @@ pub(crate) struct LookId {
 pub(crate) enum Stage {
     /// Not accepted yet.
     Waiting,
-    /// Greeted; message 2 is on its way.
-    Greeted,
+    /// ServerHandshake; message 2 is on its way.
+    ServerHandshake,
     /// Message 2 has come and waits for the processor.
     Asked,
     /// Waits for a guess token.
@@ -35,7 +35,7 @@ pub(crate) struct Looking {
     place: u32,
     pub(crate) hearer: usize,
     pub(crate) sender: usize,
-    pub(crate) look: Look,
+    pub(crate) probe: Probe,
     pub(crate) stage: Stage,
     /// The client has heard how it ended, or has given up.
     pub(crate) reported: bool,
@@ -53,22 +53,22 @@ pub(crate) struct Looking {
 
 /// All that are under way.
 #[derive(Default)]
-pub(crate) struct Looks {
+pub(crate) struct Probes {
     places: Vec<Looking>,
     free: Vec<u32>,
     numbers: u32,
 }
 
-impl Looks {
+impl Probes {
     /// A listener connects.
-    pub(crate) fn open(&mut self, hearer: usize, sender: usize, look: Look) -> LookId {
+    pub(crate) fn open(&mut self, hearer: usize, sender: usize, probe: Probe) -> LookId {
         self.numbers = self.numbers.checked_add(1).unwrap();
         let mut looking = Looking {
             number: self.numbers,
             place: 0,
             hearer,
             sender,
-            look,
+            probe,
             stage: Stage::Waiting,
             reported: false,
             connected: false,

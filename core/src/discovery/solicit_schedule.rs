@@ -9,13 +9,13 @@ use crate::time::Instant;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The series of solicits.
-pub(super) struct Solicits {
+pub(super) struct SolicitSchedule {
     start: Instant,
     sent: usize,
     last: Option<Instant>,
 }
 
-impl Solicits {
+impl SolicitSchedule {
     pub(super) fn new(now: Instant) -> Self {
         Self { start: now, sent: 0, last: None }
     }

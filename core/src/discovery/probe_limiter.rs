@@ -11,21 +11,21 @@ use crate::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
 use crate::time::Instant;
 
 /// Connects to one port of one address within [`PORTS_WINDOW`].
-pub(super) const LOOKS_PER_PORT: u8 = 8;
+pub(super) const PROBES_PER_PORT: u8 = 8;
 
 struct Contact {
     ip: IpAddr,
     port: u16,
-    looks: u8,
+    probes: u8,
     first: Instant,
 }
 
 /// The ports connected to within [`PORTS_WINDOW`]. `N` bounds them in all.
-pub(super) struct Contacts<const N: usize> {
+pub(super) struct ProbeLimiter<const N: usize> {
     entries: Vec<Contact, N>,
 }
 
-impl<const N: usize> Contacts<N> {
+impl<const N: usize> ProbeLimiter<N> {
     pub(super) fn new() -> Self {
         Self { entries: Vec::new() }
     }
@@ -35,10 +35,10 @@ impl<const N: usize> Contacts<N> {
         let ip = ip.to_canonical();
         self.entries.retain(|c| now.since(c.first) < PORTS_WINDOW);
         if let Some(contact) = self.entries.iter_mut().find(|c| c.ip == ip && c.port == port) {
-            if contact.looks >= LOOKS_PER_PORT {
+            if contact.probes >= PROBES_PER_PORT {
                 return Err(contact.first + PORTS_WINDOW);
             }
-            contact.looks += 1;
+            contact.probes += 1;
             return Ok(());
         }
         let own = self.entries.iter().filter(|c| c.ip == ip);
@@ -47,7 +47,7 @@ impl<const N: usize> Contacts<N> {
             let freed = self.entries.iter().filter(|c| full || c.ip == ip).map(|c| c.first).min();
             return Err(freed.unwrap_or(now) + PORTS_WINDOW);
         }
-        self.entries.push(Contact { ip, port, looks: 1, first: now }).map_err(|_| now + PORTS_WINDOW)
+        self.entries.push(Contact { ip, port, probes: 1, first: now }).map_err(|_| now + PORTS_WINDOW)
     }
 
     /// A member was found there: connecting to it was no scan.
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn sixteen_ports_of_an_address_a_minute() {
-        let mut c = Contacts::<64>::new();
+        let mut c = ProbeLimiter::<64>::new();
         for port in 0..16 {
             assert_eq!(c.connect(at(5), A, port), Ok(()));
         }
@@ -83,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn eight_looks_at_a_port_a_minute() {
-        let mut c = Contacts::<64>::new();
+    fn eight_probes_of_a_port_a_minute() {
+        let mut c = ProbeLimiter::<64>::new();
         for _ in 0..8 {
             assert_eq!(c.connect(at(0), A, 1), Ok(()));
         }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_table_bounds_all_addresses_together() {
-        let mut c = Contacts::<2>::new();
+        let mut c = ProbeLimiter::<2>::new();
         assert_eq!(c.connect(at(0), A, 1), Ok(()));
         assert_eq!(c.connect(at(1), B, 1), Ok(()));
         assert_eq!(c.connect(at(2), B, 2), Err(at(60_000)));

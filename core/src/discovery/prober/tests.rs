@@ -25,13 +25,13 @@ const FAREWELL: BeaconKind = BeaconKind::Farewell;
 
 /// A listener with its randomness.
 struct Bench<const P: usize = 64> {
-    l: Listener<P>,
+    l: Prober<P>,
     rng: ChaCha8Rng,
 }
 
 impl<const P: usize> Bench<P> {
     fn new() -> Self {
-        Self { l: Listener::new(at(0), instance(0)), rng: ChaCha8Rng::seed_from_u64(3) }
+        Self { l: Prober::new(at(0), instance(0)), rng: ChaCha8Rng::seed_from_u64(3) }
     }
 
     fn hear(&mut self, ms: u64, host: u8, b: Beacon) {
@@ -39,12 +39,12 @@ impl<const P: usize> Bench<P> {
         self.l.handle_beacon(at(ms), &Arrival { from, attached: true, loopback: false }, &b, &mut self.rng);
     }
 
-    fn look(&mut self, ms: u64) -> Option<Look> {
-        self.l.poll_look(at(ms), &mut self.rng)
+    fn probe(&mut self, ms: u64) -> Option<Probe> {
+        self.l.poll_probe(at(ms), &mut self.rng)
     }
 
-    fn end(&mut self, ms: u64, look: Look, outcome: Outcome) {
-        self.l.handle_look(at(ms), &look, outcome);
+    fn end(&mut self, ms: u64, probe: Probe, outcome: ProbeResult) {
+        self.l.handle_probe(at(ms), &probe, outcome);
     }
 
     /// A member at host 1, port 5000, instance 1, listed at 0 with revision 7.
@@ -52,12 +52,12 @@ impl<const P: usize> Bench<P> {
         let mut b = Self::new();
         assert!(b.l.poll_transmit(at(0)).is_some());
         b.hear(0, 1, beacon(ANSWER, 5_000, 1, 7));
-        let look = b.look(0).unwrap();
-        b.end(0, look, Outcome::Listed { revision: 7 });
+        let probe = b.probe(0).unwrap();
+        b.end(0, probe, ProbeResult::Listed { revision: 7 });
         b
     }
 
-    /// When the next look is due, from the timeout alone; solicits aside.
+    /// When the next probe is due, from the timeout alone; solicits aside.
     fn next(&mut self) -> Option<u64> {
         let _ = self.l.poll_transmit(at(10_000));
         self.l.poll_timeout().map(Instant::as_millis)
@@ -81,13 +81,13 @@ fn solicits_five_times_and_again_when_asked() {
 }
 
 #[test]
-fn an_answer_to_our_own_solicit_is_looked_at_at_once() {
+fn an_answer_to_our_own_solicit_is_probed_at_once() {
     let mut b = Bench::<64>::new();
     b.l.poll_transmit(at(0));
     b.hear(2_000, 1, beacon(ANSWER, 5_000, 1, 7));
-    let expected = Look { peer: SocketAddr::from(([10, 0, 0, 1], 5_000)), instance: instance(1) };
-    assert_eq!(b.look(2_000), Some(expected));
-    assert_eq!(b.look(2_000), None);
+    let expected = Probe { peer: SocketAddr::from(([10, 0, 0, 1], 5_000)), instance: instance(1) };
+    assert_eq!(b.probe(2_000), Some(expected));
+    assert_eq!(b.probe(2_000), None);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn jitter_grows_with_the_instances_heard_and_ends_at_two_and_a_half_seconds() {
     let mut late = Bench::<1024>::new();
     late.l.poll_transmit(at(0));
     late.hear(2_001, 1, beacon(ANSWER, 5_000, 1, 7));
-    assert!(late.look(2_001 + 3).is_some());
+    assert!(late.probe(2_001 + 3).is_some());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn what_does_not_count() {
     for (arrival, beacon, heard) in cases {
         let mut b = Bench::<64>::new();
         b.l.handle_beacon(at(0), &arrival, &beacon, &mut b.rng);
-        assert_eq!(b.look(300).is_some(), heard, "{arrival:?} {beacon:?}");
+        assert_eq!(b.probe(300).is_some(), heard, "{arrival:?} {beacon:?}");
     }
 }
 
@@ -144,57 +144,57 @@ fn a_link_local_peer_keeps_its_scope() {
     let from = "[fe80::1%3]:9".parse().unwrap();
     let via = Arrival { from, attached: true, loopback: false };
     b.l.handle_beacon(at(0), &via, &beacon(ANNOUNCE, 5_000, 1, 7), &mut b.rng);
-    assert_eq!(b.look(300).unwrap().peer, "[fe80::1%3]:5000".parse().unwrap());
+    assert_eq!(b.probe(300).unwrap().peer, "[fe80::1%3]:5000".parse().unwrap());
 }
 
 #[test]
 fn another_revision_is_listed_and_at_most_every_two_seconds() {
     let mut b = Bench::<64>::with_member();
     b.hear(100, 1, beacon(ANNOUNCE, 5_000, 1, 7));
-    assert_eq!(b.look(1_000), None, "the same revision");
+    assert_eq!(b.probe(1_000), None, "the same revision");
     b.hear(1_000, 1, beacon(ANNOUNCE, 5_000, 1, 8));
-    assert_eq!(b.look(1_999), None);
-    let look = b.look(2_000).unwrap();
+    assert_eq!(b.probe(1_999), None);
+    let probe = b.probe(2_000).unwrap();
     b.hear(2_001, 1, beacon(ANNOUNCE, 5_000, 1, 9));
-    b.end(2_002, look, Outcome::Listed { revision: 9 });
+    b.end(2_002, probe, ProbeResult::Listed { revision: 9 });
     assert_eq!(b.next(), Some(47_002), "the list had the news already");
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 10));
-    assert!(b.look(10_020).is_some());
+    assert!(b.probe(10_020).is_some());
 }
 
 #[test]
 fn a_farewell_is_acted_on_once() {
     let mut b = Bench::<64>::with_member();
     b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
-    let look = b.look(500).unwrap();
-    b.end(510, look, Outcome::Listed { revision: 8 });
+    let probe = b.probe(500).unwrap();
+    b.end(510, probe, ProbeResult::Listed { revision: 8 });
     for ms in [600, 700, 5_000] {
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
-        assert_eq!(b.look(ms + 300), None);
+        assert_eq!(b.probe(ms + 300), None);
     }
     // One that comes while the list is being read asks for another.
     let mut b = Bench::<64>::with_member();
     b.hear(3_000, 1, beacon(ANNOUNCE, 5_000, 1, 8));
-    let look = b.look(3_300).unwrap();
+    let probe = b.probe(3_300).unwrap();
     b.hear(3_301, 1, beacon(FAREWELL, 5_000, 1, 8));
-    b.end(3_310, look, Outcome::Listed { revision: 8 });
-    assert!(b.look(3_310).is_some());
+    b.end(3_310, probe, ProbeResult::Listed { revision: 8 });
+    assert!(b.probe(3_310).is_some());
 }
 
 #[test]
 fn a_forged_farewell_does_not_have_the_real_one_ignored() {
     let mut b = Bench::<64>::with_member();
     b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
-    let look = b.look(500).unwrap();
-    b.end(510, look, Outcome::Listed { revision: 7 });
+    let probe = b.probe(500).unwrap();
+    b.end(510, probe, ProbeResult::Listed { revision: 7 });
     // The real one, twice, and the forged one over and over.
     for ms in [600, 700] {
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 7));
     }
-    assert_eq!(b.look(2_499), None, "no more often than any other change");
-    let look = b.look(2_500).unwrap();
-    b.end(2_510, look, Outcome::Listed { revision: 8 });
+    assert_eq!(b.probe(2_499), None, "no more often than any other change");
+    let probe = b.probe(2_500).unwrap();
+    b.end(2_510, probe, ProbeResult::Listed { revision: 8 });
 }
 
 #[test]
@@ -202,21 +202,21 @@ fn silence_makes_it_look() {
     let mut b = Bench::<64>::with_member();
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     assert_eq!(b.next(), Some(55_000));
-    assert_eq!(b.look(54_999), None);
-    let look = b.look(55_000).unwrap();
-    b.end(55_010, look, Outcome::Listed { revision: 7 });
+    assert_eq!(b.probe(54_999), None);
+    let probe = b.probe(55_000).unwrap();
+    b.end(55_010, probe, ProbeResult::Listed { revision: 7 });
     assert_eq!(b.next(), Some(100_010), "a list is a sign of life");
 }
 
 #[test]
 fn three_failures_three_hundred_ms_apart_lose_a_member() {
-    for outcome in [Outcome::Failed, Outcome::NotMember] {
+    for outcome in [ProbeResult::Failed, ProbeResult::NotMember] {
         let mut b = Bench::<64>::with_member();
         for ms in [45_000, 45_300, 45_600] {
             assert_eq!(b.l.poll_event(), None);
-            assert_eq!(b.look(ms - 1), None);
-            let look = b.look(ms).unwrap();
-            b.end(ms, look, outcome);
+            assert_eq!(b.probe(ms - 1), None);
+            let probe = b.probe(ms).unwrap();
+            b.end(ms, probe, outcome);
         }
         assert_eq!(b.l.poll_event(), Some(PeerEvent::Lost { instance: instance(1) }));
         assert_eq!(b.l.poll_event(), None);
@@ -228,9 +228,11 @@ fn three_failures_three_hundred_ms_apart_lose_a_member() {
 fn failures_in_a_row_only() {
     let mut b = Bench::<64>::with_member();
     let mut ms = 45_000;
-    for outcome in [Outcome::Failed, Outcome::Failed, Outcome::Listed { revision: 7 }, Outcome::Failed] {
-        let look = b.look(ms).unwrap();
-        b.end(ms, look, outcome);
+    for outcome in
+        [ProbeResult::Failed, ProbeResult::Failed, ProbeResult::Listed { revision: 7 }, ProbeResult::Failed]
+    {
+        let probe = b.probe(ms).unwrap();
+        b.end(ms, probe, outcome);
         ms = b.next().unwrap();
     }
     assert_eq!(b.l.poll_event(), None);
@@ -242,9 +244,9 @@ fn who_never_was_a_member_is_tried_three_times_and_forgotten() {
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let mut ms = 300;
     for _ in 0..3 {
-        let look = b.look(ms).unwrap();
-        b.end(ms, look, Outcome::Failed);
-        assert_eq!(b.look(ms + 299), None);
+        let probe = b.probe(ms).unwrap();
+        b.end(ms, probe, ProbeResult::Failed);
+        assert_eq!(b.probe(ms + 299), None);
         ms += 600;
     }
     assert_eq!((b.l.peers().count(), b.l.poll_event()), (0, None));
@@ -257,8 +259,8 @@ fn a_stranger_is_left_alone_for_ten_minutes_and_then_twice_as_long_each_time() {
     let mut met = 300;
     let mut revision = 0;
     for wait in [600, 1_200, 2_400] {
-        let look = b.look(met).unwrap();
-        b.end(met, look, Outcome::NotMember);
+        let probe = b.probe(met).unwrap();
+        b.end(met, probe, ProbeResult::NotMember);
         // Whatever it says meanwhile. And those who met it together do not come back together.
         let mut again = None;
         for s in 1..=wait * 5 / 4 {
@@ -270,7 +272,7 @@ fn a_stranger_is_left_alone_for_ten_minutes_and_then_twice_as_long_each_time() {
         }
         let due = b.l.peers().next().and_then(Peer::due).unwrap().as_millis() - met;
         assert!(due >= wait * 1_000 && due <= wait * 1_250, "{wait} {due}");
-        assert_eq!(b.look(met + wait * 1_000 - 1), None);
+        assert_eq!(b.probe(met + wait * 1_000 - 1), None);
         met = again.unwrap();
     }
     // A day is the most.
@@ -278,35 +280,35 @@ fn a_stranger_is_left_alone_for_ten_minutes_and_then_twice_as_long_each_time() {
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let mut now = 300;
     for _ in 0..300 {
-        let look = b.look(now).unwrap();
-        b.end(now, look, Outcome::NotMember);
+        let probe = b.probe(now).unwrap();
+        b.end(now, probe, ProbeResult::NotMember);
         now = b.l.peers().next().and_then(Peer::due).unwrap().as_millis();
         b.hear(now, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     }
-    let look = b.look(now).unwrap();
-    b.end(now, look, Outcome::NotMember);
+    let probe = b.probe(now).unwrap();
+    b.end(now, probe, ProbeResult::NotMember);
     let last = b.l.peers().next().and_then(Peer::due).unwrap().as_millis() - now;
     let day = 24 * 3_600_000;
     assert!(last >= day && last <= day * 5 / 4, "{last}");
     // One that fell silent is forgotten instead.
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
-    let look = b.look(300).unwrap();
-    b.end(300, look, Outcome::NotMember);
-    assert_eq!((b.look(750_300), b.l.peers().count()), (None, 0));
+    let probe = b.probe(300).unwrap();
+    b.end(300, probe, ProbeResult::NotMember);
+    assert_eq!((b.probe(750_300), b.l.peers().count()), (None, 0));
 }
 
 #[test]
-fn busy_and_an_empty_budget_put_a_look_off() {
+fn busy_and_an_empty_budget_put_a_probe_off() {
     for (outcome, least, most) in [
-        (Outcome::Busy { retry_after: Duration::from_secs(3) }, 3_000, 6_000),
-        (Outcome::Busy { retry_after: Duration::ZERO }, 1_000, 2_000),
-        (Outcome::Busy { retry_after: Duration::MAX }, 60_000, 120_000),
-        (Outcome::NoBudget, 5_000, 10_000),
+        (ProbeResult::Busy { retry_after: Duration::from_secs(3) }, 3_000, 6_000),
+        (ProbeResult::Busy { retry_after: Duration::ZERO }, 1_000, 2_000),
+        (ProbeResult::Busy { retry_after: Duration::MAX }, 60_000, 120_000),
+        (ProbeResult::NoBudget, 5_000, 10_000),
     ] {
         let mut b = Bench::<64>::with_member();
-        let look = b.look(45_000).unwrap();
-        b.end(45_000, look, outcome);
+        let probe = b.probe(45_000).unwrap();
+        b.end(45_000, probe, outcome);
         let next = b.next().unwrap() - 45_000;
         assert!((least..=most).contains(&next), "{outcome:?} {next}");
         assert_eq!(b.l.poll_event(), None);
@@ -318,13 +320,13 @@ fn forged_beacons_of_a_member_divert_nothing() {
     let mut b = Bench::<64>::with_member();
     b.hear(5_000, 9, beacon(FAREWELL, 5_000, 1, 8)); // another address
     b.hear(5_000, 1, beacon(FAREWELL, 6_000, 1, 8)); // another port
-    assert_eq!(b.look(6_000), None);
+    assert_eq!(b.probe(6_000), None);
     b.hear(5_000, 9, beacon(ANNOUNCE, 5_000, 1, 8));
-    let look = b.look(6_000).unwrap();
-    assert_eq!(look.peer, SocketAddr::from(([10, 0, 0, 9], 5_000)), "a peer of its own");
+    let probe = b.probe(6_000).unwrap();
+    assert_eq!(probe.peer, SocketAddr::from(([10, 0, 0, 9], 5_000)), "a peer of its own");
     let member = b.l.peers().find(|p| p.is_member()).unwrap();
     assert_eq!(member.address(), SocketAddr::from(([10, 0, 0, 1], 5_000)));
-    b.end(6_000, look, Outcome::NotMember);
+    b.end(6_000, probe, ProbeResult::NotMember);
     assert_eq!(b.l.peers().filter(|p| p.is_member()).count(), 1);
     assert_eq!(b.l.poll_event(), None);
 }
@@ -333,12 +335,12 @@ fn forged_beacons_of_a_member_divert_nothing() {
 fn a_member_with_two_addresses_is_lost_when_both_are() {
     let mut b = Bench::<64>::with_member();
     b.hear(100, 2, beacon(ANNOUNCE, 5_000, 1, 7));
-    let look = b.look(500).unwrap();
-    b.end(500, look, Outcome::Listed { revision: 7 });
+    let probe = b.probe(500).unwrap();
+    b.end(500, probe, ProbeResult::Listed { revision: 7 });
     let fail = |b: &mut Bench, n: u64| {
         for ms in [n, n + 300, n + 600] {
-            let look = b.look(ms).unwrap();
-            b.end(ms, look, Outcome::Failed);
+            let probe = b.probe(ms).unwrap();
+            b.end(ms, probe, ProbeResult::Failed);
         }
         b.l.poll_event()
     };
@@ -350,55 +352,55 @@ fn a_member_with_two_addresses_is_lost_when_both_are() {
 }
 
 #[test]
-fn one_look_per_address_and_eight_in_all() {
+fn one_probe_per_address_and_eight_in_all() {
     let mut b = Bench::<64>::new();
     for host in 1..=10 {
         for port in [5_000, 5_001] {
             b.hear(0, host, beacon(ANNOUNCE, port, u64::from(host) * 10_000 + u64::from(port), 7));
         }
     }
-    let looks: StdVec<Look> = std::iter::from_fn(|| b.look(300)).collect();
-    assert_eq!(looks.len(), 8);
-    let hosts: std::collections::BTreeSet<_> = looks.iter().map(|l| l.peer.ip()).collect();
+    let probes: StdVec<Probe> = std::iter::from_fn(|| b.probe(300)).collect();
+    assert_eq!(probes.len(), 8);
+    let hosts: std::collections::BTreeSet<_> = probes.iter().map(|l| l.peer.ip()).collect();
     assert_eq!(hosts.len(), 8);
-    assert_eq!(b.next(), None, "nothing to wait for but the looks");
-    b.end(300, looks[0], Outcome::Listed { revision: 7 });
-    assert!(b.look(300).is_some());
+    assert_eq!(b.next(), None, "nothing to wait for but the probes");
+    b.end(300, probes[0], ProbeResult::Listed { revision: 7 });
+    assert!(b.probe(300).is_some());
 }
 
 #[test]
 fn a_silent_service_beside_a_sender_does_not_hold_it_up() {
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_432, 1, 7));
-    assert!(b.look(300).is_some());
+    assert!(b.probe(300).is_some());
     // Neither to find it nor to hear that it leaves.
     b.hear(300, 1, beacon(ANNOUNCE, 48_560, 2, 7));
-    let look = b.look(600).unwrap();
-    assert_eq!(look.peer.port(), 48_560);
+    let probe = b.probe(600).unwrap();
+    assert_eq!(probe.peer.port(), 48_560);
     b.hear(600, 1, beacon(ANNOUNCE, 48_561, 3, 7));
-    assert_eq!(b.look(900), None);
-    b.end(900, look, Outcome::Listed { revision: 7 });
+    assert_eq!(b.probe(900), None);
+    b.end(900, probe, ProbeResult::Listed { revision: 7 });
     b.hear(900, 1, beacon(FAREWELL, 48_560, 2, 8));
-    assert_eq!(b.look(900).map(|look| look.instance), Some(instance(2)));
+    assert_eq!(b.probe(900).map(|probe| probe.instance), Some(instance(2)));
 }
 
 #[test]
 fn a_flood_of_forged_beacons_makes_no_scanner() {
     // Someone forges one address with any port and instance; every connect is refused at once.
     let mut b = Bench::<64>::new();
-    let mut looks: StdVec<(u64, u16)> = StdVec::new();
+    let mut probes: StdVec<(u64, u16)> = StdVec::new();
     for ms in (0..300_000).step_by(5) {
         b.hear(ms, 1, beacon(ANNOUNCE, 2_000 + u16::try_from(ms % 9_973).unwrap(), ms + 1, 7));
         b.hear(ms, 1, beacon(ANNOUNCE, 2_000, ms + 1_000_000, 7));
-        while let Some(look) = b.look(ms) {
-            looks.push((ms, look.peer.port()));
-            b.end(ms, look, Outcome::Failed);
+        while let Some(probe) = b.probe(ms) {
+            probes.push((ms, probe.peer.port()));
+            b.end(ms, probe, ProbeResult::Failed);
         }
     }
-    assert!(looks.len() > 16 * 4, "the limits were reached");
-    for (start, _) in &looks {
+    assert!(probes.len() > 16 * 4, "the limits were reached");
+    for (start, _) in &probes {
         let mut ports = BTreeMap::new();
-        for (_, port) in looks.iter().filter(|(ms, _)| (*start..start + 60_000).contains(ms)) {
+        for (_, port) in probes.iter().filter(|(ms, _)| (*start..start + 60_000).contains(ms)) {
             *ports.entry(port).or_insert(0) += 1;
         }
         // A port counts from its first connect, so a minute that begins between two of them can
@@ -406,33 +408,33 @@ fn a_flood_of_forged_beacons_makes_no_scanner() {
         assert!(ports.len() <= 32, "{} ports", ports.len());
         assert!(ports.values().all(|n| *n <= 16));
     }
-    let all: usize = looks.len();
+    let all: usize = probes.len();
     assert!(all <= 5 * 16 * 8, "{all}");
 }
 
 #[test]
 fn a_flood_from_every_address_leaves_members_alone_and_is_bounded() {
     let mut b = Bench::<64>::with_member();
-    let mut looks = 0;
+    let mut probes = 0;
     for ms in 1..60_000_u64 {
         let host = u8::try_from(2 + ms % 250).unwrap();
         b.hear(ms, host, beacon(ANNOUNCE, 5_000, 100 + ms, 7));
         if ms % 15_000 == 0 {
             b.hear(ms, 1, beacon(ANNOUNCE, 5_000, 1, 8));
         }
-        while let Some(look) = b.look(ms) {
-            let member = look.peer.ip() == IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-            looks += usize::from(!member);
-            b.end(ms, look, if member { Outcome::Listed { revision: 8 } } else { Outcome::Failed });
+        while let Some(probe) = b.probe(ms) {
+            let member = probe.peer.ip() == IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+            probes += usize::from(!member);
+            b.end(ms, probe, if member { ProbeResult::Listed { revision: 8 } } else { ProbeResult::Failed });
         }
     }
     assert!(b.l.peers().any(|p| p.is_member() && p.instance() == instance(1)));
-    assert!(looks <= 64 * 8, "{looks}");
+    assert!(probes <= 64 * 8, "{probes}");
     assert_eq!(b.l.poll_event(), None);
 }
 
 #[test]
-fn a_real_peer_at_a_forged_address_is_looked_at_in_the_end() {
+fn a_real_peer_at_a_forged_address_is_probed_in_the_end() {
     let mut b = Bench::<64>::new();
     let mut found = None;
     for ms in (0..600_000_u64).step_by(50) {
@@ -440,11 +442,11 @@ fn a_real_peer_at_a_forged_address_is_looked_at_in_the_end() {
         if ms % 5_000 == 0 {
             b.hear(ms, 1, beacon(ANNOUNCE, 48_556, 1, 7));
         }
-        while let Some(look) = b.look(ms) {
-            if look.instance == instance(1) {
+        while let Some(probe) = b.probe(ms) {
+            if probe.instance == instance(1) {
                 found.get_or_insert(ms);
             }
-            b.end(ms, look, Outcome::Failed);
+            b.end(ms, probe, ProbeResult::Failed);
         }
     }
     assert!(found.is_some());
@@ -455,14 +457,14 @@ fn strangers_make_room_first_and_a_silent_member_is_said_to_be_lost() {
     let mut b = Bench::<4>::with_member();
     for host in 2..=4 {
         b.hear(0, host, beacon(ANSWER, 5_000, u64::from(host), 7));
-        let look = b.look(0).unwrap();
-        b.end(0, look, if host == 3 { Outcome::NotMember } else { Outcome::Listed { revision: 7 } });
+        let probe = b.probe(0).unwrap();
+        b.end(0, probe, if host == 3 { ProbeResult::NotMember } else { ProbeResult::Listed { revision: 7 } });
     }
     b.hear(1_000, 5, beacon(ANNOUNCE, 5_000, 5, 7));
     let known: StdVec<Instance> = b.l.peers().map(Peer::instance).collect();
     assert!(known.contains(&instance(5)) && !known.contains(&instance(3)), "{known:?}");
-    let look = b.look(1_300).unwrap();
-    b.end(1_300, look, Outcome::Listed { revision: 7 });
+    let probe = b.probe(1_300).unwrap();
+    b.end(1_300, probe, ProbeResult::Listed { revision: 7 });
     b.hear(44_000, 6, beacon(ANNOUNCE, 5_000, 6, 7));
     assert!(b.l.peers().all(|p| p.instance() != instance(6)), "four members, none of them silent");
     b.hear(45_000, 6, beacon(ANNOUNCE, 5_000, 6, 7));

@@ -30,7 +30,7 @@ enum State {
 /// What a sender says, remembering up to `A` sources it has answered within a second.
 ///
 /// `A` also bounds the answers a second where it is less than [`ANSWERS_PER_SECOND`].
-pub struct Announcer<const A: usize> {
+pub struct Advertiser<const A: usize> {
     instance: Instance,
     state: State,
     port: u16,
@@ -39,7 +39,7 @@ pub struct Announcer<const A: usize> {
     answered: Vec<(SocketAddr, Instant), A>,
 }
 
-impl<const A: usize> Announcer<A> {
+impl<const A: usize> Advertiser<A> {
     /// Says nothing until there are drops.
     pub fn new(instance: Instance) -> Self {
         Self { instance, state: State::Quiet, port: 0, revision: 0, answered: Vec::new() }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// Sends whenever it is due, until `end`.
-    fn run(a: &mut Announcer<256>, rng: &mut impl CryptoRng, end: u64) -> StdVec<(u64, BeaconKind)> {
+    fn run(a: &mut Advertiser<256>, rng: &mut impl CryptoRng, end: u64) -> StdVec<(u64, BeaconKind)> {
         let mut out = StdVec::new();
         while let Some(when) = a.poll_timeout().filter(|t| *t <= at(end)) {
             let kind = a.poll_transmit(when, rng).unwrap().kind;
@@ -192,8 +192,8 @@ mod tests {
         out
     }
 
-    fn live() -> Announcer<256> {
-        let mut a = Announcer::new(me());
+    fn live() -> Advertiser<256> {
+        let mut a = Advertiser::new(me());
         a.set(at(0), Some((5_000, 1)), &mut Constant(0));
         a
     }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn answers_while_live_and_while_lingering() {
         let solicit = other(BeaconKind::Solicit);
-        let mut a = Announcer::<256>::new(me());
+        let mut a = Advertiser::<256>::new(me());
         assert_eq!(a.handle_beacon(at(0), from(1), &solicit), None);
         a.set(at(0), Some((5_000, 1)), &mut Constant(0));
         assert_eq!(a.handle_beacon(at(0), from(1), &solicit).unwrap().kind, BeaconKind::Answer);
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_small_table_answers_less_and_never_forgets_too_early() {
         let solicit = other(BeaconKind::Solicit);
-        let mut a = Announcer::<2>::new(me());
+        let mut a = Advertiser::<2>::new(me());
         a.set(at(0), Some((5_000, 1)), &mut Constant(0));
         let mut answered = |ms, port| a.handle_beacon(at(ms), from(port), &solicit).is_some();
         assert!(answered(0, 1) && answered(0, 2) && !answered(0, 3) && !answered(999, 1));

@@ -3,12 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::offer::{Kind, Name, Offer, Reason};
+use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::token::Token;
 
 /// What an owner asks for when putting a drop on the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct DropSpec {
     /// What it holds.
     pub kind: Kind,
     /// Its name; empty for a message.
@@ -59,7 +59,7 @@ pub enum Listed {
         /// Names the drop.
         token: Token,
         /// Why it is no longer there.
-        reason: Reason,
+        reason: EndReason,
     },
 }
 
@@ -75,7 +75,7 @@ impl Listed {
 
 /// Where the fetches of a drop stand. While the drop is live the four add up to the fetches it allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct FetchCounts {
     /// Nobody holds them.
     pub available: u8,
     /// Held by a receiver that cannot have the whole drop yet; may lapse.
@@ -149,7 +149,7 @@ pub enum DropEvent {
         /// Names the drop.
         token: Token,
         /// Why.
-        reason: Reason,
+        reason: EndReason,
         /// Whether a receiver had been given all of it and had not confirmed.
         unconfirmed: bool,
     },
