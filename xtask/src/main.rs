@@ -40,6 +40,7 @@ enum Command {
     Bench(bench::Bench),
     Firmware(firmware::Firmware),
     Instructions(instructions::Instructions),
+    Noalloc(noalloc::Noalloc),
     Scale(scale::Scale),
 }
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&repo, &bench),
         Command::Firmware(firmware) => firmware::run(&repo, &firmware),
         Command::Instructions(instructions) => instructions::run(&repo, &instructions),
+        Command::Noalloc(noalloc) => noalloc::run(&repo, &noalloc),
         Command::Scale(scale) => scale::run(&repo, &scale),
     };
     match done {

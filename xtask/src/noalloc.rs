@@ -1,84 +1,71 @@
-//! The proof that core needs no allocator: builds the image of `core/noalloc`, looks for the allocator
-//! in it, and for every public function of core.
+//! `noalloc`: proves that core needs no allocator, with the image of `core/noalloc`.
 
-mod image;
-mod public;
+mod symbols;
 
-pub(crate) use image::Image;
+use std::path::PathBuf;
 
+use argh::FromArgs;
+
+pub(crate) use symbols::Symbols;
+
+use crate::need::{self, Need};
 use crate::repo::{Failure, Repo, captured};
 use crate::toolchain::{self, Target};
 
-/// The smallest part there is to be a board, a Cortex-M3, stands for all.
+/// Prove that core needs no allocator: link a bare-metal image that has none, search its symbols for one, and
+/// run the image in QEMU, where a server session hands a drop to a client session.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "noalloc")]
+pub(crate) struct Noalloc {
+    /// fetch what is missing: packages with apt when root, targets with rustup
+    #[argh(switch)]
+    install: bool,
+}
+
+/// The image's target: a Cortex-M3, the smallest processor that a board of ours has after the M0+.
 const TARGET: Target = Target::Thumbv7m;
+/// QEMU, and its machine for which `core/noalloc/noalloc.ld` lays the image out.
+const EMULATOR: [&str; 3] = ["qemu-system-arm", "-machine", "mps2-an385"];
+/// Seconds after which a run counts as hung. An ordinary run takes less than one.
+const DEADLINE: &str = "60";
 
-/// Features of core that are switched on in the image, and so must be in `core/noalloc/Cargo.toml`.
-/// `derive` brings the allocator in, which is why boards do not have it.
-const FEATURES: &[&str] = &[];
+/// Proves both and says so.
+pub(crate) fn run(repo: &Repo, noalloc: &Noalloc) -> Result<(), Failure> {
+    need::demand(repo, &[Need::BareMetal(TARGET), Need::Emulator], noalloc.install)?;
+    println!("{}", link(repo)?);
+    println!("{}", emulate(repo)?);
+    Ok(())
+}
 
-/// Public functions that no image can hold, each with its reason.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+/// Links the image and searches its symbols. The note says how many functions it holds.
+pub(crate) fn link(repo: &Repo) -> Result<String, Failure> {
+    let path = build(repo)?;
+    let image = std::fs::read(&path).map_err(Failure::at(path.display()))?;
+    let symbols = Symbols::read(&image)?;
+    if let Some(symbol) = symbols.allocator() {
+        return Err(Failure(format!("the image holds {symbol}: core, or a dependency of it, allocates")));
+    }
+    // An image from which the linker dropped core would hold no allocator either.
+    if !symbols.names().any(|name| symbols::is_of_crate(name, "deaddrop_core")) {
+        return Err(Failure::new("the image holds no function of core, so it proves nothing"));
+    }
+    Ok(format!("{} functions, no allocator", symbols.names().count()))
+}
 
-/// Builds the image and looks into it; the note says what was found.
-pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
-    let home = repo.root.join("core/noalloc");
+/// Runs the image, which exits with 0 only when the drop has arrived whole.
+pub(crate) fn emulate(repo: &Repo) -> Result<String, Failure> {
+    let path = build(repo)?;
+    let mut emulator = repo.program("timeout");
+    emulator.arg(DEADLINE).args(EMULATOR);
+    emulator.args(["-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel"]);
+    captured(emulator.arg(path))?;
+    Ok("an exchange and discovery, without an allocator".to_owned())
+}
+
+fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     let target = repo.cache("noalloc");
     let mut cargo = toolchain::bare_metal_cargo(repo, TARGET, ["build", "--release", "--locked"])?;
-    cargo.arg("--manifest-path").arg(home.join("Cargo.toml")).arg("--target-dir").arg(&target);
+    cargo.args(["--manifest-path", "core/noalloc/Cargo.toml", "--target-dir"]).arg(&target);
     captured(&mut cargo)?;
-
-    let path = target.join(TARGET.triple()).join("release/deaddrop-noalloc");
-    let image = std::fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
-    let image = Image::read(&image)?;
-    if let Some(symbol) = image.allocator() {
-        return Err(Failure(format!("the image holds {symbol}: core, or something below it, allocates")));
-    }
-    let entries = public::entries(&repo.root.join("core/src"), FEATURES)?;
-    let missing = absent(&entries, &image.functions(), EXCEPTIONS);
-    if !missing.is_empty() {
-        return Err(Failure(format!(
-            "public functions of core that are not in the image; name them in core/noalloc/src/entries/:\n    {}",
-            missing.join("\n    ")
-        )));
-    }
-    Ok(format!("{} public functions, no allocator", entries.len()))
-}
-
-/// The entries for which there is no function in the image. Two entries of one name (`From` for two types,
-/// say) need two functions.
-fn absent(entries: &[String], functions: &[String], exceptions: &[(&str, &str)]) -> Vec<String> {
-    let mut missing: Vec<String> = Vec::new();
-    let mut rest = entries;
-    while let Some(name) = rest.first() {
-        let wanted = rest.iter().take_while(|other| *other == name).count();
-        let found = functions.iter().filter(|function| *function == name).count();
-        if found < wanted && !exceptions.iter().any(|(exception, _)| exception == name) {
-            missing.push(if wanted == 1 { name.clone() } else { format!("{name} ({found} of {wanted})") });
-        }
-        rest = rest.get(wanted..).unwrap_or_default();
-    }
-    missing
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strings(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    #[test]
-    fn what_is_absent_is_named() {
-        let entries = strings(&["Kind::code", "Token as From::from", "Token as From::from", "Token::new"]);
-        let functions = strings(&["Token as From::from", "Kind::code", "Other::code"]);
-        assert_eq!(absent(&entries, &functions, &[]), ["Token as From::from (1 of 2)", "Token::new"]);
-        assert_eq!(absent(&entries, &functions, &[("Token::new", "why")]), ["Token as From::from (1 of 2)"]);
-        assert!(absent(&entries, &entries, &[]).is_empty());
-    }
-
-    #[test]
-    fn every_exception_has_a_reason() {
-        assert!(EXCEPTIONS.iter().all(|(_, why)| why.len() > 20));
-    }
+    Ok(target.join(TARGET.triple()).join("release/deaddrop-noalloc"))
 }

@@ -24,9 +24,15 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy, Need::OpensslHeaders], run: clippy },
     Stage { name: "docs", when: When::Check, needs: &[Need::OpensslHeaders], run: docs },
     Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
-    Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::prove(repo) },
+    Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::link(repo) },
     Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, M3], run: firmware },
     Stage { name: "core", when: When::Test, needs: &[], run: core },
+    Stage {
+        name: "noalloc-run",
+        when: When::Test,
+        needs: &[M3, Need::Emulator],
+        run: |repo, _| noalloc::emulate(repo),
+    },
     Stage {
         name: "workspace",
         when: When::Test,

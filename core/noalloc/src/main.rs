@@ -1,34 +1,40 @@
-//! The proof that core needs no allocator: an image for a Cortex-M3 that holds every public entry of
-//! `deaddrop-core`, and has none.
+//! Proof that core needs no allocator: a Cortex-M3 image that runs the protocol end to end and has none.
 //!
-//! Three things would fail, each seen to fail when an `extern crate alloc` and a `vec![]` were planted
-//! in core:
+//! [`exchange`] carries a drop from a server session to a client session, with the guard on both sides;
+//! [`discovery`] has a prober find an advertiser. Everything lives on the stack and in statics.
 //!
-//! 1. The compiler refuses to link a program with `alloc` anywhere below it and no
-//!    `#[global_allocator]`: "no global memory allocator found but one is required". It is enough
-//!    that a dependency of a dependency names `alloc`; nothing need call it.
-//! 2. `cargo xtask check` looks through the symbols of the image for the allocator's (`__rust_alloc` and
-//!    its kin) and for anything of the `alloc` crate.
-//! 3. It reads core's sources, and every public function that it finds there must be in the image. What is
-//!    generic becomes code only where it is used, so [`entries`] uses it; a new public function that
-//!    is not named there fails the check by name.
+//! Two checks fail when an allocation gets in, and one when the image does not do its work:
 //!
-//! The image is never run.
+//! 1. The compiler refuses to link a program that has `alloc` anywhere below it and no
+//!    `#[global_allocator]`: "no global memory allocator found but one is required". A dependency of a
+//!    dependency that only names `alloc` is enough; nothing has to call it.
+//! 2. `cargo xtask noalloc` searches the image's symbols for the allocator's (`__rust_alloc` and its kin)
+//!    and for any function of the `alloc` crate.
+//! 3. The stage `noalloc-run` of `cargo xtask test` runs the image in QEMU, which exits with 0 when the drop
+//!    has arrived and with 1 after a panic.
+//!
+//! `core/tests/no_alloc.rs` covers the rest at run time: it counts the allocations of many more paths.
 #![no_std]
 #![no_main]
 
-mod entries;
+mod discovery;
+mod exchange;
+mod random;
+mod semihosting;
 
 use core::panic::PanicInfo;
 
+use semihosting::{Status, exit};
+
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    loop {}
+    exit(Status::Failed)
 }
 
-/// What the linker keeps, and through it all the rest.
+/// The entry point, which the vector table in `noalloc.ld` points to.
 #[unsafe(no_mangle)]
 pub extern "C" fn reset() -> ! {
-    entries::keep();
-    loop {}
+    exchange::run();
+    discovery::run();
+    exit(Status::Done)
 }

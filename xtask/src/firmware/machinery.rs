@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::board::Board;
-use crate::noalloc::Image;
+use crate::noalloc::Symbols;
 use crate::repo::{Failure, Repo};
 
 /// What begins the names of functions that end in a panic, or lead there.
@@ -33,14 +33,14 @@ const FORMATTING: &[&str] = &["core::fmt::"];
 /// Fails if the image allocates, or holds panics or formatting that are not listed for the board. The note
 /// says how much there is.
 pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, Failure> {
-    let image = Image::read(image)?;
-    if let Some(symbol) = image.allocator() {
+    let symbols = Symbols::read(image)?;
+    if let Some(symbol) = symbols.allocator() {
         return Err(Failure(format!(
             "the image of {} holds {symbol}: something in it allocates",
             board.name
         )));
     }
-    let found = remaining(image.names());
+    let found = remaining(symbols.names());
     let Some(listed) = listed(repo, board.name)? else {
         // Makers' drivers bring what they bring; the list is kept for the board that is measured.
         return Ok(format!("{} functions that panic or format, counted alone: no list is kept", found.len()));
