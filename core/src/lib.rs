@@ -10,6 +10,7 @@
 //! - [`guard`]: how often anyone may guess, and how many connections may wait.
 //! - [`discovery`]: beacons to send, senders heard, offers known.
 //! - [`session`]: one connection, seen from either end.
+//! - [`exchange`]: a whole list and a whole fetch, over as many messages and connections as it takes.
 //!
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]
@@ -22,6 +23,7 @@ pub mod crypto;
 pub mod derive;
 pub mod discovery;
 pub mod drops;
+pub mod exchange;
 pub mod guard;
 pub mod limits;
 pub mod offer;

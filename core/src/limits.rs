@@ -82,6 +82,23 @@ pub const GRACE_MAX: Duration = Duration::from_secs(600);
 /// How long an ended drop is still listed with its reason.
 pub const ENDING_LISTED: Duration = Duration::from_secs(60);
 
+/// Shortest wait before a client tries again.
+pub const RETRY_MIN: Duration = Duration::from_millis(100);
+/// Longest wait before a client that has a claim tries again.
+pub const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Most jitter on top of either.
+pub const RETRY_JITTER: Duration = Duration::from_millis(200);
+/// A fetch that waits for a busy server asks again no later than this, whatever the server asked for.
+pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
+/// A fetch with a claim gives up after so long without progress.
+pub const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a receiver that holds the whole drop tries to confirm it.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same after an interrupt.
+pub const COMMIT_TIMEOUT_INTERRUPTED: Duration = Duration::from_millis(800);
+/// How long it waits for the answer on one connection, before it tries another.
+pub const COMMIT_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a sender answers after its last drop has ended.
 pub const LINGER: Duration = Duration::from_secs(3);
 /// The same after an interrupt.
@@ -165,6 +182,11 @@ pub struct Profile {
     pub idle: Duration,
     /// Largest data record this side takes or sends.
     pub record_max: u32,
+    /// How long one probe may take: connect, handshake and whole list. It bounds what a sender that says a word every
+    /// few seconds can cost a listener. Long enough to wait for a guess token, where there are several probes at a time.
+    pub probe: Duration,
+    /// How long one connection of a fetch may last, where it keeps the side from everything else.
+    pub fetch_connection: Option<Duration>,
 }
 
 /// The profile of a host.
@@ -179,6 +201,8 @@ pub const HOST: Profile = Profile {
     proof_patience: Duration::from_secs(2),
     idle: Duration::from_secs(5),
     record_max: RECORD_MAX,
+    probe: Duration::from_secs(30),
+    fetch_connection: None,
 };
 
 /// The profile of a board.
@@ -193,6 +217,9 @@ pub const BOARD: Profile = Profile {
     proof_patience: Duration::from_secs(1),
     idle: Duration::from_secs(1),
     record_max: 512,
+    probe: Duration::from_secs(15),
+    // As long as the whole store of a board takes at the least rate (SLOW_BYTES).
+    fetch_connection: Some(Duration::from_secs(60)),
 };
 
 const _: () = {

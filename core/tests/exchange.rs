@@ -83,7 +83,7 @@ fn what_arrives_is_what_was_offered_for_every_size_and_record() {
     }
 }
 
-/// A world with a drop of which a first receiver got `progress` bytes before it fell away.
+/// A world with a drop of which a first receiver got `held` bytes before it fell away.
 fn partial(seed: u64, size: usize, held: usize) -> (World, Token, usize) {
     let mut world = World::new(seed);
     let token = world.put(size, 1);

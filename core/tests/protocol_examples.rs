@@ -317,8 +317,60 @@ fn every_limit_is_in_the_document_with_its_value() {
     assert_eq!(documented.keys().copied().collect::<BTreeSet<_>>(), names);
 }
 
+/// Rows of other sections that give a limit in words: section heading, a part of the row, and the limit.
+#[test]
+fn limits_that_other_sections_repeat_are_the_same() {
+    let seconds = |limit: Duration| format!("{} s", limit.as_secs());
+    let (greeting, handshake) = (seconds(limits::GREETING_TIMEOUT), seconds(limits::HANDSHAKE_TIMEOUT));
+    let (answer, lease) = (seconds(limits::ANSWER_TIMEOUT), seconds(limits::LEASE));
+    let (ready, idle) = (seconds(limits::READY_TIMEOUT), seconds(limits::HOST.idle));
+    let message2 = seconds(limits::MESSAGE2_TIMEOUT);
+    let connect = seconds(limits::CONNECT_TIMEOUT);
+    let (resume, commit) = (seconds(limits::RESUME_TIMEOUT), seconds(limits::COMMIT_TIMEOUT));
+    let expected = [
+        ("### 4.3", format!("close, reset, or {greeting} of silence")),
+        ("### 4.3", format!("silence until {handshake} after the connect")),
+        ("### 4.4", format!("| the connection opens | {connect} |")),
+        ("### 4.4", format!("| message 2, after the connection was accepted | {message2},")),
+        (
+            "### 4.4",
+            format!("| message 4, after the connection was accepted, parking included | {handshake},"),
+        ),
+        ("### 4.4", format!("for message 1 / for message 3 | {greeting} / {handshake} after")),
+        ("### 4.4", format!("without a claim, silent | {idle} (boards {}),", seconds(limits::BOARD.idle))),
+        ("### 4.4", format!("between final and commit, silent | {lease},")),
+        (
+            "### 4.4",
+            format!("| {} (boards {}) |", limits::HOST.unauthenticated, limits::BOARD.unauthenticated),
+        ),
+        ("### 4.4", format!("aside | {}; at the next", limits::REQUESTS_MAX)),
+        ("## 7.", format!("A client waits at most {answer} for each answer")),
+        ("## 7.", format!("sent every {} from `begin` on", seconds(limits::PROGRESS_EVERY))),
+        ("### 7.1", format!("until nothing has come for {resume}")),
+        ("### 7.1", format!("for {commit} in all and {} on each", seconds(limits::COMMIT_ANSWER_TIMEOUT))),
+        ("### 7.1", format!("it waits {} ms, doubled", limits::RETRY_MIN.as_millis())),
+        ("### 7.1", format!("up to {} once it has the claim", seconds(limits::RETRY_MAX))),
+        ("### 7.1", format!("up to {} ms of jitter", limits::RETRY_JITTER.as_millis())),
+        ("### 7.1", format!("believed up to {}.", seconds(limits::BUSY_WAIT_MAX))),
+        ("## 8.", format!("{lease} without `begin` or `progress`")),
+        ("## 8.", format!("{ready} after the last data record without `ready`")),
+    ];
+    for (section, text) in expected {
+        let start = PROTOCOL.find(&format!("\n{section}")).expect(section);
+        let rest = &PROTOCOL[start + 1..];
+        let end = rest[3..].find("\n#").map_or(rest.len(), |end| end + 3);
+        // Lines are broken wherever they are long enough.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&rest[..end]).contains(&words(&text)), "{section} does not say: {text}");
+    }
+}
+
 /// `5s` and `250ms` as the document writes them.
 fn spaced(value: &str) -> String {
+    if value == "None" {
+        return "no limit".into();
+    }
+    let value = value.trim_start_matches("Some(").trim_end_matches(')');
     let unit = value.trim_start_matches(|c: char| c.is_ascii_digit());
     let number = &value[..value.len() - unit.len()];
     if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }

@@ -196,6 +196,14 @@ impl ClientSession {
         }
     }
 
+    /// Where in the drop the next record begins, while a drop streams.
+    pub const fn position(&self) -> Option<u64> {
+        match &self.state {
+            State::Open(Dialogue { awaits: Awaits::Stream { at, .. }, .. }) => Some(*at),
+            _ => None,
+        }
+    }
+
     /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {

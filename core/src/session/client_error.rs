@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::session::Misuse;
 use crate::session::handshake::HandshakeError;
 
 /// Why a connection ended before its work was done.
@@ -23,20 +24,25 @@ pub enum ClientError {
     NoBudget,
     /// The server broke the protocol.
     Protocol,
+    /// This side called a session out of turn. Not the server's doing: a fault of the program.
+    Misuse(Misuse),
 }
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(e) => write!(f, "{e}"),
-            Self::NotMember => f.write_str("the sender refused the passphrase: check that both use the same room"),
+            Self::NotMember => {
+                f.write_str("the sender refused the passphrase: check that both use the same room")
+            }
             Self::Busy => f.write_str("the sender is busy: try again"),
             Self::Reset => f.write_str("the connection broke off: try again"),
             Self::Silent => f.write_str("the sender stopped answering: try again"),
-            Self::NoBudget => f.write_str(
-                "too many handshakes with that address went unconfirmed: wait a minute, or name the port with --port",
-            ),
+            Self::NoBudget => {
+                f.write_str("too many handshakes with that address went unconfirmed: wait a minute")
+            }
             Self::Protocol => f.write_str("the sender broke the protocol: it may run another version"),
+            Self::Misuse(misuse) => misuse.fmt(f),
         }
     }
 }
@@ -46,6 +52,13 @@ impl core::error::Error for ClientError {}
 impl From<HandshakeError> for ClientError {
     fn from(e: HandshakeError) -> Self {
         Self::Handshake(e)
+    }
+}
+
+impl From<Misuse> for ClientError {
+    fn from(misuse: Misuse) -> Self {
+        debug_assert!(false, "{misuse}");
+        Self::Misuse(misuse)
     }
 }
 

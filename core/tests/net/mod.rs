@@ -17,7 +17,7 @@ pub mod desk;
 pub mod pipe;
 pub mod receiver;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -53,6 +53,11 @@ pub fn id(n: u8) -> FetchId {
     FetchId::from_bytes([n; 16])
 }
 
+/// Randomness for what a test does not look at.
+pub fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(0)
+}
+
 pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -69,6 +74,8 @@ pub struct Conn {
     /// The server's side is closed: how, and when.
     pub closed: Option<(Close, Instant)>,
     pub events: Vec<ServerEvent>,
+    /// The connection that its receiver has gone on with.
+    pub followed_by: Option<usize>,
 }
 
 /// The network, the server, its files, and everyone connected.
@@ -83,6 +90,10 @@ pub struct World {
     pub conns: Vec<Conn>,
     pub drop_events: Vec<DropEvent>,
     pub warnings: usize,
+    /// While this lasts nobody can connect.
+    pub outage: Option<(Instant, Instant)>,
+    /// After how many bytes the next connections of those who connect again break: up, down.
+    pub cuts: VecDeque<(Option<usize>, Option<usize>)>,
     /// Which fetch ids got a final record.
     pub whole: BTreeMap<Token, BTreeSet<[u8; 16]>>,
 }
@@ -105,6 +116,8 @@ impl World {
             conns: Vec::new(),
             drop_events: Vec::new(),
             warnings: 0,
+            outage: None,
+            cuts: VecDeque::new(),
             whole: BTreeMap::new(),
         }
     }
@@ -129,15 +142,17 @@ impl World {
         let opened = self.serving.open(self.now, from, &mut self.rng);
         self.drop_conn(opened.evict);
         assert_eq!(opened.session.conn(), ConnId(self.conns.len() as u32));
+        let sizes = self.sources.iter().map(|(token, bytes)| (*token, bytes.len() as u64)).collect();
         self.conns.push(Conn {
             from,
             server: opened.session,
-            receiver: Receiver::new(self.now, SERVER, self.serving.instance(), room, goals),
+            receiver: Receiver::new(self.now, SERVER, self.serving.instance(), room, goals, sizes),
             guard: Box::new(ClientGuard::new(self.now)),
             up: Pipe::default(),
             down: Pipe::default(),
             closed: None,
             events: Vec::new(),
+            followed_by: None,
         });
         self.conns.len() - 1
     }
@@ -148,12 +163,36 @@ impl World {
         self.connect(client(n), ROOM, goals)
     }
 
+    /// The connection that the receiver which began on this one has now.
+    pub fn latest(&self, mut n: usize) -> usize {
+        while let Some(next) = self.conns[n].followed_by {
+            n = next;
+        }
+        n
+    }
+
     pub fn receiver(&mut self, n: usize) -> &mut Receiver {
+        let n = self.latest(n);
         &mut self.conns[n].receiver
     }
 
     pub fn outcome(&self, n: usize) -> Option<Outcome> {
-        self.conns[n].receiver.outcome
+        self.conns[self.latest(n)].receiver.outcome
+    }
+
+    /// A receiver connects again: its place on the old connection is taken by one that has ended.
+    fn reconnect(&mut self, n: usize) {
+        let now = self.now;
+        if self.outage.is_some_and(|(from, to)| (from..to).contains(&now)) {
+            return self.conns[n].receiver.unreachable(now, &mut self.rng);
+        }
+        let next = self.connect(self.conns[n].from, ROOM, &[]);
+        self.conns[next].receiver.outcome = Some(Outcome::Done);
+        let (old, new) = self.conns.split_at_mut(next);
+        std::mem::swap(&mut old[n].receiver, &mut new[0].receiver);
+        old[n].followed_by = Some(next);
+        (new[0].up.cut_at, new[0].down.cut_at) = self.cuts.pop_front().unwrap_or_default();
+        new[0].receiver.reconnect(now, SERVER, self.serving.instance());
     }
 
     /// The guard gave this connection's place away: it is reset.
@@ -196,6 +235,10 @@ impl World {
         let mut busy = false;
         for n in 0..self.conns.len() {
             busy |= self.turn_server(n);
+            if self.conns[n].receiver.wants_connection() {
+                self.reconnect(n);
+                busy = true;
+            }
             let conn = &mut self.conns[n];
             let guard = &mut *conn.guard;
             let pipes = (&mut conn.up, &mut conn.down);

@@ -101,7 +101,7 @@ impl Dialogue {
             }
             // While the receiver makes its copy durable it still gives signs of life.
             Request::Progress { token, id, stored } => {
-                serving.drops.progress(now, token, id, conn, *stored)?
+                serving.drops.progress(now, token, id, conn, *stored)?;
             }
             Request::Release { token, id } => {
                 serving.drops.release(now, token, id, conn);

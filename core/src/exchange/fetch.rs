@@ -1,0 +1,592 @@
+//! One drop, fetched over as many connections as it takes (protocol.md, sections 7 and 8).
+//!
+//! # Use
+//!
+//! [`Fetch::poll_step`] says what to do next, and says it again until it is done:
+//!
+//! | step | what the front end does | then calls |
+//! |---|---|---|
+//! | [`Connect`](Step::Connect) | opens a connection to the sender and makes a session for it | [`handle_open`](Fetch::handle_open) or [`handle_unreachable`](Fetch::handle_unreachable) |
+//! | [`Drive`](Step::Drive) | drives the session | [`handle_event`](Fetch::handle_event) with each event, [`handle_error`](Fetch::handle_error) once it fails |
+//! | [`Approve`](Step::Approve) | looks at the offer, its own limits and its space | [`approve`](Fetch::approve) or [`cancel`](Fetch::cancel) |
+//! | [`Reserve`](Step::Reserve) | tries everything that can still fail here | [`ready`](Fetch::ready) or [`cancel`](Fetch::cancel) |
+//! | [`Persist`](Step::Persist) | makes the whole drop durable, and drives the session meanwhile | [`persisted`](Fetch::persisted) or [`cancel`](Fetch::cancel) |
+//! | [`Close`](Step::Close) | writes what the session still has to say, closes | [`handle_closed`](Fetch::handle_closed) |
+//! | [`Wait`](Step::Wait) | waits | [`handle_timeout`](Fetch::handle_timeout) |
+//! | [`Done`](Step::Done), [`Failed`](Step::Failed) | nothing | |
+//!
+//! At every step [`handle_timeout`](Fetch::handle_timeout) is due at [`poll_timeout`](Fetch::poll_timeout).
+//!
+//! # What a lost connection means
+//!
+//! - Before the claim: another try, as long as the caller has patience, if another try can help.
+//! - With a claim: the receiver connects again under the same fetch id and resumes after the last full record that it
+//!   has stored, until it has made no progress for [`RESUME_TIMEOUT`]. The server keeps the claim for
+//!   [`LEASE`](crate::limits::LEASE); after that another receiver may take it.
+//! - Between `ready` and the final record: the same. The claim may be final already, and then nobody else gets the drop.
+//! - With the whole drop here: only the confirmation is tried again, for [`COMMIT_TIMEOUT`]. Without it the fetch has
+//!   succeeded all the same, unconfirmed.
+
+mod error;
+mod retry;
+
+use rand_core::CryptoRng;
+
+pub use error::FetchError;
+
+use super::list::{List, ListEvent};
+use crate::limits::{
+    COMMIT_ANSWER_TIMEOUT, COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, PROGRESS_EVERY, Profile,
+    RESUME_TIMEOUT,
+};
+use crate::offer::{EndReason, Offer};
+use crate::session::{ClientError, ClientEvent, ClientSession, Close, FetchPlan, Misuse};
+use crate::time::Instant;
+use crate::token::{FetchId, Token, TokenPrefix};
+use crate::wire::{Begin, ErrorCode};
+use retry::{Verdict, backoff, judge};
+
+/// Which drop of a sender to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box an offer with")]
+pub enum Wanted {
+    /// The one that it has listed just so.
+    Offered(Offer),
+    /// The one whose token begins like this: the sender's list says which that is.
+    Token(TokenPrefix),
+}
+
+/// What the front end does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Connect to the sender.
+    Connect,
+    /// Drive the session: write what it has to say, read what it wants.
+    Drive,
+    /// The drop is known ([`Fetch::offer`]) and not claimed yet.
+    Approve,
+    /// All is stored but this many bytes. Whatever can still fail at the receiver is to be tried now: once it is
+    /// `ready`, nobody else can have the drop.
+    Reserve {
+        /// Bytes of the final record, 0 for an empty drop.
+        tail: u32,
+    },
+    /// All bytes are here: make them durable. The session, if there still is one, is to be driven meanwhile.
+    Persist,
+    /// Close the connection this way, once all that the session has to say is written.
+    Close(Close),
+    /// Nothing until this moment.
+    Wait(Instant),
+    /// The drop is here.
+    Done {
+        /// Its sender knows. If not, it may say that nobody confirmed.
+        confirmed: bool,
+    },
+    /// The drop is not here, and no other try can help.
+    Failed(FetchError),
+}
+
+/// Bytes of the drop: the first `len` of the message that was handled last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where in the drop they belong.
+    pub offset: u64,
+    /// How many.
+    pub len: usize,
+}
+
+/// One drop on its way to this receiver.
+#[derive(Debug)]
+pub struct Fetch {
+    profile: &'static Profile,
+    id: FetchId,
+    prefix: TokenPrefix,
+    /// The drop, once it is known; while a list is read, the one that matches so far.
+    offer: Option<Offer>,
+    state: State,
+    /// The front end has looked at the offer.
+    approved: bool,
+    /// A sender has granted the claim, on this connection or an earlier one.
+    claimed: bool,
+    /// The drop is here and durable: what is left is to confirm it.
+    persisted: bool,
+    /// No other try begins after this.
+    give_up: Instant,
+    /// When this connection ends, whatever has been said by then.
+    connection_end: Option<Instant>,
+    /// Tries in a row that came to nothing.
+    failures: u32,
+    /// Bytes stored from the start of the drop, without a gap.
+    stored: u64,
+    /// The record size of the latest stream; 0 before the first.
+    record: u32,
+    /// The digest of the first [`Self::resume_offset`] bytes, for the connection that is open.
+    digest: Option<[u8; 32]>,
+    /// When the sender was last told how much is stored.
+    told: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Connect,
+    /// Until the session is ready.
+    Handshake,
+    List {
+        list: List,
+        ambiguous: bool,
+        ended: Option<EndReason>,
+    },
+    Approve,
+    /// Until `begin`.
+    Claim,
+    Stream,
+    /// All bytes are here.
+    Persist {
+        /// The connection they came on still stands.
+        connected: bool,
+    },
+    /// Until `burned`.
+    Commit,
+    Close(Close, Next),
+    Wait(Instant),
+    End(Result<bool, FetchError>),
+}
+
+/// What follows once a connection is closed.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Wait(Instant),
+    End(Result<bool, FetchError>),
+}
+
+impl Fetch {
+    /// A fetch under `id`, which no other fetch has had. Before the claim it tries until `give_up`, once at least.
+    pub fn new(profile: &'static Profile, id: FetchId, wanted: Wanted, give_up: Instant) -> Self {
+        let (prefix, offer) = match wanted {
+            Wanted::Offered(offer) => (offer.token.into(), Some(offer)),
+            Wanted::Token(prefix) => (prefix, None),
+        };
+        Self {
+            profile,
+            id,
+            prefix,
+            offer,
+            state: State::Connect,
+            approved: false,
+            claimed: false,
+            persisted: false,
+            give_up,
+            connection_end: None,
+            failures: 0,
+            stored: 0,
+            record: 0,
+            digest: None,
+            told: Instant::default(),
+        }
+    }
+
+    /// The same fetch with `bytes` of the drop stored already, by an earlier process, under this id or another.
+    pub const fn with_stored(mut self, bytes: u64) -> Self {
+        // How long their records were is not known, so that it resumes right there.
+        (self.stored, self.record) = (bytes, 1);
+        self
+    }
+
+    /// What to do next. `session` is that of the connection, while there is one.
+    pub fn poll_step(&self, session: Option<&ClientSession>) -> Step {
+        match &self.state {
+            State::Connect => Step::Connect,
+            State::Approve => Step::Approve,
+            State::Stream => match session.and_then(ClientSession::final_len) {
+                Some(tail)
+                    if session.is_some_and(|s| s.needs_ready() && s.position() == Some(self.stored)) =>
+                {
+                    Step::Reserve { tail }
+                }
+                _ => Step::Drive,
+            },
+            State::Handshake | State::List { .. } | State::Claim | State::Commit => Step::Drive,
+            State::Persist { .. } => Step::Persist,
+            State::Close(how, _) => Step::Close(*how),
+            State::Wait(until) => Step::Wait(*until),
+            State::End(Ok(confirmed)) => Step::Done { confirmed: *confirmed },
+            State::End(Err(error)) => Step::Failed(*error),
+        }
+    }
+
+    /// The drop, once it is known which.
+    pub fn offer(&self) -> Option<&Offer> {
+        self.offer.as_ref().filter(|_| !matches!(self.state, State::List { .. }))
+    }
+
+    /// Whether the sender has granted the claim: nobody else can have the drop while it lives.
+    pub const fn is_claimed(&self) -> bool {
+        self.claimed
+    }
+
+    /// Whether all bytes of the drop have come.
+    pub const fn is_whole(&self) -> bool {
+        self.persisted || matches!(self.state, State::Persist { .. })
+    }
+
+    /// Bytes stored from the start of the drop, as far as this was told.
+    pub const fn stored(&self) -> u64 {
+        self.stored
+    }
+
+    /// From where the next connection can resume: a whole number of records. To resume, give
+    /// [`handle_open`](Self::handle_open) the [`PrefixDigest`](crate::crypto::digest::PrefixDigest) of so many bytes.
+    pub fn resume_offset(&self) -> u64 {
+        if self.record == 0 { 0 } else { self.stored - self.stored % u64::from(self.record) }
+    }
+
+    /// A connection has opened. `digest` is that of the first [`resume_offset`](Self::resume_offset) bytes; without it
+    /// the drop comes from its start.
+    pub fn handle_open(&mut self, now: Instant, digest: Option<[u8; 32]>) {
+        if matches!(self.state, State::Connect) {
+            self.digest = digest.filter(|_| self.resume_offset() > 0);
+            self.connection_end = self.profile.fetch_connection.map(|span| now + span);
+            self.state = State::Handshake;
+        }
+    }
+
+    /// No connection could be opened.
+    pub fn handle_unreachable(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        if matches!(self.state, State::Connect) {
+            self.fail(now, FetchError::Unreachable, Close::Reset, rng);
+        }
+    }
+
+    /// The session is over, for this reason: its connection is to be reset.
+    pub fn handle_error(&mut self, now: Instant, error: ClientError, rng: &mut impl CryptoRng) {
+        if self.is_open() {
+            self.fail(now, error.into(), Close::Reset, rng);
+        }
+    }
+
+    /// The connection is closed, as [`Step::Close`] asked.
+    pub fn handle_closed(&mut self, now: Instant) {
+        if let State::Close(_, next) = self.state {
+            self.state = match next {
+                Next::Wait(until) if until <= now => State::Connect,
+                Next::Wait(until) => State::Wait(until),
+                Next::End(end) => State::End(end),
+            };
+        }
+    }
+
+    /// What the server said. Gives the bytes of the drop that came with it: store them, then tell
+    /// [`handle_stored`](Self::handle_stored).
+    pub fn handle_event(
+        &mut self,
+        now: Instant,
+        session: &mut ClientSession,
+        event: ClientEvent,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Chunk> {
+        match self.take(now, session, event) {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                let how = self.give_back(session);
+                self.fail(now, error, how, rng);
+                None
+            }
+        }
+    }
+
+    /// The front end wants the drop, and has room for it.
+    ///
+    /// # Errors
+    /// If it was not asked.
+    pub fn approve(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
+        if !matches!(self.state, State::Approve) {
+            return Err(Misuse::OutOfTurn);
+        }
+        self.approved = true;
+        self.claim(now, session)
+    }
+
+    /// So many bytes are stored now, from the start of the drop and without a gap.
+    pub fn handle_stored(&mut self, now: Instant, bytes: u64) {
+        if bytes > self.stored {
+            self.give_up = now + RESUME_TIMEOUT;
+        }
+        self.stored = bytes;
+    }
+
+    /// There is room for the rest, and nothing that could be tried beforehand can fail any more.
+    ///
+    /// # Errors
+    /// If it was not asked.
+    pub fn ready(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
+        if !matches!(self.poll_step(Some(session)), Step::Reserve { .. }) {
+            return Err(Misuse::OutOfTurn);
+        }
+        session.ready(now)
+    }
+
+    /// The whole drop is durable.
+    ///
+    /// # Errors
+    /// If it was not asked.
+    pub fn persisted(&mut self, now: Instant, session: Option<&mut ClientSession>) -> Result<(), Misuse> {
+        let State::Persist { connected } = self.state else { return Err(Misuse::OutOfTurn) };
+        self.persisted = true;
+        self.failures = 0;
+        self.give_up = now + COMMIT_TIMEOUT;
+        match session.filter(|_| connected) {
+            Some(session) => self.commit(now, session),
+            None => {
+                self.state = State::Connect;
+                Ok(())
+            }
+        }
+    }
+
+    /// The front end cannot store the drop, or does not want it: the claim is given back, unless it is final.
+    pub fn cancel(&mut self, session: Option<&mut ClientSession>) {
+        let end = Err(FetchError::Canceled);
+        if self.persisted || matches!(self.state, State::End(_)) {
+            return;
+        }
+        self.state = match session.filter(|_| self.is_open()) {
+            Some(session) => State::Close(self.give_back(session), Next::End(end)),
+            None => State::End(end),
+        };
+    }
+
+    /// The user asks to end. Before all bytes are here this cancels; after that it only hurries the confirmation.
+    pub fn interrupt(&mut self, now: Instant, session: Option<&mut ClientSession>) {
+        if self.persisted {
+            self.give_up = self.give_up.min(now + COMMIT_TIMEOUT_INTERRUPTED);
+        } else if !self.is_whole() {
+            self.cancel(session);
+        }
+    }
+
+    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due. The session has one of its own.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.state, State::Close(..) | State::End(_)) {
+            return None;
+        }
+        let wait = if let State::Wait(until) = self.state { Some(until) } else { None };
+        let sign = self.gives_signs().then(|| self.told + PROGRESS_EVERY);
+        let give_up = self.persisted.then_some(self.give_up);
+        let end = self.connection_end.filter(|_| self.is_open());
+        [wait, sign, give_up, end].into_iter().fold(None, Instant::earliest)
+    }
+
+    /// Does what is due: a sign of life, the next try, or the end of one that takes too long.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        session: Option<&mut ClientSession>,
+        rng: &mut impl CryptoRng,
+    ) {
+        if self.is_open() && self.connection_end.is_some_and(|end| end <= now) {
+            return self.fail(now, ClientError::Silent.into(), Close::Reset, rng);
+        }
+        if self.persisted && self.give_up <= now && !matches!(self.state, State::Close(..) | State::End(_)) {
+            let open = self.is_open();
+            self.state = ended(open, Close::Reset, Ok(false));
+            return;
+        }
+        if let State::Wait(until) = self.state {
+            if until <= now {
+                self.state = State::Connect;
+            }
+            return;
+        }
+        if self.gives_signs() && self.told + PROGRESS_EVERY <= now {
+            self.told = now;
+            if let Some(session) = session {
+                // Refused only in the moment between two states of the session, and then nobody waits for a sign.
+                let _ = session.progress(self.stored);
+            }
+        }
+    }
+
+    /// Whether there is a connection that has not been given up.
+    const fn is_open(&self) -> bool {
+        matches!(
+            self.state,
+            State::Handshake
+                | State::List { .. }
+                | State::Approve
+                | State::Claim
+                | State::Stream
+                | State::Persist { connected: true }
+                | State::Commit
+        )
+    }
+
+    /// From `begin` until `commit` the sender hears that we are alive.
+    const fn gives_signs(&self) -> bool {
+        matches!(self.state, State::Stream | State::Persist { connected: true })
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        session: &mut ClientSession,
+        event: ClientEvent,
+    ) -> Result<Option<Chunk>, FetchError> {
+        match (&mut self.state, event) {
+            (State::List { list, .. }, event) => {
+                if let Some(line) = list.handle_event(now, session, event)? {
+                    self.take_line(now, session, line)?;
+                }
+            }
+            (_, ClientEvent::Filler) => {}
+            (_, ClientEvent::Refused(code)) => return Err(FetchError::Refused(code)),
+            (State::Handshake, ClientEvent::Ready) => self.start(now, session).map_err(misuse)?,
+            (State::Claim, ClientEvent::Begin(begin)) => self.begin(now, &begin)?,
+            (State::Stream, ClientEvent::Data { len }) => {
+                // Where the session stands is behind them.
+                let offset = session.position().unwrap_or_default().saturating_sub(len as u64);
+                return Ok(Some(Chunk { offset, len }));
+            }
+            (State::Stream, ClientEvent::Final { len }) => {
+                let size = self.offer.as_ref().map_or(0, |offer| offer.size);
+                self.state = State::Persist { connected: true };
+                return Ok(Some(Chunk { offset: size.saturating_sub(len as u64), len }));
+            }
+            (State::Commit, ClientEvent::Burned) => {
+                self.state = State::Close(Close::Clean, Next::End(Ok(true)));
+            }
+            _ => return Err(ClientError::Protocol.into()),
+        }
+        Ok(None)
+    }
+
+    /// The session is ready for the first request.
+    fn start(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
+        if self.persisted {
+            return self.commit(now, session);
+        }
+        if self.offer.is_none() {
+            let mut list = List::new();
+            list.start(now, session)?;
+            self.state = State::List { list, ambiguous: false, ended: None };
+            return Ok(());
+        }
+        if self.approved {
+            return self.claim(now, session);
+        }
+        self.state = State::Approve;
+        Ok(())
+    }
+
+    /// One line of the sender's list: chooses the drop whose token begins as asked.
+    fn take_line(
+        &mut self,
+        now: Instant,
+        session: &mut ClientSession,
+        line: ListEvent,
+    ) -> Result<(), FetchError> {
+        let State::List { ambiguous, ended, .. } = &mut self.state else { return Ok(()) };
+        match line {
+            ListEvent::Offer(offer) if self.prefix.matches(&offer.token) => {
+                *ambiguous |= self.offer.is_some();
+                self.offer = Some(offer);
+            }
+            ListEvent::Ending(ending) if self.prefix.matches(&ending.token) => *ended = Some(ending.reason),
+            ListEvent::Offer(_) | ListEvent::Ending(_) => {}
+            ListEvent::End { .. } if *ambiguous => return Err(FetchError::Ambiguous),
+            ListEvent::End { .. } if self.offer.is_none() => {
+                return Err(FetchError::Refused(match ended {
+                    Some(EndReason::Expired) => ErrorCode::Expired,
+                    Some(_) => ErrorCode::Gone,
+                    None => ErrorCode::Unknown,
+                }));
+            }
+            ListEvent::End { .. } => self.start(now, session).map_err(misuse)?,
+        }
+        Ok(())
+    }
+
+    /// Asks for the drop, from where it was left.
+    fn claim(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
+        let token = self.token().ok_or(Misuse::OutOfTurn)?;
+        let digest = self.digest.take();
+        let offset = if digest.is_some() { self.resume_offset() } else { 0 };
+        let record_max = self.profile.record_max;
+        session.fetch(now, &FetchPlan { token, id: self.id, record_max, offset, digest })?;
+        self.state = State::Claim;
+        Ok(())
+    }
+
+    /// The claim is granted, if it is for the drop that was chosen.
+    fn begin(&mut self, now: Instant, begin: &Begin) -> Result<(), FetchError> {
+        let same = self.offer.as_ref().is_some_and(|offer| {
+            (offer.kind, &offer.name, offer.size) == (begin.kind, &begin.name, begin.size)
+        });
+        if !same {
+            return Err(FetchError::Refused(ErrorCode::Changed));
+        }
+        self.claimed = true;
+        self.failures = 0;
+        self.give_up = now + RESUME_TIMEOUT;
+        (self.stored, self.record) = (begin.offset, begin.record);
+        self.told = now;
+        self.state = State::Stream;
+        Ok(())
+    }
+
+    fn commit(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
+        let token = self.token().ok_or(Misuse::OutOfTurn)?;
+        session.commit(now, token, self.id)?;
+        self.connection_end = Some(now + COMMIT_ANSWER_TIMEOUT);
+        self.state = State::Commit;
+        Ok(())
+    }
+
+    fn token(&self) -> Option<Token> {
+        self.offer.as_ref().map(|offer| offer.token)
+    }
+
+    /// Gives the claim back on this connection, if it can be, and says how to close.
+    fn give_back(&self, session: &mut ClientSession) -> Close {
+        if session.release().is_ok() { Close::Clean } else { Close::Reset }
+    }
+
+    /// This try came to nothing: another, or the end.
+    fn fail(&mut self, now: Instant, error: FetchError, how: Close, rng: &mut impl CryptoRng) {
+        let open = self.is_open();
+        if matches!(self.state, State::List { .. }) {
+            // A list that broke off says nothing.
+            self.offer = None;
+        }
+        if let State::Persist { .. } = self.state {
+            // What is being made durable is whole: it is confirmed on another connection.
+            self.state = State::Persist { connected: false };
+            return;
+        }
+        let refused = matches!(error, FetchError::Refused(_));
+        let verdict = match judge(&error, self.claimed) {
+            // The server knows no more of the claim: there is nothing left to confirm.
+            _ if self.persisted && refused => Verdict::Final,
+            _ if self.persisted => Verdict::Retry(None),
+            verdict => verdict,
+        };
+        let end = if self.persisted { Ok(false) } else { Err(error) };
+        self.state = match verdict {
+            Verdict::Retry(asked) if now < self.give_up => {
+                let failures = if self.claimed && !self.persisted { self.failures } else { 0 };
+                let until = now + backoff(failures, asked, rng);
+                self.failures = self.failures.saturating_add(1);
+                if open { State::Close(how, Next::Wait(until)) } else { State::Wait(until) }
+            }
+            _ => ended(open, how, end),
+        };
+    }
+}
+
+/// The end, by way of closing what is open.
+const fn ended(open: bool, how: Close, end: Result<bool, FetchError>) -> State {
+    if open { State::Close(how, Next::End(end)) } else { State::End(end) }
+}
+
+fn misuse(misuse: Misuse) -> FetchError {
+    FetchError::Session(misuse.into())
+}

@@ -1,0 +1,144 @@
+//! What a lost connection or a refusal means for a fetch: another try, or the end.
+
+use core::time::Duration;
+
+use rand_core::CryptoRng;
+
+use crate::limits::{BUSY_WAIT_MAX, RETRY_JITTER, RETRY_MAX, RETRY_MIN};
+use crate::random::up_to;
+use crate::session::{ClientError, HandshakeError};
+use crate::wire::{ErrorCode, GreetingError};
+
+use super::FetchError;
+
+/// Whether another try can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It can. A server may have said when.
+    Retry(Option<Duration>),
+    /// It cannot.
+    Final,
+}
+
+/// What an error means. `claimed`: the sender has granted us the claim once, so it is of our room.
+pub(super) const fn judge(error: &FetchError, claimed: bool) -> Verdict {
+    match error {
+        FetchError::Unreachable => Verdict::Retry(None),
+        FetchError::Session(error) => judge_session(error, claimed),
+        FetchError::Refused(code) => judge_refusal(*code, claimed),
+        FetchError::Ambiguous | FetchError::Canceled => Verdict::Final,
+    }
+}
+
+const fn judge_session(error: &ClientError, claimed: bool) -> Verdict {
+    match error {
+        ClientError::Handshake(HandshakeError::Busy { retry_after }) => Verdict::Retry(Some(*retry_after)),
+        // Another process or another program holds the port now: ours may come back, here or elsewhere.
+        ClientError::Handshake(
+            HandshakeError::OtherInstance | HandshakeError::Greeting(GreetingError::Magic),
+        )
+        | ClientError::Busy
+        | ClientError::Reset
+        | ClientError::Silent
+        // The budget refills with time.
+        | ClientError::NoBudget => Verdict::Retry(None),
+        // Anyone on the path can close a connection: from a server that was of our room it proves nothing.
+        ClientError::NotMember if claimed => Verdict::Retry(None),
+        ClientError::NotMember
+        | ClientError::Handshake(_)
+        | ClientError::Protocol
+        | ClientError::Misuse(_) => Verdict::Final,
+    }
+}
+
+const fn judge_refusal(code: ErrorCode, claimed: bool) -> Verdict {
+    match code {
+        // Before the claim another receiver holds the drop; after it our own claim is still alive there.
+        ErrorCode::Busy { retry_after } => Verdict::Retry(Some(retry_after)),
+        // The claim lapsed in the midst of a stream. It can be claimed again, by anyone.
+        ErrorCode::Unknown if claimed => Verdict::Retry(None),
+        _ => Verdict::Final,
+    }
+}
+
+/// How long to wait before the next try, the `failures`th in a row without success.
+///
+/// A server's own word counts up to [`BUSY_WAIT_MAX`]. Without one the wait doubles from [`RETRY_MIN`] to
+/// [`RETRY_MAX`]. Jitter keeps receivers that failed together from coming back together.
+pub(super) fn backoff(failures: u32, asked: Option<Duration>, rng: &mut impl CryptoRng) -> Duration {
+    let wait = match asked {
+        Some(asked) => asked.min(BUSY_WAIT_MAX).max(RETRY_MIN),
+        None => RETRY_MIN.saturating_mul(1 << failures.min(8)).min(RETRY_MAX),
+    };
+    wait + up_to(rng, RETRY_JITTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    const RETRY: Verdict = Verdict::Retry(None);
+
+    #[test]
+    fn each_end_of_a_connection_has_its_verdict() {
+        let busy = HandshakeError::Busy { retry_after: Duration::from_millis(40) };
+        // error, before the claim, after it
+        let table = [
+            (ClientError::Handshake(busy), Verdict::Retry(Some(Duration::from_millis(40))), None),
+            (ClientError::Handshake(HandshakeError::OtherInstance), RETRY, None),
+            (ClientError::Handshake(HandshakeError::Greeting(GreetingError::Magic)), RETRY, None),
+            (ClientError::Handshake(HandshakeError::OwnInstance), Verdict::Final, None),
+            (ClientError::Handshake(HandshakeError::NoSuite), Verdict::Final, None),
+            (ClientError::Handshake(HandshakeError::Share), Verdict::Final, None),
+            (ClientError::Busy, RETRY, None),
+            (ClientError::Reset, RETRY, None),
+            (ClientError::Silent, RETRY, None),
+            (ClientError::NoBudget, RETRY, None),
+            (ClientError::NotMember, Verdict::Final, Some(RETRY)),
+            (ClientError::Protocol, Verdict::Final, None),
+        ];
+        for (error, before, after) in table {
+            let error = FetchError::Session(error);
+            assert_eq!(judge(&error, false), before, "{error:?}");
+            assert_eq!(judge(&error, true), after.unwrap_or(before), "{error:?}");
+        }
+        assert_eq!(judge(&FetchError::Unreachable, false), RETRY);
+    }
+
+    #[test]
+    fn each_refusal_has_its_verdict() {
+        let after = Duration::from_secs(3);
+        let busy = FetchError::Refused(ErrorCode::Busy { retry_after: after });
+        for claimed in [false, true] {
+            assert_eq!(judge(&busy, claimed), Verdict::Retry(Some(after)));
+            for code in [
+                ErrorCode::Gone,
+                ErrorCode::Expired,
+                ErrorCode::Changed,
+                ErrorCode::Malformed,
+                ErrorCode::Unsupported,
+                ErrorCode::Other(99),
+            ] {
+                assert_eq!(judge(&FetchError::Refused(code), claimed), Verdict::Final, "{code}");
+            }
+        }
+        assert_eq!(judge(&FetchError::Refused(ErrorCode::Unknown), false), Verdict::Final);
+        assert_eq!(judge(&FetchError::Refused(ErrorCode::Unknown), true), RETRY);
+    }
+
+    #[test]
+    fn waits_grow_to_their_bound_and_a_server_is_obeyed_within_its_own() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for failures in 0..40 {
+            let least = (RETRY_MIN * (1 << failures.min(8))).min(RETRY_MAX);
+            let wait = backoff(failures, None, &mut rng);
+            assert!((least..=least + RETRY_JITTER).contains(&wait), "{failures}: {wait:?}");
+        }
+        for (asked, least) in [(0, RETRY_MIN), (400, Duration::from_millis(400)), (60_000, BUSY_WAIT_MAX)] {
+            let wait = backoff(0, Some(Duration::from_millis(asked)), &mut rng);
+            assert!((least..=least + RETRY_JITTER).contains(&wait), "{asked}: {wait:?}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! One fetch over as many connections as it takes: what a lost connection means at each step.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod net;
+
+use std::time::Duration;
+
+use deaddrop_core::drops::{DropEvent, Lapse};
+use deaddrop_core::limits::{
+    COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, LEASE, RESUME_TIMEOUT, RETRY_JITTER, RETRY_MIN,
+};
+use deaddrop_core::offer::EndReason;
+use deaddrop_core::session::ClientError;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Token, TokenPrefix};
+use deaddrop_core::wire::ErrorCode;
+use net::receiver::{Goal, Outcome};
+use net::{ROOM, World, client, id, seconds};
+use rand_core::Rng;
+
+const DONE: Option<Outcome> = Some(Outcome::Done);
+/// Handshake bytes from server to client, and `begin`.
+const BEFORE_DATA: usize = 34 + 32 + 512;
+
+/// A receiver of one drop that connects again when its fetch says so.
+fn persistent(world: &mut World, token: Token) -> usize {
+    let n = world.member(&[Goal::Fetch(token, id(1))]);
+    world.receiver(n).redials = true;
+    n
+}
+
+#[test]
+fn a_fetch_that_is_cut_anywhere_again_and_again_arrives_whole_and_resumes() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        let size = 300_000 + world.rng.next_u32() as usize % 300_000;
+        let token = world.put(size, 1);
+        let n = persistent(&mut world, token);
+        let cuts = 1 + world.rng.next_u32() as usize % 4;
+        for _ in 0..cuts {
+            let cut = 1 + world.rng.next_u32() as usize % size;
+            world.cuts.push_back((None, Some(cut)));
+        }
+        world.conns[n].down.cut_at = Some(1 + world.rng.next_u32() as usize % size);
+        world.run(seconds(120));
+        assert_eq!(world.outcome(n), DONE, "{seed}");
+        let receiver = world.receiver(n);
+        // A cut in the midst of a record costs that record, and nothing that was stored comes twice.
+        assert_eq!(receiver.received, size as u64, "{seed}");
+        assert!(receiver.connections <= cuts + 2, "{seed}: {}", receiver.connections);
+        let stored = receiver.stored.clone();
+        assert_eq!(stored, world.sources[&token], "{seed}");
+        assert_eq!(world.whole[&token].len(), 1);
+        assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
+    }
+}
+
+#[test]
+fn a_cut_between_ready_and_the_final_record_is_made_good_by_the_same_id() {
+    for seed in 0..4 {
+        for size in [0_usize, 5, 100_000] {
+            let mut world = World::new(seed);
+            let token = world.put(size, 1);
+            let n = persistent(&mut world, token);
+            let r = size.next_power_of_two().clamp(512, 65_536);
+            let full = size.saturating_sub(1) / r;
+            // All but the last byte of the final record.
+            world.conns[n].down.cut_at = Some(BEFORE_DATA + (full + 1) * (r + 20) - 1);
+            world.run(seconds(60));
+            assert_eq!(world.outcome(n), DONE, "{seed} {size}");
+            assert_eq!(world.receiver(n).connections, 2);
+            assert_eq!(world.receiver(n).stored.clone(), world.sources[&token]);
+            assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
+        }
+    }
+}
+
+#[test]
+fn an_outage_is_outlasted_until_nothing_has_moved_for_a_minute() {
+    for (outage, outcome) in [
+        (LEASE - seconds(1), Outcome::Done),
+        (LEASE + seconds(5), Outcome::Done),
+        (RESUME_TIMEOUT - seconds(6), Outcome::Done),
+        (RESUME_TIMEOUT + seconds(6), Outcome::Unreachable),
+    ] {
+        let mut world = World::new(7);
+        let token = world.put(200_000, 1);
+        let n = persistent(&mut world, token);
+        world.conns[n].down.cut_at = Some(BEFORE_DATA + 70_000);
+        let begun = world.now;
+        world.outage = Some((begun, begun + outage));
+        world.run(seconds(100));
+        assert_eq!(world.outcome(n), Some(outcome), "{outage:?}");
+        if outcome == Outcome::Done {
+            assert_eq!(world.receiver(n).received, 200_000, "{outage:?}");
+        } else {
+            let took = world.receiver(n).ended_at.since(begun);
+            assert!((RESUME_TIMEOUT..RESUME_TIMEOUT + seconds(6)).contains(&took), "{took:?}");
+        }
+    }
+}
+
+#[test]
+fn a_claim_that_lapsed_meanwhile_is_lost_to_the_one_who_came() {
+    let mut world = World::new(7);
+    let token = world.put(200_000, 1);
+    let n = persistent(&mut world, token);
+    world.conns[n].down.cut_at = Some(BEFORE_DATA + 70_000);
+    let begun = world.now;
+    world.outage = Some((begun, begun + LEASE + seconds(10)));
+    world.run(LEASE + seconds(1));
+    world.outage = Some((begun + LEASE + seconds(1), begun + LEASE + seconds(10)));
+    let other = world.member(&[Goal::Fetch(token, id(2))]);
+    world.run(seconds(60));
+    assert_eq!(world.outcome(other), DONE, "{:?}", world.outcome(n));
+    assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Gone)));
+    assert!(!world.receiver(n).whole);
+    assert_eq!(world.whole[&token].len(), 1);
+}
+
+#[test]
+fn before_the_claim_a_busy_sender_is_asked_until_patience_ends() {
+    for (holds, outcome) in [(seconds(3), Outcome::Done), (seconds(20), Outcome::Refused(ErrorCode::Gone))] {
+        let mut world = World::new(3);
+        let token = world.put(5_000, 1);
+        let holder = world.member(&[Goal::Fetch(token, id(9))]);
+        world.receiver(holder).ready_after = holds;
+        world.receiver(holder).releases = outcome == Outcome::Done;
+        world.run(Duration::from_millis(500));
+        let n = persistent(&mut world, token);
+        world.receiver(n).patience = seconds(10);
+        let begun = world.now;
+        world.run(seconds(40));
+        match outcome {
+            Outcome::Done => assert_eq!(world.outcome(n), DONE),
+            _ => {
+                let got = world.outcome(n);
+                assert!(matches!(got, Some(Outcome::Refused(ErrorCode::Busy { .. }))), "{got:?}");
+                let took = world.receiver(n).ended_at.since(begun);
+                assert!((seconds(10)..seconds(12)).contains(&took), "{took:?}");
+            }
+        }
+        assert!(world.receiver(n).connections > 2, "it asks again");
+    }
+}
+
+#[test]
+fn a_sender_of_another_room_is_asked_once() {
+    let mut world = World::new(1);
+    let token = world.put(10, 1);
+    let n = world.connect(client(9), ROOM + 1, &[Goal::Fetch(token, id(1))]);
+    world.receiver(n).redials = true;
+    world.run(seconds(30));
+    assert_eq!(world.outcome(n), Some(Outcome::Failed(ClientError::NotMember)));
+    assert_eq!(world.receiver(n).connections, 1);
+}
+
+#[test]
+fn signs_of_life_go_from_begin_until_the_commit() {
+    // A drop of one record: the receiver is asked for room before it has seen a byte.
+    for (size, ready_after, persist_for) in [(10, 40, 0), (70_000, 40, 0), (10, 0, 70), (70_000, 20, 100)] {
+        let mut world = World::new(2);
+        let token = world.put(size, 1);
+        let n = persistent(&mut world, token);
+        world.receiver(n).ready_after = seconds(ready_after);
+        world.receiver(n).persist_for = seconds(persist_for);
+        world.run(seconds(200));
+        assert_eq!(world.outcome(n), DONE, "{size} {ready_after} {persist_for}");
+        assert_eq!(world.receiver(n).connections, 1, "the claim and its connection lived all the time");
+    }
+}
+
+/// A world whose one receiver holds the whole drop, and makes it durable after so long.
+fn whole(seed: u64, ttl: Duration, persist_for: Duration) -> (World, Token, usize) {
+    let mut world = World::new(seed);
+    let token = world.put_for(5_000, 1, ttl);
+    let n = persistent(&mut world, token);
+    world.receiver(n).persist_for = persist_for;
+    world.run(seconds(1));
+    assert!(world.receiver(n).whole && world.outcome(n).is_none());
+    (world, token, n)
+}
+
+#[test]
+fn a_commit_that_is_refused_leaves_the_drop_here_and_unconfirmed_at_once() {
+    // Past TTL and grace the sender has given the claim up.
+    let (mut world, token, n) = whole(4, seconds(4), seconds(20));
+    let persisted = world.now + seconds(20);
+    world.run(seconds(60));
+    assert_eq!(world.outcome(n), Some(Outcome::Unconfirmed));
+    assert!(world.receiver(n).ended_at < persisted + seconds(2), "there is nothing to try again");
+    let unconfirmed = DropEvent::Ended { token, reason: EndReason::Expired, unconfirmed: true };
+    assert!(world.drop_events.contains(&unconfirmed), "both sides say the same");
+}
+
+#[test]
+fn a_commit_is_tried_again_on_other_connections() {
+    let (mut world, token, n) = whole(5, seconds(3_600), seconds(2));
+    // The connection breaks while the drop is made durable, and the next one right after its greeting.
+    let latest = world.latest(n);
+    world.conns[latest].up.close(world.now, deaddrop_core::session::Close::Reset);
+    world.conns[latest].down.close(world.now, deaddrop_core::session::Close::Reset);
+    world.cuts.push_back((None, Some(40)));
+    world.run(seconds(30));
+    assert_eq!(world.outcome(n), DONE);
+    assert_eq!(world.receiver(n).connections, 3);
+    assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
+}
+
+#[test]
+fn a_commit_that_nobody_takes_is_given_up_after_its_time_or_sooner_when_hurried() {
+    for (hurried, most) in [(false, COMMIT_TIMEOUT), (true, COMMIT_TIMEOUT_INTERRUPTED)] {
+        let (mut world, _, n) = whole(6, seconds(3_600), seconds(2));
+        let latest = world.latest(n);
+        world.conns[latest].up.close(world.now, deaddrop_core::session::Close::Reset);
+        world.conns[latest].down.close(world.now, deaddrop_core::session::Close::Reset);
+        world.outage = Some((world.now, world.now + seconds(60)));
+        world.run(seconds(3));
+        let now = world.now;
+        if hurried {
+            world.receiver(n).fetch.as_mut().unwrap().interrupt(now, None);
+        }
+        let begun = world.now;
+        world.run(seconds(60));
+        assert_eq!(world.outcome(n), Some(Outcome::Unconfirmed));
+        let took = world.receiver(n).ended_at.since(begun);
+        assert!(took <= most, "{took:?} of {most:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_before_the_whole_drop_is_here_gives_the_claim_back() {
+    let mut world = World::new(8);
+    let token = world.put(5_000, 1);
+    let n = persistent(&mut world, token);
+    world.receiver(n).ready_after = seconds(5);
+    world.run(seconds(1));
+    let now = world.now;
+    let receiver = world.receiver(n);
+    receiver.fetch.as_mut().unwrap().interrupt(now, Some(&mut receiver.session));
+    world.run(seconds(5));
+    assert_eq!(world.outcome(n), Some(Outcome::Canceled));
+    assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why: Lapse::Released }));
+    assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().available, 1);
+}
+
+#[test]
+fn a_fetch_by_prefix_takes_the_one_drop_that_the_list_has() {
+    for drops in [1, 20, 100] {
+        let mut world = World::new(drops);
+        // The table has room for 24.
+        let tokens: Vec<Token> = (0..drops.min(20)).map(|n| world.put(n as usize * 100, 1)).collect();
+        for token in tokens {
+            let prefix: TokenPrefix = token.to_string()[..13].parse().unwrap();
+            let n = world.member(&[Goal::Take(prefix, id(1))]);
+            world.run(seconds(30));
+            assert_eq!(world.outcome(n), DONE);
+            assert_eq!(world.receiver(n).stored.clone(), world.sources[&token]);
+        }
+    }
+}
+
+#[test]
+fn a_prefix_that_names_no_drop_says_why() {
+    let mut world = World::new(1);
+    let (taken, expired) = (world.put(10, 1), world.put_for(10, 1, seconds(2)));
+    let n = world.member(&[Goal::Fetch(taken, id(1))]);
+    world.run(seconds(1));
+    assert_eq!(world.outcome(n), DONE);
+    world.wait(seconds(3));
+    let unknown = Token::from_bytes([0; 16]);
+    for (token, code) in
+        [(taken, ErrorCode::Gone), (expired, ErrorCode::Expired), (unknown, ErrorCode::Unknown)]
+    {
+        let n = world.member(&[Goal::Take(token.into(), id(2))]);
+        world.run(seconds(10));
+        assert_eq!(world.outcome(n), Some(Outcome::Refused(code)), "{code}");
+    }
+}
+
+#[test]
+fn a_prefix_that_names_two_drops_takes_neither() {
+    let mut world = World::new(1);
+    // With 24 drops two begin alike soon enough: four characters are 20 bits, so search for a pair by the seed.
+    let mut pair = None;
+    'seeds: for seed in 0..20_000 {
+        let mut other = World::new(seed);
+        let tokens: Vec<String> = (0..20).map(|_| other.put(10, 1).to_string()).collect();
+        for (i, token) in tokens.iter().enumerate() {
+            if tokens[..i].iter().any(|earlier| earlier[..4] == token[..4]) {
+                pair = token[..4].parse::<TokenPrefix>().ok();
+                world = other;
+                break 'seeds;
+            }
+        }
+    }
+    let n = world.member(&[Goal::Take(pair.expect("a pair"), id(1))]);
+    world.run(seconds(10));
+    assert_eq!(world.outcome(n), Some(Outcome::Ambiguous));
+    assert!(world.whole.is_empty());
+}
+
+#[test]
+fn a_drop_that_is_not_the_one_listed_is_given_back() {
+    let mut world = World::new(1);
+    let token = world.put(1_000, 1);
+    let n = world.member(&[Goal::Fetch(token, id(1))]);
+    world.receiver(n).pretend_size(token, 999);
+    world.run(seconds(10));
+    assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Changed)));
+    assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why: Lapse::Released }));
+    assert!(world.receiver(n).stored.is_empty());
+}
+
+#[test]
+fn tries_are_spaced_and_grow_no_denser() {
+    let mut world = World::new(9);
+    let token = world.put(200_000, 1);
+    let n = persistent(&mut world, token);
+    world.conns[n].down.cut_at = Some(BEFORE_DATA + 70_000);
+    let begun = world.now;
+    world.outage = Some((Instant::default(), begun + seconds(50)));
+    let mut tries = Vec::new();
+    while world.outcome(n).is_none() && world.now < begun + seconds(90) {
+        world.run(RETRY_MIN / 4);
+        let count = world.receiver(n).unreachable_count;
+        tries.resize(count, world.now);
+    }
+    assert_eq!(world.outcome(n), DONE);
+    let gaps: Vec<Duration> = tries.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    assert!(tries.len() < 25, "{}", tries.len());
+    assert!(gaps.iter().skip(8).all(|gap| *gap + RETRY_MIN >= seconds(5)), "{gaps:?}");
+    assert!(gaps.iter().all(|gap| *gap <= seconds(5) + RETRY_JITTER + RETRY_MIN), "{gaps:?}");
+}
