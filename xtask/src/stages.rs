@@ -148,7 +148,18 @@ fn firmware_host(repo: &Repo, size: Size) -> Result<String, Failure> {
 }
 
 fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
-    tests(repo.cargo(["test", "--locked", "-p", "deaddrop-core", "--no-default-features"]), size)
+    tests(
+        repo.cargo([
+            "test",
+            "--locked",
+            "-p",
+            "deaddrop-core",
+            "-p",
+            "deaddrop-record-cipher",
+            "--no-default-features",
+        ]),
+        size,
+    )
 }
 
 fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {

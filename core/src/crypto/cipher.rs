@@ -1,55 +1,53 @@
-//! The cipher under the records, as a seam: boards and every proof use RustCrypto's, a host may plug in a
-//! faster one. All are ChaCha20-Poly1305 of RFC 8439, so that nobody on the wire can tell them apart.
+//! The record cipher as a trait, so that a host can plug in a faster implementation.
+//!
+//! Every implementation is ChaCha20-Poly1305 of RFC 8439: a peer cannot tell which one is in use.
 
 use core::fmt;
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
+use deaddrop_record_cipher as portable;
 
 use crate::limits::TAG;
 use crate::secret::Secret;
 
-/// A record did not open, or its size is none that the cipher takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+const _: () = assert!(TAG == portable::TAG_LEN);
 
-impl fmt::Display for Refused {
+/// The cipher rejected a record: its tag does not match, or no record has its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CipherError;
+
+impl fmt::Display for CipherError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the cipher refused a record: it was altered, or sealed with another key")
+        f.write_str("the cipher rejected a record: it was altered, or sealed with another key")
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for CipherError {}
 
 /// ChaCha20-Poly1305 over whole records in place, with no associated data.
 ///
-/// `record` is the plaintext, or what it was sealed to, followed by the 16 bytes of the tag.
+/// `record` is the plaintext or the ciphertext, followed by the 16 bytes of the tag.
 pub trait Cipher: Sync {
-    /// Encrypts all but the tag, and writes the tag.
-    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused>;
+    /// Encrypts everything before the tag, and writes the tag.
+    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError>;
 
-    /// Checks the tag and decrypts all else. What `record` holds after an error is for the caller to wipe.
-    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused>;
+    /// Checks the tag, then decrypts everything before it. After an error the caller wipes `record`.
+    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError>;
 }
 
-/// The `chacha20poly1305` crate: portable, `no_std`, in constant time where multiplication is.
+/// The default implementation, by RustCrypto's `chacha20poly1305`: portable and `no_std`, and constant-time on every
+/// processor whose multiplication is. `deaddrop-record-cipher` says why it has a crate of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 
 impl Cipher for RustCrypto {
-    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused> {
-        let (plaintext, tag) = record.split_last_chunk_mut::<TAG>().ok_or(Refused)?;
-        let cipher = ChaCha20Poly1305::new(key.expose().into());
-        let sealed = cipher.encrypt_inout_detached(&Nonce::from(*nonce), &[], plaintext.into());
-        *tag = sealed.map_err(|_| Refused)?.into();
+    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        let (plaintext, tag) = record.split_last_chunk_mut::<TAG>().ok_or(CipherError)?;
+        *tag = portable::seal(key.expose(), nonce, plaintext).map_err(|_| CipherError)?;
         Ok(())
     }
 
-    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused> {
-        let (sealed, tag) = record.split_last_chunk_mut::<TAG>().ok_or(Refused)?;
-        let cipher = ChaCha20Poly1305::new(key.expose().into());
-        let opened =
-            cipher.decrypt_inout_detached(&Nonce::from(*nonce), &[], sealed.into(), &Tag::from(*tag));
-        opened.map_err(|_| Refused)
+    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        let (ciphertext, tag) = record.split_last_chunk_mut::<TAG>().ok_or(CipherError)?;
+        portable::open(key.expose(), nonce, ciphertext, tag).map_err(|_| CipherError)
     }
 }

@@ -14,7 +14,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use super::cipher::{Cipher, Refused, RustCrypto};
+use super::cipher::{Cipher, CipherError, RustCrypto};
 use super::counter::{Counter, Counters, Exhausted};
 use crate::limits::{CONTROL_RECORD, RECORD_MAX, RECORD_OVERHEAD, TAG, TRAILER};
 use crate::secret::Secret;
@@ -163,7 +163,7 @@ impl RecordKey {
         // `len` is at most RECORD_MAX here, which fits a u24.
         let [_, high, mid, low] = u32::try_from(len).map_err(|_| SealError::PayloadSize)?.to_be_bytes();
         *trailer = [kind as u8, high, mid, low];
-        self.cipher.seal(&self.key, &nonce(n), record).map_err(|Refused| SealError::RecordSize)
+        self.cipher.seal(&self.key, &nonce(n), record).map_err(|CipherError| SealError::RecordSize)
     }
 
     /// Opens record `n` in place. On any error the whole buffer is wiped.
@@ -177,7 +177,7 @@ impl RecordKey {
 
     fn open_in_place(&self, n: Counter, record: &mut [u8]) -> Result<Opened, OpenError> {
         plaintext(record).ok_or(OpenError::RecordSize)?;
-        self.cipher.open(&self.key, &nonce(n), record).map_err(|Refused| OpenError::Forged)?;
+        self.cipher.open(&self.key, &nonce(n), record).map_err(|CipherError| OpenError::Forged)?;
         let plaintext = plaintext(record).ok_or(OpenError::RecordSize)?;
         let (space, [kind, high, mid, low]) =
             plaintext.split_last_chunk::<TRAILER>().ok_or(OpenError::RecordSize)?;

@@ -1,6 +1,6 @@
 //! OpenSSL's ChaCha20-Poly1305, which uses AVX-512 for both halves where the processor has it; see decision 0014.
 
-use deaddrop_core::crypto::cipher::{Cipher, Refused};
+use deaddrop_core::crypto::cipher::{Cipher, CipherError};
 use deaddrop_core::limits::TAG;
 use deaddrop_core::secret::Secret;
 use openssl::cipher::{Cipher as Algorithm, CipherRef};
@@ -19,14 +19,14 @@ impl OpenSsl {
 }
 
 impl Cipher for OpenSsl {
-    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused> {
-        let (plaintext, tag) = record.split_last_chunk_mut::<TAG>().ok_or(Refused)?;
-        encrypt(&self.0, key, nonce, plaintext, tag).map_err(|_| Refused)
+    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        let (plaintext, tag) = record.split_last_chunk_mut::<TAG>().ok_or(CipherError)?;
+        encrypt(&self.0, key, nonce, plaintext, tag).map_err(|_| CipherError)
     }
 
-    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), Refused> {
-        let (sealed, tag) = record.split_last_chunk_mut::<TAG>().ok_or(Refused)?;
-        decrypt(&self.0, key, nonce, sealed, tag).map_err(|_| Refused)
+    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        let (sealed, tag) = record.split_last_chunk_mut::<TAG>().ok_or(CipherError)?;
+        decrypt(&self.0, key, nonce, sealed, tag).map_err(|_| CipherError)
     }
 }
 
