@@ -163,8 +163,7 @@ fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
 }
 
 fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
-    // With the features that are on by default, for it is that program that is tested: among the others is one
-    // that leaves secrets in memory on purpose.
+    // With the default features: the program that people get.
     tests(repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask"]), size)
 }
 

@@ -198,7 +198,6 @@ impl SourceMessage {
 
     /// Wipes it before its time.
     pub fn wipe(&mut self) {
-        #[cfg(not(feature = "keep-secrets"))]
         zeroize::Zeroize::zeroize(&mut self.0);
     }
 }
@@ -210,13 +209,6 @@ fn too_long() -> Failure {
 impl std::fmt::Debug for SourceMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SourceMessage(..)")
-    }
-}
-
-#[cfg(feature = "keep-secrets")]
-impl Drop for SourceMessage {
-    fn drop(&mut self) {
-        std::mem::forget(std::mem::take(&mut *self.0));
     }
 }
 

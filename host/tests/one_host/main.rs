@@ -17,5 +17,5 @@ mod sources;
 
 #[test]
 fn neighbour() {
-    support::play(&support::actor::ROLES);
+    support::play(&[&support::actor::ROLES[..], &memory::ROLES].concat());
 }

@@ -1,16 +1,27 @@
 //! What a sender's memory holds, looked at from outside while it lives.
 
 use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use deaddrop::blocking::{Ended, Room, Sender, SenderEvent};
+use getrandom::rand_core::Rng;
+use serde_json::json;
+use zeroize::Zeroizing;
 
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, write};
+use crate::support::neighbour::{self, Role, tell, wait_for_end};
+use crate::support::{Host, Lan, Process, ROOM, fetch, random, write};
 
-/// A message that is nowhere else, with bytes in it that JSON escapes.
-const MARKER: &str = "Marker-5f1d\t\"quarry\" lantern\u{e9}-93b7e0";
+/// A message that is new in every run, so that it is not in the program's file either. It has characters that
+/// JSON escapes, and digits of its own in every part that [`forms`] makes of it.
+fn marker() -> String {
+    let [a, b, c, d] = std::array::from_fn(|_| random().next_u64());
+    format!("{a:016x}\t\"{b:016x}\" {c:016x}\u{e9}-{d:016x}")
+}
+
 /// A passphrase that is nowhere else.
 const PASSPHRASE: &str = "umbra-quince zephyr-7741 lodestone";
 
@@ -80,69 +91,95 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     false
 }
 
-/// Sends the marker with this build, and gives what is found before and after it was fetched.
-fn before_and_after(host: &Host, folder: &Path, program: &str) -> (Vec<String>, Vec<String>) {
-    let arguments = ["send-msg", "--json"];
-    let mut sending = Process::start_program(host, folder, program, ROOM, &arguments, MARKER.as_bytes());
+/// Has the marker fetched from this sender, and gives what the scan finds before and after.
+fn before_and_after(
+    host: &Host,
+    folder: &Path,
+    sending: &mut Process,
+    marker: &str,
+) -> (Vec<String>, Vec<String>) {
     let token = sending.event("ready")["token"].as_str().unwrap().to_owned();
-    let before = found(&sending, MARKER);
+    let before = found(sending, marker);
     let mut fetching = fetch(host, folder, host, &token, &[]);
-    assert_eq!(fetching.event("received")["text"], MARKER);
-    // Told once the drop is burned; from then on the sender answers for three seconds more.
+    assert_eq!(fetching.event("received")["text"], marker);
+    // The drop is burned by now, and the process still runs.
     sending.event("fetched");
-    let after = found(&sending, MARKER);
-    assert_eq!(sending.exit_code(), 0);
+    let after = found(sending, marker);
     (before, after)
 }
 
 #[test]
 fn a_message_is_wiped_once_it_is_burned() {
     let lan = Lan::alone();
-    let folder = tempfile::tempdir().unwrap();
-    let (before, after) = before_and_after(&lan.hosts[0], folder.path(), deaddrop());
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let marker = marker();
+    let mut sending = Process::start(host, folder.path(), ROOM, &["send-msg", "--json"], marker.as_bytes());
+    let (before, after) = before_and_after(host, folder.path(), &mut sending, &marker);
+    assert!(!before.is_empty(), "the scan finds nothing at all");
+    assert!(after.is_empty(), "{after:?}");
+    assert_eq!(sending.exit_code(), 0);
+}
+
+/// Senders that this test binary plays with the library: one wipes what it read, one leaves a copy of it.
+pub(crate) const ROLES: [Role; 2] =
+    [("wipes", |words| send_by_library(words[0], false)), ("leaks", |words| send_by_library(words[0], true))];
+
+/// Sends the message of `length` bytes on standard input, after leaving an unwiped copy on the heap if `leak`.
+fn send_by_library(length: &str, leak: bool) {
+    let mut message = Zeroizing::new(vec![0; length.parse().unwrap()]);
+    // Past std's buffer for standard input, which is never wiped.
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    File::from(stdin).read_exact(&mut message).unwrap();
+    if leak {
+        std::mem::forget(message.to_vec());
+    }
+    let room = Room::from_passphrase(ROOM).unwrap();
+    let sender = Sender::message(message).unwrap().offer(&room).unwrap();
+    tell(&json!({ "event": "ready", "token": sender.token().to_string() }));
+    let ended = sender.serve(|event| {
+        if let SenderEvent::Fetched { .. } = event {
+            tell(&json!({ "event": "fetched" }));
+        }
+    });
+    assert_eq!(ended.unwrap(), Ended::Fetched);
+    wait_for_end();
+}
+
+/// What the scan finds in the memory of one of these senders, before and after the fetch.
+fn before_and_after_by_library(role: &str) -> (Vec<String>, Vec<String>) {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let marker = marker();
+    let mut sending = neighbour::start(host, role, &[&marker.len().to_string()]);
+    sending.say(marker.as_bytes());
+    before_and_after(host, folder.path(), &mut sending, &marker)
+}
+
+#[test]
+fn a_message_that_the_library_sends_is_wiped_too() {
+    let (before, after) = before_and_after_by_library("wipes");
     assert!(!before.is_empty(), "the scan finds nothing at all");
     assert!(after.is_empty(), "{after:?}");
 }
 
+/// The negative control: the same sender with one copy that nobody wipes. The scan must find it.
 #[test]
 fn without_wiping_the_message_would_be_found() {
-    let lan = Lan::alone();
-    let folder = tempfile::tempdir().unwrap();
-    let program = build_that_keeps_secrets();
-    let (before, after) = before_and_after(&lan.hosts[0], folder.path(), program.to_str().unwrap());
+    let (before, after) = before_and_after_by_library("leaks");
     assert!(!before.is_empty() && !after.is_empty(), "{before:?}, {after:?}");
-}
-
-/// The build whose messages are not wiped: the one named in the environment, or made here.
-fn build_that_keeps_secrets() -> PathBuf {
-    if let Some(path) = std::env::var_os("DEADDROP_KEEP_SECRETS_BIN") {
-        return path.into();
-    }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--locked", "--quiet", "--package", "deaddrop"])
-        .args(["--example", "keep-secrets", "--features", "keep-secrets"])
-        .arg("--manifest-path")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target)
-        .status()
-        .expect("cargo");
-    assert!(status.success(), "the build that keeps secrets failed");
-    target.join("debug/examples/keep-secrets")
 }
 
 #[test]
 fn a_message_that_expires_is_wiped_too() {
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();
+    let marker = marker();
     let arguments = ["send-msg", "--json", "--ttl", "2"];
-    let mut sending = Process::start(&lan.hosts[0], folder.path(), ROOM, &arguments, MARKER.as_bytes());
+    let mut sending = Process::start(&lan.hosts[0], folder.path(), ROOM, &arguments, marker.as_bytes());
     sending.event("ready");
-    assert!(!found(&sending, MARKER).is_empty());
+    assert!(!found(&sending, &marker).is_empty());
     sending.event("expired");
-    let after = found(&sending, MARKER);
+    let after = found(&sending, &marker);
     assert!(after.is_empty(), "{after:?}");
 }
 
@@ -154,11 +191,11 @@ fn the_passphrase_from_a_file_is_gone_once_the_room_is_known() {
     let path = write(folder.path(), "room.txt", format!("{PASSPHRASE}\n").as_bytes());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     for verb in ["send-msg", "run"] {
-        let mut command = host.command(deaddrop());
+        let mut command = host.command(crate::support::deaddrop());
         command.args([verb, "--json", "--room-file", "room.txt"]);
         command.current_dir(folder.path()).env_remove("DEADDROP_ROOM");
         let mut process = Process::from_command(command, verb.into());
-        process.say(MARKER.as_bytes());
+        process.say(b"a message");
         process.close_input();
         process.event("ready");
         let left = found(&process, PASSPHRASE);
