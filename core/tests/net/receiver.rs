@@ -181,7 +181,7 @@ impl Receiver {
                 let (wanted, id) = match *goal {
                     Goal::Fetch(token, id) => (Wanted::Offered(self.offer(token)), id),
                     Goal::Take(prefix, id) => (Wanted::Token(prefix), id),
-                    _ => unreachable!(),
+                    Goal::List | Goal::Commit(..) => return,
                 };
                 let profile: &'static Profile =
                     Box::leak(Box::new(Profile { record_max: self.record_max, ..HOST }));
