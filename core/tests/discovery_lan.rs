@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use deaddrop_core::discovery::{
-    Advertiser, Arrival, OfferEvent, Offers, PeerEvent, Probe, ProbeResult, Prober,
-};
+use deaddrop_core::discovery::{Advertiser, Arrival, Browser, OfferEvent, Probe, ProbeError};
 use deaddrop_core::drops::{DropSpec, Drops, Listed};
+use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
-use deaddrop_core::wire::{Beacon, BeaconKind};
+use deaddrop_core::wire::{Beacon, BeaconKind, Ending};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -36,16 +35,15 @@ struct Weather {
 struct Sender {
     address: SocketAddr,
     instance: Instance,
-    announcer: Advertiser<64>,
+    advertiser: Advertiser<64>,
     drops: Drops<8, 4>,
-    /// RecordLayout off: says nothing and answers nothing.
+    /// Cut off: says nothing and answers nothing.
     dead: bool,
 }
 
 struct Hearer {
     address: SocketAddr,
-    listener: Prober<64>,
-    offers: Box<Offers<64>>,
+    browser: Box<Browser<64, 64>>,
     shown: BTreeSet<Token>,
     probes: u32,
 }
@@ -82,7 +80,7 @@ impl Lan {
                 Sender {
                     address: SocketAddr::new(host(n), PORT),
                     instance,
-                    announcer: Advertiser::new(instance),
+                    advertiser: Advertiser::new(instance),
                     drops: Drops::new(&mut rng),
                     dead: false,
                 }
@@ -91,8 +89,7 @@ impl Lan {
         let hearers = (0..hearers)
             .map(|n| Hearer {
                 address: SocketAddr::new(host(400 + n), 50_000),
-                listener: Prober::new(now, Instance::random(&mut rng)),
-                offers: Box::new(Offers::new()),
+                browser: Box::new(Browser::new(now, Instance::random(&mut rng))),
                 shown: BTreeSet::new(),
                 probes: 0,
             })
@@ -102,8 +99,8 @@ impl Lan {
     }
 
     fn put(&mut self, sender: usize, ttl: Duration) -> Token {
-        let terms = DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
-        self.senders[sender].drops.put(self.now, terms, &mut self.rng).unwrap()
+        let spec = DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
+        self.senders[sender].drops.put(self.now, spec, &mut self.rng).unwrap()
     }
 
     fn schedule(&mut self, after: u32, due: Due) {
@@ -135,9 +132,9 @@ impl Lan {
             sender.drops.handle_timeout(self.now, &mut self.rng);
             while sender.drops.poll_event().is_some() {}
             let live = (sender.drops.live() > 0).then(|| (PORT, sender.drops.revision()));
-            sender.announcer.set(self.now, live, &mut self.rng);
+            sender.advertiser.set(self.now, live, &mut self.rng);
             let from = sender.address;
-            while let Some(beacon) = self.senders[i].announcer.poll_transmit(self.now, &mut self.rng) {
+            while let Some(beacon) = self.senders[i].advertiser.poll_transmit(self.now, &mut self.rng) {
                 for to in 0..self.hearers.len() {
                     self.datagram(|| Due::Beacon { to, from, beacon });
                 }
@@ -145,25 +142,19 @@ impl Lan {
         }
         for i in 0..self.hearers.len() {
             let from = self.hearers[i].address;
-            while let Some(beacon) = self.hearers[i].listener.poll_transmit(self.now) {
+            while let Some(beacon) = self.hearers[i].browser.poll_transmit(self.now) {
                 for to in 0..self.senders.len() {
                     self.datagram(|| Due::Solicit { to, from, beacon });
                 }
             }
-            while let Some(probe) = self.hearers[i].listener.poll_probe(self.now, &mut self.rng) {
+            while let Some(probe) = self.hearers[i].browser.poll_probe(self.now, &mut self.rng) {
                 self.hearers[i].probes += 1;
                 let after = 5 + self.rng.next_u32() % 30;
                 self.schedule(after, Due::Probed { by: i, probe });
             }
             let hearer = &mut self.hearers[i];
-            while let Some(event) = hearer.listener.poll_event() {
-                match event {
-                    PeerEvent::Lost { instance } => hearer.offers.lost(instance),
-                    PeerEvent::Moved { instance, from, to } => hearer.offers.moved(instance, from, to),
-                }
-            }
-            hearer.offers.handle_timeout(self.now);
-            while let Some(event) = hearer.offers.poll_event() {
+            hearer.browser.handle_timeout(self.now);
+            while let Some(event) = hearer.browser.poll_event() {
                 match event {
                     OfferEvent::Appeared { offer } => {
                         assert!(hearer.shown.insert(offer.offer.token), "shown twice");
@@ -180,12 +171,10 @@ impl Lan {
         let queued = self.queue.peek().map(|Reverse((at, _))| Instant::from_millis(*at));
         let senders = self.senders.iter().filter(|s| !s.dead);
         let senders = senders
-            .flat_map(|s| [s.announcer.poll_timeout(), s.drops.poll_timeout()])
+            .flat_map(|s| [s.advertiser.poll_timeout(), s.drops.poll_timeout()])
             .fold(None, Instant::earliest);
         let hearers = self.hearers.iter();
-        let hearers = hearers
-            .flat_map(|h| [h.listener.poll_timeout(), h.offers.poll_timeout()])
-            .fold(None, Instant::earliest);
+        let hearers = hearers.map(|h| h.browser.poll_timeout()).fold(None, Instant::earliest);
         [queued, senders, hearers].into_iter().fold(None, Instant::earliest)
     }
 
@@ -193,12 +182,13 @@ impl Lan {
         match due {
             Due::Beacon { to, from, beacon } => {
                 let via = Arrival { from, attached: true, loopback: false };
-                self.hearers[to].listener.handle_beacon(self.now, &via, &beacon, &mut self.rng);
+                self.hearers[to].browser.handle_beacon(self.now, &via, &beacon, &mut self.rng);
             }
             Due::Solicit { to, from, beacon } => {
                 assert_eq!(beacon.kind, BeaconKind::Solicit);
                 let sender = &mut self.senders[to];
-                let answer = sender.announcer.handle_beacon(self.now, from, &beacon).filter(|_| !sender.dead);
+                let answer =
+                    sender.advertiser.handle_beacon(self.now, from, &beacon).filter(|_| !sender.dead);
                 let by = self.hearers.iter().position(|h| h.address == from).unwrap();
                 let from = sender.address;
                 if let Some(beacon) = answer {
@@ -209,30 +199,25 @@ impl Lan {
                 let sender =
                     self.senders.iter().find(|s| s.address == probe.peer && s.instance == probe.instance);
                 let hearer = &mut self.hearers[by];
-                let outcome = match sender.filter(|sender| !sender.dead) {
-                    None => ProbeResult::Failed,
+                let end = match sender.filter(|sender| !sender.dead) {
+                    None => Err(ProbeError::Unreachable),
                     Some(sender) => {
-                        hearer.offers.begin_list(probe.instance);
                         let mut after = None;
                         while let Some(listed) = sender.drops.listed_after(self.now, after) {
                             after = Some(listed.token());
-                            match listed {
-                                Listed::Offer(offer) => {
-                                    hearer
-                                        .offers
-                                        .offer(self.now, probe.instance, probe.peer, &offer)
-                                        .unwrap();
-                                }
+                            let line = match listed {
+                                Listed::Offer(offer) => ListEvent::Offer(offer),
                                 Listed::Ending { token, reason } => {
-                                    hearer.offers.ending(self.now, probe.instance, token, reason);
+                                    ListEvent::Ending(Ending { token, reason })
                                 }
-                            }
+                            };
+                            hearer.browser.handle_line(self.now, &probe, &line);
                         }
-                        hearer.offers.complete(self.now, probe.instance);
-                        ProbeResult::Listed { revision: sender.drops.revision() }
+                        assert!(!hearer.browser.is_crowded());
+                        Ok(sender.drops.revision())
                     }
                 };
-                hearer.listener.handle_probe(self.now, &probe, outcome);
+                hearer.browser.handle_probe(self.now, &probe, end);
             }
         }
     }

@@ -324,8 +324,8 @@ impl Pair {
 
     fn put(&mut self, ttl: u64, fetches: u8) {
         let (at, name) = (self.at(), Name::default());
-        let terms = DropSpec { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
-        let put = self.drops.put(at, terms, &mut self.rng);
+        let spec = DropSpec { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
+        let put = self.drops.put(at, spec, &mut self.rng);
         // What ended in this very call has an event to tell first.
         let told = self.models.iter().enumerate().filter(|(_, m)| m.news.is_empty());
         let ended = told.filter_map(|(n, m)| Some((m.ended.as_ref()?.at, n)));

@@ -246,10 +246,10 @@ fn an_interrupt_before_the_whole_drop_is_here_gives_the_claim_back() {
 
 #[test]
 fn a_fetch_by_prefix_takes_the_one_drop_that_the_list_has() {
-    for drops in [1, 20, 100] {
-        let mut world = World::new(drops);
-        // The table has room for 24.
-        let tokens: Vec<Token> = (0..drops.min(20)).map(|n| world.put(n as usize * 100, 1)).collect();
+    // On one page of the list, and on three.
+    for drops in [1, 20] {
+        let mut world = World::new(1);
+        let tokens: Vec<Token> = (0..drops).map(|n| world.put(n * 100, 1)).collect();
         for token in tokens {
             let prefix: TokenPrefix = token.to_string()[..13].parse().unwrap();
             let n = world.member(&[Goal::Take(prefix, id(1))]);

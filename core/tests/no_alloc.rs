@@ -12,8 +12,9 @@ use core::time::Duration;
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::OpenError;
-use deaddrop_core::discovery::{Advertiser, Arrival, Find, Offers, ProbeResult, Prober};
+use deaddrop_core::discovery::{Advertiser, Arrival, Browser, Find, OfferEvent, ProbeError};
 use deaddrop_core::drops::{ConnId, DropSpec, Drops};
+use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::guard::{Admission, ClientGuard, Guard, Guess};
 use deaddrop_core::limits::{BOARD, HOST, LEASE, Profile, RECORD_MAX, RECORD_OVERHEAD};
 use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
@@ -22,7 +23,7 @@ use deaddrop_core::session::{
 };
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
-use deaddrop_core::wire::{Answer, Beacon, BeaconKind, ErrorCode, Greeting, Request};
+use deaddrop_core::wire::{Answer, Beacon, BeaconKind, Ending, ErrorCode, Greeting, Request};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -62,7 +63,7 @@ fn ip(n: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, n, 1))
 }
 
-fn terms(size: u64, fetches: u8) -> DropSpec {
+fn spec(size: u64, fetches: u8) -> DropSpec {
     DropSpec { kind: Kind::File, name: Name::new("plans.txt").unwrap(), size, ttl: seconds(600), fetches }
 }
 
@@ -188,9 +189,9 @@ fn a_handshake_a_list_and_fetches() {
         unallocated(|| {
             let mut meeting = Meeting::new(profile);
             let size = 5 * u64::from(profile.record_max) + 17;
-            let put = terms(size, 2);
+            let put = spec(size, 2);
             let token = meeting.serving.drops.put(meeting.now, put, &mut meeting.rng).unwrap();
-            let empty = meeting.serving.drops.put(meeting.now, terms(0, 1), &mut meeting.rng).unwrap();
+            let empty = meeting.serving.drops.put(meeting.now, spec(0, 1), &mut meeting.rng).unwrap();
 
             let mut ends = meeting.visit();
             ends.client.list(meeting.now, None).unwrap();
@@ -217,7 +218,7 @@ fn a_handshake_a_list_and_fetches() {
 fn refusals_timeouts_and_what_is_forged() {
     unallocated(|| {
         let mut meeting = Meeting::new(&HOST);
-        let token = meeting.serving.drops.put(meeting.now, terms(9, 1), &mut meeting.rng).unwrap();
+        let token = meeting.serving.drops.put(meeting.now, spec(9, 1), &mut meeting.rng).unwrap();
 
         let mut ends = meeting.visit();
         let mut unknown = *token.as_bytes();
@@ -258,8 +259,8 @@ fn the_table_of_drops() {
     unallocated(|| {
         let (mut now, mut rng) = (start(), rng());
         let mut drops = Drops::<4, 4>::new(&mut rng);
-        let tokens: [Token; 4] = core::array::from_fn(|_| drops.put(now, terms(100, 2), &mut rng).unwrap());
-        say(drops.put(now, terms(100, 1), &mut rng).unwrap_err());
+        let tokens: [Token; 4] = core::array::from_fn(|_| drops.put(now, spec(100, 2), &mut rng).unwrap());
+        say(drops.put(now, spec(100, 1), &mut rng).unwrap_err());
         let [lapsing, committed, withdrawn, changed] = tokens;
         let id = FetchId::random(&mut rng);
         for (conn, token) in (0..).map(ConnId).zip(&tokens) {
@@ -328,91 +329,73 @@ fn the_guard_under_attack() {
 }
 
 #[test]
-fn announcing_and_listening() {
+fn announcing_and_browsing() {
     unallocated(|| {
         let (mut now, mut rng) = (start(), rng());
-        let mut announcer = Advertiser::<4>::new(Instance::random(&mut rng));
-        let mut listener = Prober::<16>::new(now, Instance::random(&mut rng));
-        announcer.set(now, Some((48_556, 1)), &mut rng);
-        let (mut probes, mut lost) = (0, 0);
+        let mut advertiser = Advertiser::<4>::new(Instance::random(&mut rng));
+        let mut browser = Browser::<16, 24>::new(now, Instance::random(&mut rng));
+        advertiser.set(now, Some((48_556, 1)), &mut rng);
+        let (mut probes, mut appeared, mut gone, mut crowded) = (0, 0, 0, 0);
         for round in 0..500_u32 {
-            now = listener.poll_timeout().map_or(now, |at| at.max(now)) + Duration::from_millis(100);
+            now = browser.poll_timeout().map_or(now, |at| at.max(now)) + Duration::from_millis(100);
             let place = u8::try_from(round % 20).unwrap();
             let from = SocketAddr::new(ip(place), 48_555);
-            if let Some(solicit) = listener.poll_transmit(now) {
-                announcer.handle_beacon(now, from, &solicit);
+            if let Some(solicit) = browser.poll_transmit(now) {
+                advertiser.handle_beacon(now, from, &solicit);
             }
-            if let Some(mut beacon) = announcer.poll_transmit(now, &mut rng) {
+            if let Some(mut beacon) = advertiser.poll_transmit(now, &mut rng) {
                 beacon = Beacon::parse(&beacon.emit()).unwrap();
                 // As many servers as there are places, each with news now and then.
                 beacon.instance = Instance::from_bytes([place; 8]);
                 beacon.revision = round / 50;
                 let via = Arrival { from, attached: true, loopback: false };
-                listener.handle_beacon(now, &via, &beacon, &mut rng);
+                browser.handle_beacon(now, &via, &beacon, &mut rng);
             }
-            while let Some(probe) = listener.poll_probe(now, &mut rng) {
+            while let Some(probe) = browser.poll_probe(now, &mut rng) {
                 probes += 1;
-                listener.handle_probe(
+                let DropSpec { kind, name, size, ttl, .. } = spec(probes, 1);
+                let token = Token::random(&mut rng);
+                let offer = Offer { token, kind, name, size, ttl_left: ttl, fetches_left: 1 };
+                browser.handle_line(now, &probe, &ListEvent::Offer(offer));
+                if browser.find(&TokenPrefix::from(token)) == Find::None {
+                    crowded += usize::from(browser.is_crowded());
+                }
+                let ending = Ending { token: Token::random(&mut rng), reason: EndReason::Fetched };
+                browser.handle_line(now, &probe, &ListEvent::Ending(ending));
+                browser.handle_probe(
                     now,
                     &probe,
                     match probes % 7 {
-                        0 => ProbeResult::Busy { retry_after: seconds(2) },
-                        1 => ProbeResult::NoBudget,
-                        2 => ProbeResult::NotMember,
-                        3..=4 => ProbeResult::Failed,
-                        _ => ProbeResult::Listed { revision: round },
+                        0 => Err(ProbeError::Session(ClientError::Busy)),
+                        1 => Err(ProbeError::Session(ClientError::NoBudget)),
+                        2 => Err(ProbeError::Session(ClientError::NotMember)),
+                        3 => Err(ProbeError::Unreachable),
+                        4 => Err(ProbeError::Interrupted),
+                        _ => Ok(round),
                     },
                 );
+                black_box(browser.elsewhere(probe.instance, probe.peer));
             }
-            while listener.poll_event().is_some() {
-                lost += 1;
+            browser.handle_timeout(now);
+            while let Some(event) = browser.poll_event() {
+                match event {
+                    OfferEvent::Appeared { .. } => appeared += 1,
+                    OfferEvent::Gone { .. } => gone += 1,
+                }
             }
-            announcer.reannounce(now);
+            advertiser.reannounce(now);
             if round % 100 == 99 {
-                listener.resolicit(now);
+                browser.resolicit(now);
             }
-            black_box((announcer.poll_timeout(), listener.peers().count(), listener.ports_of(ip(1)).count()));
+            black_box((advertiser.poll_timeout(), browser.peers().count(), browser.ports_of(ip(1)).count()));
         }
-        announcer.set(now, None, &mut rng);
-        let farewell = announcer.poll_transmit(now, &mut rng).map(|beacon| beacon.kind);
+        advertiser.set(now, None, &mut rng);
+        let farewell = advertiser.poll_transmit(now, &mut rng).map(|beacon| beacon.kind);
         assert_eq!(farewell, Some(BeaconKind::Farewell));
-        assert!(probes > 20 && lost > 0, "{probes} probes, {lost} lost");
-    });
-}
-
-#[test]
-fn the_offers_that_members_list() {
-    unallocated(|| {
-        let (now, mut rng) = (start(), rng());
-        let mut offers = Offers::<16>::new();
-        let from = SocketAddr::new(ip(1), 48_556);
-        let instances: [Instance; 3] = core::array::from_fn(|_| Instance::random(&mut rng));
-        let mut last = None;
-        for (n, &instance) in (0..20).zip(instances.iter().cycle()) {
-            let DropSpec { kind, name, size, ttl, .. } = terms(n, 1);
-            let offer =
-                Offer { token: Token::random(&mut rng), kind, name, size, ttl_left: ttl, fetches_left: 1 };
-            offers.begin_list(instance);
-            match offers.offer(now, instance, from, &offer) {
-                Ok(()) => last = Some((instance, offer.token)),
-                Err(full) => say(full),
-            }
-            offers.abort_list(instance);
-        }
-        let (instance, token) = last.unwrap();
-        assert!(matches!(offers.find(&TokenPrefix::from(token)), Find::Found(_)));
-        offers.ending(now, instance, token, EndReason::Fetched);
-        offers.begin_list(instances[0]);
-        offers.complete(now, instances[0]);
-        offers.moved(instances[1], from, SocketAddr::new(ip(2), 48_556));
-        offers.lost(instances[1]);
-        while offers.poll_event().is_some() {}
-        offers.handle_timeout(offers.poll_timeout().unwrap() + seconds(600));
-        let mut gone = 0;
-        while offers.poll_event().is_some() {
-            gone += 1;
-        }
-        assert!(gone > 0 && offers.iter().count() == 0, "{gone} gone");
+        assert!(
+            probes > 20 && appeared > 0 && gone > 0 && crowded > 0,
+            "{probes} {appeared} {gone} {crowded}"
+        );
     });
 }
 
@@ -420,7 +403,7 @@ fn the_offers_that_members_list() {
 fn bytes_that_are_no_message() {
     unallocated(|| {
         let mut rng = rng();
-        let DropSpec { kind, name, size, ttl, .. } = terms(1_000, 1);
+        let DropSpec { kind, name, size, ttl, .. } = spec(1_000, 1);
         let token = Token::random(&mut rng);
         let offer = Answer::Offer(Offer { token, kind, name, size, ttl_left: ttl, fetches_left: 1 });
         let (mut answer, mut request) = ([0; 492], [0; 492]);

@@ -268,8 +268,8 @@ fn exchange() -> Book {
     let mut serving = Box::new(Serving::new(NOW, Prs::new(prs), &HOST, &mut script));
     let file: Vec<u8> = (0..600_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let (kind, name) = (Kind::File, Name::new("plans.txt").unwrap());
-    let terms = DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
-    let token = serving.drops.put(NOW, terms, &mut script).unwrap();
+    let spec = DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
+    let token = serving.drops.put(NOW, spec, &mut script).unwrap();
     let address = "192.0.2.1".parse().unwrap();
     let session = serving.open(NOW, address, &mut script).session;
     assert!(script.0.is_empty());

@@ -35,10 +35,10 @@ pub(crate) struct Scale {
     costs: bool,
 }
 
-/// Runs the simulation, which is an example of core, as it is released.
+/// Runs the simulation, as it is released.
 pub(crate) fn run(repo: &Repo, scale: &Scale) -> Result<(), Failure> {
-    let mut cargo = repo.cargo(["run", "--locked", "--release", "--quiet", "-p", "deaddrop-core"]);
-    cargo.args(["--example", "scale", "--"]).args(words(scale));
+    let mut cargo = repo.cargo(["run", "--locked", "--release", "--quiet", "-p", "deaddrop-simulation"]);
+    cargo.arg("--").args(words(scale));
     let status = cargo.status().map_err(Failure::at("cargo"))?;
     // The simulation has said what is wrong.
     if status.success() { Ok(()) } else { Err(Failure::new("")) }

@@ -27,7 +27,7 @@ pub struct Table {
     last: Token,
 }
 
-fn terms(fetches: usize) -> DropSpec {
+fn spec(fetches: usize) -> DropSpec {
     DropSpec {
         kind: Kind::File,
         name: Name::new("the plans for the third floor.pdf").unwrap(),
@@ -42,8 +42,8 @@ impl Table {
     pub fn new() -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut drops = Box::new(Drops::new(&mut rng));
-        let passing = drops.put(NOW, terms(1), &mut rng).unwrap();
-        let tokens: Vec<_> = (1..DROPS).map(|_| drops.put(NOW, terms(FETCHES), &mut rng).unwrap()).collect();
+        let passing = drops.put(NOW, spec(1), &mut rng).unwrap();
+        let tokens: Vec<_> = (1..DROPS).map(|_| drops.put(NOW, spec(FETCHES), &mut rng).unwrap()).collect();
         for token in &tokens {
             drops.claim(NOW, token, &HOLDER, CONN).unwrap();
             for n in 2..FETCHES {
@@ -51,7 +51,7 @@ impl Table {
                 drops.claim(NOW, token, &FetchId::from_bytes([n + 1; 16]), ConnId(n.into())).unwrap();
             }
         }
-        assert!(drops.put(NOW, terms(1), &mut rng).is_err(), "the table is full");
+        assert!(drops.put(NOW, spec(1), &mut rng).is_err(), "the table is full");
         assert!(drops.withdraw(NOW, &passing, &mut rng));
         let mut table = Self { drops, rng, last: *tokens.last().unwrap() };
         table.poll();
@@ -77,7 +77,7 @@ impl Table {
 
     /// A drop's whole life: put, claimed, made final, committed, and its events polled.
     pub fn exchange(&mut self) {
-        let token = self.drops.put(NOW, terms(1), &mut self.rng).unwrap();
+        let token = self.drops.put(NOW, spec(1), &mut self.rng).unwrap();
         self.drops.claim(NOW, &token, &OTHER, CONN).unwrap();
         self.drops.all_sent(NOW, &token, &OTHER, CONN).unwrap();
         self.drops.finalise(NOW, &token, &OTHER, CONN).unwrap();

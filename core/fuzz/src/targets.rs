@@ -149,8 +149,8 @@ pub fn server(data: &[u8]) {
     let mut serving = Box::new(Serving::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
     for size in [0, 10, 1_500] {
         let (kind, name) = (Kind::File, Name::default());
-        let terms = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
-        serving.drops.put(now, terms, &mut rng).expect("there is a place");
+        let spec = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
+        serving.drops.put(now, spec, &mut rng).expect("there is a place");
     }
     let mut session = serving.open(now, PEER, &mut rng).session;
     let mut buffer = vec![0; 65_556];
@@ -247,8 +247,8 @@ pub fn drops(data: &[u8]) {
         match what % 10 {
             0 => {
                 let (kind, name, ttl) = (Kind::File, Name::default(), Duration::from_secs(n.into()));
-                let terms = DropSpec { kind, name, size: 100_000, ttl, fetches: who % 5 };
-                tokens.extend(table.put(now, terms, &mut rng));
+                let spec = DropSpec { kind, name, size: 100_000, ttl, fetches: who % 5 };
+                tokens.extend(table.put(now, spec, &mut rng));
             }
             1 => drop(table.claim(now, &token, &id, conn)),
             2 => drop(table.progress(now, &token, &id, conn, u64::from(n) << 9)),

@@ -1,4 +1,4 @@
-//! One drop: its terms, its fetches, and how it ends.
+//! One drop: its specification, its fetches, and how it ends.
 
 use core::num::NonZeroU64;
 
@@ -37,18 +37,18 @@ pub(super) struct Entry<const F: usize> {
 }
 
 impl<const F: usize> Entry<F> {
-    /// A live drop. `terms` were checked: no more fetches than `F`.
-    pub(super) fn new(now: Instant, token: Token, terms: DropSpec) -> Self {
-        let ttl_end = now + terms.ttl;
+    /// A live drop. `spec` were checked: no more fetches than `F`.
+    pub(super) fn new(now: Instant, token: Token, spec: DropSpec) -> Self {
+        let ttl_end = now + spec.ttl;
         let mut fetches = Vec::new();
-        while fetches.len() < terms.fetches.into() && fetches.push(Fetch::new()).is_ok() {}
+        while fetches.len() < spec.fetches.into() && fetches.push(Fetch::new()).is_ok() {}
         Self {
             token,
-            kind: terms.kind,
-            name: terms.name,
-            size: terms.size,
+            kind: spec.kind,
+            name: spec.name,
+            size: spec.size,
             ttl_end,
-            grace_end: ttl_end + terms.ttl.min(GRACE_MAX),
+            grace_end: ttl_end + spec.ttl.min(GRACE_MAX),
             fetches,
             ending: None,
         }

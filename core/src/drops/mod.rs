@@ -63,18 +63,13 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     }
 
     /// Puts a drop on the table. If there is no place left, the drop that ended first is forgotten.
-    pub fn put(
-        &mut self,
-        now: Instant,
-        terms: DropSpec,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Token, PutError> {
+    pub fn put(&mut self, now: Instant, spec: DropSpec, rng: &mut impl CryptoRng) -> Result<Token, PutError> {
         let now = self.advance(now);
         let most = u8::try_from(F.min(FETCHES_MAX)).unwrap_or(u8::MAX);
-        if !(TTL_MIN..=TTL_MAX).contains(&terms.ttl) {
+        if !(TTL_MIN..=TTL_MAX).contains(&spec.ttl) {
             return Err(PutError::Ttl);
         }
-        if !(1..=most).contains(&terms.fetches) {
+        if !(1..=most).contains(&spec.fetches) {
             return Err(PutError::Fetches { most });
         }
         let token = (0..TOKEN_DRAWS)
@@ -82,7 +77,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
             .find(|token| !self.all().any(|entry| entry.token() == token))
             .ok_or(PutError::Randomness)?;
         let place = self.place().ok_or(PutError::Full)?;
-        *place = Some(Entry::new(now, token, terms));
+        *place = Some(Entry::new(now, token, spec));
         self.log.stale = true;
         self.redraw(rng);
         Ok(token)

@@ -45,12 +45,12 @@ impl Bench {
         (bench, token)
     }
 
-    fn terms(fetches: u8) -> DropSpec {
+    fn spec(fetches: u8) -> DropSpec {
         DropSpec { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, ttl: TTL, fetches }
     }
 
     fn put(&mut self, fetches: u8) -> Result<Token, PutError> {
-        self.drops.put(self.now, Self::terms(fetches), &mut self.rng)
+        self.drops.put(self.now, Self::spec(fetches), &mut self.rng)
     }
 
     fn wait(&mut self, by: Duration) {
@@ -135,8 +135,8 @@ fn a_fetch_runs_from_claim_to_burned() {
 fn terms_are_checked() {
     let mut b = Bench::new();
     for (ttl, good) in [(999, false), (1_000, true), (604_800_000, true), (604_800_001, false)] {
-        let terms = DropSpec { ttl: Duration::from_millis(ttl), ..Bench::terms(1) };
-        let put = b.drops.put(b.now, terms, &mut b.rng);
+        let spec = DropSpec { ttl: Duration::from_millis(ttl), ..Bench::spec(1) };
+        let put = b.drops.put(b.now, spec, &mut b.rng);
         assert_eq!(put.is_ok(), good, "{ttl}");
         assert!(good || put == Err(PutError::Ttl));
     }
@@ -144,8 +144,8 @@ fn terms_are_checked() {
     assert_eq!(b.put(5), Err(PutError::Fetches { most: 4 }));
     assert!(b.put(4).is_ok());
     let mut wide = Drops::<1, 100>::new(&mut b.rng);
-    assert_eq!(wide.put(b.now, Bench::terms(65), &mut b.rng), Err(PutError::Fetches { most: 64 }));
-    assert!(wide.put(b.now, Bench::terms(64), &mut b.rng).is_ok());
+    assert_eq!(wide.put(b.now, Bench::spec(65), &mut b.rng), Err(PutError::Fetches { most: 64 }));
+    assert!(wide.put(b.now, Bench::spec(64), &mut b.rng).is_ok());
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn a_random_source_that_repeats_itself_is_refused() {
     impl rand_core::TryCryptoRng for Stuck {}
     b.drops = Drops::new(&mut Stuck);
     let before = b.drops.revision();
-    assert!(b.drops.put(b.now, Bench::terms(1), &mut Stuck).is_ok());
+    assert!(b.drops.put(b.now, Bench::spec(1), &mut Stuck).is_ok());
     assert_ne!(b.drops.revision(), before, "even so the revision is another");
-    assert_eq!(b.drops.put(b.now, Bench::terms(1), &mut Stuck), Err(PutError::Randomness));
+    assert_eq!(b.drops.put(b.now, Bench::spec(1), &mut Stuck), Err(PutError::Randomness));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn at_the_end_of_the_grace_every_claim_is_over() {
 fn the_grace_is_ten_minutes_at_most() {
     let mut b = Bench::new();
     let ttl = GRACE_MAX + SECOND;
-    let token = b.drops.put(b.now, DropSpec { ttl, ..Bench::terms(1) }, &mut b.rng).unwrap();
+    let token = b.drops.put(b.now, DropSpec { ttl, ..Bench::spec(1) }, &mut b.rng).unwrap();
     let end = b.now + ttl + GRACE_MAX;
     b.claim(&token, &ANN, ONE).unwrap();
     b.finalise(&token, &ANN, ONE).unwrap();

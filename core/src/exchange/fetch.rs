@@ -28,22 +28,22 @@
 //!   succeeded all the same, unconfirmed.
 
 mod error;
+mod events;
 mod retry;
+mod timing;
 
 use rand_core::CryptoRng;
 
 pub use error::FetchError;
 
-use super::list::{List, ListEvent};
+use super::list::List;
 use crate::limits::{
-    COMMIT_ANSWER_TIMEOUT, COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, PROGRESS_EVERY, Profile,
-    RESUME_TIMEOUT,
+    COMMIT_ANSWER_TIMEOUT, COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, Profile, RESUME_TIMEOUT,
 };
 use crate::offer::{EndReason, Offer};
-use crate::session::{ClientError, ClientEvent, ClientSession, Close, FetchPlan, Misuse};
+use crate::session::{ClientError, ClientEvent, ClientSession, Close, Misuse};
 use crate::time::Instant;
 use crate::token::{FetchId, Token, TokenPrefix};
-use crate::wire::{Begin, ErrorCode};
 use retry::{Verdict, backoff, judge};
 
 /// Which drop of a sender to fetch.
@@ -364,48 +364,6 @@ impl Fetch {
         }
     }
 
-    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due. The session has one of its own.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if matches!(self.state, State::Close(..) | State::End(_)) {
-            return None;
-        }
-        let wait = if let State::Wait(until) = self.state { Some(until) } else { None };
-        let sign = self.gives_signs().then(|| self.told + PROGRESS_EVERY);
-        let give_up = self.persisted.then_some(self.give_up);
-        let end = self.connection_end.filter(|_| self.is_open());
-        [wait, sign, give_up, end].into_iter().fold(None, Instant::earliest)
-    }
-
-    /// Does what is due: a sign of life, the next try, or the end of one that takes too long.
-    pub fn handle_timeout(
-        &mut self,
-        now: Instant,
-        session: Option<&mut ClientSession>,
-        rng: &mut impl CryptoRng,
-    ) {
-        if self.is_open() && self.connection_end.is_some_and(|end| end <= now) {
-            return self.fail(now, ClientError::Silent.into(), Close::Reset, rng);
-        }
-        if self.persisted && self.give_up <= now && !matches!(self.state, State::Close(..) | State::End(_)) {
-            let open = self.is_open();
-            self.state = ended(open, Close::Reset, Ok(false));
-            return;
-        }
-        if let State::Wait(until) = self.state {
-            if until <= now {
-                self.state = State::Connect;
-            }
-            return;
-        }
-        if self.gives_signs() && self.told + PROGRESS_EVERY <= now {
-            self.told = now;
-            if let Some(session) = session {
-                // Refused only in the moment between two states of the session, and then nobody waits for a sign.
-                let _ = session.progress(self.stored);
-            }
-        }
-    }
-
     /// Whether there is a connection that has not been given up.
     const fn is_open(&self) -> bool {
         matches!(
@@ -418,119 +376,6 @@ impl Fetch {
                 | State::Persist { connected: true }
                 | State::Commit
         )
-    }
-
-    /// From `begin` until `commit` the sender hears that we are alive.
-    const fn gives_signs(&self) -> bool {
-        matches!(self.state, State::Stream | State::Persist { connected: true })
-    }
-
-    fn take(
-        &mut self,
-        now: Instant,
-        session: &mut ClientSession,
-        event: ClientEvent,
-    ) -> Result<Option<Chunk>, FetchError> {
-        match (&mut self.state, event) {
-            (State::List { list, .. }, event) => {
-                if let Some(line) = list.handle_event(now, session, event)? {
-                    self.take_line(now, session, line)?;
-                }
-            }
-            (_, ClientEvent::Filler) => {}
-            (_, ClientEvent::Refused(code)) => return Err(FetchError::Refused(code)),
-            (State::Handshake, ClientEvent::Ready) => self.start(now, session).map_err(misuse)?,
-            (State::Claim, ClientEvent::Begin(begin)) => self.begin(now, &begin)?,
-            (State::Stream, ClientEvent::Data { len }) => {
-                // Where the session stands is behind them.
-                let offset = session.position().unwrap_or_default().saturating_sub(len as u64);
-                return Ok(Some(Chunk { offset, len }));
-            }
-            (State::Stream, ClientEvent::Final { len }) => {
-                let size = self.offer.as_ref().map_or(0, |offer| offer.size);
-                self.state = State::Persist { connected: true };
-                return Ok(Some(Chunk { offset: size.saturating_sub(len as u64), len }));
-            }
-            (State::Commit, ClientEvent::Burned) => {
-                self.state = State::Close(Close::Clean, Next::End(Ok(true)));
-            }
-            _ => return Err(ClientError::Protocol.into()),
-        }
-        Ok(None)
-    }
-
-    /// The session is ready for the first request.
-    fn start(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
-        if self.persisted {
-            return self.commit(now, session);
-        }
-        if self.offer.is_none() {
-            let mut list = List::new();
-            list.start(now, session)?;
-            self.state = State::List { list, ambiguous: false, ended: None };
-            return Ok(());
-        }
-        if self.approved {
-            return self.claim(now, session);
-        }
-        self.state = State::Approve;
-        Ok(())
-    }
-
-    /// One line of the sender's list: chooses the drop whose token begins as asked.
-    fn take_line(
-        &mut self,
-        now: Instant,
-        session: &mut ClientSession,
-        line: ListEvent,
-    ) -> Result<(), FetchError> {
-        let State::List { ambiguous, ended, .. } = &mut self.state else { return Ok(()) };
-        match line {
-            ListEvent::Offer(offer) if self.prefix.matches(&offer.token) => {
-                *ambiguous |= self.offer.is_some();
-                self.offer = Some(offer);
-            }
-            ListEvent::Ending(ending) if self.prefix.matches(&ending.token) => *ended = Some(ending.reason),
-            ListEvent::Offer(_) | ListEvent::Ending(_) => {}
-            ListEvent::End { .. } if *ambiguous => return Err(FetchError::Ambiguous),
-            ListEvent::End { .. } if self.offer.is_none() => {
-                return Err(FetchError::Refused(match ended {
-                    Some(EndReason::Expired) => ErrorCode::Expired,
-                    Some(_) => ErrorCode::Gone,
-                    None => ErrorCode::Unknown,
-                }));
-            }
-            ListEvent::End { .. } => self.start(now, session).map_err(misuse)?,
-        }
-        Ok(())
-    }
-
-    /// Asks for the drop, from where it was left.
-    fn claim(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
-        let token = self.token().ok_or(Misuse::OutOfTurn)?;
-        let digest = self.digest.take();
-        let offset = if digest.is_some() { self.resume_offset() } else { 0 };
-        let record_max = self.profile.record_max;
-        session.fetch(now, &FetchPlan { token, id: self.id, record_max, offset, digest })?;
-        self.state = State::Claim;
-        Ok(())
-    }
-
-    /// The claim is granted, if it is for the drop that was chosen.
-    fn begin(&mut self, now: Instant, begin: &Begin) -> Result<(), FetchError> {
-        let same = self.offer.as_ref().is_some_and(|offer| {
-            (offer.kind, &offer.name, offer.size) == (begin.kind, &begin.name, begin.size)
-        });
-        if !same {
-            return Err(FetchError::Refused(ErrorCode::Changed));
-        }
-        self.claimed = true;
-        self.failures = 0;
-        self.give_up = now + RESUME_TIMEOUT;
-        (self.stored, self.record) = (begin.offset, begin.record);
-        self.told = now;
-        self.state = State::Stream;
-        Ok(())
     }
 
     fn commit(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {

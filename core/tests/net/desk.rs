@@ -64,8 +64,8 @@ impl Desk {
 
     pub fn put(&mut self, size: u64) -> Token {
         let name = Name::new("plans.txt").unwrap();
-        let terms = DropSpec { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: 1 };
-        self.serving.drops.put(self.now, terms, &mut self.rng).unwrap()
+        let spec = DropSpec { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: 1 };
+        self.serving.drops.put(self.now, spec, &mut self.rng).unwrap()
     }
 
     pub fn wait(&mut self, ms: u64) {

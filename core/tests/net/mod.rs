@@ -131,8 +131,8 @@ impl World {
         let mut bytes = vec![0; size];
         self.rng.fill_bytes(&mut bytes);
         let name = Name::new("plans.txt").unwrap();
-        let terms = DropSpec { kind: Kind::File, name, size: size as u64, ttl, fetches };
-        let token = self.serving.drops.put(self.now, terms, &mut self.rng).unwrap();
+        let spec = DropSpec { kind: Kind::File, name, size: size as u64, ttl, fetches };
+        let token = self.serving.drops.put(self.now, spec, &mut self.rng).unwrap();
         self.sources.insert(token, bytes);
         token
     }

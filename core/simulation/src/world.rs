@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use deaddrop_core::discovery::{OfferEvent, PeerEvent};
+use deaddrop_core::discovery::OfferEvent;
 use deaddrop_core::wire::{Beacon, BeaconKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -238,10 +238,10 @@ impl World {
         running.drops.handle_timeout(now, &mut self.rng);
         while running.drops.poll_event().is_some() {}
         let live = (running.drops.live() > 0).then(|| (PORT, running.drops.revision()));
-        running.announcer.set(now, live, &mut self.rng);
+        running.advertiser.set(now, live, &mut self.rng);
         let host = sender.host;
         let mut said = Vec::new();
-        while let Some(beacon) = running.announcer.poll_transmit(now, &mut self.rng) {
+        while let Some(beacon) = running.advertiser.poll_transmit(now, &mut self.rng) {
             sender.said += 1;
             said.push((beacon, sender.said <= PROMPT || beacon.kind != BeaconKind::Announce));
         }
@@ -252,7 +252,7 @@ impl World {
         let sender = &mut self.senders[number];
         let Some(running) = &sender.running else { return };
         let due =
-            [running.announcer.poll_timeout(), running.drops.poll_timeout(), running.guard.poll_timeout()];
+            [running.advertiser.poll_timeout(), running.drops.poll_timeout(), running.guard.poll_timeout()];
         if let Some(at) = due.into_iter().flatten().min() {
             let at = micros(at).max(self.now);
             if at != sender.wake || at == self.now {
@@ -307,7 +307,7 @@ impl World {
         let (sender, hearer) = (&mut self.senders[number], &self.hearers[by]);
         let from = SocketAddr::new(address(hearer.host), 50_000);
         let Some(running) = &mut sender.running else { return };
-        if let Some(beacon) = running.announcer.handle_beacon(instant(self.now), from, beacon) {
+        if let Some(beacon) = running.advertiser.handle_beacon(instant(self.now), from, beacon) {
             self.figures.datagrams(1);
             let at = self.network.answer(self.now, sender.host, hearer.host);
             self.queue.push(at, Event::Answer { hearer: by, from: number, beacon });
@@ -322,7 +322,7 @@ impl World {
         let hearer = &mut self.hearers[number];
         for (from, beacon) in beacons {
             let from = SocketAddr::new(address(self.senders[*from].host), 50_001);
-            hearer.listener.handle_beacon(now, &arrival(from), beacon, &mut self.rng);
+            hearer.browser.handle_beacon(now, &arrival(from), beacon, &mut self.rng);
         }
         match hearer.due() {
             Some(at) if at <= self.now => self.tend_hearer(number),
@@ -334,20 +334,14 @@ impl World {
     pub(crate) fn tend_hearer(&mut self, number: usize) {
         let now = instant(self.now);
         let host = self.hearers[number].host;
-        while let Some(beacon) = self.hearers[number].listener.poll_transmit(now) {
+        while let Some(beacon) = self.hearers[number].browser.poll_transmit(now) {
             self.broadcast(host, number, beacon, true);
         }
-        while let Some(probe) = self.hearers[number].listener.poll_probe(now, &mut self.rng) {
+        while let Some(probe) = self.hearers[number].browser.poll_probe(now, &mut self.rng) {
             self.connect(number, probe);
         }
         let hearer = &mut self.hearers[number];
-        while let Some(event) = hearer.listener.poll_event() {
-            match event {
-                PeerEvent::Lost { instance } => hearer.offers.lost(instance),
-                PeerEvent::Moved { instance, from, to } => hearer.offers.moved(instance, from, to),
-            }
-        }
-        while let Some(event) = hearer.offers.poll_event() {
+        while let Some(event) = hearer.browser.poll_event() {
             if let OfferEvent::Appeared { offer } = event {
                 let number = Sender::number(offer.instance);
                 self.figures.shown(self.now, hearer, &self.senders[number], number);

@@ -6,7 +6,7 @@ use crate::queue::Micros;
 
 /// One of them. The number tells it from those that had its place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LookId {
+pub(crate) struct ProbeId {
     pub(crate) place: u32,
     number: u32,
 }
@@ -16,8 +16,8 @@ pub(crate) struct LookId {
 pub(crate) enum Stage {
     /// Not accepted yet.
     Waiting,
-    /// ServerHandshake; message 2 is on its way.
-    ServerHandshake,
+    /// Greeted; message 2 is on its way.
+    Greeted,
     /// Message 2 has come and waits for the processor.
     Asked,
     /// Waits for a guess token.
@@ -30,7 +30,7 @@ pub(crate) enum Stage {
 
 /// One connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Looking {
+pub(crate) struct ProbeState {
     number: u32,
     place: u32,
     pub(crate) hearer: usize,
@@ -54,16 +54,16 @@ pub(crate) struct Looking {
 /// All that are under way.
 #[derive(Default)]
 pub(crate) struct Probes {
-    places: Vec<Looking>,
+    places: Vec<ProbeState>,
     free: Vec<u32>,
     numbers: u32,
 }
 
 impl Probes {
     /// A listener connects.
-    pub(crate) fn open(&mut self, hearer: usize, sender: usize, probe: Probe) -> LookId {
+    pub(crate) fn open(&mut self, hearer: usize, sender: usize, probe: Probe) -> ProbeId {
         self.numbers = self.numbers.checked_add(1).unwrap();
-        let mut looking = Looking {
+        let mut probing = ProbeState {
             number: self.numbers,
             place: 0,
             hearer,
@@ -78,38 +78,38 @@ impl Probes {
             since: 0,
         };
         let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(looking);
+            self.places.push(probing);
             u32::try_from(self.places.len() - 1).unwrap()
         });
-        looking.place = place;
-        self.places[place as usize] = looking;
-        LookId { place, number: self.numbers }
+        probing.place = place;
+        self.places[place as usize] = probing;
+        ProbeId { place, number: self.numbers }
     }
 
     /// That one, if it is still under way.
-    pub(crate) fn get(&mut self, id: LookId) -> Option<&mut Looking> {
+    pub(crate) fn get(&mut self, id: ProbeId) -> Option<&mut ProbeState> {
         self.places.get_mut(id.place as usize).filter(|l| l.number == id.number)
     }
 
     /// The one that has this place, which a server's guard knows it by.
-    pub(crate) fn at(&self, place: u32) -> LookId {
-        LookId { place, number: self.places[place as usize].number }
+    pub(crate) fn at(&self, place: u32) -> ProbeId {
+        ProbeId { place, number: self.places[place as usize].number }
     }
 
     /// Those that a sender is not done with.
-    pub(crate) fn of_sender(&self, sender: usize) -> Vec<LookId> {
-        let mine = |l: &&Looking| l.number != 0 && l.sender == sender && l.stage != Stage::Over;
+    pub(crate) fn of_sender(&self, sender: usize) -> Vec<ProbeId> {
+        let mine = |l: &&ProbeState| l.number != 0 && l.sender == sender && l.stage != Stage::Over;
         let places = self.places.iter().filter(mine);
-        places.map(|l| LookId { place: l.place, number: l.number }).collect()
+        places.map(|l| ProbeId { place: l.place, number: l.number }).collect()
     }
 
     /// Frees the place of one that neither side has anything to do with any more.
-    pub(crate) fn sweep(&mut self, id: LookId) {
-        if let Some(looking) = self.get(id)
-            && looking.reported
-            && looking.stage == Stage::Over
+    pub(crate) fn sweep(&mut self, id: ProbeId) {
+        if let Some(probing) = self.get(id)
+            && probing.reported
+            && probing.stage == Stage::Over
         {
-            looking.number = 0;
+            probing.number = 0;
             self.free.push(id.place);
         }
     }

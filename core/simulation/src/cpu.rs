@@ -2,25 +2,25 @@
 
 use std::collections::VecDeque;
 
-use crate::probes::LookId;
+use crate::probes::ProbeId;
 
 /// What a processor has to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Task {
     /// Server: a connection waits to be accepted.
-    Accept(LookId),
+    Accept(ProbeId),
     /// Client: the greeting has come.
-    Greeting(LookId),
+    Greeting(ProbeId),
     /// Server: message 2 has come.
-    Message2(LookId),
+    Message2(ProbeId),
     /// Server: a parked connection has its guess token.
-    Granted(LookId),
+    Granted(ProbeId),
     /// Client: message 3 has come.
-    Message3(LookId),
+    Message3(ProbeId),
     /// Server: message 4 has come.
-    Message4(LookId),
+    Message4(ProbeId),
     /// Client: the list has come.
-    List(LookId),
+    List(ProbeId),
 }
 
 /// What waits for one processor.

@@ -1,6 +1,6 @@
 //! A process that listens, with the table sizes of the host's program.
 
-use deaddrop_core::discovery::{Arrival, Offers, Prober};
+use deaddrop_core::discovery::{Arrival, Browser};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::token::Instance;
 use rand_chacha::ChaCha8Rng;
@@ -21,8 +21,7 @@ pub(crate) struct Hearer {
     pub(crate) host: usize,
     pub(crate) room: usize,
     pub(crate) part: Part,
-    pub(crate) listener: Box<Prober<PEERS>>,
-    pub(crate) offers: Box<Offers<OFFERS>>,
+    pub(crate) browser: Box<Browser<PEERS, OFFERS>>,
     pub(crate) guard: Box<ClientGuard<ADDRESSES>>,
     /// Since when it listens.
     pub(crate) since: Micros,
@@ -62,8 +61,7 @@ impl Hearer {
             host,
             room,
             part,
-            listener: Box::new(Prober::new(instant(now), Instance::from_bytes(name))),
-            offers: Box::new(Offers::new()),
+            browser: Box::new(Browser::new(instant(now), Instance::from_bytes(name))),
             guard: Box::new(ClientGuard::new(instant(now))),
             since: now,
             wake: Micros::MAX,
@@ -75,7 +73,7 @@ impl Hearer {
 
     /// When it has something to do, if nothing happens before.
     pub(crate) fn due(&self) -> Option<Micros> {
-        self.listener.poll_timeout().map(micros)
+        self.browser.poll_timeout().map(micros)
     }
 
     /// Notes that the offer of a sender is shown; false if that was so before.

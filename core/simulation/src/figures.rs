@@ -5,7 +5,7 @@ use crate::network::Airtime;
 use crate::plan::Plan;
 use crate::queue::{Micros, SECOND};
 use crate::sender::{ANSWERED, CONNECTIONS, DROPS, Part, SOURCES, Sender};
-use deaddrop_core::discovery::{Advertiser, Offers, Prober};
+use deaddrop_core::discovery::{Advertiser, Browser};
 use deaddrop_core::drops::Drops;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::FETCHES_MAX;
@@ -174,8 +174,7 @@ impl Figures {
 
 /// Bytes of the tables of a listener, and of a sender.
 pub(crate) const fn tables() -> (usize, usize) {
-    let listener =
-        size_of::<Prober<PEERS>>() + size_of::<Offers<OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
+    let listener = size_of::<Browser<PEERS, OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
     let sender = size_of::<Advertiser<ANSWERED>>()
         + size_of::<Guard<SOURCES, CONNECTIONS>>()
         + size_of::<Drops<DROPS, FETCHES_MAX>>();

@@ -1,6 +1,6 @@
 //! How discovery grows with the LAN: a simulation in virtual time on core's own state machines.
 //!
-//! Every host listens and some send. Announcers, listeners, offers, drops and both guards are core's, with the
+//! Every host listens and some send. Advertisers, listeners, offers, drops and both guards are core's, with the
 //! table sizes of the host's program; all chance follows from a seed. Two things are not real: handshakes are
 //! charged a cost and not computed ([`cost`]), and the network is a model ([`network`]). `docs/scale.md` has the
 //! results, and `cargo xtask scale` runs this.

@@ -35,7 +35,7 @@ pub(crate) enum Part {
 
 /// What it keeps while it runs.
 pub(crate) struct Running {
-    pub(crate) announcer: Box<Advertiser<ANSWERED>>,
+    pub(crate) advertiser: Box<Advertiser<ANSWERED>>,
     pub(crate) guard: Box<Guard<SOURCES, CONNECTIONS>>,
     pub(crate) drops: Box<Drops<DROPS, FETCHES_MAX>>,
     pub(crate) token: Token,
@@ -118,12 +118,12 @@ impl Sender {
         high.copy_from_slice(&rng.next_u32().to_be_bytes());
         let instance = Instance::from_bytes(name);
         let mut drops = Box::new(Drops::new(rng));
-        let terms =
+        let spec =
             DropSpec { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
-        let token = drops.put(instant(now), terms, rng).unwrap();
-        let announcer = Box::new(Advertiser::new(instance));
+        let token = drops.put(instant(now), spec, rng).unwrap();
+        let advertiser = Box::new(Advertiser::new(instance));
         let guard = Box::new(Guard::new(&HOST, instant(now)));
-        let running = Some(Running { announcer, guard, drops, token });
+        let running = Some(Running { advertiser, guard, drops, token });
         let counts = Counts::default();
         Self { host, room, part, ready: now, running, wake: Micros::MAX, backlog: 0, said: 0, counts }
     }

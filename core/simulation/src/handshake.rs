@@ -4,22 +4,22 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deaddrop_core::discovery::{Probe, ProbeResult};
+use deaddrop_core::discovery::{Probe, ProbeError};
 use deaddrop_core::drops::{ConnId, Listed};
+use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::guard::{Admission, Guess};
 use deaddrop_core::limits::{
     CONNECT_TIMEOUT, CONTROL_RECORD, GREETING_TIMEOUT, HANDSHAKE_TIMEOUT, LIST_RECORDS, MESSAGE2_TIMEOUT,
 };
+use deaddrop_core::session::{ClientError, HandshakeError};
+use deaddrop_core::wire;
 
 use crate::cost;
 use crate::cpu::Task;
-use crate::probes::{LookId, Stage};
+use crate::probes::{ProbeId, Stage};
 use crate::queue::{Micros, instant};
 use crate::sender::{PORT, Sender};
 use crate::world::{Event, World, address};
-
-/// What a client waits after a clean close before message 3, which names no time.
-const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 /// Bytes of TCP's opening, one way.
 const SYN: u64 = 20;
@@ -33,23 +33,23 @@ const ANSWER: u64 = REQUEST * LIST_RECORDS as u64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     /// The first segment is at the server.
-    Syn(LookId),
+    Syn(ProbeId),
     /// Something for the processor of the server.
-    ToServer(LookId, Task),
+    ToServer(ProbeId, Task),
     /// Something for the processor of the client.
-    ToClient(LookId, Task),
+    ToClient(ProbeId, Task),
     /// The server hears that the client has closed.
-    ClientClosed(LookId),
+    ClientClosed(ProbeId),
     /// The client hears how it ended.
-    Ends(LookId, Ending),
+    Ends(ProbeId, Ending),
     /// The client has waited for a connection as long as it does.
-    NotConnected(LookId),
+    NotConnected(ProbeId),
     /// The client has waited for a greeting as long as it does.
-    NotGreeted(LookId),
+    NotGreeted(ProbeId),
     /// The server has waited for message 2 as long as it does.
-    NoMessage2(LookId),
+    NoMessage2(ProbeId),
     /// Either side has waited for the whole handshake as long as it does.
-    NoMessage4(LookId),
+    NoMessage4(ProbeId),
 }
 
 /// How a probe ends before there is a list.
@@ -61,6 +61,12 @@ pub(crate) enum Ending {
     Close,
     /// A clean close after message 4.
     NotMember,
+}
+
+/// What a client makes of a greeting that says busy.
+fn busy() -> ProbeError {
+    let retry_after = deaddrop_core::guard::server::RETRY_AFTER;
+    ClientError::Handshake(HandshakeError::Busy { retry_after }).into()
 }
 
 fn span(span: Duration) -> Micros {
@@ -77,7 +83,11 @@ impl World {
         if !self.hearers[hearer].guard.has(instant(self.now), probe.peer.ip()) {
             let hearer = &mut self.hearers[hearer];
             hearer.counts.no_budget += 1;
-            return hearer.listener.handle_probe(instant(self.now), &probe, ProbeResult::NoBudget);
+            return hearer.browser.handle_probe(
+                instant(self.now),
+                &probe,
+                Err(ProbeError::Session(ClientError::NoBudget)),
+            );
         }
         let id = self.probes.open(hearer, sender, probe);
         let at = self.up(id, self.now, SYN);
@@ -86,16 +96,16 @@ impl World {
     }
 
     /// When `bytes` that a client sends at `at` are at the server.
-    fn up(&mut self, id: LookId, at: Micros, bytes: u64) -> Micros {
-        let looking = self.probes.get(id).unwrap();
-        let (from, to) = (self.hearers[looking.hearer].host, self.senders[looking.sender].host);
+    fn up(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
+        let probing = self.probes.get(id).unwrap();
+        let (from, to) = (self.hearers[probing.hearer].host, self.senders[probing.sender].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
     /// When `bytes` that a server sends at `at` are at the client.
-    fn down(&mut self, id: LookId, at: Micros, bytes: u64) -> Micros {
-        let looking = self.probes.get(id).unwrap();
-        let (from, to) = (self.senders[looking.sender].host, self.hearers[looking.hearer].host);
+    fn down(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
+        let probing = self.probes.get(id).unwrap();
+        let (from, to) = (self.senders[probing.sender].host, self.hearers[probing.hearer].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
@@ -110,49 +120,49 @@ impl World {
         match step {
             Step::Syn(id) => self.syn(id),
             Step::ToServer(id, task) => {
-                let Some(looking) = self.probes.get(id) else { return };
-                if looking.stage == Stage::Over {
+                let Some(probing) = self.probes.get(id) else { return };
+                if probing.stage == Stage::Over {
                     return;
                 }
                 if matches!(task, Task::Message2(_)) {
-                    looking.stage = Stage::Asked;
+                    probing.stage = Stage::Asked;
                 }
-                let host = self.senders[looking.sender].host;
+                let host = self.senders[probing.sender].host;
                 self.give(host, task);
             }
             Step::ToClient(id, task) => {
-                let Some(looking) = self.probes.get(id) else { return };
-                if !looking.reported {
-                    looking.greeted = true;
-                    let host = self.hearers[looking.hearer].host;
+                let Some(probing) = self.probes.get(id) else { return };
+                if !probing.reported {
+                    probing.greeted = true;
+                    let host = self.hearers[probing.hearer].host;
                     self.give(host, task);
                 }
             }
             Step::ClientClosed(id) => self.client_closed(id),
             Step::Ends(id, ending) => {
-                let outcome = match ending {
-                    Ending::Reset => ProbeResult::Failed,
-                    Ending::Close => ProbeResult::Busy { retry_after: BUSY_RETRY },
-                    Ending::NotMember => ProbeResult::NotMember,
+                let end = match ending {
+                    Ending::Reset => Err(ProbeError::Session(ClientError::Reset)),
+                    Ending::Close => Err(ProbeError::Session(ClientError::Busy)),
+                    Ending::NotMember => Err(ProbeError::Session(ClientError::NotMember)),
                 };
-                self.report(id, outcome);
+                self.report(id, end);
             }
             Step::NotConnected(id) => {
-                if let Some(looking) = self.probes.get(id)
-                    && looking.tries > 0
-                    && looking.stage == Stage::Waiting
-                    && !looking.connected
+                if let Some(probing) = self.probes.get(id)
+                    && probing.tries > 0
+                    && probing.stage == Stage::Waiting
+                    && !probing.connected
                 {
-                    self.give_up(id, ProbeResult::Failed);
+                    self.give_up(id, Err(ProbeError::Session(ClientError::Reset)));
                 }
             }
             Step::NotGreeted(id) => {
                 if self.probes.get(id).is_some_and(|l| !l.greeted) {
-                    self.give_up(id, ProbeResult::Failed);
+                    self.give_up(id, Err(ProbeError::Session(ClientError::Reset)));
                 }
             }
             Step::NoMessage2(id) => {
-                if self.probes.get(id).is_some_and(|l| l.stage == Stage::ServerHandshake) {
+                if self.probes.get(id).is_some_and(|l| l.stage == Stage::Greeted) {
                     self.count_late(id);
                     self.server_ends(id, Some(Ending::Close));
                 }
@@ -161,12 +171,12 @@ impl World {
         }
     }
 
-    fn syn(&mut self, id: LookId) {
-        let Some(looking) = self.probes.get(id) else { return };
-        let number = looking.sender;
-        looking.tries += 1;
-        let tries = looking.tries;
-        if looking.reported {
+    fn syn(&mut self, id: ProbeId) {
+        let Some(probing) = self.probes.get(id) else { return };
+        let number = probing.sender;
+        probing.tries += 1;
+        let tries = probing.tries;
+        if probing.reported {
             return self.over(id);
         }
         let sender = &mut self.senders[number];
@@ -206,12 +216,12 @@ impl World {
         }
     }
 
-    fn accept(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
-        let (number, hearer) = (looking.sender, looking.hearer);
+    fn accept(&mut self, id: ProbeId) -> Micros {
+        let Some(probing) = self.probes.get(id) else { return cost::GLANCE };
+        let (number, hearer) = (probing.sender, probing.hearer);
         let sender = &mut self.senders[number];
         sender.backlog = sender.backlog.saturating_sub(1);
-        if looking.reported || looking.stage == Stage::Over {
+        if probing.reported || probing.stage == Stage::Over {
             self.over(id);
             return cost::ACCEPT;
         }
@@ -219,11 +229,11 @@ impl World {
         let source = address(self.hearers[hearer].host);
         let admission = running.guard.admit(instant(self.now), ConnId(id.place), source);
         let done = self.now + cost::ACCEPT;
-        looking.stage = Stage::ServerHandshake;
+        probing.stage = Stage::Greeted;
         match admission {
             Admission::Busy { .. } => {
                 sender.counts.busy += 1;
-                looking.busy = true;
+                probing.busy = true;
             }
             Admission::Open => {}
             Admission::Evict(ConnId(other)) => {
@@ -244,13 +254,13 @@ impl World {
         cost::ACCEPT
     }
 
-    fn greeting(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
-        if looking.reported {
+    fn greeting(&mut self, id: ProbeId) -> Micros {
+        let Some(probing) = self.probes.get(id) else { return cost::GLANCE };
+        if probing.reported {
             return cost::GLANCE;
         }
-        if looking.busy {
-            self.report(id, ProbeResult::Busy { retry_after: deaddrop_core::guard::server::RETRY_AFTER });
+        if probing.busy {
+            self.report(id, Err(busy()));
             return cost::GLANCE;
         }
         let at = self.up(id, self.now + cost::MESSAGE_2, HELLO);
@@ -258,12 +268,12 @@ impl World {
         cost::MESSAGE_2
     }
 
-    fn message2(&mut self, id: LookId) -> Micros {
+    fn message2(&mut self, id: ProbeId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
-        let sender = &mut self.senders[looking.sender];
+        let Some(probing) = self.probes.get(id) else { return cost::GLANCE };
+        let sender = &mut self.senders[probing.sender];
         let Some(running) = &mut sender.running else { return cost::GLANCE };
-        if looking.stage != Stage::Asked {
+        if probing.stage != Stage::Asked {
             return cost::GLANCE;
         }
         match running.guard.message2(now, ConnId(id.place)) {
@@ -275,9 +285,9 @@ impl World {
             }
             guess @ (Guess::Parked | Guess::ParkedFor(_)) => {
                 sender.counts.parked += 1;
-                looking.stage = Stage::Parked;
-                looking.since = self.now;
-                let number = looking.sender;
+                probing.stage = Stage::Parked;
+                probing.since = self.now;
+                let number = probing.sender;
                 self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Probe(Step::NoMessage4(id)));
                 if let Guess::ParkedFor(ConnId(other)) = guess {
                     sender.counts.refused += 1;
@@ -291,36 +301,36 @@ impl World {
         cost::GLANCE
     }
 
-    fn granted(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.probes.get(id).filter(|l| l.stage == Stage::Parked) else {
+    fn granted(&mut self, id: ProbeId) -> Micros {
+        let Some(probing) = self.probes.get(id).filter(|l| l.stage == Stage::Parked) else {
             return cost::GLANCE;
         };
-        let waited = self.now - looking.since;
-        let sender = &mut self.senders[looking.sender];
-        if self.hearers[looking.hearer].is_member_of(sender) {
+        let waited = self.now - probing.since;
+        let sender = &mut self.senders[probing.sender];
+        if self.hearers[probing.hearer].is_member_of(sender) {
             sender.counts.longest = sender.counts.longest.max(waited);
         }
         self.share(id)
     }
 
-    fn share(&mut self, id: LookId) -> Micros {
-        let looking = self.probes.get(id).unwrap();
-        looking.stage = Stage::Owed;
-        self.senders[looking.sender].counts.taken += 1;
+    fn share(&mut self, id: ProbeId) -> Micros {
+        let probing = self.probes.get(id).unwrap();
+        probing.stage = Stage::Owed;
+        self.senders[probing.sender].counts.taken += 1;
         let at = self.down(id, self.now + cost::MESSAGE_3, SHARE);
         self.queue.push(at, Event::Probe(Step::ToClient(id, Task::Message3(id))));
         self.queue.push(self.now + span(HANDSHAKE_TIMEOUT), Event::Probe(Step::NoMessage4(id)));
         cost::MESSAGE_3
     }
 
-    fn message3(&mut self, id: LookId) -> Micros {
-        let Some(looking) = self.probes.get(id) else { return cost::GLANCE };
-        if looking.reported {
+    fn message3(&mut self, id: ProbeId) -> Micros {
+        let Some(probing) = self.probes.get(id) else { return cost::GLANCE };
+        if probing.reported {
             return cost::GLANCE;
         }
-        let peer = looking.probe.peer.ip();
-        if !self.hearers[looking.hearer].guard.take(instant(self.now), peer) {
-            self.give_up(id, ProbeResult::NoBudget);
+        let peer = probing.probe.peer.ip();
+        if !self.hearers[probing.hearer].guard.take(instant(self.now), peer) {
+            self.give_up(id, Err(ProbeError::Session(ClientError::NoBudget)));
             return cost::MESSAGE_4;
         }
         let at = self.up(id, self.now + cost::MESSAGE_4, REQUEST);
@@ -328,14 +338,14 @@ impl World {
         cost::MESSAGE_4
     }
 
-    fn message4(&mut self, id: LookId) -> Micros {
+    fn message4(&mut self, id: ProbeId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.probes.get(id).filter(|l| l.stage == Stage::Owed) else {
+        let Some(probing) = self.probes.get(id).filter(|l| l.stage == Stage::Owed) else {
             return cost::GLANCE;
         };
-        let number = looking.sender;
+        let number = probing.sender;
         let sender = &mut self.senders[number];
-        let member = self.hearers[looking.hearer].is_member_of(sender);
+        let member = self.hearers[probing.hearer].is_member_of(sender);
         let Some(running) = &mut sender.running else { return cost::GLANCE };
         if !member {
             self.server_ends(id, Some(Ending::NotMember));
@@ -350,64 +360,60 @@ impl World {
         cost::LIST
     }
 
-    fn list(&mut self, id: LookId) -> Micros {
+    fn list(&mut self, id: ProbeId) -> Micros {
         let now = instant(self.now);
-        let Some(looking) = self.probes.get(id).filter(|l| !l.reported) else { return cost::GLANCE };
-        let probe = looking.probe;
-        let (hearer, sender) = (&mut self.hearers[looking.hearer], &self.senders[looking.sender]);
+        let Some(probing) = self.probes.get(id).filter(|l| !l.reported) else { return cost::GLANCE };
+        let probe = probing.probe;
+        let (hearer, sender) = (&mut self.hearers[probing.hearer], &self.senders[probing.sender]);
         let Some(running) = &sender.running else {
-            self.report(id, ProbeResult::Failed);
+            self.report(id, Err(ProbeError::Session(ClientError::Reset)));
             return cost::GLANCE;
         };
         hearer.guard.confirmed(now, probe.peer.ip());
-        hearer.offers.begin_list(probe.instance);
         let mut after = None;
         while let Some(listed) = running.drops.listed_after(now, after) {
             after = Some(listed.token());
-            match listed {
-                Listed::Offer(offer) => {
-                    if hearer.offers.offer(now, probe.instance, probe.peer, &offer).is_err() {
-                        self.figures.no_room += 1;
-                    }
-                }
-                Listed::Ending { token, reason } => hearer.offers.ending(now, probe.instance, token, reason),
-            }
+            let line = match listed {
+                Listed::Offer(offer) => ListEvent::Offer(offer),
+                Listed::Ending { token, reason } => ListEvent::Ending(wire::Ending { token, reason }),
+            };
+            hearer.browser.handle_line(now, &probe, &line);
+            self.figures.no_room += u64::from(hearer.browser.is_crowded());
         }
-        hearer.offers.complete(now, probe.instance);
         let revision = running.drops.revision();
-        self.report(id, ProbeResult::Listed { revision });
+        self.report(id, Ok(revision));
         cost::SHOW
     }
 
     /// The listener hears how its probe has ended.
-    fn report(&mut self, id: LookId, outcome: ProbeResult) {
-        let Some(looking) = self.probes.get(id).filter(|l| !l.reported) else { return };
-        looking.reported = true;
-        let (number, probe) = (looking.hearer, looking.probe);
+    fn report(&mut self, id: ProbeId, end: Result<u32, ProbeError>) {
+        let Some(probing) = self.probes.get(id).filter(|l| !l.reported) else { return };
+        probing.reported = true;
+        let (number, probe) = (probing.hearer, probing.probe);
         let hearer = &mut self.hearers[number];
         let counts = &mut hearer.counts;
-        *match outcome {
-            ProbeResult::Listed { .. } => &mut counts.listed,
-            ProbeResult::NotMember => &mut counts.strangers,
-            ProbeResult::Busy { .. } => &mut counts.busy,
-            ProbeResult::Failed => &mut counts.failed,
-            ProbeResult::NoBudget => &mut counts.no_budget,
+        *match end {
+            Ok(_) => &mut counts.listed,
+            Err(ProbeError::Session(ClientError::NotMember)) => &mut counts.strangers,
+            Err(ProbeError::Session(ClientError::Busy | ClientError::Handshake(_))) => &mut counts.busy,
+            Err(ProbeError::Session(ClientError::NoBudget)) => &mut counts.no_budget,
+            Err(_) => &mut counts.failed,
         } += 1;
-        hearer.listener.handle_probe(instant(self.now), &probe, outcome);
+        hearer.browser.handle_probe(instant(self.now), &probe, end);
         self.probes.sweep(id);
         self.tend_hearer(number);
     }
 
     /// The client ends it, and the server will hear of that.
-    fn give_up(&mut self, id: LookId, outcome: ProbeResult) {
+    fn give_up(&mut self, id: ProbeId, end: Result<u32, ProbeError>) {
         if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.up(id, self.now, SYN);
             self.queue.push(at, Event::Probe(Step::ClientClosed(id)));
-            self.report(id, outcome);
+            self.report(id, end);
         }
     }
 
-    fn client_closed(&mut self, id: LookId) {
+    fn client_closed(&mut self, id: ProbeId) {
         match self.probes.get(id).map(|l| (l.stage, l.connected)) {
             // If it is in the backlog, it will be found closed when it is accepted.
             None | Some((Stage::Waiting, true)) => {}
@@ -416,36 +422,36 @@ impl World {
         }
     }
 
-    fn no_message4(&mut self, id: LookId) {
-        let Some(looking) = self.probes.get(id) else { return };
-        if !matches!(looking.stage, Stage::Owed | Stage::Parked) {
+    fn no_message4(&mut self, id: ProbeId) {
+        let Some(probing) = self.probes.get(id) else { return };
+        if !matches!(probing.stage, Stage::Owed | Stage::Parked) {
             return;
         }
         // What a client takes silence before message 3 for; after it, a reset.
-        let ending = if looking.stage == Stage::Parked { Ending::Close } else { Ending::Reset };
+        let ending = if probing.stage == Stage::Parked { Ending::Close } else { Ending::Reset };
         self.count_late(id);
         self.server_ends(id, Some(ending));
     }
 
-    fn count_late(&mut self, id: LookId) {
-        if let Some(looking) = self.probes.get(id) {
-            self.senders[looking.sender].counts.late += 1;
+    fn count_late(&mut self, id: ProbeId) {
+        if let Some(probing) = self.probes.get(id) {
+            self.senders[probing.sender].counts.late += 1;
         }
     }
 
     /// The server ends a connection that its guard knows of.
-    fn server_ends(&mut self, id: LookId, how: Option<Ending>) {
-        let Some(looking) = self.probes.get(id).filter(|l| l.stage != Stage::Over) else { return };
-        let sender = &mut self.senders[looking.sender];
+    fn server_ends(&mut self, id: ProbeId, how: Option<Ending>) {
+        let Some(probing) = self.probes.get(id).filter(|l| l.stage != Stage::Over) else { return };
+        let sender = &mut self.senders[probing.sender];
         if let Some(running) = &mut sender.running {
-            if looking.stage == Stage::Owed {
+            if probing.stage == Stage::Owed {
                 sender.counts.failed += 1;
                 running.guard.failed(instant(self.now), ConnId(id.place));
             } else {
                 running.guard.closed(instant(self.now), ConnId(id.place));
             }
         }
-        let number = looking.sender;
+        let number = probing.sender;
         match how {
             Some(ending) => self.gone(id, ending),
             None => self.over(id),
@@ -454,7 +460,7 @@ impl World {
     }
 
     /// The server is done with a connection of which its guard knows no more, and the client will hear of it.
-    fn gone(&mut self, id: LookId, ending: Ending) {
+    fn gone(&mut self, id: ProbeId, ending: Ending) {
         if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.down(id, self.now, SYN);
             self.queue.push(at, Event::Probe(Step::Ends(id, ending)));
@@ -462,9 +468,9 @@ impl World {
         self.over(id);
     }
 
-    fn over(&mut self, id: LookId) {
-        if let Some(looking) = self.probes.get(id) {
-            looking.stage = Stage::Over;
+    fn over(&mut self, id: ProbeId) {
+        if let Some(probing) = self.probes.get(id) {
+            probing.stage = Stage::Over;
             self.probes.sweep(id);
         }
     }
