@@ -7,9 +7,10 @@ mod net;
 mod scene;
 
 use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::{HOST, RECORD_OVERHEAD};
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::session::{Channel, ClientEvent, ClientSession, FetchPlan, ServerSession};
+use deaddrop_core::session::{Channel, ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, FetchRequest, Request};
 use divan::Bencher;

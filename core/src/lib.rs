@@ -9,8 +9,8 @@
 //! - [`drops`]: the table of drops; who may take one, and when it is gone.
 //! - [`guard`]: how often anyone may guess, and how many connections may wait.
 //! - [`discovery`]: beacons to send, senders heard, offers known.
-//! - [`session`]: one connection, seen from either end.
-//! - [`exchange`]: a whole list and a whole fetch, over as many messages and connections as it takes.
+//! - [`session`]: one connection: the handshake, and the fetching end.
+//! - [`exchange`]: whole lists, whole fetches and a whole server, over as many messages and connections as it takes.
 //!
 //! The normative text is `docs/protocol.md` in this crate.
 #![no_std]

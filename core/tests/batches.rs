@@ -5,10 +5,11 @@
 mod net;
 
 use deaddrop_core::crypto::record::{OpenError, RecordKind, SealError};
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::{ANSWER_TIMEOUT, HOST};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::session::{
-    Batch, Channel, ClientError, ClientEvent, ClientSession, Close, Content, FetchPlan, Misuse, ServerSession,
+    Batch, Channel, ClientError, ClientEvent, ClientSession, Close, Content, FetchPlan, Misuse,
 };
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, ErrorCode, FetchRequest, Request};

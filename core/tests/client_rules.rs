@@ -67,7 +67,7 @@ fn without_a_guess_of_our_own_the_server_is_not_cost_one() {
     let desk = &mut Desk::new(9, &HOST);
     while desk.guard.take(desk.now, net::SERVER) {}
     let mut client = ClientSession::new(desk.now, net::SERVER, None, None);
-    let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng).session;
+    let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng);
     let greeting = desk.said(&mut server).remove(0);
     assert_eq!(desk.tell(&mut client, &greeting), Err(ClientError::NoBudget));
     // A message 2 that no message 4 follows would count as a guess that failed.
@@ -142,7 +142,7 @@ fn a_plan_that_cannot_be_asked_for_is_refused_at_once() {
 fn a_buffer_too_short_loses_nothing() {
     let desk = &mut Desk::new(7, &HOST);
     let mut client = ClientSession::new(desk.now, net::SERVER, None, None);
-    let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng).session;
+    let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng);
     let greeting = desk.said(&mut server).remove(0);
     desk.tell(&mut client, &greeting).unwrap();
     assert_eq!(client.poll_transmit(&mut [0; 48]), Err(Misuse::Buffer));

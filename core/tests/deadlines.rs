@@ -6,9 +6,10 @@ mod net;
 use std::time::Duration;
 
 use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{BOARD, HOST, Profile};
-use deaddrop_core::session::{ClientError, ClientSession, Close, HandshakeError, ServerSession};
+use deaddrop_core::session::{ClientError, ClientSession, Close, HandshakeError};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{Answer, Request};
@@ -43,7 +44,7 @@ fn failures(desk: &mut Desk) -> u32 {
 fn message_2_is_due_within_two_seconds() {
     let desk = &mut Desk::new(1, &HOST);
     let start = desk.now;
-    let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng);
     desk.said(&mut session);
     closes(desk, &mut session, start, 2_000, Close::Clean);
 }
@@ -89,7 +90,7 @@ fn one_who_leaves_before_its_proof_counts_as_a_guess() {
 fn one_whose_share_is_no_point_is_reset_and_counts_as_a_guess() {
     let desk = &mut Desk::new(5, &HOST);
     for _ in 0..3 {
-        let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+        let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng);
         desk.said(&mut session);
         let mut hello = [0; 49];
         hello[0] = 1;
@@ -130,7 +131,7 @@ fn an_idle_member_is_closed_after_five_seconds_or_one() {
 #[test]
 fn a_stopping_server_resets_what_it_has_not_answered() {
     let desk = &mut Desk::new(8, &HOST);
-    let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng);
     desk.said(&mut greeted);
     let (mut unproved, _) = desk.serve(client(2), ROOM);
     let (mut idle, mut channel) = desk.serve(client(3), ROOM);
@@ -158,7 +159,7 @@ fn a_stopping_server_resets_what_it_has_not_answered() {
 fn a_full_server_greets_with_busy_and_closes() {
     static FULL: Profile = Profile { unauthenticated: 0, ..HOST };
     let desk = &mut Desk::new(9, &FULL);
-    let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng);
     let greeting = desk.said(&mut session).remove(0);
     assert_eq!(session.closing(), Some(Close::Clean));
     let mut asking = ClientSession::new(desk.now, SERVER, None, None);
@@ -176,7 +177,7 @@ fn a_greeting_of_another_instance_or_our_own_goes_no_further() {
         (None, Some(this), Some(HandshakeError::OwnInstance)),
         (Some(this), Some(other), None),
     ] {
-        let mut server = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+        let mut server = desk.serving.open(desk.now, client(1), &mut desk.rng);
         let greeting = desk.said(&mut server).remove(0);
         let mut asking = ClientSession::new(desk.now, SERVER, expected, own);
         let told = desk.tell(&mut asking, &greeting).err();
@@ -193,7 +194,7 @@ fn a_client_waits_for_no_one_for_ever() {
     assert_eq!(waiting.poll_timeout(), Some(start + Duration::from_secs(4)));
     let mut silent = ClientSession::new(start, SERVER, None, None);
     assert_eq!(silent.handle_timeout(start + Duration::from_secs(4)), Err(ClientError::Silent));
-    let mut server = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    let mut server = desk.serving.open(desk.now, client(1), &mut desk.rng);
     let greeting = desk.said(&mut server).remove(0);
     desk.tell(&mut waiting, &greeting).unwrap();
     assert_eq!(waiting.poll_timeout(), Some(start + Duration::from_secs(20)));

@@ -3,9 +3,10 @@
 
 mod net;
 
+use deaddrop_core::exchange::SessionEvent;
 use deaddrop_core::limits::{BOARD, HOST, Profile};
 use deaddrop_core::offer::EndReason;
-use deaddrop_core::session::{ClientError, ServerEvent};
+use deaddrop_core::session::ClientError;
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::ErrorCode;
 use net::receiver::{Goal, Outcome};
@@ -72,7 +73,7 @@ fn what_arrives_is_what_was_offered_for_every_size_and_record() {
                 let begin = world.receiver(n).begin.clone().unwrap();
                 let fits = (size.next_power_of_two().max(512)).min(r);
                 assert_eq!((begin.size, begin.record as usize), (size as u64, fits));
-                assert_eq!(world.conns[n].events, [ServerEvent::Member, ServerEvent::Fetched { token }]);
+                assert_eq!(world.conns[n].events, [SessionEvent::Member, SessionEvent::Fetched { token }]);
                 assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().burned, 1);
                 // In volume nothing shows but whole records.
                 let records = size.div_ceil(fits).max(1);

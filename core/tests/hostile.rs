@@ -6,9 +6,10 @@ mod net;
 use std::time::Duration;
 
 use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
-use deaddrop_core::session::{ClientSession, FetchPlan, ServerSession};
+use deaddrop_core::session::{ClientSession, FetchPlan};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
 use net::desk::{Desk, ask, reply, seal};
@@ -235,7 +236,7 @@ proptest! {
         let mut message = bytes;
         message.resize(len, 0);
         // A server before message 2 and before the proof; a client before the greeting and the share.
-        let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+        let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng);
         desk.said(&mut greeted);
         let (unproved, _) = desk.serve(client(1), ROOM);
         for mut session in [greeted, unproved] {

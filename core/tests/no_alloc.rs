@@ -15,12 +15,11 @@ use deaddrop_core::crypto::record::OpenError;
 use deaddrop_core::discovery::{Advertiser, Arrival, Browser, Find, OfferEvent, ProbeError};
 use deaddrop_core::drops::{ConnId, DropSpec, Drops};
 use deaddrop_core::exchange::ListEvent;
+use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::{Admission, ClientGuard, Guard, Guess};
 use deaddrop_core::limits::{BOARD, HOST, LEASE, Profile, RECORD_MAX, RECORD_OVERHEAD};
 use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
-use deaddrop_core::session::{
-    ClientError, ClientEvent, ClientSession, FetchPlan, ServerEvent, ServerSession, Serving,
-};
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
 use deaddrop_core::wire::{Answer, Beacon, BeaconKind, Ending, ErrorCode, Greeting, Request};
@@ -77,7 +76,7 @@ struct Meeting {
     now: Instant,
     rng: ChaCha8Rng,
     prs: Prs,
-    serving: Serving<4, 4, 16, 4>,
+    serving: Server<4, 4, 16, 4>,
     guard: ClientGuard<16>,
     buffer: [u8; BUFFER],
 }
@@ -92,14 +91,14 @@ impl Meeting {
     fn new(profile: &'static Profile) -> Self {
         let mut rng = rng();
         let secret = RoomSecret::fill_with(|bytes| bytes.fill(3));
-        let serving = Serving::new(start(), secret.prs(), profile, &mut rng);
+        let serving = Server::new(start(), secret.prs(), profile, &mut rng);
         let (prs, guard) = (secret.prs(), ClientGuard::new(start()));
         Self { now: start(), rng, prs, serving, guard, buffer: [0; BUFFER] }
     }
 
     /// A connection whose handshake is over.
     fn visit(&mut self) -> Ends {
-        let server = self.serving.open(self.now, ip(1), &mut self.rng).session;
+        let server = self.serving.open(self.now, ip(1), &mut self.rng);
         let client = ClientSession::new(self.now, ip(2), Some(self.serving.instance()), None);
         let mut ends = Ends { server, client };
         assert_eq!(self.carry(&mut ends), Ok(ClientEvent::Ready));
@@ -111,9 +110,7 @@ impl Meeting {
         loop {
             if let Some(len) = ends.client.poll_transmit(&mut self.buffer).unwrap() {
                 let message = &mut self.buffer[..len];
-                let event =
-                    ends.server.handle_message(self.now, &mut self.serving, &mut self.rng, message).unwrap();
-                assert!(!matches!(event, Some(ServerEvent::Displaced(_))));
+                ends.server.handle_message(self.now, &mut self.serving, &mut self.rng, message).unwrap();
                 continue;
             }
             let said = ends.server.poll_transmit(self.now, &mut self.serving, &mut self.buffer).unwrap();
@@ -233,7 +230,7 @@ fn refusals_timeouts_and_what_is_forged() {
 
         // A guess at the passphrase, then what no member would send.
         let right = core::mem::replace(&mut meeting.prs, Prs::new([9; 32]));
-        let server = meeting.serving.open(meeting.now, ip(1), &mut meeting.rng).session;
+        let server = meeting.serving.open(meeting.now, ip(1), &mut meeting.rng);
         let mut ends = Ends { server, client: ClientSession::new(meeting.now, ip(2), None, None) };
         assert_eq!(meeting.carry(&mut ends), Ok(ClientEvent::Ready));
         meeting.buffer.fill(1);

@@ -4,8 +4,10 @@
 mod net;
 
 use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::exchange::{ServerEvent, ServerSession, SessionEvent};
+use deaddrop_core::guard::Standing;
 use deaddrop_core::limits::{HOST, Profile};
-use deaddrop_core::session::{Channel, Close, ServerEvent, ServerSession};
+use deaddrop_core::session::{Channel, Close};
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
 use net::desk::{Desk, answer, ask, seal};
@@ -27,8 +29,8 @@ fn exchange(desk: &mut Desk, member: &mut (ServerSession, Channel), request: &Re
 #[test]
 fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
     let desk = &mut Desk::new(1, &ONE_GUESS);
-    let (_one, _) = desk.serve(client(1), ROOM);
-    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng).session;
+    let (one, _) = desk.serve(client(1), ROOM);
+    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng);
     desk.said(&mut parked);
     let mut hello = [1; 49];
     hello[1..].fill(0);
@@ -36,9 +38,51 @@ fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
     assert!(parked.is_parked());
     desk.wait(20_000);
     parked.handle_timeout(desk.now, &desk.serving);
-    parked.handle_granted(desk.now, &mut desk.serving, &mut desk.rng);
+    // The guess token that it waited for comes all the same.
+    desk.serving.guard.closed(desk.now, one.conn());
+    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
+    assert_eq!(desk.serving.guard.standing(parked.conn()), Standing::Granted);
+    parked.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
     assert!(desk.said(&mut parked).is_empty(), "an answer now, and then a close: that would say no member");
     assert_eq!(parked.closing(), Some(Close::Clean));
+}
+
+#[test]
+fn a_wake_goes_on_with_a_token_closes_who_made_room_and_changes_nothing_else() {
+    let desk = &mut Desk::new(1, &ONE_GUESS);
+    let wake = |desk: &mut Desk, session: &mut ServerSession| {
+        session.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
+        (session.closing(), desk.said(session).len())
+    };
+    let (mut guessing, _) = desk.serve(client(1), ROOM);
+    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng);
+    desk.said(&mut parked);
+    let mut hello = [1; 49];
+    hello[1..].copy_from_slice(&desk.hello()[1..]);
+    desk.hear(&mut parked, &hello);
+    assert!(parked.is_parked());
+    assert_eq!(wake(desk, &mut parked), (None, 0), "no token yet");
+    assert_eq!(wake(desk, &mut guessing), (None, 0), "it has its place");
+    // The one before it is gone: its token goes to the parked one, and its own place is not its own any more.
+    desk.serving.guard.closed(desk.now, guessing.conn());
+    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
+    assert_eq!(wake(desk, &mut parked), (None, 1), "message 3");
+    assert_eq!(wake(desk, &mut parked), (None, 0), "once");
+    assert_eq!(wake(desk, &mut guessing), (Some(Close::Reset), 0));
+}
+
+#[test]
+fn an_evicted_connection_is_named_once() {
+    static ONE_PLACE: Profile = Profile { unauthenticated: 1, ..HOST };
+    let desk = &mut Desk::new(1, &ONE_PLACE);
+    let mut first = desk.serving.open(desk.now, client(1), &mut desk.rng);
+    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), None);
+    let second = desk.serving.open(desk.now, client(2), &mut desk.rng);
+    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(first.conn())));
+    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), None);
+    first.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
+    assert_eq!(first.closing(), Some(Close::Reset));
+    assert!(second.closing().is_none());
 }
 
 #[test]
@@ -167,7 +211,7 @@ fn only_control_records_are_requests() {
         let mut member = desk.serve(client(1), ROOM);
         let list = b"\xa1\x00\x01";
         let message = seal(&mut member.1, kind, list, 512);
-        assert_eq!(desk.hear(&mut member.0, &message), Some(ServerEvent::Member));
+        assert_eq!(desk.hear(&mut member.0, &message), Some(SessionEvent::Member));
         let said = desk.said(&mut member.0);
         assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Malformed));
         assert_eq!(member.0.closing(), Some(Close::Clean));

@@ -3,8 +3,9 @@
 
 mod net;
 
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::HOST;
-use deaddrop_core::session::{Channel, Close, ServerSession};
+use deaddrop_core::session::{Channel, Close};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
 use net::desk::{Desk, answer, ask};

@@ -15,11 +15,12 @@ use curve25519_dalek::scalar::Scalar;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind};
 use deaddrop_core::drops::DropSpec;
+use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::secret::Secret;
-use deaddrop_core::session::{ClientEvent, ClientSession, Close, FetchPlan, ServerSession, Serving};
+use deaddrop_core::session::{ClientEvent, ClientSession, Close, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;
 use hkdf::Hkdf;
@@ -204,7 +205,7 @@ fn work_out_keys(
 
 /// A session of the server and the table it serves from.
 struct Host {
-    serving: Box<Serving<4, 1, 8, 8>>,
+    serving: Box<Server<4, 1, 8, 8>>,
     session: ServerSession,
     file: Vec<u8>,
 }
@@ -265,13 +266,13 @@ fn exchange() -> Book {
             .map(|label| book.get(label).to_vec())
             .concat(),
     );
-    let mut serving = Box::new(Serving::new(NOW, Prs::new(prs), &HOST, &mut script));
+    let mut serving = Box::new(Server::new(NOW, Prs::new(prs), &HOST, &mut script));
     let file: Vec<u8> = (0..600_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let (kind, name) = (Kind::File, Name::new("plans.txt").unwrap());
     let spec = DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
     let token = serving.drops.put(NOW, spec, &mut script).unwrap();
     let address = "192.0.2.1".parse().unwrap();
-    let session = serving.open(NOW, address, &mut script).session;
+    let session = serving.open(NOW, address, &mut script);
     assert!(script.0.is_empty());
     let mut host = Host { serving, session, file };
 

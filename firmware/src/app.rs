@@ -38,14 +38,14 @@ use core::pin::pin;
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{Advertiser, Prober};
+use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::ClientGuard;
-use deaddrop_core::session::Serving;
 use embassy_futures::join::{join, join3, join4};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::udp::UdpSocket;
 use embedded_io_async::{Read, Write};
-use heapless::{Deque, Vec};
+use heapless::Deque;
 
 use crate::PROFILE;
 use crate::console::Console;
@@ -99,7 +99,7 @@ impl App {
         let now = clock::now();
         let Memory { desk, store, serving, listener, announcer, offers, guard, record, .. } = memory;
         // Both ends of a connection need it: one copy for those who connect, one for those we connect to.
-        let serving = serving.insert(Serving::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
+        let serving = serving.insert(Server::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
         let own = serving.instance();
         let state = State {
             serving,
@@ -109,7 +109,6 @@ impl App {
             guard: guard.insert(ClientGuard::new(now)),
             record,
             rng,
-            evicted: Vec::new(),
             wanted: None,
             fetching: false,
             auto: settings.auto,

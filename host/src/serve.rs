@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::{ConnId, DropEvent, DropSpec, PutError};
+use deaddrop_core::drops::{DropEvent, DropSpec, PutError};
+use deaddrop_core::exchange::{Server as CoreServer, ServerEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::EndReason;
-use deaddrop_core::session::{ServerEvent, ServerSession, Serving};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
 use event_listener::Event;
@@ -30,7 +30,7 @@ const SOURCES: usize = 1_024;
 const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
 
 /// The core's server, with a host's capacities.
-pub(crate) type HostServing = Serving<DROPS, FETCHES, SOURCES, CONNECTIONS>;
+pub(crate) type HostServing = CoreServer<DROPS, FETCHES, SOURCES, CONNECTIONS>;
 
 /// What a sender's owner hears of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,24 +69,16 @@ struct State {
     serving: Box<HostServing>,
     sources: BTreeMap<Token, Arc<Source>>,
     changed: BTreeSet<Token>,
-    granted: BTreeSet<u32>,
-    evicted: BTreeSet<u32>,
     events: VecDeque<ServingEvent>,
 }
 
 impl Server {
     /// A server of this room, without drops.
     pub(crate) fn new(room: &RoomSecret) -> Self {
-        let serving = Serving::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(cipher());
+        let serving = CoreServer::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(cipher());
         let serving = Box::new(serving);
-        let state = State {
-            serving,
-            sources: BTreeMap::new(),
-            changed: BTreeSet::new(),
-            granted: BTreeSet::new(),
-            evicted: BTreeSet::new(),
-            events: VecDeque::new(),
-        };
+        let state =
+            State { serving, sources: BTreeMap::new(), changed: BTreeSet::new(), events: VecDeque::new() };
         Self { state: Mutex::new(state), stopping: AtomicBool::new(false), bell: Arc::new(Event::new()) }
     }
 
@@ -122,12 +114,9 @@ impl Server {
     /// A connection was accepted.
     pub(crate) fn open(&self, source: IpAddr) -> ServerSession {
         let mut state = lock(&self.state);
-        let opened = state.serving.open(clock::now(), source, &mut system());
-        if let Some(ConnId(conn)) = opened.evict {
-            state.evicted.insert(conn);
-            self.bell.notify(usize::MAX);
-        }
-        opened.session
+        let session = state.serving.open(clock::now(), source, &mut system());
+        self.settle(&mut state);
+        session
     }
 
     /// Runs `act` on the core's server, then carries out what follows from it.
@@ -142,29 +131,30 @@ impl Server {
     pub(crate) fn tick(&self) -> Option<Instant> {
         self.with(|serving| {
             let now = clock::now();
-            serving.drops.handle_timeout(now, &mut system());
-            Instant::earliest(serving.drops.poll_timeout(), serving.guard.poll_timeout())
+            serving.handle_timeout(now, &mut system());
+            serving.poll_timeout()
         })
     }
 
     fn settle(&self, state: &mut State) {
         let now = clock::now();
-        let before = state.events.len() + state.granted.len();
-        while let Some(ConnId(conn)) = state.serving.guard.poll_granted(now, &mut system()) {
-            state.granted.insert(conn);
-        }
-        while let Some(warning) = state.serving.guard.poll_warning(now) {
-            state.events.push_back(ServingEvent::Warning(warning));
-        }
-        while let Some(event) = state.serving.drops.poll_event() {
-            if let DropEvent::Ended { token, reason, unconfirmed } = event {
-                // The last copy goes with it, unless a connection is reading from it this moment.
-                state.sources.remove(&token);
-                let changed = state.changed.remove(&token);
-                state.events.push_back(ServingEvent::Ended { token, reason, unconfirmed, changed });
+        let mut woken = false;
+        while let Some(event) = state.serving.poll_event(now, &mut system()) {
+            match event {
+                // All connections are woken; the one that is meant finds out by itself.
+                ServerEvent::Wake(_) => {}
+                ServerEvent::Warning(warning) => state.events.push_back(ServingEvent::Warning(warning)),
+                ServerEvent::Drop(DropEvent::Ended { token, reason, unconfirmed }) => {
+                    // The last copy goes with it, unless a connection is reading from it this moment.
+                    state.sources.remove(&token);
+                    let changed = state.changed.remove(&token);
+                    state.events.push_back(ServingEvent::Ended { token, reason, unconfirmed, changed });
+                }
+                _ => continue,
             }
+            woken = true;
         }
-        if state.events.len() + state.granted.len() != before {
+        if woken {
             self.bell.notify(usize::MAX);
         }
     }
@@ -173,17 +163,13 @@ impl Server {
     pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
         let mut state = lock(&self.state);
         let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
-        if let Ok(Some(ServerEvent::Fetched { token })) = event {
+        if let Ok(Some(SessionEvent::Fetched { token })) = event {
             // Told before the end that it may bring about, which `settle` tells.
             state.events.push_back(ServingEvent::Fetched { token, by: session.source() });
             self.bell.notify(usize::MAX);
         }
         if session.is_parked() {
             // Whoever keeps the time has to know when the next guess token comes.
-            self.bell.notify(usize::MAX);
-        }
-        if let Ok(Some(ServerEvent::Displaced(ConnId(conn)))) = event {
-            state.evicted.insert(conn);
             self.bell.notify(usize::MAX);
         }
         self.settle(&mut state);
@@ -207,22 +193,10 @@ impl Server {
         lock(&self.state).sources.get(token).cloned()
     }
 
-    /// Whether a parked connection has its guess token by now; true once.
-    pub(crate) fn is_granted(&self, conn: ConnId) -> bool {
-        lock(&self.state).granted.remove(&conn.0)
-    }
-
-    /// Whether a connection has to make room for another; true once.
-    pub(crate) fn is_evicted(&self, conn: ConnId) -> bool {
-        lock(&self.state).evicted.remove(&conn.0)
-    }
-
-    /// A connection has ended: what was still to be said to it is forgotten.
+    /// A connection has ended.
     pub(crate) fn closed(&self, session: &mut ServerSession) {
         let mut state = lock(&self.state);
         session.closed(clock::now(), &mut state.serving);
-        state.granted.remove(&session.conn().0);
-        state.evicted.remove(&session.conn().0);
         self.settle(&mut state);
     }
 

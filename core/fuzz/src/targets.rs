@@ -17,11 +17,12 @@ use std::time::Duration;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
 use deaddrop_core::drops::{ConnId, DropSpec, Drops};
+use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::secret::Secret;
-use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake, Serving};
+use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello};
@@ -146,13 +147,13 @@ fn waits(what: u8) -> Option<Duration> {
 /// A member that says anything, under the true key, to a server with three drops.
 pub fn server(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
-    let mut serving = Box::new(Serving::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
+    let mut serving = Box::new(Server::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
     for size in [0, 10, 1_500] {
         let (kind, name) = (Kind::File, Name::default());
         let spec = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
         serving.drops.put(now, spec, &mut rng).expect("there is a place");
     }
-    let mut session = serving.open(now, PEER, &mut rng).session;
+    let mut session = serving.open(now, PEER, &mut rng);
     let mut buffer = vec![0; 65_556];
     let len = session.poll_transmit(now, &mut serving, &mut buffer).unwrap().unwrap();
     let greeting = buffer[..len].try_into().unwrap();

@@ -8,7 +8,8 @@ use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{BOARD, RECORD_OVERHEAD};
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::session::{ClientEvent, ClientSession, FetchPlan, ServerSession, Serving};
+use deaddrop_core::exchange::{Server, ServerSession};
+use deaddrop_core::session::{ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;
 
@@ -27,7 +28,7 @@ struct Link {
     now: Instant,
     rng: Fixed,
     room: RoomSecret,
-    serving: Serving<4, 4, 16, 4>,
+    serving: Server<4, 4, 16, 4>,
     server: ServerSession,
     client: ClientSession,
     guard: ClientGuard<16>,
@@ -39,7 +40,7 @@ pub(crate) fn run() {
     let now = Instant::from_millis(1_000);
     let mut rng = Fixed(1);
     let room = RoomSecret::fill_with(|bytes| bytes.fill(3));
-    let mut serving = Serving::new(now, room.prs(), &BOARD, &mut rng);
+    let mut serving = Server::new(now, room.prs(), &BOARD, &mut rng);
     let spec = DropSpec {
         kind: Kind::File,
         name: Name::new("plans.txt").unwrap(),
@@ -48,7 +49,7 @@ pub(crate) fn run() {
         fetches: 1,
     };
     let token = serving.drops.put(now, spec, &mut rng).unwrap();
-    let server = serving.open(now, CLIENT, &mut rng).session;
+    let server = serving.open(now, CLIENT, &mut rng);
     let client = ClientSession::new(now, SERVER, Some(serving.instance()), None);
     let guard = ClientGuard::new(now);
     let mut link = Link { now, rng, room, serving, server, client, guard, buffer: [0; BUFFER] };

@@ -11,4 +11,4 @@ pub mod server;
 mod sources;
 
 pub use client::ClientGuard;
-pub use server::{Admission, Guard, Guess, Warning};
+pub use server::{Admission, Guard, Guess, Standing, Warning};

@@ -53,6 +53,17 @@ pub enum Guess {
     Refused,
 }
 
+/// Where a connection that has not authenticated stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has no place: it never had one, has authenticated, is closed, or had to make room for another.
+    Unknown,
+    /// It has not sent message 2, or waits for a guess token.
+    Waiting,
+    /// It has its guess token.
+    Granted,
+}
+
 /// Something the owner should hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,6 +193,15 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
         self.unpark(at, key, State::Guessing(origin));
         self.conns.get(at).map(|c| c.id)
+    }
+
+    /// Where a connection stands.
+    pub fn standing(&self, conn: ConnId) -> Standing {
+        match self.find(conn) {
+            None => Standing::Unknown,
+            Some((_, Conn { state: State::Guessing(_), .. })) => Standing::Granted,
+            Some(_) => Standing::Waiting,
+        }
     }
 
     /// Message 4 has opened: the connection is a member's. Its token goes back or, at once, to a

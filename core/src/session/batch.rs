@@ -20,7 +20,7 @@ pub struct Batch {
 
 impl Batch {
     /// The next `records` records of `record` bytes; `None` if the key's counters do not suffice.
-    pub(super) fn take(counters: &mut Counters, offset: u64, record: u32, records: u64) -> Option<Self> {
+    pub(crate) fn take(counters: &mut Counters, offset: u64, record: u32, records: u64) -> Option<Self> {
         Some(Self { offset, record, counters: counters.take(records).ok()? })
     }
 
@@ -51,7 +51,7 @@ pub struct BatchSealer {
 }
 
 impl BatchSealer {
-    pub(super) const fn new(key: RecordKey) -> Self {
+    pub(crate) const fn new(key: RecordKey) -> Self {
         Self { key }
     }
 
@@ -108,7 +108,7 @@ pub struct BatchOpener {
 }
 
 impl BatchOpener {
-    pub(super) const fn new(key: RecordKey) -> Self {
+    pub(crate) const fn new(key: RecordKey) -> Self {
         Self { key }
     }
 

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use deaddrop_core::crypto::record::{Opened, RecordKind};
 use deaddrop_core::drops::DropSpec;
+use deaddrop_core::exchange::{Server, ServerSession, SessionEvent};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{CONTROL_RECORD, Profile};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::session::{
-    Channel, ClientError, ClientEvent, ClientHandshake, ClientSession, ServerEvent, ServerHandshake,
-    ServerSession, Serving,
+    Channel, ClientError, ClientEvent, ClientHandshake, ClientSession, ServerHandshake,
 };
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
@@ -17,12 +17,12 @@ use deaddrop_core::wire::{Answer, Request};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-use super::{ROOM, SERVER, Server, prs, seconds};
+use super::{HostServer, ROOM, SERVER, prs, seconds};
 
 pub struct Desk {
     pub now: Instant,
     pub rng: ChaCha8Rng,
-    pub serving: Box<Server>,
+    pub serving: Box<HostServer>,
     pub guard: Box<ClientGuard<16>>,
 }
 
@@ -58,7 +58,7 @@ impl Desk {
     pub fn new(seed: u64, profile: &'static Profile) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Instant::from_millis(50_000);
-        let serving = Box::new(Serving::new(now, prs(ROOM), profile, &mut rng));
+        let serving = Box::new(Server::new(now, prs(ROOM), profile, &mut rng));
         Self { now, rng, serving, guard: Box::new(ClientGuard::new(now)) }
     }
 
@@ -98,14 +98,14 @@ impl Desk {
     }
 
     /// The server's session takes one message.
-    pub fn hear(&mut self, session: &mut ServerSession, message: &[u8]) -> Option<ServerEvent> {
+    pub fn hear(&mut self, session: &mut ServerSession, message: &[u8]) -> Option<SessionEvent> {
         let mut message = message.to_vec();
         session.handle_message(self.now, &mut self.serving, &mut self.rng, &mut message).unwrap()
     }
 
     /// A session of the server with a peer of this room, which has message 3 and has proved nothing.
     pub fn serve(&mut self, from: IpAddr, room: u8) -> (ServerSession, Channel) {
-        let mut session = self.serving.open(self.now, from, &mut self.rng).session;
+        let mut session = self.serving.open(self.now, from, &mut self.rng);
         let greeting = self.said(&mut session).remove(0);
         let (handshake, hello) =
             ClientHandshake::start(greeting[..].try_into().unwrap(), None, None, &prs(room), &mut self.rng)
@@ -113,6 +113,12 @@ impl Desk {
         self.hear(&mut session, &hello);
         let share = self.said(&mut session).remove(0);
         (session, handshake.finish(share[..].try_into().unwrap()).unwrap())
+    }
+
+    /// A message 2 whose share is a point of the group.
+    pub fn hello(&mut self) -> [u8; 49] {
+        let greeted = ServerHandshake::new(Instance::random(&mut self.rng), &mut self.rng);
+        ClientHandshake::start(greeted.greeting(), None, None, &prs(ROOM), &mut self.rng).unwrap().1
     }
 
     /// The client's session takes one message.

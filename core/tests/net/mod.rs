@@ -23,10 +23,11 @@ use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::drops::{ConnId, DropEvent, DropSpec};
+use deaddrop_core::exchange::{Server, ServerEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{HOST, Profile};
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::session::{Close, ServerEvent, ServerSession, Serving};
+use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use rand_chacha::ChaCha8Rng;
@@ -36,7 +37,7 @@ use pipe::{Pipe, Weather};
 use receiver::{Goal, Outcome, Receiver};
 
 /// The server's tables.
-pub type Server = Serving<24, 4, 64, 136>;
+pub type HostServer = Server<24, 4, 64, 136>;
 /// The room of the server; clients of any other are no members.
 pub const ROOM: u8 = 1;
 pub const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -73,7 +74,7 @@ pub struct Conn {
     pub down: Pipe,
     /// The server's side is closed: how, and when.
     pub closed: Option<(Close, Instant)>,
-    pub events: Vec<ServerEvent>,
+    pub events: Vec<SessionEvent>,
     /// The connection that its receiver has gone on with.
     pub followed_by: Option<usize>,
 }
@@ -83,7 +84,7 @@ pub struct World {
     pub now: Instant,
     pub rng: ChaCha8Rng,
     pub weather: Weather,
-    pub serving: Box<Server>,
+    pub serving: Box<HostServer>,
     pub sources: BTreeMap<Token, Vec<u8>>,
     /// Sources that turn out changed when their last bytes are read.
     pub changed: BTreeSet<Token>,
@@ -109,7 +110,7 @@ impl World {
         Self {
             now,
             weather: if seed.is_multiple_of(2) { Weather::ROUGH } else { Weather::CALM },
-            serving: Box::new(Serving::new(now, prs(ROOM), profile, &mut rng)),
+            serving: Box::new(Server::new(now, prs(ROOM), profile, &mut rng)),
             rng,
             sources: BTreeMap::new(),
             changed: BTreeSet::new(),
@@ -139,13 +140,12 @@ impl World {
 
     /// A client at `from` connects. Its number, to look at it by.
     pub fn connect(&mut self, from: IpAddr, room: u8, goals: &[Goal]) -> usize {
-        let opened = self.serving.open(self.now, from, &mut self.rng);
-        self.drop_conn(opened.evict);
-        assert_eq!(opened.session.conn(), ConnId(self.conns.len() as u32));
+        let server = self.serving.open(self.now, from, &mut self.rng);
+        assert_eq!(server.conn(), ConnId(self.conns.len() as u32));
         let sizes = self.sources.iter().map(|(token, bytes)| (*token, bytes.len() as u64)).collect();
         self.conns.push(Conn {
             from,
-            server: opened.session,
+            server,
             receiver: Receiver::new(self.now, SERVER, self.serving.instance(), room, goals, sizes),
             guard: Box::new(ClientGuard::new(self.now)),
             up: Pipe::default(),
@@ -154,6 +154,7 @@ impl World {
             events: Vec::new(),
             followed_by: None,
         });
+        self.settle();
         self.conns.len() - 1
     }
 
@@ -195,11 +196,22 @@ impl World {
         new[0].receiver.reconnect(now, SERVER, self.serving.instance());
     }
 
-    /// The guard gave this connection's place away: it is reset.
-    fn drop_conn(&mut self, conn: Option<ConnId>) {
-        if let Some(ConnId(n)) = conn {
-            self.conns[n as usize].server.handle_close();
+    /// Sees to what the server has to say. True if that was a connection that goes on or ends.
+    fn settle(&mut self) -> bool {
+        let mut busy = false;
+        while let Some(event) = self.serving.poll_event(self.now, &mut self.rng) {
+            match event {
+                ServerEvent::Wake(ConnId(n)) => {
+                    let server = &mut self.conns[n as usize].server;
+                    server.handle_wake(self.now, &mut self.serving, &mut self.rng);
+                    busy = true;
+                }
+                ServerEvent::Warning(_) => self.warnings += 1,
+                ServerEvent::Drop(event) => self.drop_events.push(event),
+                other => panic!("{other:?}"),
+            }
         }
+        busy
     }
 
     /// Lets time pass until everyone is done, or for as long as this.
@@ -249,19 +261,8 @@ impl World {
                 self.whole.entry(token).or_default().insert(*id.as_bytes());
             }
         }
-        while let Some(ConnId(n)) = self.serving.guard.poll_granted(self.now, &mut self.rng) {
-            let conn = &mut self.conns[n as usize];
-            conn.server.handle_granted(self.now, &mut self.serving, &mut self.rng);
-            busy = true;
-        }
-        while self.serving.guard.poll_warning(self.now).is_some() {
-            self.warnings += 1;
-        }
-        self.serving.drops.handle_timeout(self.now, &mut self.rng);
-        while let Some(event) = self.serving.drops.poll_event() {
-            self.drop_events.push(event);
-        }
-        busy
+        self.serving.handle_timeout(self.now, &mut self.rng);
+        self.settle() || busy
     }
 
     /// One turn of a server's session, in the order that `session` documents.
@@ -304,13 +305,8 @@ impl World {
             *closed = Some((how, now));
             return true;
         }
-        let mut displaced = None;
         if let Some(mut message) = server.wants().and_then(|n| up.read(now, n)) {
-            let event = server.handle_message(now, serving, rng, &mut message).unwrap();
-            if let Some(ServerEvent::Displaced(other)) = event {
-                displaced = Some(other);
-            }
-            events.extend(event);
+            events.extend(server.handle_message(now, serving, rng, &mut message).unwrap());
             busy = true;
         } else if up.ended(now).is_some() && !busy {
             server.handle_close();
@@ -320,13 +316,11 @@ impl World {
             assert!(server.closing().is_some(), "a deadline that nothing follows from");
             busy = true;
         }
-        self.drop_conn(displaced);
-        busy
+        self.settle() || busy
     }
 
     fn next(&self) -> Option<Instant> {
-        let mut next =
-            Instant::earliest(self.serving.drops.poll_timeout(), self.serving.guard.poll_timeout());
+        let mut next = self.serving.poll_timeout();
         let mut open = false;
         for conn in &self.conns {
             if conn.receiver.outcome.is_some() && conn.closed.is_some() {

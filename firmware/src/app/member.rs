@@ -6,7 +6,8 @@ use core::time::Duration;
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::discovery::{OfferEvent, PeerEvent};
-use deaddrop_core::drops::{ConnId, DropEvent};
+use deaddrop_core::drops::DropEvent;
+use deaddrop_core::exchange::ServerEvent;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::TCP_PORT_FIRST;
 use deaddrop_core::offer::{EndReason, Offer};
@@ -14,13 +15,13 @@ use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
 use embassy_futures::select::{Either, select};
 use embassy_net::{Ipv4Cidr, Stack};
-use heapless::{Deque, Vec};
+use heapless::Deque;
 
 use super::bell::Bell;
 use super::clock;
 use super::fetch::Wanted;
 use super::memory::{
-    BoardAnnouncer, BoardGuard, BoardListener, BoardOffers, BoardServing, BoardStore, RECORD, SERVERS,
+    BoardAnnouncer, BoardGuard, BoardListener, BoardOffers, BoardServing, BoardStore, RECORD,
 };
 use super::rounds::Rounds;
 use super::settings::Settings;
@@ -68,8 +69,6 @@ pub(super) struct State {
     /// have their turn.
     pub(super) record: &'static mut [u8; RECORD],
     pub(super) rng: ChaCha20Rng,
-    /// Connections that have to make room for others.
-    pub(super) evicted: Vec<ConnId, SERVERS>,
     /// What to fetch, until it is being fetched.
     pub(super) wanted: Option<Wanted>,
     /// Whether something is being fetched.
@@ -86,12 +85,6 @@ impl State {
     /// Where a message of `len` bytes is opened.
     pub(super) fn message(&mut self, len: usize) -> &mut [u8] {
         self.record.get_mut(..len).unwrap_or_default()
-    }
-
-    /// Has a connection make room for another.
-    pub(super) fn evict(&mut self, conn: ConnId) {
-        // Each is open and evicted once, so there is room for all.
-        let _ = self.evicted.push(conn);
     }
 
     /// Remembers a message, so that it is not fetched again without being asked.
@@ -134,18 +127,18 @@ impl Member {
     fn settle(&self, state: &mut State) {
         let now = clock::now();
         let mut changed = false;
-        while state.serving.guard.poll_granted(now, &mut state.rng).is_some() {
-            // Nobody waits for a guess on a board.
-        }
-        while let Some(warning) = state.serving.guard.poll_warning(now) {
-            if let Warning::Guessing { source, failures } = warning {
-                self.desk.tell(News::Guessing { source, failures });
-            }
-        }
-        while let Some(event) = state.serving.drops.poll_event() {
-            if let DropEvent::Ended { token, reason, unconfirmed } = event {
-                changed = true;
-                self.ended(token, reason, unconfirmed);
+        while let Some(event) = state.serving.poll_event(now, &mut state.rng) {
+            match event {
+                // All connections are woken; the one that is meant finds out by itself.
+                ServerEvent::Wake(_) => changed = true,
+                ServerEvent::Warning(Warning::Guessing { source, failures }) => {
+                    self.desk.tell(News::Guessing { source, failures });
+                }
+                ServerEvent::Drop(DropEvent::Ended { token, reason, unconfirmed }) => {
+                    changed = true;
+                    self.ended(token, reason, unconfirmed);
+                }
+                _ => {}
             }
         }
         while let Some(event) = state.listener.poll_event() {

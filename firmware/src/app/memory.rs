@@ -3,9 +3,10 @@
 use core::cell::{Cell, RefCell};
 
 use deaddrop_core::discovery::{Advertiser, Offers, Prober};
+use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
-use deaddrop_core::session::{Serving, buffer_len};
+use deaddrop_core::session::buffer_len;
 use deaddrop_core::wire::{BEACON_LEN, GREETING_LEN};
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
@@ -43,7 +44,7 @@ const BEACONS: usize = 6;
 /// Fetches of one drop: the console has no word for more.
 const FETCHES: usize = 1;
 
-pub(super) type BoardServing = Serving<DROPS, FETCHES, SOURCES, SERVERS>;
+pub(super) type BoardServing = Server<DROPS, FETCHES, SOURCES, SERVERS>;
 pub(super) type BoardListener = Prober<PEERS>;
 pub(super) type BoardAnnouncer = Advertiser<ANSWERED>;
 pub(super) type BoardOffers = Offers<OFFERS>;

@@ -3,8 +3,9 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use deaddrop_core::exchange::{ServerSession, SessionEvent};
 use deaddrop_core::limits::CONTROL_RECORD;
-use deaddrop_core::session::{Close, ServerEvent, ServerSession};
+use deaddrop_core::session::Close;
 use embassy_futures::select::select;
 use embassy_net::tcp::{State as TcpState, TcpSocket};
 use zeroize::Zeroize;
@@ -63,14 +64,7 @@ struct Served<'a> {
 impl<'a> Served<'a> {
     #[inline(never)]
     fn new(member: &'a Member, part: Part, socket: &'a mut TcpSocket<'static>, source: IpAddr) -> Self {
-        let session = member.with(|state| {
-            let opened = state.serving.open(clock::now(), source, &mut state.rng);
-            if let Some(other) = opened.evict {
-                state.evict(other);
-                member.bell.ring();
-            }
-            opened.session
-        });
+        let session = member.with(|state| state.serving.open(clock::now(), source, &mut state.rng));
         Self { member, connection: Connection::new(member, part, socket), session }
     }
 
@@ -80,19 +74,19 @@ impl<'a> Served<'a> {
         // The accounts first: a claim that was given back is free while the peer takes its time to close.
         member.with(|state| {
             session.closed(clock::now(), state.serving);
-            state.evicted.retain(|other| *other != session.conn());
         });
         connection.close(how).await;
     }
 
     async fn until_closed(&mut self) -> Close {
         loop {
-            if !self.connection.is_current() || self.is_evicted() {
+            if !self.connection.is_current() {
                 return Close::Reset;
             }
             let now = clock::now();
             let session = &mut self.session;
             let late = self.member.with(|state| {
+                session.handle_wake(now, state.serving, &mut state.rng);
                 let late = session.poll_timeout(state.serving).is_some_and(|at| at <= now);
                 session.handle_timeout(now, state.serving);
                 late
@@ -114,11 +108,6 @@ impl<'a> Served<'a> {
             let until = self.member.with(|state| self.session.poll_timeout(state.serving));
             self.connection.wait(self.session.wants(), until).await;
         }
-    }
-
-    /// Whether this connection has to make room for another.
-    fn is_evicted(&self) -> bool {
-        self.member.state.borrow().evicted.contains(&self.session.conn())
     }
 
     /// Whether there is something to send that can go out now.
@@ -186,22 +175,14 @@ impl<'a> Served<'a> {
             let message = state.record.get_mut(..len).unwrap_or_default();
             let event = session.handle_message(now, state.serving, &mut state.rng, message);
             message.zeroize();
-            match event {
-                Ok(Some(ServerEvent::Fetched { token })) => {
-                    // Told before the end that it brings about, with which the store forgets it.
-                    let store = member.store.borrow();
-                    if let Some(held) = store.offered(token) {
-                        let name = Label::of(held.name);
-                        let news =
-                            News::Fetched { token, name, size: held.size as u64, by: session.source() };
-                        member.desk.tell(news);
-                    }
+            if let Ok(Some(SessionEvent::Fetched { token })) = event {
+                // Told before the end that it brings about, with which the store forgets it.
+                let store = member.store.borrow();
+                if let Some(held) = store.offered(token) {
+                    let name = Label::of(held.name);
+                    let news = News::Fetched { token, name, size: held.size as u64, by: session.source() };
+                    member.desk.tell(news);
                 }
-                Ok(Some(ServerEvent::Displaced(other))) => {
-                    state.evict(other);
-                    member.bell.ring();
-                }
-                _ => {}
             }
         });
     }

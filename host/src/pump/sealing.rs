@@ -3,7 +3,8 @@
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use deaddrop_core::session::{Batch, BatchSealer, ServerSession};
+use deaddrop_core::exchange::ServerSession;
+use deaddrop_core::session::{Batch, BatchSealer};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::ErrorCode;
 use event_listener::Event;

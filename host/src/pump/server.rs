@@ -3,8 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 
+use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::CONTROL_RECORD;
-use deaddrop_core::session::{Close, ServerSession};
+use deaddrop_core::session::Close;
 
 use super::sealing::Sealing;
 use super::{Carried, Carrier};
@@ -56,11 +57,8 @@ impl<L: Link> Drop for Connection<'_, L> {
 impl<L: Link> Connection<'_, L> {
     async fn run(&mut self) -> io::Result<Close> {
         loop {
-            if self.server.is_evicted(self.session.conn()) {
-                return Ok(Close::Reset);
-            }
-            if self.session.is_parked() && self.server.is_granted(self.session.conn()) {
-                self.server.with(|serving| self.session.handle_granted(clock::now(), serving, &mut system()));
+            if !self.session.is_member() {
+                self.server.with(|serving| self.session.handle_wake(clock::now(), serving, &mut system()));
             }
             if self.server.is_stopping() {
                 self.session.stop();
@@ -210,7 +208,7 @@ fn next_batch(
 /// Fills the front of `buffer` with what was asked for; false if the source is not what was offered.
 fn read_source(
     source: &crate::files::source::Source,
-    read: &deaddrop_core::session::Read,
+    read: &deaddrop_core::exchange::server::Read,
     buffer: &mut [u8],
 ) -> bool {
     let Some(to) = buffer.get_mut(..read.len) else { return false };

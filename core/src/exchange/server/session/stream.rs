@@ -1,10 +1,10 @@
 //! A drop on its way to a receiver: from the claim to the final record.
 
-use super::ServerEvent;
-use super::dialogue::{Reject, Reply};
+use super::SessionEvent;
+use super::request::{Reject, Reply};
 use crate::crypto::digest::PrefixDigest;
 use crate::drops::{Claimed, ConnId, Refusal};
-use crate::session::serving::Serving;
+use crate::exchange::server::Server;
 use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
 use crate::token::{FetchId, Token};
@@ -54,17 +54,17 @@ impl Stream {
     /// Claims the drop for this receiver.
     pub(super) fn begin<const D: usize, const F: usize, const S: usize, const C: usize>(
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         conn: ConnId,
         fetch: &FetchRequest,
     ) -> Result<(Self, Option<Reply>), Reject> {
         let FetchRequest { token, id, record_max, offset, digest } = fetch;
-        let size = serving.drops.claim(now, token, id, conn)?.size;
+        let size = server.drops.claim(now, token, id, conn)?.size;
         if *offset != 0 && *offset >= size {
-            serving.drops.release(now, token, id, conn);
+            server.drops.release(now, token, id, conn);
             return Err(Reject::Say(ErrorCode::Malformed));
         }
-        let record = record_size(serving.profile().record_max, *record_max, size);
+        let record = record_size(server.profile().record_max, *record_max, size);
         let cut = RecordLayout::new(*offset, size, record);
         let mut stream =
             Self { token: *token, id: *id, record, cut, at: *offset, begun: false, phase: Phase::Data };
@@ -79,10 +79,10 @@ impl Stream {
     pub(super) fn words<const D: usize, const F: usize, const S: usize, const C: usize>(
         &self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         conn: ConnId,
     ) -> Result<Begin, Refusal> {
-        let Claimed { kind, name, size } = serving.drops.claimed(now, &self.token, &self.id, conn)?;
+        let Claimed { kind, name, size } = server.drops.claimed(now, &self.token, &self.id, conn)?;
         Ok(Begin { kind, name, size, offset: self.at, record: self.record })
     }
 
@@ -120,38 +120,38 @@ impl Stream {
     pub(super) fn data_given<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         conn: ConnId,
     ) {
         if self.at >= self.cut.last_at {
             self.phase = Phase::AwaitReady;
             // If the claim has lapsed meanwhile, the receiver hears of it when it says `ready`.
-            let _ = serving.drops.all_sent(now, &self.token, &self.id, conn);
+            let _ = server.drops.all_sent(now, &self.token, &self.id, conn);
         }
     }
 
     pub(super) fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         conn: ConnId,
         request: &Request,
-    ) -> Result<Option<ServerEvent>, Reject> {
+    ) -> Result<Option<SessionEvent>, Reject> {
         let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
         match request {
             // Nobody has stored what was not given out.
             Request::Progress { stored, .. } if *stored > self.at => Err(Reject::Say(ErrorCode::Malformed)),
             Request::Progress { token, id, stored } if ours(token, id) => {
-                serving.drops.progress(now, token, id, conn, *stored)?;
+                server.drops.progress(now, token, id, conn, *stored)?;
                 Ok(None)
             }
             Request::Ready { token, id } if ours(token, id) && matches!(self.phase, Phase::AwaitReady) => {
-                serving.drops.holds(now, token, id, conn)?;
+                server.drops.holds(now, token, id, conn)?;
                 self.phase = Phase::Final;
                 Ok(None)
             }
             Request::Release { token, id } if ours(token, id) => {
-                serving.drops.release(now, token, id, conn);
+                server.drops.release(now, token, id, conn);
                 Err(Reject::End)
             }
             _ => Err(Reject::Say(ErrorCode::Malformed)),

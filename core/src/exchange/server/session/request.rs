@@ -2,12 +2,12 @@
 
 use rand_core::CryptoRng;
 
-use super::ServerEvent;
+use super::SessionEvent;
 use super::stream::Stream;
 use crate::drops::{Committed, ConnId, Listed, Refusal};
+use crate::exchange::server::Server;
 use crate::limits::LIST_RECORDS;
-use crate::session::handshake::Channel;
-use crate::session::serving::Serving;
+use crate::session::Channel;
 use crate::time::Instant;
 use crate::token::Token;
 use crate::wire::{Answer, Ending, ErrorCode, Request};
@@ -77,34 +77,34 @@ impl Dialogue {
     pub(super) fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
         conn: ConnId,
         request: &Request,
-    ) -> Result<Option<ServerEvent>, Reject> {
+    ) -> Result<Option<SessionEvent>, Reject> {
         match request {
             Request::List { after } => {
-                let revision = serving.drops.revision();
+                let revision = server.drops.revision();
                 self.task = Task::Listing { after: *after, sent: 0, revision };
             }
             Request::Fetch(fetch) => {
-                let (stream, answer) = Stream::begin(now, serving, conn, fetch)?;
+                let (stream, answer) = Stream::begin(now, server, conn, fetch)?;
                 self.task = Task::Stream(stream);
                 self.answer = answer;
             }
             Request::Commit { token, id } => {
-                let committed = serving.drops.commit(now, token, id, rng)?;
+                let committed = server.drops.commit(now, token, id, rng)?;
                 let first = matches!(committed, Committed::Burned { .. });
                 self.answer = Some(Reply::Burned);
                 self.committing = false;
-                return Ok(first.then_some(ServerEvent::Fetched { token: *token }));
+                return Ok(first.then_some(SessionEvent::Fetched { token: *token }));
             }
             // While the receiver makes its copy durable it still gives signs of life.
             Request::Progress { token, id, stored } => {
-                serving.drops.progress(now, token, id, conn, *stored)?;
+                server.drops.progress(now, token, id, conn, *stored)?;
             }
             Request::Release { token, id } => {
-                serving.drops.release(now, token, id, conn);
+                server.drops.release(now, token, id, conn);
                 return Err(Reject::End);
             }
             Request::Ready { .. } => return Err(Reject::Say(ErrorCode::Malformed)),
@@ -116,18 +116,18 @@ impl Dialogue {
     pub(super) fn next_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         conn: ConnId,
     ) -> Option<Answer> {
         match (self.answer.take(), &mut self.task) {
             (Some(Reply::Begin), Task::Stream(stream)) => {
-                let begin = stream.words(now, serving, conn);
+                let begin = stream.words(now, server, conn);
                 Some(begin.map_or_else(|refusal| Answer::Error(refusal.into()), Answer::Begin))
             }
             (Some(Reply::Burned), _) => Some(Answer::Burned),
             (Some(Reply::Error(code)), _) => Some(Answer::Error(code)),
             (None, Task::Listing { after, sent, revision }) => {
-                let next = serving.drops.listed_after(now, *after);
+                let next = server.drops.listed_after(now, *after);
                 if *sent + 1 == LIST_RECORDS {
                     let end = Answer::End { revision: *revision, more: next.is_some() };
                     self.task = Task::Idle;

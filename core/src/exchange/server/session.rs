@@ -1,7 +1,7 @@
-//! The serving end of one connection.
+//! The server end of one connection.
 
 mod batch;
-mod dialogue;
+mod request;
 mod stream;
 
 use core::net::IpAddr;
@@ -11,30 +11,28 @@ use rand_core::CryptoRng;
 
 pub use stream::Read;
 
-use dialogue::{Dialogue, Reject, Reply, Task};
+use request::{Dialogue, Reject, Reply, Task};
 use stream::Phase;
 
+use super::Server;
 use crate::crypto::record::RecordKind;
 use crate::drops::ConnId;
-use crate::guard::Guess;
+use crate::guard::{Guess, Standing};
 use crate::limits::{
     CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
 };
-use crate::session::handshake::{Channel, ServerHandshake};
-use crate::session::serving::Serving;
+use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
 use crate::token::{Instance, Token};
 use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
-/// What a server's owner may want to know.
+/// What a message of the peer brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ServerEvent {
+pub enum SessionEvent {
     /// The peer has shown that it knows the passphrase.
     Member,
-    /// This other connection has lost its place among those that wait for a guess token: reset it.
-    Displaced(ConnId),
     /// The peer has confirmed that it holds the whole drop.
     Fetched {
         /// The drop.
@@ -114,7 +112,7 @@ impl ServerSession {
         matches!(self.state, State::Open(_))
     }
 
-    /// Whether message 2 waits for a guess token: [`handle_granted`](Self::handle_granted) goes on.
+    /// Whether message 2 waits for a guess token: [`handle_wake`](Self::handle_wake) goes on once it has one.
     pub const fn is_parked(&self) -> bool {
         matches!(self.state, State::Parked(..))
     }
@@ -160,7 +158,7 @@ impl ServerSession {
     /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout<const D: usize, const F: usize, const S: usize, const C: usize>(
         &self,
-        serving: &Serving<D, F, S, C>,
+        server: &Server<D, F, S, C>,
     ) -> Option<Instant> {
         if self.ended {
             return None;
@@ -171,7 +169,7 @@ impl ServerSession {
             State::Open(Dialogue { task: Task::Stream(_), .. } | Dialogue { committing: true, .. }) => {
                 self.heard + LEASE
             }
-            State::Open(_) => self.heard + serving.profile().idle,
+            State::Open(_) => self.heard + server.profile().idle,
         })
     }
 
@@ -179,14 +177,14 @@ impl ServerSession {
     pub fn handle_timeout<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &Serving<D, F, S, C>,
+        server: &Server<D, F, S, C>,
     ) {
-        if self.poll_timeout(serving).is_some_and(|at| at <= now) {
+        if self.poll_timeout(server).is_some_and(|at| at <= now) {
             self.close = Some(match &self.state {
                 // What was decided stands: who was parked and then refused is late, and is told why all the same.
                 State::Over => self.close.unwrap_or(Close::Reset),
                 // Before message 3 a close says busy, and after a whole exchange it says nothing.
-                State::AwaitHello(_) | State::Parked(..) | State::Busy if !serving.stopping() => Close::Clean,
+                State::AwaitHello(_) | State::Parked(..) | State::Busy if !server.stopping() => Close::Clean,
                 State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
                 // What is still to be said will never be read.
                 _ => Close::Reset,
@@ -216,32 +214,42 @@ impl ServerSession {
     pub fn closed<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
     ) {
         if !core::mem::replace(&mut self.ended, true) {
             match core::mem::replace(&mut self.state, State::Over) {
                 State::AwaitHello(_) | State::Parked(..) | State::Busy => {
-                    serving.guard.closed(now, self.conn);
+                    server.guard.closed(now, self.conn);
                 }
-                State::AwaitProof(_) => serving.guard.failed(now, self.conn),
+                State::AwaitProof(_) => server.guard.failed(now, self.conn),
                 State::Open(_) | State::Over => {}
             }
         }
     }
 
-    /// A guess token has been found for a parked connection.
-    pub fn handle_granted<const D: usize, const F: usize, const S: usize, const C: usize>(
+    /// Looks at what others have decided about this connection: it goes on with a guess token that it waited for, or is
+    /// closed because its place went to another. To be called when the server says [`Wake`](super::ServerEvent::Wake);
+    /// at any other time it changes nothing.
+    pub fn handle_wake<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
     ) {
-        match core::mem::replace(&mut self.state, State::Over) {
-            // Too late once it is to be closed: a close after message 3 would say "not a member".
-            State::Parked(greeted, hello) if self.close.is_none() => {
-                self.answer_hello(now, serving, rng, greeted, &hello);
+        if self.close.is_some() || self.ended {
+            // Too late: a close after message 3 would say "not a member".
+            return;
+        }
+        match (core::mem::replace(&mut self.state, State::Over), server.guard.standing(self.conn)) {
+            // Whatever has not authenticated is known to the guard, unless it had to make room.
+            (State::AwaitHello(_) | State::Parked(..) | State::AwaitProof(_), Standing::Unknown) => {
+                self.plain.clear();
+                self.close = Some(Close::Reset);
             }
-            other => self.state = other,
+            (State::Parked(greeted, hello), Standing::Granted) => {
+                self.answer_hello(now, server, rng, greeted, &hello);
+            }
+            (state, _) => self.state = state,
         }
     }
 
@@ -249,10 +257,10 @@ impl ServerSession {
     pub fn handle_message<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
         message: &mut [u8],
-    ) -> Result<Option<ServerEvent>, Misuse> {
+    ) -> Result<Option<SessionEvent>, Misuse> {
         if self.wants() != Some(message.len()) {
             return Err(if self.wants().is_none() { Misuse::OutOfTurn } else { Misuse::Buffer });
         }
@@ -260,15 +268,15 @@ impl ServerSession {
         match core::mem::replace(&mut self.state, State::Over) {
             State::AwaitHello(greeted) => {
                 let hello = message.first_chunk::<CLIENT_HELLO_LEN>().ok_or(Misuse::Buffer)?;
-                match serving.guard.message2(now, self.conn) {
-                    Guess::Granted => self.answer_hello(now, serving, rng, greeted, hello),
+                match server.guard.message2(now, self.conn) {
+                    Guess::Granted => self.answer_hello(now, server, rng, greeted, hello),
                     Guess::Parked => self.state = State::Parked(greeted, *hello),
                     Guess::ParkedFor(other) => {
                         self.state = State::Parked(greeted, *hello);
-                        return Ok(Some(ServerEvent::Displaced(other)));
+                        server.wake(other);
                     }
                     Guess::Refused => {
-                        serving.guard.closed(now, self.conn);
+                        server.guard.closed(now, self.conn);
                         self.close = Some(Close::Clean);
                     }
                 }
@@ -276,18 +284,18 @@ impl ServerSession {
             }
             State::AwaitProof(mut channel) => match channel.opener.open(message) {
                 Ok(opened) => {
-                    serving.guard.confirmed(now, self.conn);
+                    server.guard.confirmed(now, self.conn);
                     let mut dialogue =
                         Dialogue { channel, requests: 0, answer: None, task: Task::Idle, committing: false };
                     let payload = message.get(..opened.len).unwrap_or_default();
-                    let event = self.handle_payload(now, serving, rng, &mut dialogue, opened.kind, payload);
+                    let event = self.handle_payload(now, server, rng, &mut dialogue, opened.kind, payload);
                     self.state = State::Open(dialogue);
-                    Ok(event.or(Some(ServerEvent::Member)))
+                    Ok(event.or(Some(SessionEvent::Member)))
                 }
                 Err(_) => {
                     // Not a member: the one case in which a clean close says just that.
-                    serving.guard.failed(now, self.conn);
-                    self.close = Some(if serving.stopping() { Close::Reset } else { Close::Clean });
+                    server.guard.failed(now, self.conn);
+                    self.close = Some(if server.stopping() { Close::Reset } else { Close::Clean });
                     Ok(None)
                 }
             },
@@ -295,7 +303,7 @@ impl ServerSession {
                 let event = match dialogue.channel.opener.open(message) {
                     Ok(opened) => {
                         let payload = message.get(..opened.len).unwrap_or_default();
-                        self.handle_payload(now, serving, rng, &mut dialogue, opened.kind, payload)
+                        self.handle_payload(now, server, rng, &mut dialogue, opened.kind, payload)
                     }
                     Err(_) => {
                         self.close = Some(Close::Reset);
@@ -315,20 +323,20 @@ impl ServerSession {
     fn answer_hello<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
         greeted: ServerHandshake,
         hello: &[u8; CLIENT_HELLO_LEN],
     ) {
-        match greeted.answer(hello, serving.prs(), rng) {
+        match greeted.answer(hello, server.prs(), rng) {
             Ok((mut channel, message3)) => {
-                channel.use_cipher(serving.cipher());
+                channel.use_cipher(server.cipher());
                 self.plain.extend(message3);
                 self.state = State::AwaitProof(channel);
             }
             Err(_) => {
                 // No guess was made with it, but the work was done: the token stays spent.
-                serving.guard.failed(now, self.conn);
+                server.guard.failed(now, self.conn);
                 self.close = Some(Close::Reset);
             }
         }
@@ -337,12 +345,12 @@ impl ServerSession {
     fn handle_payload<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
         dialogue: &mut Dialogue,
         kind: RecordKind,
         payload: &[u8],
-    ) -> Option<ServerEvent> {
+    ) -> Option<SessionEvent> {
         let request = match kind {
             RecordKind::Control => Request::parse(payload),
             _ => Err(ControlError::Malformed),
@@ -355,8 +363,8 @@ impl ServerSession {
         }
         let streaming = matches!(dialogue.task, Task::Stream(_));
         let outcome = match (request, &mut dialogue.task) {
-            (Ok(request), Task::Stream(stream)) => stream.handle_request(now, serving, self.conn, &request),
-            (Ok(request), _) => dialogue.handle_request(now, serving, rng, self.conn, &request),
+            (Ok(request), Task::Stream(stream)) => stream.handle_request(now, server, self.conn, &request),
+            (Ok(request), _) => dialogue.handle_request(now, server, rng, self.conn, &request),
             (Err(ControlError::UnknownType(_)), _) => Err(Reject::Say(ErrorCode::Unsupported)),
             (Err(_), _) => Err(Reject::Say(ErrorCode::Malformed)),
         };
@@ -382,7 +390,7 @@ impl ServerSession {
     pub fn poll_transmit<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         out: &mut [u8],
     ) -> Result<Option<usize>, Misuse> {
         if !self.plain.is_empty() {
@@ -408,7 +416,7 @@ impl ServerSession {
         };
         // Before an answer is taken: what does not fit a lent buffer is not lost.
         let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
-        let Some(answer) = dialogue.next_answer(now, serving, self.conn) else { return Ok(None) };
+        let Some(answer) = dialogue.next_answer(now, server, self.conn) else { return Ok(None) };
         if matches!((&dialogue.task, &answer), (Task::Stream(_), Answer::Error(_))) {
             // The claim was lost before `begin` could be said.
             self.close = Some(Close::Clean);
@@ -424,7 +432,7 @@ impl ServerSession {
         }
         if let (Task::Stream(stream), Answer::Begin(_)) = (&mut dialogue.task, &answer) {
             stream.begun = true;
-            stream.data_given(now, serving, self.conn);
+            stream.data_given(now, server, self.conn);
         }
         Ok(Some(size))
     }
@@ -447,7 +455,7 @@ impl ServerSession {
     pub fn handle_read<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         buffer: &mut [u8],
     ) -> Result<usize, Misuse> {
         let read = self.poll_read().ok_or(Misuse::OutOfTurn)?;
@@ -458,7 +466,7 @@ impl ServerSession {
             *at = at.saturating_add(read.len as u64);
             if let Some(answer) = stream.checked() {
                 if matches!(answer, Reply::Error(_)) {
-                    serving.drops.release(now, &stream.token, &stream.id, self.conn);
+                    server.drops.release(now, &stream.token, &stream.id, self.conn);
                     self.close = Some(Close::Clean);
                 }
                 dialogue.answer = Some(answer);
@@ -468,9 +476,9 @@ impl ServerSession {
         let size = stream.record as usize + RECORD_OVERHEAD;
         let record = buffer.get_mut(..size).ok_or(Misuse::Buffer)?;
         let allowed = if read.last {
-            serving.drops.finalise(now, &stream.token, &stream.id, self.conn)
+            server.drops.finalise(now, &stream.token, &stream.id, self.conn)
         } else {
-            serving.drops.holds(now, &stream.token, &stream.id, self.conn)
+            server.drops.holds(now, &stream.token, &stream.id, self.conn)
         };
         if let Err(refusal) = allowed {
             dialogue.answer = Some(Reply::Error(refusal.into()));
@@ -487,7 +495,7 @@ impl ServerSession {
             dialogue.committing = true;
         } else {
             stream.at = stream.at.saturating_add(read.len as u64);
-            stream.data_given(now, serving, self.conn);
+            stream.data_given(now, server, self.conn);
         }
         Ok(size)
     }
@@ -496,10 +504,10 @@ impl ServerSession {
     pub fn handle_ended<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
     ) {
         if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
-            let held = serving.drops.holds(now, &stream.token, &stream.id, self.conn);
+            let held = server.drops.holds(now, &stream.token, &stream.id, self.conn);
             *answer = Some(Reply::Error(held.err().map_or(ErrorCode::Gone, Into::into)));
             self.close = Some(Close::Clean);
         }
@@ -509,11 +517,11 @@ impl ServerSession {
     pub fn handle_changed<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
     ) {
         if let State::Open(Dialogue { task: Task::Stream(stream), answer, .. }) = &mut self.state {
-            serving.drops.changed(now, &stream.token, rng);
+            server.drops.changed(now, &stream.token, rng);
             *answer = Some(Reply::Error(ErrorCode::Changed));
             self.close = Some(Close::Clean);
         }

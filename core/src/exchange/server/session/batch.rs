@@ -1,11 +1,11 @@
 //! Data records that are sealed outside of the session.
 
-use super::dialogue::{Dialogue, Reply, Task};
+use super::request::{Dialogue, Reply, Task};
 use super::stream::Phase;
 use super::{ServerSession, State};
+use crate::exchange::server::Server;
 use crate::session::Close;
-use crate::session::batch::{Batch, BatchSealer};
-use crate::session::serving::Serving;
+use crate::session::{Batch, BatchSealer};
 use crate::time::Instant;
 use crate::token::Token;
 
@@ -45,7 +45,7 @@ impl ServerSession {
     pub fn take_batch<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
-        serving: &mut Serving<D, F, S, C>,
+        server: &mut Server<D, F, S, C>,
         most: u64,
     ) -> Option<(Batch, Token)> {
         let records = self.data_records().min(most);
@@ -54,7 +54,7 @@ impl ServerSession {
         }
         let State::Open(dialogue) = &mut self.state else { return None };
         let Task::Stream(stream) = &mut dialogue.task else { return None };
-        if let Err(refusal) = serving.drops.holds(now, &stream.token, &stream.id, self.conn) {
+        if let Err(refusal) = server.drops.holds(now, &stream.token, &stream.id, self.conn) {
             dialogue.answer = Some(Reply::Error(refusal.into()));
             self.close = Some(Close::Clean);
             return None;
@@ -67,7 +67,7 @@ impl ServerSession {
         // No more than what lies before the final record, so it does not overflow.
         stream.at = stream.at.saturating_add(records.saturating_mul(u64::from(stream.record)));
         let token = stream.token;
-        stream.data_given(now, serving, self.conn);
+        stream.data_given(now, server, self.conn);
         Some((batch, token))
     }
 

@@ -1,0 +1,163 @@
+//! The serving end: a table of drops, a guard, and the connections that share them.
+//!
+//! # Use
+//!
+//! For each connection that is accepted, [`Server::open`] gives a [`ServerSession`] to drive. After every call into the
+//! server or one of its sessions, [`Server::poll_event`] until `None`: a [`Wake`](ServerEvent::Wake) names a connection
+//! that has to look at itself ([`ServerSession::handle_wake`]), everything else is for the owner. At
+//! [`Server::poll_timeout`], [`Server::handle_timeout`].
+
+mod session;
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use heapless::Deque;
+use rand_core::CryptoRng;
+
+pub use session::{Read, ServerSession, SessionEvent};
+
+use crate::crypto::cipher::{Cipher, RustCrypto};
+use crate::crypto::keys::Prs;
+use crate::drops::{ConnId, DropEvent, Drops};
+use crate::guard::{Admission, Guard, Warning};
+use crate::limits::Profile;
+use crate::time::Instant;
+use crate::token::Instance;
+use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
+
+/// One server: `D` drops of `F` fetches, `S` sources and `C` connections watched by its guard.
+pub struct Server<const D: usize, const F: usize, const S: usize, const C: usize> {
+    /// The table of drops.
+    pub drops: Drops<D, F>,
+    /// The guess and connection budgets.
+    pub guard: Guard<S, C>,
+    instance: Instance,
+    prs: Prs,
+    profile: &'static Profile,
+    cipher: &'static dyn Cipher,
+    next_conn: u32,
+    stopping: bool,
+    /// Connections that had to make room, until that is told.
+    wakes: Deque<ConnId, WAKES>,
+}
+
+/// What a server's owner has to see to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// This connection goes on or is to be closed: call its [`handle_wake`](ServerSession::handle_wake).
+    Wake(ConnId),
+    /// Someone may be guessing the passphrase.
+    Warning(Warning),
+    /// Something has become of a drop.
+    Drop(DropEvent),
+}
+
+impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F, S, C> {
+    /// A server without drops.
+    pub fn new(now: Instant, prs: Prs, profile: &'static Profile, rng: &mut impl CryptoRng) -> Self {
+        Self {
+            drops: Drops::new(rng),
+            guard: Guard::new(profile, now),
+            instance: Instance::random(rng),
+            prs,
+            profile,
+            cipher: &RustCrypto,
+            next_conn: 0,
+            stopping: false,
+            wakes: Deque::new(),
+        }
+    }
+
+    /// The same server with another implementation of the cipher, for the connections to come.
+    pub fn with_cipher(mut self, cipher: &'static dyn Cipher) -> Self {
+        self.cipher = cipher;
+        self
+    }
+
+    pub(crate) const fn cipher(&self) -> &'static dyn Cipher {
+        self.cipher
+    }
+
+    /// The name of this server on the wire, while it lives.
+    pub const fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// The limits it keeps to.
+    pub const fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    pub(crate) const fn prs(&self) -> &Prs {
+        &self.prs
+    }
+
+    /// From here on unanswered connections are reset: a close must not look like a refusal.
+    pub const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(crate) const fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// A connection was accepted from `source`: its session.
+    pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> ServerSession {
+        let conn = ConnId(self.next_conn);
+        self.next_conn = self.next_conn.wrapping_add(1);
+        match self.guard.admit(now, conn, source) {
+            Admission::Busy { retry_after } => {
+                let greeting = self.turn_away(retry_after, rng);
+                return ServerSession::busy(now, conn, source, &greeting);
+            }
+            Admission::Evict(other) => self.wake(other),
+            Admission::Open => {}
+        }
+        ServerSession::greet(now, conn, source, self.instance, rng)
+    }
+
+    /// What has happened. Call until `None`, after every call into the server or a session.
+    pub fn poll_event(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<ServerEvent> {
+        let wake = self.wakes.pop_front().or_else(|| self.guard.poll_granted(now, rng));
+        wake.map(ServerEvent::Wake)
+            .or_else(|| self.guard.poll_warning(now).map(ServerEvent::Warning))
+            .or_else(|| self.drops.poll_event().map(ServerEvent::Drop))
+    }
+
+    /// Applies what is due. Safe to call at any time.
+    pub fn handle_timeout(&mut self, now: Instant, rng: &mut impl CryptoRng) {
+        self.drops.handle_timeout(now, rng);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event), if nothing else
+    /// happens before. Sessions have deadlines of their own.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Instant::earliest(self.drops.poll_timeout(), self.guard.poll_timeout())
+    }
+
+    /// Has a connection look at itself, whose place went to another. If the owner does not poll, it ends by its own
+    /// deadline.
+    fn wake(&mut self, conn: ConnId) {
+        if self.wakes.is_full() {
+            self.wakes.pop_front();
+        }
+        // There is room: just made.
+        let _ = self.wakes.push_back(conn);
+    }
+
+    /// The greeting that says busy. For a connection that there is no place for it is all there is to say: no
+    /// session comes of it.
+    pub fn turn_away(&self, retry_after: Duration, rng: &mut impl CryptoRng) -> [u8; GREETING_LEN] {
+        let status = Status::Busy { retry_after: retry_after.max(MIN_RETRY) };
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        Greeting { status, suites: Suites::SUPPORTED, instance: self.instance, nonce }.emit()
+    }
+}
+
+/// Wakes that may wait to be polled. One call into the server makes one at most.
+const WAKES: usize = 4;
+/// A busy greeting always names a time.
+const MIN_RETRY: Duration = Duration::from_millis(1);
