@@ -4,7 +4,7 @@
 #![no_std]
 
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::{Ready, Refusal, SeedStore, boot};
+use deaddrop_firmware::boot::{BootError, Ready, SeedStore, boot};
 use embassy_futures::select::select;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{Stack, StackResources};
@@ -26,13 +26,13 @@ impl<F: FnMut(bool)> Indicator for Lamp<F> {
 /// What the firmware's task runs, once, from now on. Comes back at once if the board must not talk; print why.
 pub async fn run(
     stack: Stack<'static>,
-    page: &[u8],
+    record: &[u8],
     seeds: &mut impl SeedStore,
     serial: impl Read + Write,
     light: impl FnMut(bool),
     watchdog: impl Watchdog,
-) -> Result<(), Refusal> {
-    let Ready { prs, rng, mode, .. } = boot(page, seeds, None)?;
+) -> Result<(), BootError> {
+    let Ready { prs, rng, mode, .. } = boot(record, seeds, None)?;
     let settings = Settings { auto: mode.auto, ..Settings::default() };
     let mut app = App::new(stack, MEMORY.take(), prs, rng, settings);
     select(app.run(serial, Lamp(light), watchdog), echo(stack)).await;

@@ -1,9 +1,9 @@
-//! The address settings of a page, as a network stack takes them.
+//! Turns the address settings of a provisioning record into the configuration of an embassy-net stack.
 
-use deaddrop_page::Address;
+use deaddrop_provisioning::Address;
 use embassy_net::{Config, Ipv4Cidr, StaticConfigV4};
 
-/// What to build the stack with.
+/// The configuration to create the stack with.
 pub fn config(address: Address) -> Config {
     match address {
         Address::Dhcp => Config::dhcpv4(embassy_net::DhcpConfig::default()),
@@ -18,7 +18,7 @@ pub fn config(address: Address) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use deaddrop_page::Ipv4Network;
+    use deaddrop_provisioning::Ipv4Network;
 
     #[test]
     fn a_static_address_keeps_its_prefix_and_gateway() {

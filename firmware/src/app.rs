@@ -1,38 +1,47 @@
-//! A member of the room, on an [`embassy_net::Stack`].
+//! A node of the room on an [`embassy_net::Stack`], IPv4 only.
 //!
-//! One future does it all, so that any embassy firmware can run it as one task beside its own: it hears beacons and
-//! looks at senders, fetches what is asked for, and serves drops of its own exactly as a host does. IPv4 only.
+//! [`App::run`] is one future, so any embassy firmware can run it as one task beside its own. Inside, these tasks are
+//! joined and polled together:
 //!
-//! Every part has a file: `beacons` and `network` know the LAN, `errands` goes out to senders by way of a
-//! `dialogue`, `serve` answers those who come, a `door` those for whom there is no place, `orders` does what the console asks, and `signs` shows that it
-//! all still works. They share a `member`, take turns, and wait only for each other's `bell`.
+//! | task | what it does |
+//! |---|---|
+//! | `network` | follows link and address |
+//! | `beacons` | sends and receives beacons |
+//! | `client` | probes senders and fetches drops, one connection at a time (`probe`, `fetch`, `client_connection`) |
+//! | `server`, once for each slot | serves the board's own drops |
+//! | `busy_responder` | answers `busy` when all server slots are in use |
+//! | `command` | carries out what the console asks for |
+//! | `status` | drives the indicator and feeds the watchdog while the others are alive (`liveness`) |
+//!
+//! They share the tables of `state`, and wake each other through `notify` when something in them changes.
 
-mod apart;
 mod beacons;
-mod bell;
+mod busy_responder;
+mod client;
+mod client_connection;
 mod clock;
+mod command;
 mod connection;
-mod dialogue;
-mod door;
-mod errands;
+mod context;
 mod fetch;
-mod look;
-mod member;
+mod liveness;
 mod memory;
 mod network;
-mod orders;
-mod rounds;
-mod serve;
+mod notify;
+mod outlined;
+mod probe;
+mod server;
 mod settings;
-mod signs;
+mod state;
+mod status;
 
-pub use apart::Apart;
 pub use memory::{
     ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
 };
+pub use outlined::Outlined;
 pub use settings::Settings;
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::pin::pin;
 
 use chacha20::ChaCha20Rng;
@@ -49,25 +58,25 @@ use heapless::Deque;
 
 use crate::PROFILE;
 use crate::console::Console;
-use crate::desk::Desk;
-use bell::Bell;
-use member::{Member, Online, State};
+use crate::mailbox::Mailbox;
+use context::TaskContext;
+use liveness::Task;
 use memory::ServerBuffers;
-use rounds::{Part, Rounds};
+use state::{AppState, Tables};
 
-/// Shows that something waits in the room: an LED, as a rule.
+/// Shows a person that something can be fetched, usually with an LED.
 pub trait Indicator {
-    /// Something waits, or nothing does any more.
+    /// `waiting`: whether the room has any offer.
     fn set(&mut self, waiting: bool);
 }
 
-/// Starts the board again unless it is fed.
+/// A watchdog timer: resets the board unless it is fed.
 pub trait Watchdog {
-    /// All is well. Called about once a second, and not called once a part of the app has been stuck for ten.
+    /// Restarts the timer. Called about once a second, until a task of the app has been stuck for 10 s.
     fn feed(&mut self);
 }
 
-/// A socket that sends what it is given at once: it is given whole records.
+/// A socket without Nagle's algorithm: it is only written whole records.
 fn socket(stack: Stack<'static>, received: &'static mut [u8], sent: &'static mut [u8]) -> TcpSocket<'static> {
     let mut socket = TcpSocket::new(stack, received, sent);
     socket.set_nagle_enabled(false);
@@ -76,19 +85,18 @@ fn socket(stack: Stack<'static>, received: &'static mut [u8], sent: &'static mut
 
 /// The app, ready to run.
 pub struct App {
-    member: Member,
-    /// The places at which connections are served.
-    places: [TcpSocket<'static>; SERVERS],
-    door: TcpSocket<'static>,
-    errand: TcpSocket<'static>,
+    state: AppState,
+    servers: [TcpSocket<'static>; SERVERS],
+    busy_responder: TcpSocket<'static>,
+    client: TcpSocket<'static>,
     shared_port: UdpSocket<'static>,
     own_port: UdpSocket<'static>,
 }
 
 impl App {
-    /// A member of the room with this `prs`, on a stack with room for [`SOCKETS`] sockets beside DHCP's.
+    /// A member of the room with this `prs`, on a stack with room for [`SOCKETS`] sockets beside the one of DHCP.
     ///
-    /// `rng` is this start's randomness: no two starts may have the same. A stack carries one app.
+    /// `rng` is seeded anew at each start: no two starts may draw the same bytes. A stack carries one app.
     pub fn new(
         stack: Stack<'static>,
         memory: &'static mut Memory,
@@ -97,93 +105,92 @@ impl App {
         settings: Settings,
     ) -> Self {
         let now = clock::now();
-        let Memory { desk, store, serving, listener, announcer, offers, guard, record, .. } = memory;
-        // Both ends of a connection need it: one copy for those who connect, one for those we connect to.
-        let serving = serving.insert(Server::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
-        let own = serving.instance();
-        let state = State {
-            serving,
-            listener: listener.insert(Prober::new(now, own)),
-            announcer: announcer.insert(Advertiser::new(own)),
+        let Memory { mailbox, store, server, prober, advertiser, offers, guard, record, .. } = memory;
+        // Both roles need the PRS: one copy for the server, one for the client.
+        let server = server.insert(Server::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
+        let own = server.instance();
+        let tables = Tables {
+            server,
+            prober: prober.insert(Prober::new(now, own)),
+            advertiser: advertiser.insert(Advertiser::new(own)),
             offers,
             guard: guard.insert(ClientGuard::new(now)),
             record,
             rng,
-            wanted: None,
+            requested: None,
             fetching: false,
             auto: settings.auto,
             tried: Deque::new(),
             more_offers: false,
         };
-        let member = Member {
+        let state = AppState {
             stack,
-            settings,
+            ttl: settings.ttl,
             prs,
-            desk,
+            mailbox,
             store,
-            state: RefCell::new(state),
-            bell: Bell::new(),
-            rounds: Rounds::new(now),
-            online: Cell::new(Online { network: None, era: 0 }),
+            tables: RefCell::new(tables),
+            context: TaskContext::new(now, settings.reply_delay),
             started: now,
         };
-        let places =
+        // Server sockets come before the busy responder's: see there.
+        let servers =
             memory.servers.each_mut().map(|ServerBuffers { received, sent }| socket(stack, received, sent));
-        let door = socket(stack, &mut memory.door.received, &mut memory.door.sent);
+        let busy = &mut memory.busy_responder;
         Self {
-            member,
-            places,
-            door,
-            errand: socket(stack, &mut memory.client.received, &mut memory.client.sent),
+            state,
+            servers,
+            busy_responder: socket(stack, &mut busy.received, &mut busy.sent),
+            client: socket(stack, &mut memory.client.received, &mut memory.client.sent),
             shared_port: memory.shared_port.socket(stack),
             own_port: memory.own_port.socket(stack),
         }
     }
 
-    /// Where the console, or whatever stands in for it, gives orders and hears news.
-    pub const fn desk(&self) -> &'static Desk {
-        self.member.desk
+    /// Where the console, or a program in its place, sends commands and receives events.
+    pub const fn mailbox(&self) -> &'static Mailbox {
+        self.state.mailbox
     }
 
-    /// What was received, and what is to be offered. Not to be held across an `await`.
+    /// What was received, and what is to be offered. Never borrow it across an `await`.
     pub const fn store(&self) -> &'static RefCell<BoardStore> {
-        self.member.store
+        self.state.store
     }
 
     /// Runs for as long as the board is on, with its console on `serial`.
     ///
-    /// A read of `serial` that is given up while it waits must lose no bytes: news interrupts it.
+    /// Reads of `serial` are cancelled when an event is printed, and must lose no bytes then.
     pub async fn run(
         &mut self,
         serial: impl Read + Write,
         indicator: impl Indicator,
         watchdog: impl Watchdog,
     ) -> ! {
-        let (desk, store) = (self.desk(), self.store());
+        let (mailbox, store) = (self.mailbox(), self.store());
         let mut console = Console::new(serial);
-        let console = pin!(console.run(desk, store));
+        let console = pin!(console.run(mailbox, store));
         let app = pin!(self.run_without_console(indicator, watchdog));
-        join(Apart::new(console), Apart::new(app)).await.0
+        join(Outlined::new(console), Outlined::new(app)).await.0
     }
 
-    /// Runs everything but the console, which somebody else has to serve by way of [`Self::desk`].
+    /// Runs everything but the console. The caller takes its place at [`Self::mailbox`].
     pub async fn run_without_console(&mut self, mut indicator: impl Indicator, mut watchdog: impl Watchdog) {
-        let Self { member, places, door, errand, shared_port, own_port } = self;
-        let member = &*member;
-        let [first, second] = places;
-        let first = pin!(serve::serve(member, Part::Serving(0), first));
-        let second = pin!(serve::serve(member, Part::Serving(1), second));
-        let door = pin!(door::door(member, door));
-        let network = pin!(network::network(member));
-        let beacons = pin!(beacons::beacons(member, shared_port, own_port));
-        let errands = pin!(errands::errands(member, errand));
-        let orders = pin!(orders::orders(member));
-        let signs = pin!(signs::signs(member, &mut indicator, &mut watchdog));
+        let Self { state, servers, busy_responder, client, shared_port, own_port } = self;
+        let app = &*state;
+        let [first, second] = servers;
+        let first = pin!(server::server_task(app, Task::Server(0), first));
+        let second = pin!(server::server_task(app, Task::Server(1), second));
+        let busy_responder = pin!(busy_responder::busy_responder(app, busy_responder));
+        let network = pin!(network::network_task(app));
+        let beacons = pin!(beacons::beacon_task(app, shared_port, own_port));
+        let client = pin!(client::client_task(app, client));
+        let command = pin!(command::command_task(app));
+        let status = pin!(status::status_task(app, &mut indicator, &mut watchdog));
         join4(
-            join3(Apart::new(first), Apart::new(second), Apart::new(door)),
-            join(Apart::new(network), Apart::new(beacons)),
-            join(Apart::new(errands), Apart::new(orders)),
-            Apart::new(signs),
+            join3(Outlined::new(first), Outlined::new(second), Outlined::new(busy_responder)),
+            join(Outlined::new(network), Outlined::new(beacons)),
+            join(Outlined::new(client), Outlined::new(command)),
+            Outlined::new(status),
         )
         .await;
     }

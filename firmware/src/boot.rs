@@ -14,11 +14,11 @@
 //! of this start or of those before it. A store that does not keep S' would bring the same K again, so then the board
 //! does not talk.
 
-mod drawn;
+mod error;
 #[cfg(test)]
 mod flash;
-pub mod oscillator;
-mod refusal;
+pub mod jitter_entropy;
+mod preloaded;
 pub mod slots;
 mod start;
 
@@ -27,8 +27,8 @@ use core::fmt;
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
 use deaddrop_core::secret::Secret;
-use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, PAGE_LEN, Page, PageError, Seed};
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, ProvisioningError, ProvisioningRecord, RECORD_LEN, Seed};
 use embedded_storage::nor_flash::NorFlash;
 use hkdf::Hkdf;
 use rand_core::SeedableRng;
@@ -36,8 +36,8 @@ use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-pub use drawn::Drawn;
-pub use refusal::{Refusal, refuse};
+pub use error::{BootError, halt};
+pub use preloaded::Preloaded;
 pub use slots::SeedSlots;
 pub use start::start;
 
@@ -107,38 +107,39 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// Reads the page, ratchets the seed, and makes the randomness of this start.
+/// Reads the record, ratchets the seed, and makes the randomness of this start.
 ///
-/// `page` is the flash from the page's address on, as far as a page may reach; `hardware` is the board's generator, if
+/// `record` is the flash from the record's address on, as far as a record may reach; `hardware` is the board's generator, if
 /// it has one. Call it once for each start, before there is a network. When it refuses, print why and wait.
 pub fn boot(
-    page: &[u8],
+    record: &[u8],
     seeds: &mut impl SeedStore,
     hardware: Option<&mut dyn HardwareEntropy>,
-) -> Result<Ready, Refusal> {
-    let Page { prs, address, mode } = Page::parse(page).map_err(Refusal::Page)?;
+) -> Result<Ready, BootError> {
+    let ProvisioningRecord { prs, address, mode } =
+        ProvisioningRecord::parse(record).map_err(BootError::Provisioning)?;
     let seed = stored(seeds)?;
     let (drawn, hardware) = draw(hardware, seed.is_some())?;
     let (key, next) = ratchet(seed.as_ref(), drawn.as_ref());
     drop((seed, drawn));
 
-    seeds.replace(next.expose()).map_err(|_| Refusal::SeedNotReplaced)?;
+    seeds.replace(next.expose()).map_err(|_| BootError::SeedNotReplaced)?;
     let mut back = [0; 32];
     let read = seeds.read(&mut back);
     let stuck = bool::from(back.ct_eq(next.expose()));
     back.zeroize();
-    read.map_err(|_| Refusal::SeedNotRead)?;
+    read.map_err(|_| BootError::SeedNotRead)?;
     if !stuck {
-        return Err(Refusal::SeedDidNotStick);
+        return Err(BootError::SeedDidNotStick);
     }
     Ok(Ready { prs, address, mode, rng: ChaCha20Rng::from_seed(*key.expose()), hardware })
 }
 
 /// The seed in the store, unless that is empty.
-fn stored(seeds: &mut impl SeedStore) -> Result<Option<Seed>, Refusal> {
+fn stored(seeds: &mut impl SeedStore) -> Result<Option<Seed>, BootError> {
     let mut read = Ok(());
     let seed = Seed::fill_with(|to| read = seeds.read(to));
-    read.map_err(|_| Refusal::SeedNotRead)?;
+    read.map_err(|_| BootError::SeedNotRead)?;
     // Memory that was never written, or that has lost all it held.
     let empty = |byte: &u8| *byte == 0xFF || *byte == 0;
     Ok((!seed.expose().iter().all(empty)).then_some(seed))
@@ -148,12 +149,12 @@ fn stored(seeds: &mut impl SeedStore) -> Result<Option<Seed>, Refusal> {
 fn draw(
     hardware: Option<&mut dyn HardwareEntropy>,
     has_seed: bool,
-) -> Result<(Option<Secret<32>>, Hardware), Refusal> {
+) -> Result<(Option<Secret<32>>, Hardware), BootError> {
     let Some(hardware) = hardware else {
-        return if has_seed { Ok((None, Hardware::Absent)) } else { Err(Refusal::NoSeed) };
+        return if has_seed { Ok((None, Hardware::Absent)) } else { Err(BootError::NoSeed) };
     };
     if !has_seed && !hardware.stands_alone() {
-        return Err(Refusal::NoSeed);
+        return Err(BootError::NoSeed);
     }
     let mut filled = Ok(());
     let drawn = Secret::fill_with(|to| filled = hardware.fill(to));
@@ -163,7 +164,7 @@ fn draw(
     match filled {
         Ok(()) if !dead => Ok((Some(drawn), Hardware::Mixed)),
         _ if has_seed => Ok((None, Hardware::Failed)),
-        _ => Err(Refusal::NoEntropy),
+        _ => Err(BootError::NoEntropy),
     }
 }
 
@@ -185,16 +186,16 @@ fn expand(hkdf: &Hkdf<Sha512>, info: &[u8]) -> Secret<32> {
     })
 }
 
-/// [`boot`] from flash that holds both: the page at `page`, and the seed slots at `slots`.
+/// [`boot`] from flash that holds both: the record at `record`, and the seed slots at `slots`.
 pub fn boot_from_flash<F: NorFlash>(
     mut flash: F,
-    page: u32,
+    record: u32,
     slots: [u32; 2],
     hardware: Option<&mut dyn HardwareEntropy>,
-) -> Result<Ready, Refusal> {
-    // More than this version's page, so that a newer one is told from damage.
-    let mut bytes = Zeroizing::new([0; 2 * PAGE_LEN]);
-    flash.read(page, &mut *bytes).map_err(|_| Refusal::Page(PageError::Corrupt))?;
+) -> Result<Ready, BootError> {
+    // More than this version's record, so that a newer one is told from damage.
+    let mut bytes = Zeroizing::new([0; 2 * RECORD_LEN]);
+    flash.read(record, &mut *bytes).map_err(|_| BootError::Provisioning(ProvisioningError::Corrupt))?;
     boot(&*bytes, &mut SeedSlots::new(flash, slots), hardware)
 }
 

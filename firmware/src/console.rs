@@ -1,17 +1,17 @@
-//! The serial console: what a person types becomes orders, and news becomes words.
+//! The serial console: turns lines into commands, and prints events.
 //!
-//! News may come while a line is being typed: the line is taken off the terminal and drawn again below. Everything a
-//! peer chose is printed escaped.
+//! An event may come while a line is being typed: the line is erased from the terminal and drawn again below. Everything
+//! that a peer chose is printed escaped.
 
-mod act;
 pub mod command;
 pub mod escape;
+mod execute;
 pub mod line;
 mod paste;
 pub mod render;
 #[cfg(test)]
 mod tests;
-pub mod words;
+pub mod text_buffer;
 
 use core::cell::RefCell;
 use core::fmt::Write as _;
@@ -23,102 +23,101 @@ use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 use zeroize::{Zeroize, Zeroizing};
 
-use act::{Next, act};
+use execute::{Next, execute};
 use line::{Editor, Key};
 use paste::{Paste, PasteError, is_dot};
-use words::Words;
+use text_buffer::TextBuffer;
 
-use crate::desk::{Desk, News};
+use crate::mailbox::{Event, Mailbox};
 use crate::store::{Slot, State, Store};
 
-/// Takes the line off the terminal.
+/// Erases the current line of the terminal.
 const ERASE: &str = "\r\x1b[K";
 const PROMPT: &str = "> ";
 
-/// Bytes that are read at once.
-const PIECE: usize = 32;
-/// Bytes of an entry that are printed at once. Escaped they are at most six times as many.
-const SHOWN: usize = 64;
-const _: () = assert!(SHOWN * 6 <= words::WORDS_MAX);
+/// Bytes of one read.
+const READ_LEN: usize = 32;
+/// Bytes of an entry in one write. Escaping makes at most six of each.
+const SHOW_LEN: usize = 64;
+const _: () = assert!(SHOW_LEN * 6 <= text_buffer::TEXT_MAX);
 
 enum Mode {
     /// A line is a command.
     Commands,
     /// A line is part of a file.
     Paste(Paste),
-    /// A paste came to nothing, and the rest of it must not be taken for commands.
+    /// A paste failed. Its remaining lines are skipped: they must not run as commands.
     Skip {
-        /// The line is the rest of one that was too long.
+        /// The line is the rest of a longer one.
         continued: bool,
     },
 }
 
-/// The console, on whatever carries its bytes both ways.
+/// The console, on a UART or anything else that reads and writes bytes.
 ///
-/// A read that is given up while it waits must lose no bytes: news interrupts it. Nobody can be told of an error on the
-/// way out, so those are ignored.
+/// Reads are cancelled when an event is printed, and must lose no bytes then. Write errors are ignored: there is no other
+/// place to report them.
 pub struct Console<Io> {
     io: Io,
     editor: Editor,
-    words: Words,
+    output: TextBuffer,
     mode: Mode,
 }
 
 impl<Io: Read + Write> Console<Io> {
-    /// A console that has said nothing yet.
+    /// A console that has printed nothing yet.
     pub const fn new(io: Io) -> Self {
-        Self { io, editor: Editor::new(), words: Words::new(), mode: Mode::Commands }
+        Self { io, editor: Editor::new(), output: TextBuffer::new(), mode: Mode::Commands }
     }
 
-    /// Prints something before all else, such as what came of the hardware generator. One line, without its end.
+    /// Prints one line, given without its end, before [`Self::run`]: for example that the hardware generator failed.
     pub async fn notice(&mut self, line: &str) {
         self.add(line);
         self.add("\r\n");
-        self.say().await;
+        self.print().await;
     }
 
-    /// Takes commands and prints news for as long as the board is on. When nothing more can come in, it goes on
-    /// printing.
+    /// Reads commands and prints events for as long as the board is on. After the end of input it goes on printing.
     pub async fn run<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
-        desk: &Desk,
+        mailbox: &Mailbox,
         store: &RefCell<Store<BYTES, ENTRIES>>,
     ) -> ! {
         self.add("deaddrop: help says what you can type\r\n");
         self.draw();
-        self.say().await;
-        let mut bytes = Zeroizing::new([0; PIECE]);
+        self.print().await;
+        let mut bytes = Zeroizing::new([0; READ_LEN]);
         let mut open = true;
         loop {
             let io = &mut self.io;
             let bytes_in = async { if open { io.read(bytes.as_mut_slice()).await } else { pending().await } };
-            match select(bytes_in, desk.next_news()).await {
+            match select(bytes_in, mailbox.next_event()).await {
                 Either::First(Ok(0)) => open = false,
                 Either::First(Ok(count)) => {
                     for byte in bytes.iter().take(count) {
                         let next = self.byte(*byte, &mut store.borrow_mut());
-                        self.go_on(next, desk, store).await;
+                        self.go_on(next, mailbox, store).await;
                     }
                     bytes.zeroize();
                 }
                 Either::First(Err(_)) => {
                     self.lost(&mut store.borrow_mut());
-                    self.say().await;
+                    self.print().await;
                     yield_now().await;
                 }
-                Either::Second(news) => {
+                Either::Second(event) => {
                     self.add(ERASE);
-                    self.news(&news, store).await;
-                    let dropped = desk.take_lost();
+                    self.print_event(&event, store).await;
+                    let dropped = mailbox.take_dropped();
                     if dropped > 0 {
                         let _ = write!(
-                            self.words,
-                            "{dropped} news more than could be printed: see offers and list\r\n"
+                            self.output,
+                            "{dropped} more events than could be printed: see offers and list\r\n"
                         );
                     }
-                    self.say().await;
+                    self.print().await;
                     self.draw();
-                    self.say().await;
+                    self.print().await;
                 }
             }
             // Not in a paste, which comes as fast as its echo goes.
@@ -128,7 +127,7 @@ impl<Io: Read + Write> Console<Io> {
         }
     }
 
-    /// Takes a byte that was typed, as far as nothing has to be waited for. What it shows as is in the words.
+    /// Handles one byte of input, up to where something has to be awaited. The echo goes to the output.
     fn byte<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         byte: u8,
@@ -152,7 +151,7 @@ impl<Io: Read + Write> Console<Io> {
             (Key::Nothing, Mode::Paste(_)) if byte == 0x1b => self.fail(store, PasteError::NotText),
             (Key::Nothing, _) => {}
             (Key::Added(c), _) => {
-                let _ = self.words.write_char(c);
+                let _ = self.output.write_char(c);
             }
             (Key::Refused, _) => self.add("\x07"),
             (Key::Removed, _) => self.add("\x08 \x08"),
@@ -167,7 +166,7 @@ impl<Io: Read + Write> Console<Io> {
                 self.draw();
             }
         }
-        Next::Say
+        Next::Print
     }
 
     /// A command is complete.
@@ -177,19 +176,19 @@ impl<Io: Read + Write> Console<Io> {
     ) -> Next {
         let next = if self.editor.is_too_long() {
             self.add("Not done: a line has at most 405 bytes, and a message 400\r\n");
-            Next::Say
+            Next::Print
         } else {
-            act(self.editor.line(), store, &mut self.words)
+            execute(self.editor.line(), store, &mut self.output)
         };
         self.editor.clear();
         match next {
             Next::Paste(paste) => {
                 self.mode = Mode::Paste(paste);
-                Next::Say
+                Next::Print
             }
-            Next::Say => {
+            Next::Print => {
                 self.draw();
-                Next::Say
+                Next::Print
             }
             next => next,
         }
@@ -214,7 +213,7 @@ impl<Io: Read + Write> Console<Io> {
                 Ok(whole) => {
                     over = whole;
                     if let Some(held) = store.get(paste.slot()).filter(|_| whole) {
-                        let _ = render::kept(&mut self.words, &held);
+                        let _ = render::kept(&mut self.output, &held);
                     }
                 }
                 Err(error) => failed = Some(error),
@@ -232,7 +231,7 @@ impl<Io: Read + Write> Console<Io> {
         }
     }
 
-    /// A paste comes to nothing. What follows of it is not for the command line.
+    /// Ends a paste that failed, and skips the rest of it.
     fn fail<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         store: &mut Store<BYTES, ENTRIES>,
@@ -242,21 +241,20 @@ impl<Io: Read + Write> Console<Io> {
         self.mode = Mode::Skip { continued: true };
         self.editor.clear();
         let _ = write!(
-            self.words,
+            self.output,
             "\r\nNot kept: {error}\r\nThe rest is left out until a line with nothing but a dot, or Ctrl-C\r\n"
         );
     }
 
-    /// Forgets what was pasted so far, if something was.
+    /// Removes what was pasted so far. True if there was a paste.
     fn drop_paste<const BYTES: usize, const ENTRIES: usize>(
         &self,
         store: &mut Store<BYTES, ENTRIES>,
     ) -> bool {
-        // Nobody else removes an entry that is being pasted.
         matches!(&self.mode, Mode::Paste(paste) if store.remove(paste.slot()).is_ok())
     }
 
-    /// Bytes were lost on the way in: what has been typed is not what was meant.
+    /// The UART lost input bytes: the line is not what was typed.
     fn lost<const BYTES: usize, const ENTRIES: usize>(&mut self, store: &mut Store<BYTES, ENTRIES>) {
         match self.mode {
             Mode::Paste(_) => self.fail(store, PasteError::Lost),
@@ -269,46 +267,47 @@ impl<Io: Read + Write> Console<Io> {
         }
     }
 
-    /// Does what is left to do for a line, and comes back to the prompt.
+    /// Finishes the execution of a line, and prints the prompt.
     async fn go_on<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         next: Next,
-        desk: &Desk,
+        mailbox: &Mailbox,
         store: &RefCell<Store<BYTES, ENTRIES>>,
     ) {
-        self.say().await;
+        self.print().await;
         match next {
-            Next::Say | Next::Paste(_) => return,
+            Next::Print | Next::Paste(_) => return,
             Next::Help => {
                 let _ = self.io.write_all(command::HELP.as_bytes()).await;
             }
             Next::List => self.list(store).await,
             Next::Show(slot) => self.show(slot, store).await,
-            Next::Order(order) => {
-                // The network side may be waiting for room for its news, and then has no ear for orders.
-                while let Either::Second(news) = select(desk.order(order), desk.next_news()).await {
-                    self.news(&news, store).await;
+            Next::Command(command) => {
+                // Events are drained meanwhile: the app may be waiting for space in that queue, and would never take
+                // the command.
+                while let Either::Second(event) = select(mailbox.send(command), mailbox.next_event()).await {
+                    self.print_event(&event, store).await;
                 }
             }
         }
         self.draw();
-        self.say().await;
+        self.print().await;
     }
 
-    async fn news<const BYTES: usize, const ENTRIES: usize>(
+    async fn print_event<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
-        news: &News,
+        event: &Event,
         store: &RefCell<Store<BYTES, ENTRIES>>,
     ) {
-        let _ = render::news(&mut self.words, news);
+        let _ = render::event(&mut self.output, event);
         let mut message = None;
-        if let News::Received { slot, .. } = news
+        if let Event::Received { slot, .. } = event
             && let Some(held) = store.borrow().get(*slot)
         {
-            let _ = render::received(&mut self.words, &held);
+            let _ = render::received(&mut self.output, &held);
             message = (held.kind == Kind::Message).then_some(*slot);
         }
-        self.say().await;
+        self.print().await;
         if let Some(slot) = message {
             self.show(slot, store).await;
         }
@@ -321,15 +320,15 @@ impl<Io: Read + Write> Console<Io> {
         let mut empty = true;
         for number in 1..=ENTRIES {
             if let Some(held) = store.borrow().numbered(number) {
-                let _ = render::listed(&mut self.words, &held);
+                let _ = render::listed(&mut self.output, &held);
                 empty = false;
             }
-            self.say().await;
+            self.print().await;
         }
         if empty {
             self.add("Nothing is kept here\r\n");
         }
-        self.say().await;
+        self.print().await;
     }
 
     /// Prints the bytes of an entry, escaped.
@@ -344,16 +343,16 @@ impl<Io: Read + Write> Console<Io> {
             let shown = self.piece(slot, offset, &store.borrow(), &mut line_ended);
             let Some(count) = shown else { break };
             offset += count;
-            self.say().await;
+            self.print().await;
         }
         if !line_ended {
             self.add("\r\n");
         }
-        self.say().await;
+        self.print().await;
     }
 
-    /// Puts bytes of an entry into the words, escaped, and says how many; none at its end, or when it is gone since the
-    /// last piece.
+    /// Writes the next bytes of an entry to the output, escaped, and returns how many; `None` at its end, or if it was
+    /// removed meanwhile.
     fn piece<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         slot: Slot,
@@ -363,32 +362,31 @@ impl<Io: Read + Write> Console<Io> {
     ) -> Option<usize> {
         store.get(slot).filter(|held| held.state != State::Incoming)?;
         let rest = store.bytes(slot)?.get(offset..).filter(|rest| !rest.is_empty())?;
-        let piece = rest.get(..SHOWN).unwrap_or(rest);
+        let piece = rest.get(..SHOW_LEN).unwrap_or(rest);
         let parted = if piece.len() < rest.len() { escape::unfinished(piece) } else { 0 };
         let whole = piece.get(..piece.len() - parted)?;
-        let _ = write!(self.words, "{}", escape::lines(whole));
+        let _ = write!(self.output, "{}", escape::lines(whole));
         *line_ended = whole.ends_with(b"\n");
         Some(whole.len())
     }
 
-    /// Puts the prompt, and what has been typed behind it, into the words. They have room for it when it is all that
-    /// is to be said.
+    /// Writes the prompt and the typed line to the output, which fits both if it is empty.
     fn draw(&mut self) {
         if matches!(self.mode, Mode::Commands) {
             self.add(PROMPT);
         }
-        let _ = self.words.write_str(self.editor.line());
+        let _ = self.output.write_str(self.editor.line());
     }
 
     fn add(&mut self, text: &str) {
-        let _ = self.words.write_str(text);
+        let _ = self.output.write_str(text);
     }
 
-    /// Prints the words, and wipes them.
-    async fn say(&mut self) {
-        if !self.words.as_bytes().is_empty() {
-            let _ = self.io.write_all(self.words.as_bytes()).await;
-            self.words.clear();
+    /// Prints the output, and wipes it.
+    async fn print(&mut self) {
+        if !self.output.as_bytes().is_empty() {
+            let _ = self.io.write_all(self.output.as_bytes()).await;
+            self.output.clear();
         }
     }
 }

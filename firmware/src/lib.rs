@@ -1,20 +1,20 @@
 //! deaddrop for boards with a network port, on embassy.
 //!
-//! - [`app`]: a member of the room on a network stack: hears offers, fetches, and serves drops of its own.
-//! - [`boot`]: from what a board was provisioned with to what it needs to talk, or a refusal with its words.
-//! - [`addressing`]: the address settings of a page, as a network stack takes them.
-//! - [`mac`]: a hardware address for boards that were not given one.
-//! - [`store`]: what was received and what is to be offered, in bounded RAM, wiped when it goes.
-//! - [`console`]: the serial console: line editing, commands, and news in words.
-//! - [`desk`]: what the person at the console and the network side say to each other.
+//! - [`app`]: a member of the room on a network stack: receives beacons, fetches drops, and serves its own.
+//! - [`boot`]: reads the provisioning record and ratchets the seed, or says why the board must not talk.
+//! - [`addressing`]: the address settings of a provisioning record as embassy-net's configuration.
+//! - [`mac`]: a MAC address for boards without one.
+//! - [`store`]: received and offered drops, in RAM of fixed size, wiped when removed.
+//! - [`console`]: the serial console: line editing, commands, and events as text.
+//! - [`mailbox`]: commands from the console to the app, and events back.
 #![no_std]
 
 pub mod addressing;
 pub mod app;
 pub mod boot;
 pub mod console;
-pub mod desk;
 pub mod mac;
+pub mod mailbox;
 pub mod store;
 
 /// The budgets and sizes a board uses: small records, few connections, nothing parked.

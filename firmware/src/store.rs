@@ -13,7 +13,7 @@ mod slot;
 mod tests;
 
 pub use label::Label;
-pub use slot::{NoRoom, Slot, StoreError};
+pub use slot::{NoSpace, Slot, StoreError};
 
 use deaddrop_core::limits::NAME_MAX;
 use deaddrop_core::offer::{Kind, Name};
@@ -115,20 +115,20 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
     /// Makes room for a drop of `size` bytes, named as closely to `name` as the other names allow.
     ///
     /// Call it before the drop is claimed: what has room here will not be refused later.
-    pub fn reserve(&mut self, name: &Name, kind: Kind, size: u64) -> Result<Slot, NoRoom> {
-        let no_room = NoRoom { needed: size, free: self.free() };
+    pub fn reserve(&mut self, name: &Name, kind: Kind, size: u64) -> Result<Slot, NoSpace> {
+        let no_space = NoSpace { needed: size, free: self.free() };
         let place = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
         if place == ENTRIES {
-            return Err(NoRoom { free: 0, ..no_room });
+            return Err(NoSpace { free: 0, ..no_space });
         }
         let mut buffer = [0; NAME_MAX];
         let name = name::unlike(name.as_str(), kind, &mut buffer, |wanted| self.find(wanted).is_some());
         // The name needs room as well.
-        let no_room = NoRoom { free: self.free().saturating_sub(name.len()), ..no_room };
-        let size = usize::try_from(size).map_err(|_| no_room)?;
-        let end = name.len().checked_add(size).and_then(|len| len.checked_add(self.used)).ok_or(no_room)?;
+        let no_space = NoSpace { free: self.free().saturating_sub(name.len()), ..no_space };
+        let size = usize::try_from(size).map_err(|_| no_space)?;
+        let end = name.len().checked_add(size).and_then(|len| len.checked_add(self.used)).ok_or(no_space)?;
         let target = self.arena.get_mut(self.used..end).and_then(|place| place.get_mut(..name.len()));
-        let target = target.ok_or(no_room)?;
+        let target = target.ok_or(no_space)?;
         target.copy_from_slice(name.as_bytes());
         self.generation = self.generation.wrapping_add(1);
         let slot = Slot::new(place, self.generation);
@@ -164,7 +164,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
             return Err(StoreError::OutOfTurn);
         }
         if bytes.len() > free {
-            return Err(StoreError::NoRoom(NoRoom { needed: bytes.len() as u64, free }));
+            return Err(StoreError::NoSpace(NoSpace { needed: bytes.len() as u64, free }));
         }
         let end = entry.end();
         entry.size += bytes.len();

@@ -11,7 +11,7 @@ use deaddrop_core::offer::Kind;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{Beacon, BeaconKind};
 use deaddrop_firmware::app::Settings;
-use deaddrop_firmware::desk::News;
+use deaddrop_firmware::mailbox::Event;
 use lan::Lan;
 
 /// A solicit as it lies on the cable, from `source`, to everybody.
@@ -48,7 +48,9 @@ fn solicits_from_hosts_that_are_not_there_silence_nobody() {
     // One who comes now, and one who has been there: the one hears an answer, the other what is new.
     let late = lan.board(1, Settings::default());
     let appeared = |token| {
-        move |news: &News| matches!(news, News::Appeared { offer, .. } if offer.token == token).then_some(())
+        move |event: &Event| {
+            matches!(event, Event::Appeared { offer, .. } if offer.token == token).then_some(())
+        }
     };
     let began = lan::clock::now();
     lan.until(&late, appeared(first));

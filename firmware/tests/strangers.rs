@@ -17,7 +17,7 @@ use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, FetchPlan,
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_firmware::app::Settings;
-use deaddrop_firmware::desk::{News, Order};
+use deaddrop_firmware::mailbox::{Command, Event, FetchRequest};
 use embassy_net::tcp::{State, TcpSocket};
 use embassy_net::{ConfigV4, IpEndpoint, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Timer, with_timeout};
@@ -108,13 +108,13 @@ fn serving() -> (Lan, Board, Token) {
 /// A member that comes now can have the drop.
 fn still_serves(lan: &mut Lan, token: Token) {
     let member = lan.board(1, Settings::default());
-    lan.until(&member, |news| {
-        matches!(news, News::Appeared { offer, .. } if offer.token == token).then_some(())
+    lan.until(&member, |event| {
+        matches!(event, Event::Appeared { offer, .. } if offer.token == token).then_some(())
     });
     member.fetch(token);
-    let slot = lan.until(&member, |news| match news {
-        News::Received { slot, .. } => Some(*slot),
-        News::Failed { why, .. } => panic!("{why:?}"),
+    let slot = lan.until(&member, |event| match event {
+        Event::Received { slot, .. } => Some(*slot),
+        Event::Failed { why, .. } => panic!("{why:?}"),
         _ => None,
     });
     assert_eq!(member.bytes(slot), [7; 5_000]);
@@ -145,7 +145,7 @@ fn those_who_spend_guesses_and_never_prove_themselves_keep_no_known_member_out()
     let (mut lan, board, token) = serving();
     // Whoever is new has to wait for a guess like them, as the threat model says of boards.
     let member = lan.board(1, Settings::default());
-    lan.until(&member, |news| matches!(news, News::Appeared { .. }).then_some(()));
+    lan.until(&member, |event| matches!(event, Event::Appeared { .. }).then_some(()));
     for seed in 0..4_u8 {
         let (stack, _) = lan.stack();
         let board = board.clone();
@@ -170,7 +170,7 @@ fn those_who_spend_guesses_and_never_prove_themselves_keep_no_known_member_out()
     }
     lan.pass(Duration::from_secs(30));
     let mut tries = 0;
-    while member.count(|news| matches!(news, News::Received { .. })) == 0 {
+    while member.count(|event| matches!(event, Event::Received { .. })) == 0 {
         tries += 1;
         assert!(tries <= 6, "kept out");
         member.fetch(token);
@@ -234,8 +234,8 @@ fn guesses_are_few_and_the_owner_hears_of_them() {
     lan.pass(Duration::from_secs(20));
     // Four at once, and then one every two seconds.
     assert!((4..=15).contains(&guesses.get()), "{}", guesses.get());
-    let warned = |news: &News| match news {
-        News::Guessing { source, failures } => Some((*source, *failures)),
+    let warned = |event: &Event| match event {
+        Event::Guessing { source, failures } => Some((*source, *failures)),
         _ => None,
     };
     assert_eq!(lan.until(&board, warned), (Some(IpAddr::V4(address)), 3));
@@ -254,17 +254,17 @@ fn a_receiver_that_falls_silent_loses_its_claim() {
     let member = lan.board(1, Settings::default());
     lan.pass(Duration::from_secs(2));
     member.fetch(token);
-    let busy = lan.until(&member, |news| match news {
-        News::Failed { why, .. } => Some(*why),
+    let busy = lan.until(&member, |event| match event {
+        Event::Failed { why, .. } => Some(*why),
         _ => None,
     });
     assert!(matches!(
         busy,
-        deaddrop_firmware::desk::Failure::Refused(deaddrop_core::wire::ErrorCode::Busy { .. })
+        deaddrop_firmware::mailbox::CommandError::Refused(deaddrop_core::wire::ErrorCode::Busy { .. })
     ));
     lan.pass(Duration::from_secs(15));
     still_serves(&mut lan, token);
-    assert_eq!(board.count(|news| matches!(news, News::Fetched { .. })), 1);
+    assert_eq!(board.count(|event| matches!(event, Event::Fetched { .. })), 1);
 }
 
 #[test]
@@ -298,9 +298,9 @@ fn connections_end_when_the_cable_is_out() {
         lan.pass(Duration::from_millis(10));
     }
     let member = lan.board(1, Settings::default());
-    member.order(Order::Fetch { token: token.into(), from: Some((board.address, None)) });
+    member.send(Command::Fetch(FetchRequest { token: token.into(), from: Some((board.address, None)) }));
     let began = lan::clock::now();
-    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+    lan.until(&member, |event| matches!(event, Event::Received { .. }).then_some(()));
     assert!(lan::clock::now() - began < Duration::from_secs(3));
     assert_eq!(held.get(), 0, "they were still at it");
 }
@@ -309,7 +309,7 @@ fn connections_end_when_the_cable_is_out() {
 fn another_address_is_heard_of_at_once() {
     let (mut lan, board, token) = serving();
     let member = lan.board(1, Settings::default());
-    let appeared = |news: &News| matches!(news, News::Appeared { .. }).then_some(());
+    let appeared = |event: &Event| matches!(event, Event::Appeared { .. }).then_some(());
     lan.until(&member, appeared);
     let address = Ipv4Addr::new(10, 0, 0, 99);
     board.stack.set_config_v4(ConfigV4::Static(StaticConfigV4 {
@@ -318,11 +318,11 @@ fn another_address_is_heard_of_at_once() {
         dns_servers: Default::default(),
     }));
     lan.pass(Duration::from_millis(1));
-    assert_eq!(board.count(|news| *news == News::Address(Some(address))), 1);
+    assert_eq!(board.count(|event| *event == Event::Address(Some(address))), 1);
     // The member hears of the new address by itself, and only there is anything to be had.
     lan.pass(Duration::from_secs(5));
     member.fetch(token);
-    lan.until(&member, |news| matches!(news, News::Received { .. }).then_some(()));
+    lan.until(&member, |event| matches!(event, Event::Received { .. }).then_some(()));
 }
 
 /// When the answer to message 2 came, counted from when it was sent.

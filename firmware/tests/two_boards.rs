@@ -9,8 +9,8 @@ use deaddrop_core::offer::{EndReason, Kind};
 use deaddrop_core::session::ClientError;
 use deaddrop_core::token::Token;
 use deaddrop_firmware::app::Settings;
-use deaddrop_firmware::desk::{Failure, News, Order};
-use deaddrop_firmware::store::{NoRoom, Slot};
+use deaddrop_firmware::mailbox::{Command, CommandError, Event, FetchRequest};
+use deaddrop_firmware::store::{NoSpace, Slot};
 use lan::{Board, Lan};
 
 fn two() -> (Lan, Board, Board) {
@@ -19,32 +19,32 @@ fn two() -> (Lan, Board, Board) {
     (lan, a, b)
 }
 
-fn appeared(token: Token) -> impl Fn(&News) -> Option<()> {
-    move |news| matches!(news, News::Appeared { offer, .. } if offer.token == token).then_some(())
+fn appeared(token: Token) -> impl Fn(&Event) -> Option<()> {
+    move |event| matches!(event, Event::Appeared { offer, .. } if offer.token == token).then_some(())
 }
 
-fn received(token: Token) -> impl Fn(&News) -> Option<Slot> {
-    move |news| match news {
-        News::Received { token: got, slot } if *got == token => Some(*slot),
-        News::Failed { why, .. } => panic!("{why:?}"),
+fn received(token: Token) -> impl Fn(&Event) -> Option<Slot> {
+    move |event| match event {
+        Event::Received { token: got, slot } if *got == token => Some(*slot),
+        Event::Failed { why, .. } => panic!("{why:?}"),
         _ => None,
     }
 }
 
-fn fetching(news: &News) -> Option<()> {
-    matches!(news, News::Fetching { .. }).then_some(())
+fn fetching(event: &Event) -> Option<()> {
+    matches!(event, Event::Fetching { .. }).then_some(())
 }
 
-fn failed(news: &News) -> Option<Failure> {
-    match news {
-        News::Failed { why, .. } => Some(*why),
+fn failed(event: &Event) -> Option<CommandError> {
+    match event {
+        Event::Failed { why, .. } => Some(*why),
         _ => None,
     }
 }
 
-fn gone(token: Token) -> impl Fn(&News) -> Option<EndReason> {
-    move |news| match news {
-        News::Gone { token: got, reason } if *got == token => Some(*reason),
+fn gone(token: Token) -> impl Fn(&Event) -> Option<EndReason> {
+    move |event| match event {
+        Event::Gone { token: got, reason } if *got == token => Some(*reason),
         _ => None,
     }
 }
@@ -60,7 +60,8 @@ fn exchange(lan: &mut Lan, from: &Board, to: &Board, kind: Kind, name: &str, byt
     to.fetch(token);
     let slot = lan.until(to, received(token));
     assert_eq!(to.bytes(slot), bytes);
-    let fetched = |news: &News| matches!(news, News::Fetched { token: t, .. } if *t == token).then_some(());
+    let fetched =
+        |event: &Event| matches!(event, Event::Fetched { token: t, .. } if *t == token).then_some(());
     lan.until(from, fetched);
     assert_eq!(lan.until(to, gone(token)), EndReason::Fetched);
     assert!(from.store.borrow().offered(token).is_none(), "its sender has forgotten it");
@@ -88,17 +89,17 @@ fn a_board_of_another_room_finds_nothing_and_takes_nothing() {
     let token = a.offer(&mut lan, Kind::Message, "", b"not for you");
     lan.until(&b, appeared(token));
     lan.pass(Duration::from_secs(20));
-    assert_eq!(other.count(|news| matches!(news, News::Appeared { .. })), 0);
-    other.order(Order::Offers);
-    let count = lan.until(&other, |news| match news {
-        News::Offers { count, .. } => Some(*count),
+    assert_eq!(other.count(|event| matches!(event, Event::Appeared { .. })), 0);
+    other.send(Command::Offers);
+    let count = lan.until(&other, |event| match event {
+        Event::Offers { count, .. } => Some(*count),
         _ => None,
     });
     assert_eq!(count, 0);
     // It may know token and address, from a photo of a screen: without the room they are worth nothing.
-    other.order(Order::Fetch { token: token.into(), from: Some((a.address, None)) });
+    other.send(Command::Fetch(FetchRequest { token: token.into(), from: Some((a.address, None)) }));
     let why = lan.until(&other, failed);
-    assert_eq!(why, Failure::Client(ClientError::NotMember));
+    assert_eq!(why, CommandError::Client(ClientError::NotMember));
     assert!(a.store.borrow().offered(token).is_some(), "it is still there");
     assert!(!other.signs.waiting.get() && b.signs.waiting.get(), "the lamp is lit for members only");
 }
@@ -113,8 +114,8 @@ fn a_drop_ends_with_its_ttl_and_is_wiped() {
     lan.pass(Duration::from_secs(28));
     assert!(b.signs.waiting.get());
     lan.pass(Duration::from_secs(4));
-    let ended = |news: &News| match news {
-        News::Ended { token: t, reason, unconfirmed: false, .. } if *t == token => Some(*reason),
+    let ended = |event: &Event| match event {
+        Event::Ended { token: t, reason, unconfirmed: false, .. } if *t == token => Some(*reason),
         _ => None,
     };
     assert_eq!(lan.until(&a, ended), EndReason::Expired);
@@ -135,9 +136,9 @@ fn of_eight_boards_that_want_one_drop_one_has_it() {
     others.iter().for_each(|board| board.fetch(token));
     let mut had = 0;
     for board in &others {
-        let slot = lan.until(board, |news| match news {
-            News::Received { token: t, slot } if *t == token => Some(Some(*slot)),
-            News::Failed { token: Some(t), .. } if *t == token => Some(None),
+        let slot = lan.until(board, |event| match event {
+            Event::Received { token: t, slot } if *t == token => Some(Some(*slot)),
+            Event::Failed { token: Some(t), .. } if *t == token => Some(None),
             _ => None,
         });
         match slot {
@@ -154,7 +155,7 @@ fn of_eight_boards_that_want_one_drop_one_has_it() {
     }
     assert_eq!(had, 1);
     lan.pass(Duration::from_secs(5));
-    assert_eq!(a.count(|news| matches!(news, News::Fetched { .. })), 1);
+    assert_eq!(a.count(|event| matches!(event, Event::Fetched { .. })), 1);
 }
 
 #[test]
@@ -182,14 +183,14 @@ fn a_cable_that_is_out_for_a_while_costs_time_and_nothing_else() {
         lan.switch.plug(number, false);
         lan.switch.mend();
         lan.pass(Duration::from_secs(4));
-        assert_eq!(b.count(|news| matches!(news, News::Received { .. } | News::Failed { .. })), 0);
+        assert_eq!(b.count(|event| matches!(event, Event::Received { .. } | Event::Failed { .. })), 0);
         lan.switch.plug(number, true);
         let slot = lan.until(&b, received(token));
         assert_eq!(b.bytes(slot), bytes(16 * 1_024));
-        lan.until(&a, |news| matches!(news, News::Fetched { .. }).then_some(()));
+        lan.until(&a, |event| matches!(event, Event::Fetched { .. }).then_some(()));
         let board = if pulled { &a } else { &b };
-        assert_eq!(board.count(|news| matches!(news, News::Address(None))), 1);
-        assert_eq!(board.count(|news| matches!(news, News::Address(Some(_)))), 2);
+        assert_eq!(board.count(|event| matches!(event, Event::Address(None))), 1);
+        assert_eq!(board.count(|event| matches!(event, Event::Address(Some(_)))), 2);
     }
 }
 
@@ -201,7 +202,7 @@ fn after_the_cable_is_back_boards_find_each_other_again() {
     lan.pass(Duration::from_secs(30));
     let token = a.offer(&mut lan, Kind::Message, "", b"while you were out");
     lan.pass(Duration::from_secs(30));
-    assert_eq!(b.count(|news| matches!(news, News::Appeared { .. })), 0);
+    assert_eq!(b.count(|event| matches!(event, Event::Appeared { .. })), 0);
     lan.switch.plug(b.number, true);
     let back = lan::clock::now();
     lan.until(&b, appeared(token));
@@ -215,8 +216,8 @@ fn what_does_not_fit_is_refused_before_it_is_claimed() {
     let token = a.offer(&mut lan, Kind::File, "larger", &bytes(32_000));
     lan.until(&b, appeared(token));
     b.fetch(token);
-    assert!(matches!(lan.until(&b, failed), Failure::NoRoom(NoRoom { needed: 32_000, .. })));
-    assert_eq!(b.count(|news| matches!(news, News::Fetching { .. })), 0);
+    assert!(matches!(lan.until(&b, failed), CommandError::NoSpace(NoSpace { needed: 32_000, .. })));
+    assert_eq!(b.count(|event| matches!(event, Event::Fetching { .. })), 0);
     // So it is there for whoever has room.
     let c = lan.board(1, Settings::default());
     lan.until(&c, appeared(token));
@@ -227,17 +228,17 @@ fn what_does_not_fit_is_refused_before_it_is_claimed() {
 #[test]
 fn messages_are_fetched_as_they_are_offered_if_so_ordered() {
     let (mut lan, a, b) = two();
-    b.order(Order::Auto(true));
+    b.send(Command::Auto(true));
     let file = a.offer(&mut lan, Kind::File, "file", b"stays");
     for text in ["one", "two"] {
         let token = a.offer(&mut lan, Kind::Message, "", text.as_bytes());
         let slot = lan.until(&b, received(token));
         assert_eq!(b.bytes(slot), text.as_bytes());
     }
-    b.order(Order::Auto(false));
+    b.send(Command::Auto(false));
     let token = a.offer(&mut lan, Kind::Message, "", b"three");
     lan.pass(Duration::from_secs(10));
-    assert_eq!(b.count(|news| matches!(news, News::Received { .. })), 2);
+    assert_eq!(b.count(|event| matches!(event, Event::Received { .. })), 2);
     assert!(a.store.borrow().offered(token).is_some() && a.store.borrow().offered(file).is_some());
 }
 
@@ -247,10 +248,10 @@ fn what_is_forgotten_is_withdrawn_or_no_longer_fetched() {
     let token = a.offer(&mut lan, Kind::Message, "", b"never mind");
     lan.until(&b, appeared(token));
     let slot = a.store.borrow().offered(token).unwrap().slot;
-    a.order(Order::Forget { slot });
+    a.send(Command::Forget { slot });
     assert_eq!(lan.until(&b, gone(token)), EndReason::Withdrawn);
-    assert_eq!(a.count(|news| matches!(news, News::Forgotten { .. })), 1);
-    assert_eq!(a.count(|news| matches!(news, News::Ended { .. })), 0, "once is enough");
+    assert_eq!(a.count(|event| matches!(event, Event::Forgotten { .. })), 1);
+    assert_eq!(a.count(|event| matches!(event, Event::Ended { .. })), 0, "once is enough");
 
     let token = a.offer(&mut lan, Kind::File, "key.pem", &bytes(16 * 1_024));
     lan.until(&b, appeared(token));
@@ -260,10 +261,10 @@ fn what_is_forgotten_is_withdrawn_or_no_longer_fetched() {
     let switch = lan.switch.clone();
     lan.when(|| switch.is_cut().then_some(()));
     let slot = b.store.borrow().iter().next().unwrap().slot;
-    b.order(Order::Forget { slot });
-    lan.until(&b, |news| matches!(news, News::Forgotten { .. }).then_some(()));
+    b.send(Command::Forget { slot });
+    lan.until(&b, |event| matches!(event, Event::Forgotten { .. }).then_some(()));
     lan.switch.mend();
-    assert_eq!(lan.until(&b, failed), Failure::Forgotten);
+    assert_eq!(lan.until(&b, failed), CommandError::Forgotten);
     // Given back at once, not when the lease lapses.
     let c = lan.board(1, Settings::default());
     lan.until(&c, appeared(token));
@@ -278,9 +279,9 @@ fn a_received_file_can_be_offered_again() {
     lan.until(&b, appeared(token));
     b.fetch(token);
     let slot = lan.until(&b, received(token));
-    b.order(Order::Offer { slot, sent: false });
-    let token = lan.until(&b, |news| match news {
-        News::Offering { drop, .. } => Some(drop.token),
+    b.send(Command::Offer { slot, sent: false });
+    let token = lan.until(&b, |event| match event {
+        Event::Offering { drop, .. } => Some(drop.token),
         _ => None,
     });
     lan.until(&a, appeared(token));
@@ -295,20 +296,20 @@ fn orders_that_make_no_sense_are_answered() {
     let (mut lan, a, b) = two();
     let token = a.offer(&mut lan, Kind::Message, "", b"mine");
     a.fetch(token);
-    assert_eq!(lan.until(&a, failed), Failure::Own);
+    assert_eq!(lan.until(&a, failed), CommandError::Own);
     b.fetch(Token::from_bytes([3; 16]));
-    assert_eq!(lan.until(&b, failed), Failure::Unknown);
+    assert_eq!(lan.until(&b, failed), CommandError::Unknown);
     // At most four drops, live ones; an offer that fails leaves nothing behind.
     for _ in 0..3 {
         a.offer(&mut lan, Kind::Message, "", b"another");
     }
     let slot = a.keep(Kind::Message, "", b"one too many");
-    a.order(Order::Offer { slot, sent: true });
-    lan.until(&a, |news| matches!(news, News::Failed { why: Failure::Put(_), .. }).then_some(()));
+    a.send(Command::Offer { slot, sent: true });
+    lan.until(&a, |event| matches!(event, Event::Failed { why: CommandError::Put(_), .. }).then_some(()));
     assert!(a.store.borrow().get(slot).is_none());
-    a.order(Order::Status);
-    let status = lan.until(&a, |news| match news {
-        News::Status(status) => Some(*status),
+    a.send(Command::Status);
+    let status = lan.until(&a, |event| match event {
+        Event::Status(status) => Some(*status),
         _ => None,
     });
     assert_eq!((status.drops, status.link, status.address), (4, true, Some(a.address)));
@@ -326,15 +327,16 @@ fn all_of_a_senders_offers_are_seen() {
     }
     let token = boards[2].offer(&mut lan, Kind::Message, "", b"the seventh");
     lan.pass(Duration::from_secs(20));
-    assert_eq!(boards[3].count(|news| appeared(token)(news).is_some()), 0, "there is room for six");
-    boards[3].order(Order::Offers);
-    let end = lan.until(&boards[3], |news| match news {
-        News::Offers { count, more } => Some((*count, *more)),
+    assert_eq!(boards[3].count(|event| appeared(token)(event).is_some()), 0, "there is room for six");
+    boards[3].send(Command::Offers);
+    let end = lan.until(&boards[3], |event| match event {
+        Event::Offers { count, more } => Some((*count, *more)),
         _ => None,
     });
     assert_eq!(end, (6, true));
     // What has no room in the table can be fetched all the same.
-    boards[3].order(Order::Fetch { token: token.into(), from: Some((boards[2].address, None)) });
+    boards[3]
+        .send(Command::Fetch(FetchRequest { token: token.into(), from: Some((boards[2].address, None)) }));
     lan.until(&boards[3], received(token));
 }
 

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// All that can go wrong, before anything runs.
 fn made_ready(tap: &str, page: &str, seed: &str) -> Result<(TunTapDevice, Ready), Box<dyn Error>> {
     let bytes = std::fs::read(page).map_err(|error| format!("{page}: {error}"))?;
-    let mut ready = boot(&bytes, &mut SeedFile::new(seed), None).map_err(|refusal| format!("{refusal}"))?;
+    let mut ready = boot(&bytes, &mut SeedFile::new(seed), None).map_err(|error| format!("{error}"))?;
     let mut device = TunTapDevice::new(tap).map_err(|error| format!("the tap interface {tap}: {error}"))?;
     let mut address = [0; 6];
     ready.rng.fill_bytes(&mut address);

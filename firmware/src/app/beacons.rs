@@ -1,9 +1,9 @@
-//! Beacons over UDP: what the board says of itself, and what it hears of others.
+//! The beacon task: sends and receives beacons over UDP.
 //!
-//! One socket has the shared port: it hears broadcasts, and announces. The other, on a port of its own, asks, hears the
-//! answers, and answers others. The stack keeps what is for one host until it knows that host's hardware address, and
-//! whatever was sent after it; a solicit may name a host that is not there. So announcements never wait behind an
-//! answer, and an answer that does not get away is given up, with what waits behind it.
+//! The socket on the shared port receives broadcasts and sends announcements. The socket on a port of its own sends
+//! solicits, receives the answers, and answers others. smoltcp holds a datagram until ARP resolves, and everything
+//! queued behind it, and a solicit may carry a forged source address that never resolves. So answers go out on the
+//! second socket, where they cannot block announcements, and one that is stuck is dropped with its queue.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Poll;
@@ -19,122 +19,130 @@ use embassy_net::udp::UdpSocket;
 use embassy_net::{IpEndpoint, Ipv4Cidr};
 
 use super::clock;
-use super::member::{Member, PORT};
-use super::rounds::{Part, ROUND};
+use super::liveness::{CHECK_IN_EVERY, Task};
+use super::state::{AppState, PORT};
 
-/// The least time between two looks at the clock, whatever the tables say: a look that is due waits for the one
-/// under way.
-const LULL: Duration = Duration::from_millis(50);
+/// The least time between two rounds of the loop: while a probe runs, the prober's timeout for the next one has passed.
+const IDLE_MIN: Duration = Duration::from_millis(50);
 
-/// How long an answer may wait for the hardware address of whom it is for.
-const ANSWER_WAITS: Duration = Duration::from_millis(500);
+/// How long an answer may wait for ARP.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Speaks and hears for ever.
-pub(super) async fn beacons(member: &Member, shared: &mut UdpSocket<'static>, own: &mut UdpSocket<'static>) {
-    // The ports are free: these are the first sockets.
+/// Runs for ever.
+pub(super) async fn beacon_task(
+    app: &AppState,
+    shared: &mut UdpSocket<'static>,
+    own: &mut UdpSocket<'static>,
+) {
+    // Cannot fail: no other socket is bound yet.
     let _ = (shared.bind(UDP_PORT), own.bind(0));
-    let mut waiting = None;
+    let mut stuck_since = None;
     loop {
         let now = clock::now();
-        member.rounds.made(Part::Beacons, now);
-        let rung = member.bell.count();
-        waiting = give_up(own, waiting, now);
-        let next = speak(member, shared, own, now);
-        let mut heard = hear(member, shared, own);
-        heard |= hear(member, own, own);
-        if heard {
-            // There may be somebody to look at.
-            member.bell.ring();
+        app.context.liveness.check_in(Task::Beacons, now);
+        let seen = app.context.notify.generation();
+        stuck_since = drop_stuck(own, stuck_since, now);
+        let next = send_due(app, shared, own, now);
+        let mut received = receive(app, shared, own);
+        received |= receive(app, own, own);
+        if received {
+            // A probe may be due.
+            app.context.notify.notify();
             continue;
         }
-        let next = waiting.map_or(next, |since| next.min(since + ANSWER_WAITS));
-        let until = next.min(now + ROUND).max(now + LULL);
-        select4(shared.wait_recv_ready(), own.wait_recv_ready(), clock::at(until), member.bell.since(rung))
-            .await;
+        let next = stuck_since.map_or(next, |since| next.min(since + ANSWER_TIMEOUT));
+        let until = next.min(now + CHECK_IN_EVERY).max(now + IDLE_MIN);
+        select4(
+            shared.wait_recv_ready(),
+            own.wait_recv_ready(),
+            clock::at(until),
+            app.context.notify.changed_since(seen),
+        )
+        .await;
     }
 }
 
-/// Gives up what has waited for too long to get away; says since when something waits.
-fn give_up(socket: &mut UdpSocket<'static>, since: Option<Instant>, now: Instant) -> Option<Instant> {
+/// Drops the transmit queue of a socket that has been stuck for [`ANSWER_TIMEOUT`]; returns since when it is stuck.
+fn drop_stuck(socket: &mut UdpSocket<'static>, since: Option<Instant>, now: Instant) -> Option<Instant> {
     if poll_once(socket.flush()).is_ready() {
         return None;
     }
     let since = since.unwrap_or(now);
-    if now.since(since) < ANSWER_WAITS {
+    if now.since(since) < ANSWER_TIMEOUT {
         return Some(since);
     }
     socket.close();
-    // Another port: who is asked next answers to that.
+    // This picks another port. Later solicits name it, as they are sent from it.
     let _ = socket.bind(0);
     None
 }
 
-/// Says what is due, and does what else is due in the tables; gives the next such moment.
-fn speak(member: &Member, shared: &UdpSocket<'static>, own: &UdpSocket<'static>, now: Instant) -> Instant {
-    member.with(|state| {
-        state.serving.drops.handle_timeout(now, &mut state.rng);
-        state.offers.handle_timeout(now);
-        let live = (state.serving.drops.live() > 0).then(|| (PORT, state.serving.drops.revision()));
-        state.announcer.set(now, live, &mut state.rng);
-        if let Some(network) = member.online.get().network {
-            while let Some(beacon) = state.announcer.poll_transmit(now, &mut state.rng) {
+/// Sends the beacons that are due, and drives the timeouts of all tables; returns the next one.
+fn send_due(app: &AppState, shared: &UdpSocket<'static>, own: &UdpSocket<'static>, now: Instant) -> Instant {
+    app.with(|tables| {
+        tables.server.drops.handle_timeout(now, &mut tables.rng);
+        tables.offers.handle_timeout(now);
+        let live = (tables.server.drops.live() > 0).then(|| (PORT, tables.server.drops.revision()));
+        tables.advertiser.set(now, live, &mut tables.rng);
+        if let Some(network) = app.context.online.get().network {
+            while let Some(beacon) = tables.advertiser.poll_transmit(now, &mut tables.rng) {
                 broadcast(shared, network, &beacon);
             }
-            while let Some(beacon) = state.listener.poll_transmit(now) {
+            while let Some(beacon) = tables.prober.poll_transmit(now) {
                 broadcast(own, network, &beacon);
             }
         }
         [
-            state.serving.drops.poll_timeout(),
-            state.serving.guard.poll_timeout(),
-            state.announcer.poll_timeout(),
-            state.listener.poll_timeout(),
-            state.offers.poll_timeout(),
+            tables.server.drops.poll_timeout(),
+            tables.server.guard.poll_timeout(),
+            tables.advertiser.poll_timeout(),
+            tables.prober.poll_timeout(),
+            tables.offers.poll_timeout(),
         ]
         .into_iter()
         .flatten()
-        .fold(now + ROUND, Instant::min)
+        .fold(now + CHECK_IN_EVERY, Instant::min)
     })
 }
 
-/// Takes what has come in by one socket. True if anything has.
-fn hear(member: &Member, socket: &UdpSocket<'static>, own: &UdpSocket<'static>) -> bool {
-    let mut heard = false;
-    // One byte more than a beacon has, so that a longer datagram is seen to be longer.
+/// Handles all datagrams that wait on one socket. True if there was any.
+fn receive(app: &AppState, socket: &UdpSocket<'static>, own: &UdpSocket<'static>) -> bool {
+    let mut any = false;
+    // One byte longer than a beacon, so that a longer datagram does not parse.
     let mut bytes = [0; BEACON_LEN + 1];
-    while let Poll::Ready(received) = poll_once(socket.recv_from(&mut bytes)) {
-        heard = true;
-        let Ok((len, from)) = received else { continue };
+    while let Poll::Ready(datagram) = poll_once(socket.recv_from(&mut bytes)) {
+        any = true;
+        let Ok((len, from)) = datagram else { continue };
         let Some(Ok(beacon)) = bytes.get(..len).map(Beacon::parse) else { continue };
-        let Some(network) = member.online.get().network else { continue };
+        let Some(network) = app.context.online.get().network else { continue };
         let IpAddr::V4(address) = IpAddr::from(from.endpoint.addr) else { continue };
         let from = SocketAddr::new(address.into(), from.endpoint.port);
         let arrival = Arrival { from, attached: is_attached(network, address), loopback: false };
-        let answer = member.with(|state| {
+        let answer = app.with(|tables| {
             let now = clock::now();
-            state.listener.handle_beacon(now, &arrival, &beacon, &mut state.rng);
-            arrival.attached.then(|| state.announcer.handle_beacon(now, from, &beacon)).flatten()
+            tables.prober.handle_beacon(now, &arrival, &beacon, &mut tables.rng);
+            arrival.attached.then(|| tables.advertiser.handle_beacon(now, from, &beacon)).flatten()
         });
         if let Some(answer) = answer {
             send(own, &answer, IpEndpoint::new(address.into(), from.port()));
         }
     }
-    heard
+    any
 }
 
-/// Whether an address is a host's on this network, and not this board's own or everybody's.
+/// Whether `address` belongs to another host on this network: not our own, and not the broadcast address.
 fn is_attached(network: Ipv4Cidr, address: Ipv4Addr) -> bool {
     network.contains_addr(&address) && address != network.address() && Some(address) != network.broadcast()
 }
 
-/// Sends a beacon to everybody. Some networks pass only the one kind of broadcast, some only the other.
+/// Sends a beacon to the directed and to the limited broadcast address: some networks pass only one of them.
 fn broadcast(socket: &UdpSocket<'static>, network: Ipv4Cidr, beacon: &Beacon) {
     for to in network.broadcast().into_iter().chain([Ipv4Addr::BROADCAST]) {
         send(socket, beacon, IpEndpoint::new(to.into(), UDP_PORT));
     }
 }
 
-/// Sends a beacon, unless too many are on their way already: the next one may pass.
+/// Sends a beacon, or drops it if the transmit queue is full: beacons are repeated.
 fn send(socket: &UdpSocket<'static>, beacon: &Beacon, to: IpEndpoint) {
     let _ = poll_once(socket.send_to(&beacon.emit(), to));
 }

@@ -1,4 +1,4 @@
-//! All the memory of the app that is of any size.
+//! All large buffers and tables of the app, for one `static`.
 
 use core::cell::{Cell, RefCell};
 
@@ -14,7 +14,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use heapless::Vec;
 
 use crate::PROFILE;
-use crate::desk::Desk;
+use crate::mailbox::Mailbox;
 use crate::store::Store;
 
 /// Bytes that the store holds: a file of 48 KiB and some messages, or, on a part with 64 KiB of RAM, a file of 16 KiB and
@@ -22,41 +22,42 @@ use crate::store::Store;
 pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 16 * 1024 + 256 } else { 48 * 1024 + 1024 };
 /// Drops that the store holds.
 pub const STORE_ENTRIES: usize = 8;
-/// Drops of its own that a board keeps account of, live and lately ended.
+/// Own drops in the server's table, live and recently ended.
 pub const DROPS: usize = 4;
-/// Offers of others that a board remembers.
+/// Offers of other members in the table.
 pub const OFFERS: usize = 6;
-/// Senders that a board remembers.
+/// Senders in the prober's table.
 pub const PEERS: usize = 10;
-/// Addresses whose budgets of guesses a board remembers, of those that connect and of those it connects to.
+/// Addresses in each of the two tables of guess budgets: peers that connect, and senders we connect to.
 pub const SOURCES: usize = 8;
-/// Sources of solicits that are remembered, so that none is answered too often.
+/// Sources of solicits in the advertiser's table, which limits the answers to each.
 pub const ANSWERED: usize = 8;
-/// Connections served at a time: one that has not shown that it is a member's, and one more.
+/// Connections served at a time: one that has not authenticated, and one more.
 pub const SERVERS: usize = PROFILE.unauthenticated + 1;
-/// TCP and UDP sockets that the app opens; the stack has to have room for them, and for one of DHCP's own.
+/// TCP and UDP sockets that the app opens: server slots, busy responder, client, two for beacons. The stack needs one
+/// more for DHCP.
 pub const SOCKETS: usize = SERVERS + 1 + 1 + 2;
 
-/// Bytes of one record, as long as they may be on a board.
+/// Bytes of the longest record of the board's profile.
 pub(super) const RECORD: usize = buffer_len(&PROFILE);
-/// Beacons that may wait to be heard, or to be sent.
+/// Beacons that fit into each direction of a UDP socket's buffers.
 const BEACONS: usize = 6;
-/// Fetches of one drop: the console has no word for more.
+/// Fetches that one drop allows: the console has no option for more.
 const FETCHES: usize = 1;
 
-pub(super) type BoardServing = Server<DROPS, FETCHES, SOURCES, SERVERS>;
-pub(super) type BoardListener = Prober<PEERS>;
-pub(super) type BoardAnnouncer = Advertiser<ANSWERED>;
+pub(super) type BoardServer = Server<DROPS, FETCHES, SOURCES, SERVERS>;
+pub(super) type BoardProber = Prober<PEERS>;
+pub(super) type BoardAdvertiser = Advertiser<ANSWERED>;
 pub(super) type BoardOffers = Offers<OFFERS>;
 pub(super) type BoardGuard = ClientGuard<SOURCES>;
 
 /// The store of a board.
 pub type BoardStore = Store<STORE_BYTES, STORE_ENTRIES>;
 
-/// Where one connection is served.
+/// Socket buffers of one server slot.
 pub(super) struct ServerBuffers {
     pub(super) received: [u8; CONTROL_RECORD],
-    /// Two records: a peer acknowledges one by itself only after a while, and the second of two at once.
+    /// Two records: with delayed ACKs a peer acknowledges a lone segment late, and every second one at once.
     pub(super) sent: [u8; 2 * RECORD],
 }
 
@@ -66,19 +67,19 @@ impl ServerBuffers {
     }
 }
 
-/// For a connection that is told to come again.
-pub(super) struct DoorBuffers {
+/// Socket buffers of the busy responder.
+pub(super) struct BusyBuffers {
     pub(super) received: [u8; GREETING_LEN],
     pub(super) sent: [u8; GREETING_LEN],
 }
 
-/// For the one connection that is made at a time.
+/// Socket buffers of the client.
 pub(super) struct ClientBuffers {
     pub(super) received: [u8; RECORD],
     pub(super) sent: [u8; CONTROL_RECORD],
 }
 
-/// For one socket of beacons.
+/// Buffers of one UDP socket.
 pub(super) struct BeaconBuffers {
     pub(super) received: [u8; BEACONS * BEACON_LEN],
     pub(super) received_meta: Vec<PacketMetadata, BEACONS>,
@@ -87,7 +88,7 @@ pub(super) struct BeaconBuffers {
 }
 
 impl BeaconBuffers {
-    // The metadata come in when the sockets are made: an empty one is not all zeros.
+    // The metadata are filled in by `socket`: an empty one is not all zeros, and would move the static to `.data`.
     const fn new() -> Self {
         Self { received: [0; _], received_meta: Vec::new(), sent: [0; _], sent_meta: Vec::new() }
     }
@@ -97,7 +98,7 @@ impl BeaconBuffers {
     /// A socket with these buffers.
     pub(super) fn socket(&'static mut self, stack: Stack<'static>) -> UdpSocket<'static> {
         let Self { received, received_meta, sent, sent_meta } = self;
-        // That is just how many there is room for.
+        // Cannot fail: BEACONS is the capacity.
         let _ = (
             received_meta.resize(BEACONS, PacketMetadata::EMPTY),
             sent_meta.resize(BEACONS, PacketMetadata::EMPTY),
@@ -106,18 +107,19 @@ impl BeaconBuffers {
     }
 }
 
-/// What can only be made once the board runs.
+/// A value that is initialised at run time, in a static that stays in `.bss`.
 ///
-/// A bare `Option` would do, but its `None` is, as a rule, not all zeros, and a static that is not all zeros is kept in
-/// flash a second time, whole. A `Cell` keeps the compiler from looking for another way to say `None` than a zero.
-pub(super) struct Late<T>(Option<Cell<T>>);
+/// A static goes to `.bss`, and takes no flash, only if its initial value is all zero bytes. The `None` of an `Option<T>`
+/// often is not: the compiler encodes it in a niche of `T`, an invalid value of some field, and the whole static would
+/// be copied from flash. A `Cell` hides the niches of `T`, so that `None` is a discriminant of zero.
+pub(super) struct BssCell<T>(Option<Cell<T>>);
 
-impl<T> Late<T> {
+impl<T> BssCell<T> {
     const fn new() -> Self {
         Self(None)
     }
 
-    /// Makes it. Anything that was there before goes.
+    /// Initialises it, and drops an earlier value.
     pub(super) fn insert(&mut self, value: T) -> &mut T {
         self.0.insert(Cell::new(value)).get_mut()
     }
@@ -125,17 +127,17 @@ impl<T> Late<T> {
 
 /// All buffers and tables of the app. A board has one, in a `static`.
 pub struct Memory {
-    pub(super) desk: Desk,
+    pub(super) mailbox: Mailbox,
     pub(super) store: RefCell<BoardStore>,
-    pub(super) serving: Late<BoardServing>,
-    pub(super) listener: Late<BoardListener>,
-    pub(super) announcer: Late<BoardAnnouncer>,
+    pub(super) server: BssCell<BoardServer>,
+    pub(super) prober: BssCell<BoardProber>,
+    pub(super) advertiser: BssCell<BoardAdvertiser>,
     pub(super) offers: BoardOffers,
-    pub(super) guard: Late<BoardGuard>,
-    /// Where a message is opened that has come, or a record made before it goes out, of whatever connection.
+    pub(super) guard: BssCell<BoardGuard>,
+    /// One record, for all connections: see `Tables::record`.
     pub(super) record: [u8; RECORD],
     pub(super) servers: [ServerBuffers; SERVERS],
-    pub(super) door: DoorBuffers,
+    pub(super) busy_responder: BusyBuffers,
     pub(super) client: ClientBuffers,
     pub(super) shared_port: BeaconBuffers,
     pub(super) own_port: BeaconBuffers,
@@ -148,19 +150,19 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Nothing in it yet.
+    /// Empty, and all zero bytes.
     pub const fn new() -> Self {
         Self {
-            desk: Desk::new(),
+            mailbox: Mailbox::new(),
             store: RefCell::new(Store::new()),
-            serving: Late::new(),
-            listener: Late::new(),
-            announcer: Late::new(),
+            server: BssCell::new(),
+            prober: BssCell::new(),
+            advertiser: BssCell::new(),
             offers: Offers::new(),
-            guard: Late::new(),
+            guard: BssCell::new(),
             record: [0; _],
             servers: [const { ServerBuffers::new() }; SERVERS],
-            door: DoorBuffers { received: [0; _], sent: [0; _] },
+            busy_responder: BusyBuffers { received: [0; _], sent: [0; _] },
             client: ClientBuffers { received: [0; _], sent: [0; _] },
             shared_port: BeaconBuffers::new(),
             own_port: BeaconBuffers::new(),
@@ -177,12 +179,12 @@ mod tests {
         // On a board with 32 bits they are smaller still.
         let of = [
             ("store", size_of::<BoardStore>(), STORE_BYTES + 600),
-            ("desk", size_of::<Desk>(), 1_400),
-            ("serving", size_of::<BoardServing>(), 6_000),
-            ("listener", size_of::<BoardListener>(), 2_800),
+            ("mailbox", size_of::<Mailbox>(), 1_400),
+            ("server", size_of::<BoardServer>(), 6_000),
+            ("prober", size_of::<BoardProber>(), 2_800),
             ("offers", size_of::<BoardOffers>(), 4_000),
             ("guard", size_of::<BoardGuard>(), 1_600),
-            ("announcer", size_of::<BoardAnnouncer>(), 500),
+            ("advertiser", size_of::<BoardAdvertiser>(), 500),
             ("servers", size_of::<[ServerBuffers; SERVERS]>(), 6_300),
             ("client", size_of::<ClientBuffers>(), 2_700),
             ("beacons", 2 * size_of::<BeaconBuffers>(), 2_200),

@@ -1,4 +1,4 @@
-//! The cable and the address: what follows when they come and go.
+//! The network task: follows link and address, and tells the others when they change.
 
 use core::future::poll_fn;
 use core::pin::pin;
@@ -8,43 +8,45 @@ use embassy_futures::select::select;
 use embassy_net::{Ipv4Cidr, Stack};
 
 use super::clock;
-use super::member::{Member, Online};
-use super::rounds::{Part, ROUND};
-use crate::desk::News;
+use super::context::Online;
+use super::liveness::{CHECK_IN_EVERY, Task};
+use super::state::AppState;
+use crate::mailbox::Event;
 
-/// Watches for ever.
-pub(super) async fn network(member: &Member) {
+/// Runs for ever.
+pub(super) async fn network_task(app: &AppState) {
     loop {
         let now = clock::now();
-        member.rounds.made(Part::Network, now);
-        let stack = member.stack;
+        app.context.liveness.check_in(Task::Network, now);
+        let stack = app.stack;
         let network = current(stack);
-        let before = member.online.get();
+        let before = app.context.online.get();
         if network != before.network {
-            // Connections end with the address they were made with.
-            member.online.set(Online { network, era: before.era.wrapping_add(1) });
+            // Open connections end: they belong to the old address.
+            app.context.online.set(Online { network, generation: before.generation.wrapping_add(1) });
             if network.is_some() {
-                member.with(|state| {
-                    state.announcer.reannounce(now);
-                    state.listener.resolicit(now);
+                app.with(|tables| {
+                    tables.advertiser.reannounce(now);
+                    tables.prober.resolicit(now);
                 });
             }
-            member.desk.tell(News::Address(network.map(|network| network.address())));
-            member.bell.ring();
+            app.mailbox.post(Event::Address(network.map(|network| network.address())));
+            app.context.notify.notify();
         }
-        select(until_other(stack, network), clock::at(now + ROUND)).await;
+        select(until_other(stack, network), clock::at(now + CHECK_IN_EVERY)).await;
     }
 }
 
-/// The board's address and its network, while there is a cable to use them with.
+/// The board's address and its network; `None` while the link is down.
 fn current(stack: Stack<'_>) -> Option<Ipv4Cidr> {
     stack.config_v4().filter(|_| stack.is_link_up()).map(|config| config.address)
 }
 
-/// Until it is another.
+/// Waits until [`current`] is not `network` any more.
 async fn until_other(stack: Stack<'_>, network: Option<Ipv4Cidr>) {
     poll_fn(|context| {
-        // The stack has no future for just this. One of these two waits, and so is woken by whatever changes.
+        // The stack has no future for this alone. One of these two is pending, and registers the waker that the stack
+        // wakes at every change of its state.
         let _ = (pin!(stack.wait_link_up()).poll(context), pin!(stack.wait_link_down()).poll(context));
         if current(stack) == network { Poll::Pending } else { Poll::Ready(()) }
     })

@@ -1,17 +1,17 @@
-//! What a board's owner may choose.
+//! Settings of the app.
 
 use core::time::Duration;
 
 /// How the app behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether messages are fetched as they are offered, from the start. The console can change it.
+    /// Whether messages are fetched as they are offered. The console can change it later.
     pub auto: bool,
     /// How long a drop of this board may be claimed: 1 second to 7 days.
     pub ttl: Duration,
-    /// A handshake message is answered this long after it came, not sooner. On parts whose multiplication takes
-    /// longer for some numbers than for others it has to be longer than the answer ever takes to compute, so that
-    /// the time of the answer tells nothing; on others it is zero.
+    /// Fixed delay between a handshake message and its reply. On parts whose multiply instruction takes data-dependent
+    /// time (Cortex-M3), make it longer than the computation ever takes, so that timing reveals nothing about the
+    /// secret operands. Zero elsewhere.
     pub reply_delay: Duration,
 }
 

@@ -11,7 +11,7 @@
 //!
 //! A key is used only after the last line, so a key that was used is never drawn again.
 
-use deaddrop_page::{SEED_RECORD_LEN, Seed, SeedRecord};
+use deaddrop_provisioning::{SEED_RECORD_LEN, Seed, SeedRecord};
 use embedded_storage::nor_flash::NorFlash;
 use zeroize::Zeroizing;
 

@@ -1,9 +1,9 @@
-//! The whole of a start, for a board whose page and seeds are in one flash.
+//! The whole of a start, for a board whose record and seeds are in one flash.
 
 use embedded_io_async::{Read, Write};
 use embedded_storage::nor_flash::NorFlash;
 
-use super::{Hardware, HardwareEntropy, Ready, boot_from_flash, refuse};
+use super::{Hardware, HardwareEntropy, Ready, boot_from_flash, halt};
 
 /// What is said when the generator failed and there was a seed.
 const FAILED: &[u8] =
@@ -16,11 +16,11 @@ const FAILED: &[u8] =
 pub async fn start<F: NorFlash>(
     console: &mut (impl Read + Write),
     flash: F,
-    page: u32,
+    record: u32,
     slots: [u32; 2],
     hardware: Option<&mut dyn HardwareEntropy>,
 ) -> Ready {
-    match boot_from_flash(flash, page, slots, hardware) {
+    match boot_from_flash(flash, record, slots, hardware) {
         Ok(ready) => {
             if ready.hardware == Hardware::Failed {
                 // A console that fails has no one to be told.
@@ -28,7 +28,7 @@ pub async fn start<F: NorFlash>(
             }
             ready
         }
-        Err(refusal) => refuse(console, refusal).await,
+        Err(refusal) => halt(console, refusal).await,
     }
 }
 
@@ -42,11 +42,11 @@ mod tests {
     use std::vec::Vec;
 
     use deaddrop_core::crypto::keys::Prs;
-    use deaddrop_page::{Address, PAGE_LEN, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+    use deaddrop_provisioning::{Address, ProvisioningRecord, RECORD_LEN, SEED_RECORD_LEN, Seed, SeedRecord};
 
     use super::*;
     use crate::boot::flash::Flash;
-    use crate::boot::{NoEntropy, Refusal};
+    use crate::boot::{BootError, NoEntropy};
 
     #[derive(Default)]
     struct Screen(Vec<u8>);
@@ -92,12 +92,13 @@ mod tests {
 
     fn provisioned() -> Flash {
         let mut flash = Flash::new(4);
-        let mut page = [0; PAGE_LEN];
-        Page { prs: Prs::new([5; 32]), address: Address::Dhcp, mode: Default::default() }.emit(&mut page);
-        let mut record = [0; SEED_RECORD_LEN];
-        SeedRecord { number: 0, seed: Seed::new([7; 32]) }.emit(&mut record);
-        flash.bytes[..PAGE_LEN].copy_from_slice(&page);
-        flash.bytes[256..256 + SEED_RECORD_LEN].copy_from_slice(&record);
+        let mut record = [0; RECORD_LEN];
+        ProvisioningRecord { prs: Prs::new([5; 32]), address: Address::Dhcp, mode: Default::default() }
+            .emit(&mut record);
+        let mut seed = [0; SEED_RECORD_LEN];
+        SeedRecord { number: 0, seed: Seed::new([7; 32]) }.emit(&mut seed);
+        flash.bytes[..RECORD_LEN].copy_from_slice(&record);
+        flash.bytes[256..256 + SEED_RECORD_LEN].copy_from_slice(&seed);
         flash
     }
 
@@ -115,7 +116,7 @@ mod tests {
         no_seed.bytes[256..].fill(0xFF);
         let (returned, said) = started(no_seed, None);
         assert!(!returned);
-        assert_eq!(said, std::format!("deaddrop: {}.\r\n", Refusal::NoSeed));
+        assert_eq!(said, std::format!("deaddrop: {}.\r\n", BootError::NoSeed));
     }
 
     #[test]

@@ -2,7 +2,7 @@ extern crate std;
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
-use deaddrop_page::{Ipv4Network, PAGE_LEN, SEED_RECORD_LEN, SeedRecord};
+use deaddrop_provisioning::{Ipv4Network, RECORD_LEN, SEED_RECORD_LEN, SeedRecord};
 use embedded_storage::nor_flash::NorFlash;
 use rand_core::Rng;
 
@@ -11,11 +11,15 @@ use super::*;
 
 const SLOTS: [u32; 2] = [0, 128];
 
-fn page() -> [u8; PAGE_LEN] {
+fn record() -> [u8; RECORD_LEN] {
     let network = Ipv4Network::new([10, 0, 0, 2].into(), 24, None).unwrap();
-    let mut bytes = [0; PAGE_LEN];
-    Page { prs: Prs::new([5; 32]), address: Address::Static(network), mode: Mode { auto: true } }
-        .emit(&mut bytes);
+    let mut bytes = [0; RECORD_LEN];
+    ProvisioningRecord {
+        prs: Prs::new([5; 32]),
+        address: Address::Static(network),
+        mode: Mode { auto: true },
+    }
+    .emit(&mut bytes);
     bytes
 }
 
@@ -29,9 +33,9 @@ fn provisioned(seed: [u8; 32]) -> Flash {
 }
 
 /// One start; the flash is as it left it.
-fn start(flash: &mut Flash, hardware: Option<&mut dyn HardwareEntropy>) -> Result<Ready, Refusal> {
+fn start(flash: &mut Flash, hardware: Option<&mut dyn HardwareEntropy>) -> Result<Ready, BootError> {
     let mut seeds = SeedSlots::new(flash.clone(), SLOTS);
-    let ready = boot(&page(), &mut seeds, hardware);
+    let ready = boot(&record(), &mut seeds, hardware);
     *flash = seeds.into_flash();
     ready
 }
@@ -121,7 +125,7 @@ fn the_key_of_the_ratchet_is_the_key_of_the_randomness() {
     let seed = [7; 32];
     let (key, next) = ratchet(Some(&Seed::new(seed)), None);
     let mut store = Memory::new(seed);
-    let ready = boot(&page(), &mut store, None).unwrap();
+    let ready = boot(&record(), &mut store, None).unwrap();
     assert_eq!(&store.seed, next.expose());
     let mut expected = [0; 32];
     ChaCha20Rng::from_seed(*key.expose()).fill_bytes(&mut expected);
@@ -129,7 +133,7 @@ fn the_key_of_the_ratchet_is_the_key_of_the_randomness() {
 }
 
 #[test]
-fn every_start_from_one_page_has_randomness_of_its_own() {
+fn every_start_from_one_record_has_randomness_of_its_own() {
     let mut flash = provisioned([7; 32]);
     let seen: BTreeSet<_> = (0..20).map(|_| first_bytes(start(&mut flash, None).unwrap())).collect();
     assert_eq!(seen.len(), 20);
@@ -180,26 +184,29 @@ fn what_is_left_in_flash_does_not_give_this_start_away() {
 #[test]
 fn a_store_that_does_not_keep_the_seed_is_refused() {
     let mut store = Memory { keeps: false, ..Memory::new([7; 32]) };
-    assert_eq!(boot(&page(), &mut store, None).unwrap_err(), Refusal::SeedDidNotStick);
+    assert_eq!(boot(&record(), &mut store, None).unwrap_err(), BootError::SeedDidNotStick);
     let mut store = Memory { replaces: Err(()), ..Memory::new([7; 32]) };
-    assert_eq!(boot(&page(), &mut store, None).unwrap_err(), Refusal::SeedNotReplaced);
+    assert_eq!(boot(&record(), &mut store, None).unwrap_err(), BootError::SeedNotReplaced);
     let mut store = Memory { reads: Err(()), ..Memory::new([7; 32]) };
-    assert_eq!(boot(&page(), &mut store, None).unwrap_err(), Refusal::SeedNotRead);
+    assert_eq!(boot(&record(), &mut store, None).unwrap_err(), BootError::SeedNotRead);
     // With a generator too: one that is broken may not show it.
     let mut generator = Generator { gives: Ok(3), alone: true };
     let mut store = Memory { keeps: false, ..Memory::new([7; 32]) };
-    assert_eq!(boot(&page(), &mut store, Some(&mut generator)).unwrap_err(), Refusal::SeedDidNotStick);
+    assert_eq!(boot(&record(), &mut store, Some(&mut generator)).unwrap_err(), BootError::SeedDidNotStick);
     for fault in [Fault::WritesNothing, Fault::ErasesNothing, Fault::StuckBit(3)] {
         let mut flash = Flash { fault, ..provisioned([7; 32]) };
-        assert_eq!(start(&mut flash, None).unwrap_err(), Refusal::SeedNotReplaced, "{fault:?}");
+        assert_eq!(start(&mut flash, None).unwrap_err(), BootError::SeedNotReplaced, "{fault:?}");
     }
 }
 
 #[test]
-fn without_a_page_the_seed_is_left_alone() {
-    let blank = [0xFF; PAGE_LEN];
+fn without_a_record_the_seed_is_left_alone() {
+    let blank = [0xFF; RECORD_LEN];
     let mut store = Memory::new([7; 32]);
-    assert_eq!(boot(&blank, &mut store, None).unwrap_err(), Refusal::Page(PageError::Blank));
+    assert_eq!(
+        boot(&blank, &mut store, None).unwrap_err(),
+        BootError::Provisioning(ProvisioningError::Blank)
+    );
     assert_eq!(store.seed, [7; 32]);
 }
 
@@ -207,23 +214,23 @@ fn without_a_page_the_seed_is_left_alone() {
 fn without_a_seed_only_a_generator_that_stands_alone_will_do() {
     for empty in [[0; 32], [0xFF; 32]] {
         let with = |hardware: Option<&mut dyn HardwareEntropy>| {
-            boot(&page(), &mut Memory::new(empty), hardware).map(|ready| ready.hardware)
+            boot(&record(), &mut Memory::new(empty), hardware).map(|ready| ready.hardware)
         };
-        assert_eq!(with(None), Err(Refusal::NoSeed));
-        assert_eq!(with(Some(&mut Generator { gives: Ok(3), alone: false })), Err(Refusal::NoSeed));
+        assert_eq!(with(None), Err(BootError::NoSeed));
+        assert_eq!(with(Some(&mut Generator { gives: Ok(3), alone: false })), Err(BootError::NoSeed));
         assert_eq!(with(Some(&mut Generator { gives: Ok(3), alone: true })), Ok(Hardware::Mixed));
         assert_eq!(
             with(Some(&mut Generator { gives: Err(NoEntropy), alone: true })),
-            Err(Refusal::NoEntropy)
+            Err(BootError::NoEntropy)
         );
         // Dead, and does not know it.
         for byte in [0, 0xFF] {
             let mut dead = Generator { gives: Ok(byte), alone: true };
-            assert_eq!(with(Some(&mut dead)), Err(Refusal::NoEntropy));
+            assert_eq!(with(Some(&mut dead)), Err(BootError::NoEntropy));
         }
     }
     let erased = start(&mut Flash::new(2), None);
-    assert_eq!(erased.unwrap_err(), Refusal::NoSeed);
+    assert_eq!(erased.unwrap_err(), BootError::NoSeed);
 }
 
 #[test]
@@ -254,15 +261,15 @@ const KEY_DRAWN: &str = "e9b2647d8b4fda75d0318fd5731194c53468ae7b30ef2dfdd6890ab
 const NEXT_DRAWN: &str = "c91569a951b03fa53a8d8d789016be2dd585a11b6734fbf390479f20b4994a2c";
 
 #[test]
-fn page_and_seed_are_read_from_where_they_are() {
+fn record_and_seed_are_read_from_where_they_are() {
     let mut flash = Flash::new(6);
-    flash.bytes[256..256 + PAGE_LEN].copy_from_slice(&page());
+    flash.bytes[256..256 + RECORD_LEN].copy_from_slice(&record());
     let provisioned = provisioned([7; 32]);
     flash.bytes[640..640 + SEED_RECORD_LEN].copy_from_slice(&provisioned.bytes[..SEED_RECORD_LEN]);
     let ready = boot_from_flash(flash.clone(), 256, [640, 512], None).unwrap();
     assert_eq!(first_bytes(ready), first_bytes(start(&mut { provisioned }, None).unwrap()));
     let nowhere = boot_from_flash(flash.clone(), 0, [640, 512], None).unwrap_err();
-    assert_eq!(nowhere, Refusal::Page(PageError::Blank));
+    assert_eq!(nowhere, BootError::Provisioning(ProvisioningError::Blank));
     let beyond = boot_from_flash(flash, 768, [640, 512], None).unwrap_err();
-    assert_eq!(beyond, Refusal::Page(PageError::Corrupt));
+    assert_eq!(beyond, BootError::Provisioning(ProvisioningError::Corrupt));
 }

@@ -1,13 +1,14 @@
-//! What a line asks for.
+//! Parses a line into a command.
 
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use deaddrop_core::offer::Name;
-use deaddrop_core::token::{TokenError, TokenPrefix};
+use deaddrop_core::token::TokenError;
 
 use super::escape;
 use super::render::Quoted;
+use crate::mailbox::FetchRequest;
 
 /// What `help` prints.
 pub const HELP: &str = "\
@@ -27,34 +28,29 @@ status                    network, room and memory\r
 Where a NAME is wanted, its number in the list will do: show #1\r
 ";
 
-/// A line that was understood.
+/// A parsed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command<'a> {
-    /// Nothing was typed.
+pub enum ConsoleCommand<'a> {
+    /// An empty line.
     Nothing,
-    /// Print the commands.
+    /// Print the help.
     Help,
-    /// How things stand.
+    /// Print the state of network, room and store.
     Status,
-    /// What can be fetched.
+    /// List the offers of the room.
     Offers,
     /// Fetch a drop.
-    Fetch {
-        /// The beginning of its token.
-        token: TokenPrefix,
-        /// Where its sender is, if not to be looked up.
-        from: Option<(Ipv4Addr, Option<u16>)>,
-    },
+    Fetch(FetchRequest),
     /// Offer a message.
     Send(&'a str),
-    /// Keep what follows as a file.
+    /// Store the following lines as a file.
     Put {
         /// Its name, legal for a drop.
         name: &'a str,
         /// Whether the lines are bytes in hex.
         hex: bool,
     },
-    /// What is kept.
+    /// List the store.
     List,
     /// Print an entry.
     Show(Which<'a>),
@@ -66,12 +62,12 @@ pub enum Command<'a> {
     Auto(bool),
 }
 
-/// An entry of the store, in the person's words.
+/// An entry of the store, as it was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
     /// By its name.
     Name(&'a str),
-    /// By its number in the list; 0 for one that no list has.
+    /// By its number in the list, from 1 on. Other numbers name no entry.
     Number(usize),
 }
 
@@ -84,22 +80,22 @@ impl fmt::Display for Which<'_> {
     }
 }
 
-/// Why a line was not understood.
+/// Why a line is no command. `Display` says what is wrong and what to type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandError<'a> {
-    /// No command has this word.
+pub enum ParseError<'a> {
+    /// There is no such command.
     Unknown(&'a str),
-    /// The command takes something else: this.
+    /// The arguments are wrong. Holds the correct form.
     Usage(&'static str),
-    /// That is no token.
+    /// Not a token.
     Token(TokenError),
-    /// That is no IPv4 address.
+    /// Not an IPv4 address with an optional port.
     Address(&'a str),
-    /// No drop can have that name.
+    /// Not a legal name of a drop.
     Name,
 }
 
-impl fmt::Display for CommandError<'_> {
+impl fmt::Display for ParseError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(word) => write!(f, "there is no command {}: try help", Quoted(word)),
@@ -121,49 +117,49 @@ impl fmt::Display for CommandError<'_> {
     }
 }
 
-impl core::error::Error for CommandError<'_> {}
+impl core::error::Error for ParseError<'_> {}
 
-/// Understands a line.
-pub fn parse(line: &str) -> Result<Command<'_>, CommandError<'_>> {
+/// Parses a line.
+pub fn parse(line: &str) -> Result<ConsoleCommand<'_>, ParseError<'_>> {
     let line = line.trim_start();
     let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     let arguments = rest.trim();
     let alone =
-        |command, usage| if arguments.is_empty() { Ok(command) } else { Err(CommandError::Usage(usage)) };
+        |command, usage| if arguments.is_empty() { Ok(command) } else { Err(ParseError::Usage(usage)) };
     match word {
-        "" => Ok(Command::Nothing),
-        "help" | "?" => Ok(Command::Help),
-        "status" => alone(Command::Status, "status"),
-        "offers" => alone(Command::Offers, "offers"),
-        "list" => alone(Command::List, "list"),
+        "" => Ok(ConsoleCommand::Nothing),
+        "help" | "?" => Ok(ConsoleCommand::Help),
+        "status" => alone(ConsoleCommand::Status, "status"),
+        "offers" => alone(ConsoleCommand::Offers, "offers"),
+        "list" => alone(ConsoleCommand::List, "list"),
         "fetch" => fetch(arguments),
-        // Of a message, all is kept but the one space before it.
-        "send" if arguments.is_empty() => Err(CommandError::Usage("send TEXT")),
-        "send" => Ok(Command::Send(rest)),
+        // A message keeps everything after the one space behind the command.
+        "send" if arguments.is_empty() => Err(ParseError::Usage("send TEXT")),
+        "send" => Ok(ConsoleCommand::Send(rest)),
         "put" => put(arguments, false, "put NAME"),
         "put-hex" => put(arguments, true, "put-hex NAME"),
-        "show" => which(arguments, "show NAME, or show #NUMBER").map(Command::Show),
-        "offer" => which(arguments, "offer NAME, or offer #NUMBER").map(Command::Offer),
-        "forget" => which(arguments, "forget NAME, or forget #NUMBER").map(Command::Forget),
+        "show" => which(arguments, "show NAME, or show #NUMBER").map(ConsoleCommand::Show),
+        "offer" => which(arguments, "offer NAME, or offer #NUMBER").map(ConsoleCommand::Offer),
+        "forget" => which(arguments, "forget NAME, or forget #NUMBER").map(ConsoleCommand::Forget),
         "auto" => match arguments {
-            "on" => Ok(Command::Auto(true)),
-            "off" => Ok(Command::Auto(false)),
-            _ => Err(CommandError::Usage("auto on, or auto off")),
+            "on" => Ok(ConsoleCommand::Auto(true)),
+            "off" => Ok(ConsoleCommand::Auto(false)),
+            _ => Err(ParseError::Usage("auto on, or auto off")),
         },
-        word => Err(CommandError::Unknown(word)),
+        word => Err(ParseError::Unknown(word)),
     }
 }
 
-fn fetch(arguments: &str) -> Result<Command<'_>, CommandError<'_>> {
-    const USAGE: CommandError<'_> = CommandError::Usage("fetch TOKEN, or fetch TOKEN from IP");
+fn fetch(arguments: &str) -> Result<ConsoleCommand<'_>, ParseError<'_>> {
+    const USAGE: ParseError<'_> = ParseError::Usage("fetch TOKEN, or fetch TOKEN from IP");
     let mut words = arguments.split_whitespace();
-    let token = words.next().ok_or(USAGE)?.parse().map_err(CommandError::Token)?;
+    let token = words.next().ok_or(USAGE)?.parse().map_err(ParseError::Token)?;
     let from = match (words.next(), words.next(), words.next()) {
         (None, None, None) => None,
-        (Some("from"), Some(address), None) => Some(place(address).ok_or(CommandError::Address(address))?),
+        (Some("from"), Some(address), None) => Some(place(address).ok_or(ParseError::Address(address))?),
         _ => return Err(USAGE),
     };
-    Ok(Command::Fetch { token, from })
+    Ok(ConsoleCommand::Fetch(FetchRequest { token, from }))
 }
 
 fn place(word: &str) -> Option<(Ipv4Addr, Option<u16>)> {
@@ -174,19 +170,19 @@ fn place(word: &str) -> Option<(Ipv4Addr, Option<u16>)> {
     }
 }
 
-fn put<'a>(name: &'a str, hex: bool, usage: &'static str) -> Result<Command<'a>, CommandError<'a>> {
+fn put<'a>(name: &'a str, hex: bool, usage: &'static str) -> Result<ConsoleCommand<'a>, ParseError<'a>> {
     match Name::new(name) {
-        _ if name.is_empty() => Err(CommandError::Usage(usage)),
-        Ok(_) => Ok(Command::Put { name, hex }),
-        Err(_) => Err(CommandError::Name),
+        _ if name.is_empty() => Err(ParseError::Usage(usage)),
+        Ok(_) => Ok(ConsoleCommand::Put { name, hex }),
+        Err(_) => Err(ParseError::Name),
     }
 }
 
-fn which<'a>(word: &'a str, usage: &'static str) -> Result<Which<'a>, CommandError<'a>> {
+fn which<'a>(word: &'a str, usage: &'static str) -> Result<Which<'a>, ParseError<'a>> {
     match word.strip_prefix('#').map(str::parse) {
-        _ if word.is_empty() => Err(CommandError::Usage(usage)),
+        _ if word.is_empty() => Err(ParseError::Usage(usage)),
         Some(Ok(number)) => Ok(Which::Number(number)),
-        // A name may begin with it as well.
+        // A name may begin with `#` as well.
         _ => Ok(Which::Name(word)),
     }
 }
@@ -195,6 +191,7 @@ fn which<'a>(word: &'a str, usage: &'static str) -> Result<Which<'a>, CommandErr
 mod tests {
     extern crate std;
     use super::*;
+    use deaddrop_core::token::TokenPrefix;
     use proptest::prelude::*;
     use std::string::ToString;
 
@@ -206,33 +203,36 @@ mod tests {
     fn every_command_is_understood() {
         let host = Ipv4Addr::new(192, 168, 1, 20);
         for (line, command) in [
-            ("", Command::Nothing),
-            ("  \t", Command::Nothing),
-            ("help", Command::Help),
-            ("?", Command::Help),
-            (" status ", Command::Status),
-            ("offers", Command::Offers),
-            ("list", Command::List),
-            ("fetch 7kqz", Command::Fetch { token: token("7kqz"), from: None }),
+            ("", ConsoleCommand::Nothing),
+            ("  \t", ConsoleCommand::Nothing),
+            ("help", ConsoleCommand::Help),
+            ("?", ConsoleCommand::Help),
+            (" status ", ConsoleCommand::Status),
+            ("offers", ConsoleCommand::Offers),
+            ("list", ConsoleCommand::List),
+            ("fetch 7kqz", ConsoleCommand::Fetch(FetchRequest { token: token("7kqz"), from: None })),
             (
                 "fetch  7KQZ\tfrom 192.168.1.20",
-                Command::Fetch { token: token("7kqz"), from: Some((host, None)) },
+                ConsoleCommand::Fetch(FetchRequest { token: token("7kqz"), from: Some((host, None)) }),
             ),
             (
                 "fetch 7kqzx from 192.168.1.20:50000",
-                Command::Fetch { token: token("7kqzx"), from: Some((host, Some(50_000))) },
+                ConsoleCommand::Fetch(FetchRequest {
+                    token: token("7kqzx"),
+                    from: Some((host, Some(50_000))),
+                }),
             ),
-            ("send the code is 4711", Command::Send("the code is 4711")),
-            ("send  two spaces  ", Command::Send(" two spaces  ")),
-            ("put notes.txt", Command::Put { name: "notes.txt", hex: false }),
-            ("put-hex my key.bin ", Command::Put { name: "my key.bin", hex: true }),
-            ("show a (1).txt", Command::Show(Which::Name("a (1).txt"))),
-            ("show #2", Command::Show(Which::Number(2))),
-            ("show #2b", Command::Show(Which::Name("#2b"))),
-            ("offer #1", Command::Offer(Which::Number(1))),
-            ("forget a", Command::Forget(Which::Name("a"))),
-            ("auto on", Command::Auto(true)),
-            ("auto off", Command::Auto(false)),
+            ("send the code is 4711", ConsoleCommand::Send("the code is 4711")),
+            ("send  two spaces  ", ConsoleCommand::Send(" two spaces  ")),
+            ("put notes.txt", ConsoleCommand::Put { name: "notes.txt", hex: false }),
+            ("put-hex my key.bin ", ConsoleCommand::Put { name: "my key.bin", hex: true }),
+            ("show a (1).txt", ConsoleCommand::Show(Which::Name("a (1).txt"))),
+            ("show #2", ConsoleCommand::Show(Which::Number(2))),
+            ("show #2b", ConsoleCommand::Show(Which::Name("#2b"))),
+            ("offer #1", ConsoleCommand::Offer(Which::Number(1))),
+            ("forget a", ConsoleCommand::Forget(Which::Name("a"))),
+            ("auto on", ConsoleCommand::Auto(true)),
+            ("auto off", ConsoleCommand::Auto(false)),
         ] {
             assert_eq!(parse(line), Ok(command), "{line:?}");
         }
@@ -278,7 +278,7 @@ mod tests {
     fn a_name_is_as_long_as_a_drop_allows() {
         let line = std::format!("put {}", "n".repeat(255));
         assert!(parse(&line).is_ok());
-        assert_eq!(parse(&std::format!("{line}n")), Err(CommandError::Name));
+        assert_eq!(parse(&std::format!("{line}n")), Err(ParseError::Name));
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             "help", "status", "offers", "fetch", "send", "put", "put-hex", "list", "show", "offer", "forget",
             "auto",
         ] {
-            assert!(!matches!(parse(word), Err(CommandError::Unknown(_))), "{word}");
+            assert!(!matches!(parse(word), Err(ParseError::Unknown(_))), "{word}");
             assert!(word == "help" || HELP.lines().any(|line| line.starts_with(word)), "{word}");
         }
     }

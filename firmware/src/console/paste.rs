@@ -4,26 +4,26 @@ use core::fmt;
 
 use crate::store::{Slot, Store, StoreError};
 
-/// What is being pasted, and how far it is.
+/// A paste in progress.
 pub(super) struct Paste {
     slot: Slot,
     hex: bool,
-    /// The line so far was too long for the editor, and its beginning is in the store already.
+    /// The current line was too long for the editor, and its beginning is in the store already.
     continued: bool,
-    /// The first of two hex digits.
+    /// The first of a byte's two hex digits.
     half: Option<u8>,
 }
 
-/// Why a paste came to nothing.
+/// Why a paste failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PasteError {
-    /// The store did not take it.
+    /// The store returned an error.
     Store(StoreError),
-    /// A line is no bytes in hex.
+    /// A line is not bytes in hex.
     NotHex,
-    /// Something came that is no text.
+    /// The input is not text.
     NotText,
-    /// Bytes were lost on the wire.
+    /// The UART lost bytes.
     Lost,
 }
 
@@ -43,13 +43,13 @@ impl Paste {
         Self { slot, hex, continued: false, half: None }
     }
 
-    /// Where it goes.
+    /// The store entry.
     pub(super) const fn slot(&self) -> Slot {
         self.slot
     }
 
-    /// Takes a line, or the beginning of one that is too long for the editor; says whether it was the dot that ends
-    /// the paste.
+    /// Adds a line, or (`ends` is false) the beginning of one that is too long for the editor. True if it was the dot
+    /// that ends the paste.
     pub(super) fn take<const BYTES: usize, const ENTRIES: usize>(
         &mut self,
         store: &mut Store<BYTES, ENTRIES>,
@@ -91,7 +91,7 @@ impl Paste {
     }
 }
 
-/// Whether a line ends a paste; `continued` says that it is the rest of one.
+/// Whether a line ends a paste. `continued`: it is the rest of a longer one.
 pub(super) fn is_dot(line: &str, continued: bool) -> bool {
     !continued && line == "."
 }

@@ -1,4 +1,5 @@
-//! News, entries and failures in words, peers' words escaped. Lines end with CR and LF, as serial terminals want them.
+//! Text for events, store entries and errors, with peers' strings escaped. Lines end with CR LF, as serial terminals
+//! expect.
 
 use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};
@@ -7,36 +8,36 @@ use core::time::Duration;
 use deaddrop_core::offer::{EndReason, Kind};
 
 use super::escape;
-use crate::desk::{Brief, News, Status};
+use crate::mailbox::{Event, OfferSummary, Status};
 use crate::store::{Held, Label, State};
 
-/// What this news prints; nothing for [`News::Received`], whose words are with the drop in the store.
-pub fn news(to: &mut impl Write, news: &News) -> fmt::Result {
-    match news {
-        News::Appeared { offer, from } | News::Offer { offer, from } => {
+/// The text of an event; nothing for [`Event::Received`], whose text needs the store entry: see [`received`].
+pub fn event(to: &mut impl Write, event: &Event) -> fmt::Result {
+    match event {
+        Event::Appeared { offer, from } | Event::Offer { offer, from } => {
             what(to, offer.kind, &offer.name, offer.size)?;
             write!(to, " from {}, for ", Address(from.ip()))?;
             span(to, offer.ttl)?;
             write!(to, " more\r\n  fetch {}\r\n", offer.token)
         }
-        News::Offers { count: 0, .. } => to.write_str("Nothing is offered in this room\r\n"),
-        News::Offers { more: true, .. } => {
+        Event::Offers { count: 0, .. } => to.write_str("Nothing is offered in this room\r\n"),
+        Event::Offers { more: true, .. } => {
             to.write_str("There are more than this board can keep: fetch those with: fetch TOKEN from IP\r\n")
         }
-        News::Offers { .. } | News::Received { .. } => Ok(()),
-        News::Gone { token, reason } => write!(to, "Gone ({reason}): {token}\r\n"),
-        News::Fetching { kind, name, size, from, .. } => {
+        Event::Offers { .. } | Event::Received { .. } => Ok(()),
+        Event::Gone { token, reason } => write!(to, "Gone ({reason}): {token}\r\n"),
+        Event::Fetching { kind, name, size, from, .. } => {
             to.write_str("Fetching ")?;
             what(to, *kind, name, *size)?;
             write!(to, " from {}\r\n", Address(from.ip()))
         }
-        News::Offering { drop, at } => offering(to, drop, at),
-        News::Fetched { name, size, by, .. } => {
+        Event::Offering { drop, at } => offering(to, drop, at),
+        Event::Fetched { name, size, by, .. } => {
             to.write_str("Fetched: ")?;
             label(to, name)?;
             write!(to, ", {}, by {}; wiped here\r\n", Bytes(*size), Address(*by))
         }
-        News::Ended { name, reason, unconfirmed, .. } => {
+        Event::Ended { name, reason, unconfirmed, .. } => {
             to.write_str(match reason {
                 EndReason::Expired => "Expired: ",
                 _ => "Taken back: ",
@@ -48,23 +49,23 @@ pub fn news(to: &mut impl Write, news: &News) -> fmt::Result {
                 "; wiped here\r\n"
             })
         }
-        News::Forgotten { name } => {
+        Event::Forgotten { name } => {
             to.write_str("Wiped: ")?;
             label(to, name)?;
             to.write_str("\r\n")
         }
-        News::Auto(true) => to.write_str("Messages are fetched as they are offered\r\n"),
-        News::Auto(false) => to.write_str("Nothing is fetched unless you say so\r\n"),
-        News::Address(Some(address)) => write!(to, "On the network as {address}\r\n"),
-        News::Address(None) => to.write_str("Off the network: check the cable\r\n"),
-        News::Status(status) => self::status(to, status),
-        News::Failed { token: Some(token), why } => write!(to, "Not done: {why}\r\n  {token}\r\n"),
-        News::Failed { token: None, why } => write!(to, "Not done: {why}\r\n"),
-        News::Guessing { source, failures } => guessing(to, *source, *failures),
+        Event::Auto(true) => to.write_str("Messages are fetched as they are offered\r\n"),
+        Event::Auto(false) => to.write_str("Nothing is fetched unless you say so\r\n"),
+        Event::Address(Some(address)) => write!(to, "On the network as {address}\r\n"),
+        Event::Address(None) => to.write_str("Off the network: check the cable\r\n"),
+        Event::Status(status) => self::status(to, status),
+        Event::Failed { token: Some(token), why } => write!(to, "Not done: {why}\r\n  {token}\r\n"),
+        Event::Failed { token: None, why } => write!(to, "Not done: {why}\r\n"),
+        Event::Guessing { source, failures } => guessing(to, *source, *failures),
     }
 }
 
-/// Where a received drop is: `Received file "a.txt", 12 bytes, as #1`.
+/// The text for a received drop: `Received file "a.txt", 12 bytes, as #1`.
 pub fn received(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     to.write_str("Received ")?;
     entry(to, held)?;
@@ -75,14 +76,14 @@ pub fn received(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     }
 }
 
-/// What was put: `Kept file "a.txt", 12 bytes, as #1`.
+/// The text for a pasted file: `Kept file "a.txt", 12 bytes, as #1`.
 pub fn kept(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     to.write_str("Kept ")?;
     entry(to, held)?;
     write!(to, ": offer #{}\r\n", held.slot.number())
 }
 
-/// An entry's line in the list.
+/// The line of an entry in `list`.
 pub fn listed(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     write!(to, "#{} ", held.slot.number())?;
     what(to, held.kind, &Label::of(held.name), held.size as u64)?;
@@ -93,13 +94,13 @@ pub fn listed(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     }
 }
 
-/// What the store has room for.
-pub fn room(to: &mut impl Write, entries: usize, free: usize, capacity: usize) -> fmt::Result {
+/// The line about the store in `status`.
+pub fn space(to: &mut impl Write, entries: usize, free: usize, capacity: usize) -> fmt::Result {
     write!(to, "Kept here: {entries}, {free} of {capacity} bytes free\r\n")
 }
 
-/// Where one's own drop can be fetched.
-fn offering(to: &mut impl Write, drop: &Brief, at: &SocketAddr) -> fmt::Result {
+/// The text for an offered drop, with the command that fetches it.
+fn offering(to: &mut impl Write, drop: &OfferSummary, at: &SocketAddr) -> fmt::Result {
     to.write_str("Offering ")?;
     what(to, drop.kind, &drop.name, drop.size)?;
     to.write_str(", for ")?;
@@ -139,7 +140,7 @@ fn entry(to: &mut impl Write, held: &Held<'_>) -> fmt::Result {
     write!(to, ", as #{}", held.slot.number())
 }
 
-/// A drop in words, as the host has them: `file "a.txt", 12 bytes`.
+/// A drop, in the host's form: `file "a.txt", 12 bytes`.
 fn what(to: &mut impl Write, kind: Kind, name: &Label, size: u64) -> fmt::Result {
     to.write_str(kind.word())?;
     if !name.as_str().is_empty() {
@@ -153,7 +154,7 @@ fn label(to: &mut impl Write, name: &Label) -> fmt::Result {
     write!(to, "\"{}{}\"", escape::line(name.as_str()), if name.is_cut() { "..." } else { "" })
 }
 
-/// Words of someone else, in quotes, escaped and in short.
+/// TextBuffer of someone else, in quotes, escaped and in short.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -162,8 +163,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// An address. This board has none but IPv4, and so neither has a peer of it: the words for others are not worth their
-/// flash.
+/// An IP address. A board's peers have IPv4 alone, so core's formatter of IPv6 stays out of the image.
 struct Address(IpAddr);
 
 impl fmt::Display for Address {
@@ -175,7 +175,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A span of time in its largest fitting unit, rounded down, as on the host.
+/// A duration in its largest fitting unit, rounded down, as on the host.
 fn span(to: &mut impl Write, time: Duration) -> fmt::Result {
     let (count, unit) = match time.as_secs() {
         seconds @ 0..=600 => (seconds, "s"),

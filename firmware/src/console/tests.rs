@@ -20,7 +20,7 @@ use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 
 use super::Console;
 use super::line::LINE_MAX;
-use crate::desk::{Brief, Desk, Failure, NEWS, News, ORDERS, Order};
+use crate::mailbox::{COMMANDS, Command, CommandError, EVENTS, Event, FetchRequest, Mailbox, OfferSummary};
 use crate::store::{Label, State, Store};
 
 const ROOM: usize = 2_048;
@@ -88,7 +88,7 @@ impl Write for Wire {
 
 struct Bench {
     wire: Wire,
-    desk: &'static Desk,
+    mailbox: &'static Mailbox,
     store: &'static RefCell<Shelf>,
     console: Pin<Box<dyn Future<Output = Infallible>>>,
 }
@@ -96,11 +96,11 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let wire = Wire::default();
-        let desk: &Desk = Box::leak(Box::default());
+        let mailbox: &Mailbox = Box::leak(Box::default());
         let store: &RefCell<Shelf> = Box::leak(Box::new(RefCell::new(Store::new())));
         let mut console = Console::new(wire.clone());
-        let console = Box::pin(async move { console.run(desk, store).await });
-        let mut bench = Self { wire, desk, store, console };
+        let console = Box::pin(async move { console.run(mailbox, store).await });
+        let mut bench = Self { wire, mailbox, store, console };
         bench.turn();
         bench.shown();
         bench
@@ -138,14 +138,14 @@ impl Bench {
         printed.strip_suffix("> ").unwrap().into()
     }
 
-    fn tell(&mut self, news: News) -> String {
-        self.desk.tell(news);
+    fn post(&mut self, event: Event) -> String {
+        self.mailbox.post(event);
         self.turn();
         self.shown()
     }
 
-    fn order(&self) -> Option<Order> {
-        let mut next = core::pin::pin!(self.desk.next_order());
+    fn order(&self) -> Option<Command> {
+        let mut next = core::pin::pin!(self.mailbox.next_command());
         match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(order) => Some(order),
             Poll::Pending => None,
@@ -193,11 +193,16 @@ fn screen(bytes: &str) -> Vec<String> {
     rows.iter().map(|row| row.iter().collect::<String>().trim_end().into()).collect()
 }
 
-fn appeared() -> News {
+fn appeared() -> Event {
     let token = Token::from_bytes([0; 16]);
-    let offer =
-        Brief { token, kind: Kind::Message, name: Label::default(), size: 5, ttl: Duration::from_secs(9) };
-    News::Appeared { offer, from: (Ipv4Addr::new(10, 0, 0, 7), 1).into() }
+    let offer = OfferSummary {
+        token,
+        kind: Kind::Message,
+        name: Label::default(),
+        size: 5,
+        ttl: Duration::from_secs(9),
+    };
+    Event::Appeared { offer, from: (Ipv4Addr::new(10, 0, 0, 7), 1).into() }
 }
 
 const APPEARED: [&str; 2] =
@@ -209,18 +214,18 @@ fn commands_become_orders() {
     let host = Ipv4Addr::new(10, 0, 0, 7);
     let token = "7kqz".parse().unwrap();
     for (line, order) in [
-        ("offers", Order::Offers),
-        ("auto on", Order::Auto(true)),
-        ("auto off", Order::Auto(false)),
-        ("fetch 7kqz", Order::Fetch { token, from: None }),
-        ("fetch 7kqz from 10.0.0.7:99", Order::Fetch { token, from: Some((host, Some(99))) }),
+        ("offers", Command::Offers),
+        ("auto on", Command::Auto(true)),
+        ("auto off", Command::Auto(false)),
+        ("fetch 7kqz", Command::Fetch(FetchRequest { token, from: None })),
+        ("fetch 7kqz from 10.0.0.7:99", Command::Fetch(FetchRequest { token, from: Some((host, Some(99))) })),
     ] {
         assert_eq!(bench.enter(line), "");
         assert_eq!(bench.order(), Some(order));
         assert_eq!(bench.order(), None);
     }
     assert_eq!(bench.enter("status"), "Kept here: 0, 2048 of 2048 bytes free\r\n");
-    assert_eq!(bench.order(), Some(Order::Status));
+    assert_eq!(bench.order(), Some(Command::Status));
     assert_eq!(bench.enter(""), "");
     assert_eq!(bench.enter("help"), super::command::HELP);
     let long = bench.enter(&"\u{200b}x".repeat(90));
@@ -234,7 +239,7 @@ fn what_is_sent_is_kept_until_it_is_fetched() {
     let mut bench = Bench::new();
     assert_eq!(bench.enter("send the code is 4711"), "");
     let slot = bench.store.borrow().find("message").unwrap().slot;
-    assert_eq!(bench.order(), Some(Order::Offer { slot, sent: true }));
+    assert_eq!(bench.order(), Some(Command::Offer { slot, sent: true }));
     assert_eq!(bench.bytes("message").unwrap(), b"the code is 4711");
     let held = bench.store.borrow().get(slot).map(|held| (held.kind, held.state));
     assert_eq!(held, Some((Kind::Message, State::Whole)));
@@ -273,10 +278,10 @@ fn what_does_not_fit_is_said() {
 }
 
 #[test]
-fn news_leaves_the_line_that_is_being_typed_as_it_is() {
+fn an_event_leaves_the_line_that_is_being_typed_as_it_is() {
     let mut bench = Bench::new();
     let mut shown = format!("> {}", bench.type_in("send thé"));
-    shown += &bench.tell(appeared());
+    shown += &bench.post(appeared());
     shown += &bench.type_in("\x7f\x7f");
     assert_eq!(screen(&shown), [APPEARED[0], APPEARED[1], "> send t"]);
     bench.type_in("o\r");
@@ -297,16 +302,16 @@ fn a_received_message_is_printed_escaped() {
     let mut bench = Bench::new();
     let slot = bench.keep("", Kind::Message, b"one\n\x1b[2Jtwo\xff");
     let token = Token::from_bytes([0; 16]);
-    let shown = bench.tell(News::Received { token, slot });
+    let shown = bench.post(Event::Received { token, slot });
     assert_eq!(
         screen(&shown),
         ["Received message \"message\", 12 bytes, as #1:", "one", r"\u{1b}[2Jtwo\xff", ">"]
     );
     let slot = bench.keep("a\u{202e}.txt", Kind::File, b"x");
-    let shown = bench.tell(News::Received { token, slot });
+    let shown = bench.post(Event::Received { token, slot });
     assert_eq!(screen(&shown), [r#"Received file "a\u{202e}.txt", 1 byte, as #2: show #2"#, ">"]);
     bench.store.borrow_mut().remove(slot).unwrap();
-    assert_eq!(screen(&bench.tell(News::Received { token, slot })), [">"], "it is gone already");
+    assert_eq!(screen(&bench.post(Event::Received { token, slot })), [">"], "it is gone already");
 }
 
 #[test]
@@ -329,10 +334,10 @@ fn entries_are_named_or_numbered_and_others_are_not_there() {
     let second = bench.keep("a b.txt", Kind::File, b"y");
     assert_eq!(bench.enter("list"), "#1 file \"a b.txt\", 1 byte\r\n#2 file \"a b (1).txt\", 1 byte\r\n");
     for (line, order) in [
-        ("offer a b.txt", Order::Offer { slot: first, sent: false }),
-        ("offer #2", Order::Offer { slot: second, sent: false }),
-        ("forget a b (1).txt", Order::Forget { slot: second }),
-        ("forget #1", Order::Forget { slot: first }),
+        ("offer a b.txt", Command::Offer { slot: first, sent: false }),
+        ("offer #2", Command::Offer { slot: second, sent: false }),
+        ("forget a b (1).txt", Command::Forget { slot: second }),
+        ("forget #1", Command::Forget { slot: first }),
     ] {
         assert_eq!(bench.enter(line), "");
         assert_eq!(bench.order(), Some(order));
@@ -347,7 +352,7 @@ fn entries_are_named_or_numbered_and_others_are_not_there() {
     assert_eq!(bench.enter("show c"), "Not all of \"c\" is here yet: try again when it is\r\n");
     assert!(bench.enter("list").contains("not all here yet"));
     assert_eq!(bench.enter("forget c"), "");
-    assert_eq!(bench.order(), Some(Order::Forget { slot: coming }));
+    assert_eq!(bench.order(), Some(Command::Forget { slot: coming }));
 }
 
 #[test]
@@ -433,7 +438,7 @@ fn the_rest_of_a_paste_that_failed_is_not_taken_for_commands() {
     assert!(bench.shown().contains("not all text"));
     assert!(bench.type_in("\x03").ends_with("^C\r\n> "), "Ctrl-C is enough");
     assert_eq!(bench.enter("forget #1"), "");
-    assert_eq!(bench.order(), Some(Order::Forget { slot: kept }));
+    assert_eq!(bench.order(), Some(Command::Forget { slot: kept }));
 }
 
 #[test]
@@ -454,36 +459,36 @@ fn bytes_lost_on_the_wire_are_said_and_half_a_line_does_nothing() {
 }
 
 #[test]
-fn news_in_the_middle_of_a_paste_does_not_get_into_it() {
+fn an_event_in_the_middle_of_a_paste_does_not_get_into_it() {
     let mut bench = Bench::new();
     bench.type_in("put f\rone\rtw");
-    let shown = bench.tell(appeared());
+    let shown = bench.post(appeared());
     assert_eq!(screen(&shown), [APPEARED[0], APPEARED[1], "tw"]);
     bench.type_in("o\r.\r");
     assert_eq!(bench.bytes("f").unwrap(), b"one\ntwo\n");
 }
 
 #[test]
-fn news_that_was_dropped_is_counted_on_the_terminal() {
+fn dropped_events_are_counted_on_the_terminal() {
     let mut bench = Bench::new();
-    for _ in 0..NEWS + 2 {
-        bench.desk.tell(News::Auto(true));
+    for _ in 0..EVENTS + 2 {
+        bench.mailbox.post(Event::Auto(true));
     }
     bench.turn();
-    assert!(bench.shown().contains("2 news more than could be printed: see offers and list"));
+    assert!(bench.shown().contains("2 more events than could be printed: see offers and list"));
 }
 
-/// A network side that waits for room for its news takes no orders, and must not keep the console from reading them.
+/// An app that waits for space in the queue of events takes no commands. The console must drain the events.
 #[test]
 fn orders_and_answers_do_not_wait_for_each_other() {
     let mut bench = Bench::new();
-    bench.wire.typed.borrow_mut().extend("auto on\r".repeat(ORDERS + 4).as_bytes());
-    let desk = bench.desk;
+    bench.wire.typed.borrow_mut().extend("auto on\r".repeat(COMMANDS + 4).as_bytes());
+    let mailbox = bench.mailbox;
     let mut network = Box::pin(async move {
-        for _ in 0..ORDERS + 4 {
-            assert_eq!(desk.next_order().await, Order::Auto(true));
-            for _ in 0..NEWS + 2 {
-                desk.answer(News::Failed { token: None, why: Failure::Unknown }).await;
+        for _ in 0..COMMANDS + 4 {
+            assert_eq!(mailbox.next_command().await, Command::Auto(true));
+            for _ in 0..EVENTS + 2 {
+                mailbox.reply(Event::Failed { token: None, why: CommandError::Unknown }).await;
             }
         }
     });
@@ -494,5 +499,5 @@ fn orders_and_answers_do_not_wait_for_each_other() {
     });
     assert!(done);
     bench.turn();
-    assert_eq!(bench.shown().matches("Not done: no offer").count(), (ORDERS + 4) * (NEWS + 2));
+    assert_eq!(bench.shown().matches("Not done: no offer").count(), (COMMANDS + 4) * (EVENTS + 2));
 }

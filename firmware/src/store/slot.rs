@@ -28,20 +28,20 @@ impl Slot {
 
 /// A drop does not fit into what is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom {
+pub struct NoSpace {
     /// Bytes of the drop.
     pub needed: u64,
     /// Bytes that a drop of this name may have at most; 0 also if it is entries that are all taken.
     pub free: usize,
 }
 
-impl fmt::Display for NoRoom {
+impl fmt::Display for NoSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes do not fit, at most {} do: forget something first", self.needed, self.free)
     }
 }
 
-impl core::error::Error for NoRoom {}
+impl core::error::Error for NoSpace {}
 
 /// Why the store did not do as it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub enum StoreError {
     /// The entry is no longer there.
     Gone,
     /// It does not fit.
-    NoRoom(NoRoom),
+    NoSpace(NoSpace),
     /// Bytes past the end or after a gap, or an entry that is whole already or not yet.
     OutOfTurn,
 }
@@ -58,7 +58,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("it is no longer in the store: list shows what is"),
-            Self::NoRoom(no_room) => no_room.fmt(f),
+            Self::NoSpace(no_space) => no_space.fmt(f),
             Self::OutOfTurn => f.write_str("the store was called out of turn"),
         }
     }

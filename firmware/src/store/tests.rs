@@ -26,13 +26,13 @@ fn a_file_of_16_kib_and_its_name_fit_exactly() {
     let mut store = Store::<{ SIZE + NAME_MAX }, 4>::new();
     assert_eq!(
         store.reserve(&named(&name), Kind::File, SIZE as u64 + 1),
-        Err(NoRoom { needed: SIZE as u64 + 1, free: SIZE })
+        Err(NoSpace { needed: SIZE as u64 + 1, free: SIZE })
     );
     let bytes: Vec<u8> = (0..=255).cycle().take(SIZE).collect();
     let slot = put(&mut store, &name, &bytes);
     assert_eq!(store.free(), 0);
     assert_eq!(store.bytes(slot), Some(&bytes[..]));
-    assert_eq!(store.reserve(&named("x"), Kind::File, 0), Err(NoRoom { needed: 0, free: 0 }));
+    assert_eq!(store.reserve(&named("x"), Kind::File, 0), Err(NoSpace { needed: 0, free: 0 }));
     store.remove(slot).unwrap();
     assert_eq!(store.free(), SIZE + NAME_MAX);
     put(&mut store, &name, &bytes);
@@ -44,14 +44,14 @@ fn what_cannot_fit_is_refused_before_anything_changes() {
     let slot = put(&mut store, "a", b"secret");
     let before = store.arena;
     for size in [58, 1_000, u64::MAX, u64::from(u32::MAX)] {
-        let no_room = store.reserve(&named("b"), Kind::File, size).unwrap_err();
-        assert_eq!(no_room, NoRoom { needed: size, free: 56 });
+        let no_space = store.reserve(&named("b"), Kind::File, size).unwrap_err();
+        assert_eq!(no_space, NoSpace { needed: size, free: 56 });
     }
     assert_eq!((store.arena, store.free()), (before, 57));
     assert!(store.reserve(&named("b"), Kind::File, 56).is_ok());
     assert_eq!(store.get(slot).unwrap().name, "a");
     assert_eq!(
-        NoRoom { needed: 58, free: 56 }.to_string(),
+        NoSpace { needed: 58, free: 56 }.to_string(),
         "58 bytes do not fit, at most 56 do: forget something first"
     );
 }
@@ -61,7 +61,7 @@ fn every_entry_has_a_place_and_no_more() {
     let mut store = Store::<64, 2>::new();
     let first = put(&mut store, "a", b"");
     put(&mut store, "b", b"");
-    assert_eq!(store.reserve(&named("c"), Kind::File, 1), Err(NoRoom { needed: 1, free: 0 }));
+    assert_eq!(store.reserve(&named("c"), Kind::File, 1), Err(NoSpace { needed: 1, free: 0 }));
     store.remove(first).unwrap();
     assert!(store.reserve(&named("c"), Kind::File, 1).is_ok());
 }
@@ -149,7 +149,7 @@ fn an_entry_of_unknown_size_grows_where_it_stands() {
     let free = store.free();
     assert_eq!(
         store.append(growing, &vec![b'x'; free + 1]),
-        Err(StoreError::NoRoom(NoRoom { needed: free as u64 + 1, free }))
+        Err(StoreError::NoSpace(NoSpace { needed: free as u64 + 1, free }))
     );
     store.append(growing, &vec![b'x'; free]).unwrap();
     store.finish(growing).unwrap();
@@ -229,9 +229,9 @@ proptest! {
                         prop_assert!(used + name.len() + size <= 160);
                         model.push(Model { slot, name, size, bytes: Vec::new(), whole: false });
                     }
-                    Err(no_room) => {
+                    Err(no_space) => {
                         let longest = wanted.len().max(4) + 4;
-                        prop_assert!(model.len() == 5 || used + longest + size > 160, "{no_room:?}");
+                        prop_assert!(model.len() == 5 || used + longest + size > 160, "{no_space:?}");
                     }
                 },
                 Step::Write(which, len) => if let Some(m) = model.get_mut(which) {
@@ -274,7 +274,7 @@ proptest! {
 
 #[test]
 fn errors_say_what_to_do() {
-    for error in [StoreError::Gone, StoreError::NoRoom(NoRoom { needed: 2, free: 1 })] {
+    for error in [StoreError::Gone, StoreError::NoSpace(NoSpace { needed: 2, free: 1 })] {
         assert!(format!("{error}").contains(':'), "{error}");
     }
 }

@@ -22,7 +22,7 @@ use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
 use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::desk::{Brief, Desk, News, Order};
+use deaddrop_firmware::mailbox::{Command, Event, FetchRequest, Mailbox, OfferSummary};
 use deaddrop_firmware::store::Slot;
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use rand_core::SeedableRng;
@@ -73,21 +73,21 @@ pub(crate) struct Board {
     pub(crate) number: usize,
     pub(crate) address: Ipv4Addr,
     pub(crate) stack: Stack<'static>,
-    pub(crate) desk: &'static Desk,
+    pub(crate) mailbox: &'static Mailbox,
     pub(crate) store: &'static RefCell<BoardStore>,
     pub(crate) signs: Rc<Signs>,
     /// Where its memory stands.
     pub(crate) memory: Range<usize>,
-    /// What it has told so far.
-    pub(crate) news: Rc<RefCell<Vec<News>>>,
+    /// What it has posted so far.
+    pub(crate) events: Rc<RefCell<Vec<Event>>>,
 }
 
 impl Board {
-    /// Gives an order.
-    pub(crate) fn order(&self, order: Order) {
+    /// Sends a command.
+    pub(crate) fn send(&self, command: Command) {
         let mut context = Context::from_waker(Waker::noop());
-        let sent = std::pin::pin!(self.desk.order(order)).poll(&mut context);
-        assert!(sent.is_ready(), "there is room for an order");
+        let sent = std::pin::pin!(self.mailbox.send(command)).poll(&mut context);
+        assert!(sent.is_ready(), "the queue has space for a command");
     }
 
     /// Puts something into its store, whole.
@@ -99,21 +99,21 @@ impl Board {
         slot
     }
 
-    /// Offers something; the news of it give the token.
+    /// Offers something; the event about it gives the token.
     pub(crate) fn offer(&self, lan: &mut Lan, kind: Kind, name: &str, bytes: &[u8]) -> Token {
         let slot = self.keep(kind, name, bytes);
-        let told = self.news.borrow().len();
-        self.order(Order::Offer { slot, sent: true });
-        lan.until_after(told, self, |news| match news {
-            News::Offering { drop: Brief { token, .. }, .. } => Some(*token),
-            News::Failed { why, .. } => panic!("{why:?}"),
+        let told = self.events.borrow().len();
+        self.send(Command::Offer { slot, sent: true });
+        lan.until_after(told, self, |event| match event {
+            Event::Offering { drop: OfferSummary { token, .. }, .. } => Some(*token),
+            Event::Failed { why, .. } => panic!("{why:?}"),
             _ => None,
         })
     }
 
     /// Has a drop fetched.
     pub(crate) fn fetch(&self, token: Token) {
-        self.order(Order::Fetch { token: token.into(), from: None });
+        self.send(Command::Fetch(FetchRequest { token: token.into(), from: None }));
     }
 
     /// The bytes of what is here.
@@ -129,9 +129,9 @@ impl Board {
         memory.windows(bytes.len()).filter(|window| *window == bytes).count()
     }
 
-    /// How many news there were of this sort.
-    pub(crate) fn count(&self, which: impl Fn(&News) -> bool) -> usize {
-        self.news.borrow().iter().filter(|news| which(news)).count()
+    /// How many events of this sort there were.
+    pub(crate) fn count(&self, which: impl Fn(&Event) -> bool) -> usize {
+        self.events.borrow().iter().filter(|event| which(event)).count()
     }
 }
 
@@ -155,29 +155,29 @@ impl Lan {
         let range = begin..begin + size_of::<Memory>();
         let rng = ChaCha20Rng::from_seed([self.boards; 32]);
         let mut app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
-        let (desk, store) = (app.desk(), app.store());
+        let (mailbox, store) = (app.mailbox(), app.store());
         let signs = Rc::new(Signs::default());
-        let news = Rc::new(RefCell::new(Vec::new()));
+        let events = Rc::new(RefCell::new(Vec::new()));
         let (lamp, dog) = (Lamp(signs.clone()), Dog(signs.clone()));
         self.spawn(async move {
             app.run_without_console(lamp, dog).await;
         });
-        let told = news.clone();
+        let posted = events.clone();
         self.spawn(async move {
             loop {
-                let next = desk.next_news().await;
-                told.borrow_mut().push(next);
+                let next = mailbox.next_event().await;
+                posted.borrow_mut().push(next);
             }
         });
         Board {
             number: usize::from(self.boards) - 1,
             address,
             stack,
-            desk,
+            mailbox,
             store,
             signs,
             memory: range,
-            news,
+            events,
         }
     }
 
@@ -235,30 +235,30 @@ impl Lan {
         }
     }
 
-    /// Lets time pass until a board tells what `which` wants to hear. All news that it has ever told count.
-    pub(crate) fn until<T>(&mut self, board: &Board, which: impl FnMut(&News) -> Option<T>) -> T {
+    /// Lets time pass until a board posts an event that `which` picks. All events since its start count.
+    pub(crate) fn until<T>(&mut self, board: &Board, which: impl FnMut(&Event) -> Option<T>) -> T {
         self.until_after(0, board, which)
     }
 
-    /// The same, but the first `at` news do not count.
+    /// The same, but the first `at` events do not count.
     pub(crate) fn until_after<T>(
         &mut self,
         mut at: usize,
         board: &Board,
-        mut which: impl FnMut(&News) -> Option<T>,
+        mut which: impl FnMut(&Event) -> Option<T>,
     ) -> T {
         let limit = clock::now() + PATIENCE;
         loop {
             self.turn();
-            let news = board.news.borrow();
-            while at < news.len() {
+            let events = board.events.borrow();
+            while at < events.len() {
                 at += 1;
-                if let Some(found) = which(&news[at - 1]) {
+                if let Some(found) = which(&events[at - 1]) {
                     return found;
                 }
             }
-            drop(news);
-            assert!(clock::advance(limit), "waited two minutes; it only told {:#?}", board.news.borrow());
+            drop(events);
+            assert!(clock::advance(limit), "waited two minutes; it only posted {:#?}", board.events.borrow());
         }
     }
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use argh::FromArgs;
 use deaddrop_core::derive;
-use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, Ipv4Network, PAGE_LEN, Page};
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, Ipv4Network, ProvisioningRecord, RECORD_LEN};
 use zeroize::Zeroizing;
 
 use super::board::{self, Board};
@@ -64,8 +64,8 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     let address = address(config.address, config.gateway)?;
     let passphrase = room::passphrase(&config.room_file)?;
     let room = derive::room_secret(&passphrase).map_err(Failure::at("the passphrase"))?;
-    let page = Page { prs: room.prs(), address, mode: Mode { auto: config.auto } };
-    let mut file = Zeroizing::new([0; PAGE_LEN]);
+    let page = ProvisioningRecord { prs: room.prs(), address, mode: Mode { auto: config.auto } };
+    let mut file = Zeroizing::new([0; RECORD_LEN]);
     page.emit(&mut file);
     private::write_new(&config.out, &*file)?;
     let (name, out) = (config.board.name, config.out.display());
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn the_file_holds_the_prs_and_neither_passphrase_nor_room_secret() {
         let file = made("holds", &[]).unwrap();
-        let page = Page::parse(&file).unwrap();
+        let page = ProvisioningRecord::parse(&file).unwrap();
         let prs: String = page.prs.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(prs, PRS);
         assert_eq!(page.address, Address::Dhcp);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_in_the_page() {
         let words = ["--address", "10.1.2.3/16", "--gateway", "10.1.0.1", "--auto"];
-        let page = Page::parse(&made("asked", &words).unwrap()).unwrap();
+        let page = ProvisioningRecord::parse(&made("asked", &words).unwrap()).unwrap();
         let network = Ipv4Network::new([10, 1, 2, 3].into(), 16, Some([10, 1, 0, 1].into())).unwrap();
         assert_eq!(page.address, Address::Static(network));
         assert!(page.mode.auto);

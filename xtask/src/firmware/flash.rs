@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 use deaddrop_memory_map::{MemoryMap, Region};
-use deaddrop_page::{PAGE_LEN, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+use deaddrop_provisioning::{ProvisioningRecord, RECORD_LEN, SEED_RECORD_LEN, Seed, SeedRecord};
 use zeroize::Zeroizing;
 
 use super::board::{self, Board};
@@ -42,7 +42,8 @@ pub(crate) struct Flash {
 /// Builds, and writes or says what would be written.
 pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     let map = provision::memory_map(repo, flash.board)?;
-    let page = flash.page.as_ref().map(|path| private::read("the page file", path, PAGE_LEN)).transpose()?;
+    let page =
+        flash.page.as_ref().map(|path| private::read("the page file", path, RECORD_LEN)).transpose()?;
     let image = build::image(repo, flash.board)?;
     let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
     let job = Job::new(flash.board, map, &elf, page.as_deref().map(Vec::as_slice))?;
@@ -102,7 +103,7 @@ impl Job {
 
 impl Secrets {
     fn new(map: MemoryMap, page: &[u8]) -> Result<Self, Failure> {
-        Page::parse(page).map_err(Failure::at("the page file"))?;
+        ProvisioningRecord::parse(page).map_err(Failure::at("the page file"))?;
         // Another for each board and each time: no file holds it, so none can be written twice.
         let mut drawn = Ok(());
         let seed = Seed::fill_with(|to| drawn = random::fill(to));
@@ -255,12 +256,13 @@ impl Drop for Folder {
 mod tests {
     use super::*;
     use deaddrop_core::crypto::keys::Prs;
-    use deaddrop_page::Address;
+    use deaddrop_provisioning::Address;
     use std::os::unix::fs::PermissionsExt;
 
-    fn page() -> [u8; PAGE_LEN] {
-        let mut page = [0; PAGE_LEN];
-        Page { prs: Prs::new([0x11; 32]), address: Address::Dhcp, mode: Default::default() }.emit(&mut page);
+    fn page() -> [u8; RECORD_LEN] {
+        let mut page = [0; RECORD_LEN];
+        ProvisioningRecord { prs: Prs::new([0x11; 32]), address: Address::Dhcp, mode: Default::default() }
+            .emit(&mut page);
         page
     }
 
@@ -345,7 +347,7 @@ mod tests {
     fn a_file_that_is_no_page_is_refused() {
         let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
         for (file, wrong) in
-            [(&[0xFF; PAGE_LEN][..], "blank"), (&page()[1..], "corrupt"), (&[0; PAGE_LEN], "corrupt")]
+            [(&[0xFF; RECORD_LEN][..], "blank"), (&page()[1..], "corrupt"), (&[0; RECORD_LEN], "corrupt")]
         {
             let failure = Job::new(board(), map(), &elf, Some(file)).err().map(|failure| failure.0).unwrap();
             assert!(failure.starts_with("the page file: ") && failure.contains(wrong), "{failure}");

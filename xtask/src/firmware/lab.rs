@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deaddrop_memory_map::MemoryMap;
-use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, Ipv4Network};
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, Ipv4Network};
 
 use super::board::EMULATED;
 use super::build;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use deaddrop_core::derive;
 use deaddrop_memory_map::MemoryMap;
-use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, Page, SEED_RECORD_LEN, Seed, SeedRecord};
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, ProvisioningRecord, SEED_RECORD_LEN, Seed, SeedRecord};
 
 use super::board::Board;
 use crate::private;
@@ -22,8 +22,8 @@ pub(crate) fn memory_map(repo: &Repo, board: Board) -> Result<MemoryMap, Failure
 /// A page for a member of the room with this passphrase.
 pub(crate) fn page(passphrase: &str, address: Address, mode: Mode) -> Result<Vec<u8>, Failure> {
     let room = derive::room_secret(passphrase).map_err(Failure::at("the passphrase"))?;
-    let mut bytes = [0; deaddrop_page::PAGE_LEN];
-    Page { prs: room.prs(), address, mode }.emit(&mut bytes);
+    let mut bytes = [0; deaddrop_provisioning::RECORD_LEN];
+    ProvisioningRecord { prs: room.prs(), address, mode }.emit(&mut bytes);
     Ok(bytes.to_vec())
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn seed(seed: [u8; 32]) -> [u8; SEED_RECORD_LEN] {
 pub(crate) fn newer_page() -> Vec<u8> {
     use sha2::{Digest, Sha512};
     const LENGTH: u16 = 96;
-    let version = deaddrop_page::page::PAGE_VERSION + 1;
+    let version = deaddrop_provisioning::record::RECORD_VERSION + 1;
     let mut page = [&b"DDPG"[..], &version.to_be_bytes(), &LENGTH.to_be_bytes()].concat();
     page.resize(usize::from(LENGTH) - 16, 0x11);
     page.extend(Sha512::digest(&page).iter().take(16));
@@ -74,8 +74,11 @@ mod tests {
 
     #[test]
     fn a_newer_page_is_whole_and_newer() {
-        let version = deaddrop_page::page::PAGE_VERSION + 1;
-        assert_eq!(Page::parse(&newer_page()).unwrap_err(), deaddrop_page::PageError::Newer { version });
+        let version = deaddrop_provisioning::record::RECORD_VERSION + 1;
+        assert_eq!(
+            ProvisioningRecord::parse(&newer_page()).unwrap_err(),
+            deaddrop_provisioning::ProvisioningError::Newer { version }
+        );
     }
 
     #[test]

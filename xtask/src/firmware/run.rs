@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use argh::FromArgs;
-use deaddrop_page::page::Mode;
-use deaddrop_page::{Address, Ipv4Network};
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, Ipv4Network};
 
 use super::board::EMULATED;
 use super::build;

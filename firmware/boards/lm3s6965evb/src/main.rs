@@ -10,8 +10,8 @@ use core::pin::pin;
 use core::time::Duration;
 
 use deaddrop_firmware::addressing;
-use deaddrop_firmware::app::{self, Apart, App, Memory, Settings};
-use deaddrop_firmware::boot::{Ready, Refusal, boot_from_flash, refuse};
+use deaddrop_firmware::app::{self, App, Memory, Outlined, Settings};
+use deaddrop_firmware::boot::{BootError, Ready, boot_from_flash, halt};
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
 use deaddrop_lm3s6965::flash::{self, Flash};
@@ -53,7 +53,7 @@ async fn board() {
     let mut console = Console::start();
     let mut ready = match provisioned() {
         Ok(ready) => ready,
-        Err(refusal) => refuse(&mut console, refusal).await,
+        Err(error) => halt(&mut console, error).await,
     };
     let (stack, runner) = plug_in(&mut ready);
     // A task of its own: whatever is done with a socket wakes it, so that in one with the app it would never sleep.
@@ -61,11 +61,11 @@ async fn board() {
         executor::spawner().await.spawn(network);
     }
     let app = member(stack, ready);
-    let (desk, store) = (app.desk(), app.store());
+    let (mailbox, store) = (app.mailbox(), app.store());
     let mut console = deaddrop_firmware::console::Console::new(console);
     let app = pin!(app.run_without_console(Light(Led::new()), Food(Watchdog::start())));
-    let console = pin!(console.run(desk, store));
-    join(Apart::new(app), Apart::new(console)).await;
+    let console = pin!(console.run(mailbox, store));
+    join(Outlined::new(app), Outlined::new(console)).await;
 }
 
 /// Moves frames.
@@ -76,7 +76,7 @@ async fn network(mut runner: Runner<'static, &'static mut Ethernet>) {
 
 // What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
 #[inline(never)]
-fn provisioned() -> Result<Ready, Refusal> {
+fn provisioned() -> Result<Ready, BootError> {
     boot_from_flash(Flash::new(), memory_map::PAGE, memory_map::SEEDS, None)
 }
 

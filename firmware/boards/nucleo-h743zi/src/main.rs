@@ -4,7 +4,7 @@
 
 use deaddrop_firmware::addressing;
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::{Drawn, start};
+use deaddrop_firmware::boot::{Preloaded, start};
 use deaddrop_firmware::mac::hardware_address;
 use embassy_executor::Spawner;
 use embassy_futures::join::join;
@@ -99,11 +99,12 @@ async fn main(_spawner: Spawner) {
     };
 
     let mut rng = rng::Rng::new(p.RNG, Irqs);
-    let mut drawn =
-        Drawn::by(async |to| with_timeout(PATIENCE, rng.async_fill_bytes(to)).await.ok()?.ok()).await;
+    let mut entropy =
+        Preloaded::by(async |to| with_timeout(PATIENCE, rng.async_fill_bytes(to)).await.ok()?.ok()).await;
     let flash = Flash::new_blocking(p.FLASH);
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_START);
-    let mut ready = start(&mut console, flash, memory_map::PAGE - FLASH_START, seeds, Some(&mut drawn)).await;
+    let mut ready =
+        start(&mut console, flash, memory_map::PAGE - FLASH_START, seeds, Some(&mut entropy)).await;
     let mut watchdog = IndependentWatchdog::new(p.IWDG1, PATIENCE_US);
     watchdog.unleash();
 

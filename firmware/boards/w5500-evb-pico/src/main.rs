@@ -4,8 +4,8 @@
 
 use deaddrop_firmware::addressing;
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::oscillator::Oscillator;
-use deaddrop_firmware::boot::{refuse, start};
+use deaddrop_firmware::boot::jitter_entropy::JitterEntropy;
+use deaddrop_firmware::boot::{halt, start};
 use deaddrop_firmware::mac::hardware_address;
 use embassy_executor::Spawner;
 use embassy_futures::join::join3;
@@ -74,16 +74,16 @@ async fn main(_spawner: Spawner) {
     let mut flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
     let mut id = [0; 8];
     if flash.blocking_unique_id(&mut id).is_err() {
-        refuse(&mut console, "the flash does not say who it is: use another board").await;
+        halt(&mut console, "the flash does not say who it is: use another board").await;
     }
-    let mut oscillator = Oscillator::new(|| {
-        // Some ten periods of the oscillator.
+    let mut entropy = JitterEntropy::new(|| {
+        // About ten periods of the ring oscillator.
         cortex_m::asm::delay(200);
         RoscRng::next_u8() & 1 == 1
     });
     let page = memory_map::PAGE - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
-    let mut ready = start(&mut console, flash, page, seeds, Some(&mut oscillator)).await;
+    let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
     watchdog.start(PATIENCE);
 
@@ -97,7 +97,7 @@ async fn main(_spawner: Spawner) {
         embassy_net_wiznet::new::<2, 2, W5500, _, _, _>(address, STATE.take(), chip, interrupt, reset).await;
     let Ok((device, runner)) = made else {
         watchdog.stop();
-        refuse(&mut console, "the W5500 does not answer: switch off and on, or use another board").await
+        halt(&mut console, "the W5500 does not answer: switch off and on, or use another board").await
     };
     let config = addressing::config(ready.address);
     let resources = RESOURCES.init_with(StackResources::new);

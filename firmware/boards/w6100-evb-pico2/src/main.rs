@@ -4,7 +4,7 @@
 
 use deaddrop_firmware::addressing;
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::{Drawn, refuse, start};
+use deaddrop_firmware::boot::{Preloaded, halt, start};
 use deaddrop_firmware::mac::hardware_address;
 use embassy_executor::Spawner;
 use embassy_futures::join::join3;
@@ -72,13 +72,13 @@ async fn main(_spawner: Spawner) {
 
     let flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
     let Ok(id) = otp::get_chipid() else {
-        refuse(&mut console, "the chip does not say who it is: use another board").await
+        halt(&mut console, "the chip does not say who it is: use another board").await
     };
     let mut trng = trng::Trng::new(p.TRNG, Irqs, trng::Config::default());
-    let mut drawn = Drawn::by(async |to| with_timeout(PATIENCE, trng.fill_bytes(to)).await.ok()).await;
+    let mut entropy = Preloaded::by(async |to| with_timeout(PATIENCE, trng.fill_bytes(to)).await.ok()).await;
     let page = memory_map::PAGE - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
-    let mut ready = start(&mut console, flash, page, seeds, Some(&mut drawn)).await;
+    let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
     watchdog.start(PATIENCE);
 
@@ -92,7 +92,7 @@ async fn main(_spawner: Spawner) {
         embassy_net_wiznet::new::<2, 2, W6100, _, _, _>(address, STATE.take(), chip, interrupt, reset).await;
     let Ok((device, runner)) = made else {
         watchdog.stop();
-        refuse(&mut console, "the W6100 does not answer: switch off and on, or use another board").await
+        halt(&mut console, "the W6100 does not answer: switch off and on, or use another board").await
     };
     let config = addressing::config(ready.address);
     let resources = RESOURCES.init_with(StackResources::new);

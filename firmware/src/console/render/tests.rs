@@ -1,9 +1,9 @@
 extern crate std;
 
 use super::*;
-use crate::console::words::{WORDS_MAX, Words};
-use crate::desk::Failure;
-use crate::store::{NoRoom, Store};
+use crate::console::text_buffer::{TEXT_MAX, TextBuffer};
+use crate::mailbox::CommandError;
+use crate::store::{NoSpace, Store};
 use core::net::Ipv4Addr;
 use deaddrop_core::drops::PutError;
 use deaddrop_core::offer::EndReason;
@@ -21,83 +21,86 @@ fn at(last: u8, port: u16) -> SocketAddr {
     (Ipv4Addr::new(10, 0, 0, last), port).into()
 }
 
-fn brief(name: &str, size: u64) -> Brief {
+fn summary(name: &str, size: u64) -> OfferSummary {
     let kind = if name.is_empty() { Kind::Message } else { Kind::File };
-    Brief { token: TOKEN, kind, name: Label::of(name), size, ttl: Duration::from_millis(119_900) }
+    OfferSummary { token: TOKEN, kind, name: Label::of(name), size, ttl: Duration::from_millis(119_900) }
 }
 
-fn said(news: &News) -> String {
-    let mut words = Words::new();
-    super::news(&mut words, news).unwrap();
+fn said(happened: &Event) -> String {
+    let mut words = TextBuffer::new();
+    event(&mut words, happened).unwrap();
     String::from_utf8(words.as_bytes().to_vec()).unwrap()
 }
 
 #[test]
-fn every_news_has_its_words() {
+fn every_event_has_its_text() {
     let by = Ipv4Addr::new(10, 0, 0, 7).into();
     let name = || Label::of("a.txt");
-    for (news, words) in [
+    for (event, words) in [
         (
-            News::Appeared { offer: brief("a\x1b[2J.txt", 12), from: at(7, 48_556) },
+            Event::Appeared { offer: summary("a\x1b[2J.txt", 12), from: at(7, 48_556) },
             "file \"a\\u{1b}[2J.txt\", 12 bytes from 10.0.0.7, for 119 s more\r\n  fetch TOKEN\r\n",
         ),
         (
-            News::Offer { offer: brief("", 1), from: at(7, 48_556) },
+            Event::Offer { offer: summary("", 1), from: at(7, 48_556) },
             "message, 1 byte from 10.0.0.7, for 119 s more\r\n  fetch TOKEN\r\n",
         ),
-        (News::Offers { count: 0, more: false }, "Nothing is offered in this room\r\n"),
-        (News::Offers { count: 2, more: false }, ""),
+        (Event::Offers { count: 0, more: false }, "Nothing is offered in this room\r\n"),
+        (Event::Offers { count: 2, more: false }, ""),
         (
-            News::Offers { count: 8, more: true },
+            Event::Offers { count: 8, more: true },
             "There are more than this board can keep: fetch those with: fetch TOKEN from IP\r\n",
         ),
-        (News::Gone { token: TOKEN, reason: EndReason::Lost }, "Gone (lost): TOKEN\r\n"),
+        (Event::Gone { token: TOKEN, reason: EndReason::Lost }, "Gone (lost): TOKEN\r\n"),
         (
-            News::Fetching { token: TOKEN, kind: Kind::File, name: name(), size: 12, from: at(7, 1) },
+            Event::Fetching { token: TOKEN, kind: Kind::File, name: name(), size: 12, from: at(7, 1) },
             "Fetching file \"a.txt\", 12 bytes from 10.0.0.7\r\n",
         ),
         (
-            News::Offering { drop: brief("a.txt", 12), at: at(9, 48_556) },
+            Event::Offering { drop: summary("a.txt", 12), at: at(9, 48_556) },
             "Offering file \"a.txt\", 12 bytes, for 119 s\r\n  \
              deaddrop fetch --from 10.0.0.9:48556 --token TOKEN\r\n",
         ),
         (
-            News::Fetched { token: TOKEN, name: name(), size: 12, by },
+            Event::Fetched { token: TOKEN, name: name(), size: 12, by },
             "Fetched: \"a.txt\", 12 bytes, by 10.0.0.7; wiped here\r\n",
         ),
         (
-            News::Ended { token: TOKEN, name: name(), reason: EndReason::Expired, unconfirmed: false },
+            Event::Ended { token: TOKEN, name: name(), reason: EndReason::Expired, unconfirmed: false },
             "Expired: \"a.txt\"; wiped here\r\n",
         ),
         (
-            News::Ended { token: TOKEN, name: name(), reason: EndReason::Withdrawn, unconfirmed: true },
+            Event::Ended { token: TOKEN, name: name(), reason: EndReason::Withdrawn, unconfirmed: true },
             "Taken back: \"a.txt\"; a receiver that did not confirm may have it all the same; wiped here\r\n",
         ),
-        (News::Forgotten { name: name() }, "Wiped: \"a.txt\"\r\n"),
-        (News::Auto(true), "Messages are fetched as they are offered\r\n"),
-        (News::Auto(false), "Nothing is fetched unless you say so\r\n"),
-        (News::Address(Some(Ipv4Addr::new(10, 0, 0, 9))), "On the network as 10.0.0.9\r\n"),
-        (News::Address(None), "Off the network: check the cable\r\n"),
+        (Event::Forgotten { name: name() }, "Wiped: \"a.txt\"\r\n"),
+        (Event::Auto(true), "Messages are fetched as they are offered\r\n"),
+        (Event::Auto(false), "Nothing is fetched unless you say so\r\n"),
+        (Event::Address(Some(Ipv4Addr::new(10, 0, 0, 9))), "On the network as 10.0.0.9\r\n"),
+        (Event::Address(None), "Off the network: check the cable\r\n"),
         (
-            News::Failed { token: Some(TOKEN), why: Failure::Refused(ErrorCode::Gone) },
+            Event::Failed { token: Some(TOKEN), why: CommandError::Refused(ErrorCode::Gone) },
             "Not done: it is gone: ask its sender for another\r\n  TOKEN\r\n",
         ),
         (
-            News::Failed { token: None, why: Failure::NoRoom(NoRoom { needed: 20_000, free: 16_000 }) },
+            Event::Failed {
+                token: None,
+                why: CommandError::NoSpace(NoSpace { needed: 20_000, free: 16_000 }),
+            },
             "Not done: 20000 bytes do not fit, at most 16000 do: forget something first\r\n",
         ),
         (
-            News::Guessing { source: Some(by), failures: 3 },
+            Event::Guessing { source: Some(by), failures: 3 },
             "Warning: 3 wrong guesses at the passphrase from 10.0.0.7: \
              look who is on this network; a strong passphrase holds\r\n",
         ),
         (
-            News::Guessing { source: None, failures: 32 },
+            Event::Guessing { source: None, failures: 32 },
             "Warning: 32 wrong guesses at the passphrase from many addresses: \
              look who is on this network; a strong passphrase holds\r\n",
         ),
     ] {
-        assert_eq!(said(&news), words.replace("TOKEN\r", &std::format!("{ZEROS}\r")));
+        assert_eq!(said(&event), words.replace("TOKEN\r", &std::format!("{ZEROS}\r")));
     }
 }
 
@@ -114,14 +117,14 @@ fn a_status_says_what_is_wrong_with_the_network() {
         up: Duration::from_secs(7_200),
     };
     assert_eq!(
-        said(&News::Status(status)),
+        said(&Event::Status(status)),
         "Network: 10.0.0.9, drops at port 48556\r\nRoom: 3 members heard, 2 offers; 1 of this board's own\r\n\
          Messages are fetched as they are offered; on for 120 min\r\n"
     );
     status.address = None;
-    assert!(said(&News::Status(status)).starts_with("Network: no address yet\r\n"));
+    assert!(said(&Event::Status(status)).starts_with("Network: no address yet\r\n"));
     (status.link, status.auto) = (false, false);
-    let words = said(&News::Status(status));
+    let words = said(&Event::Status(status));
     assert!(words.starts_with("Network: no cable\r\n") && words.contains("when you say so"), "{words}");
 }
 
@@ -129,30 +132,30 @@ fn a_status_says_what_is_wrong_with_the_network() {
 fn every_failure_says_what_happened_and_what_to_do() {
     let retry_after = Duration::from_millis(u64::from(u32::MAX));
     let failures = [
-        Failure::NoNetwork,
-        Failure::Unknown,
-        Failure::Ambiguous,
-        Failure::Own,
-        Failure::Fetching,
-        Failure::Folder,
-        Failure::NoRoom(NoRoom { needed: u64::MAX, free: usize::MAX }),
-        Failure::Unreachable,
-        Failure::Client(ClientError::NotMember),
-        Failure::Client(ClientError::Handshake(HandshakeError::Busy { retry_after })),
-        Failure::Refused(ErrorCode::Gone),
-        Failure::Refused(ErrorCode::Expired),
-        Failure::Refused(ErrorCode::Busy { retry_after }),
-        Failure::Refused(ErrorCode::Unknown),
-        Failure::Refused(ErrorCode::Changed),
-        Failure::Refused(ErrorCode::Malformed),
-        Failure::Forgotten,
-        Failure::Put(PutError::Full),
-        Failure::Put(PutError::Randomness),
-        Failure::Offered,
-        Failure::NotWhole,
+        CommandError::NoNetwork,
+        CommandError::Unknown,
+        CommandError::Ambiguous,
+        CommandError::Own,
+        CommandError::Fetching,
+        CommandError::Folder,
+        CommandError::NoSpace(NoSpace { needed: u64::MAX, free: usize::MAX }),
+        CommandError::Unreachable,
+        CommandError::Client(ClientError::NotMember),
+        CommandError::Client(ClientError::Handshake(HandshakeError::Busy { retry_after })),
+        CommandError::Refused(ErrorCode::Gone),
+        CommandError::Refused(ErrorCode::Expired),
+        CommandError::Refused(ErrorCode::Busy { retry_after }),
+        CommandError::Refused(ErrorCode::Unknown),
+        CommandError::Refused(ErrorCode::Changed),
+        CommandError::Refused(ErrorCode::Malformed),
+        CommandError::Forgotten,
+        CommandError::Put(PutError::Full),
+        CommandError::Put(PutError::Randomness),
+        CommandError::Offered,
+        CommandError::NotWhole,
     ];
     for why in failures {
-        let words = said(&News::Failed { token: Some(TOKEN), why });
+        let words = said(&Event::Failed { token: Some(TOKEN), why });
         assert!(words.ends_with(&std::format!("\r\n  {ZEROS}\r\n")), "{words}");
         assert!(!words.contains("--"), "no flags of the host: {words}");
     }
@@ -164,7 +167,7 @@ fn the_longest_of_each_fits() {
     let worst = std::format!("{}tail", "\u{1}".repeat(44));
     let from = SocketAddr::new(Ipv4Addr::BROADCAST.into(), u16::MAX);
     let by = from.ip();
-    let offer = Brief {
+    let offer = OfferSummary {
         token: TOKEN,
         kind: Kind::Directory,
         name: Label::of(&worst),
@@ -172,16 +175,16 @@ fn the_longest_of_each_fits() {
         ttl: Duration::from_secs(604_800),
     };
     let name = Label::of(&worst);
-    for news in [
-        News::Appeared { offer: offer.clone(), from },
-        News::Offering { drop: offer, at: from },
-        News::Fetching { token: TOKEN, kind: Kind::Directory, name: name.clone(), size: u64::MAX, from },
-        News::Fetched { token: TOKEN, name: name.clone(), size: u64::MAX, by },
-        News::Ended { token: TOKEN, name, reason: EndReason::Withdrawn, unconfirmed: true },
+    for event in [
+        Event::Appeared { offer: offer.clone(), from },
+        Event::Offering { drop: offer, at: from },
+        Event::Fetching { token: TOKEN, kind: Kind::Directory, name: name.clone(), size: u64::MAX, from },
+        Event::Fetched { token: TOKEN, name: name.clone(), size: u64::MAX, by },
+        Event::Ended { token: TOKEN, name, reason: EndReason::Withdrawn, unconfirmed: true },
     ] {
-        let words = said(&news);
+        let words = said(&event);
         // The line that is being typed is taken off the terminal in front of it.
-        assert!(words.len() + 4 <= WORDS_MAX && words.ends_with("\r\n"), "{}", words.len());
+        assert!(words.len() + 4 <= TEXT_MAX && words.ends_with("\r\n"), "{}", words.len());
     }
 }
 
@@ -197,7 +200,7 @@ fn entries_are_listed_with_how_far_they_are() {
         store.finish(*slot).unwrap();
     }
     store.set_offered(slots[1], Some(TOKEN)).unwrap();
-    let mut words = Words::new();
+    let mut words = TextBuffer::new();
     for held in store.iter() {
         listed(&mut words, &held).unwrap();
     }

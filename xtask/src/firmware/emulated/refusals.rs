@@ -1,6 +1,6 @@
 //! What a board says when it has not what it needs to talk: and that it then does not talk.
 
-use deaddrop_page::page::Mode;
+use deaddrop_provisioning::record::Mode;
 
 use super::Case;
 use crate::firmware::lab::{Lab, PATIENCE, Provisioned, ROOM, Seeds};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use deaddrop_page::Address;
-use deaddrop_page::page::Mode;
+use deaddrop_provisioning::Address;
+use deaddrop_provisioning::record::Mode;
 
 use super::Case;
 use crate::firmware::lab::{Lab, PATIENCE, Provisioned, ROOM, Seeds};
