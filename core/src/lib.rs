@@ -30,6 +30,7 @@ pub mod offer;
 mod random;
 pub mod secret;
 pub mod session;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod wire;

@@ -1,4 +1,4 @@
-//! The names things go by: tokens, token prefixes, fetch ids and instances.
+//! The names things go by: tokens, token prefixes, fetch ids, instances and connections.
 
 use core::fmt;
 use core::str::FromStr;
@@ -212,6 +212,10 @@ impl Instance {
         &self.0
     }
 }
+
+/// Names one connection while it is open. The front end chooses the numbers; none is used twice at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u32);
 
 #[cfg(test)]
 mod tests {

@@ -6,12 +6,12 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use deaddrop_core::drops::{
-    Claimed, Committed, ConnId, DropEvent, DropSpec, Drops, FetchCounts, Lapse, Listed, PutError, Refusal,
+    Claimed, Committed, DropEvent, DropSpec, Drops, FetchCounts, Lapse, Listed, PutError, Refusal,
 };
 use deaddrop_core::limits::{ENDING_LISTED, GRACE_MAX, LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
 use deaddrop_core::offer::{EndReason, Kind, Name};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Token};
+use deaddrop_core::token::{ConnId, FetchId, Token};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use rand_chacha::ChaCha8Rng;

@@ -13,7 +13,7 @@ use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::OpenError;
 use deaddrop_core::discovery::{Advertiser, Arrival, Browser, Find, OfferEvent, ProbeError};
-use deaddrop_core::drops::{ConnId, DropSpec, Drops};
+use deaddrop_core::drops::{DropSpec, Drops};
 use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::{Admission, ClientGuard, Guard, Guess};
@@ -21,7 +21,7 @@ use deaddrop_core::limits::{BOARD, HOST, LEASE, Profile, RECORD_MAX, RECORD_OVER
 use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
+use deaddrop_core::token::{ConnId, FetchId, Instance, Token, TokenPrefix};
 use deaddrop_core::wire::{Answer, Beacon, BeaconKind, Ending, ErrorCode, Greeting, Request};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use deaddrop_core::drops::{ConnId, DropSpec, Drops};
+use deaddrop_core::drops::{DropSpec, Drops};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Token};
+use deaddrop_core::token::{ConnId, FetchId, Token};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
-use deaddrop_core::drops::{ConnId, DropSpec, Drops};
+use deaddrop_core::drops::{DropSpec, Drops};
 use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::HOST;
@@ -24,7 +24,7 @@ use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::secret::Secret;
 use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Instance, Token};
+use deaddrop_core::token::{ConnId, FetchId, Instance, Token};
 use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;

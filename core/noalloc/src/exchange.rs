@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::drops::DropSpec;
+use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{BOARD, RECORD_OVERHEAD};
 use deaddrop_core::offer::{Kind, Name};
-use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::session::{ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;

@@ -1,11 +1,12 @@
 //! A probe, step by step: connect, greeting, messages 2 to 5, list. What each side may do is asked of core's
 //! guards; what it computes is charged to its processor; what it says goes over the network.
 
+use deaddrop_core::token::ConnId;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use deaddrop_core::discovery::{Probe, ProbeError};
-use deaddrop_core::drops::{ConnId, Listed};
+use deaddrop_core::drops::Listed;
 use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::guard::{Admission, Guess};
 use deaddrop_core::limits::{

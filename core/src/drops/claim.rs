@@ -8,10 +8,10 @@ use core::num::NonZeroU64;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::types::{ConnId, DropEvent, Lapse};
+use super::types::{DropEvent, Lapse};
 use crate::limits::{LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
 use crate::time::Instant;
-use crate::token::{FetchId, Token};
+use crate::token::{ConnId, FetchId, Token};
 
 /// The order in which things happen, and whether the revision still has to follow them.
 pub(super) struct Log {

@@ -5,11 +5,11 @@ use core::num::NonZeroU64;
 use heapless::Vec;
 
 use super::claim::{Fetch, Log, State};
-use super::types::{Claimed, Committed, ConnId, DropEvent, DropSpec, FetchCounts, Lapse, Listed, Refusal};
+use super::types::{Claimed, Committed, DropEvent, DropSpec, FetchCounts, Lapse, Listed, Refusal};
 use crate::limits::{ENDING_LISTED, GRACE_MAX};
 use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::time::Instant;
-use crate::token::{FetchId, Token};
+use crate::token::{ConnId, FetchId, Token};
 
 /// How a drop ended.
 struct Ending {

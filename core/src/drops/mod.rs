@@ -27,14 +27,12 @@ use core::array;
 
 use rand_core::CryptoRng;
 
-pub use types::{
-    Claimed, Committed, ConnId, DropEvent, DropSpec, FetchCounts, Lapse, Listed, PutError, Refusal,
-};
+pub use types::{Claimed, Committed, DropEvent, DropSpec, FetchCounts, Lapse, Listed, PutError, Refusal};
 
 use crate::limits::{FETCHES_MAX, TTL_MAX, TTL_MIN};
 use crate::offer::EndReason;
 use crate::time::Instant;
-use crate::token::{FetchId, Token};
+use crate::token::{ConnId, FetchId, Token};
 use claim::Log;
 use entry::Entry;
 

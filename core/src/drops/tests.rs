@@ -4,6 +4,7 @@ extern crate std;
 
 mod claims;
 
+use crate::token::ConnId;
 use std::string::ToString;
 use std::vec::Vec;
 

@@ -21,10 +21,6 @@ pub struct DropSpec {
     pub fetches: u8,
 }
 
-/// Names one connection while it is open. The front end chooses the numbers; none is used twice at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u32);
-
 /// What `begin` tells a receiver whose claim was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {

@@ -19,11 +19,11 @@ pub use session::{Read, ServerSession, SessionEvent};
 
 use crate::crypto::cipher::{Cipher, RustCrypto};
 use crate::crypto::keys::Prs;
-use crate::drops::{ConnId, DropEvent, Drops};
+use crate::drops::{DropEvent, Drops};
 use crate::guard::{Admission, Guard, Warning};
 use crate::limits::Profile;
 use crate::time::Instant;
-use crate::token::Instance;
+use crate::token::{ConnId, Instance};
 use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
 
 /// One server: `D` drops of `F` fetches, `S` sources and `C` connections watched by its guard.

@@ -10,6 +10,7 @@
 //! connections gains nothing, and a newcomer never overtakes the parked. When the parking is full,
 //! a source that holds more of it than the newcomer's makes room.
 
+use crate::token::ConnId;
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -18,7 +19,6 @@ use rand_core::CryptoRng;
 
 use super::alarm::Alarm;
 use super::sources::{Key, Origin, Sources};
-use crate::drops::ConnId;
 use crate::limits::{Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;

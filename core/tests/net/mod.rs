@@ -22,14 +22,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
-use deaddrop_core::drops::{ConnId, DropEvent, DropSpec};
+use deaddrop_core::drops::{DropEvent, DropSpec};
 use deaddrop_core::exchange::{Server, ServerEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{HOST, Profile};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Token};
+use deaddrop_core::token::{ConnId, FetchId, Token};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 

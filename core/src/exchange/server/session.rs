@@ -16,7 +16,6 @@ use stream::Phase;
 
 use super::Server;
 use crate::crypto::record::RecordKind;
-use crate::drops::ConnId;
 use crate::guard::{Guess, Standing};
 use crate::limits::{
     CONTROL_RECORD, HANDSHAKE_TIMEOUT, LEASE, MESSAGE2_TIMEOUT, RECORD_OVERHEAD, REQUESTS_MAX,
@@ -24,7 +23,7 @@ use crate::limits::{
 use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
-use crate::token::{Instance, Token};
+use crate::token::{ConnId, Instance, Token};
 use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
 /// What a message of the peer brought about.

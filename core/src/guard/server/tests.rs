@@ -2,6 +2,7 @@ extern crate std;
 
 use super::*;
 use crate::limits::{BOARD, HOST};
+use crate::token::ConnId;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;

@@ -4,12 +4,12 @@ use rand_core::CryptoRng;
 
 use super::SessionEvent;
 use super::stream::Stream;
-use crate::drops::{Committed, ConnId, Listed, Refusal};
+use crate::drops::{Committed, Listed, Refusal};
 use crate::exchange::server::Server;
 use crate::limits::LIST_RECORDS;
 use crate::session::Channel;
 use crate::time::Instant;
-use crate::token::Token;
+use crate::token::{ConnId, Token};
 use crate::wire::{Answer, Ending, ErrorCode, Request};
 
 /// An authenticated connection.

@@ -3,11 +3,11 @@
 use super::SessionEvent;
 use super::request::{Reject, Reply};
 use crate::crypto::digest::PrefixDigest;
-use crate::drops::{Claimed, ConnId, Refusal};
+use crate::drops::{Claimed, Refusal};
 use crate::exchange::server::Server;
 use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
-use crate::token::{FetchId, Token};
+use crate::token::{ConnId, FetchId, Token};
 use crate::wire::{Begin, ErrorCode, FetchRequest, Request};
 
 /// Bytes of a drop that the session needs from its source.
