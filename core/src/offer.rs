@@ -119,6 +119,7 @@ pub struct Offer {
 /// Why a drop is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EndReason {
     /// Its last allowed fetch was confirmed.
     Fetched,

@@ -215,6 +215,7 @@ impl Instance {
 
 /// Names one connection while it is open. The front end chooses the numbers; none is used twice at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnId(pub u32);
 
 #[cfg(test)]

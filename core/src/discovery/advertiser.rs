@@ -10,6 +10,7 @@ use crate::limits::{ANNOUNCE_FIRST, ANNOUNCE_LAST, ANSWER_EVERY, ANSWERS_PER_SEC
 use crate::random::up_to;
 use crate::time::Instant;
 use crate::token::Instance;
+use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
 
 /// How often a farewell is sent: datagrams get lost, and a listener acts on the first only.
@@ -82,7 +83,11 @@ impl<const A: usize> Advertiser<A> {
             State::Lingering { until, .. } => now < until,
         };
         let asked = beacon.kind == BeaconKind::Solicit && beacon.instance != self.instance;
-        if !awake || !asked || !is_one_host(from) {
+        if !awake || !asked {
+            return None;
+        }
+        if !is_one_host(from) {
+            decision!("discovery: solicit from {} is not answered: not one host", from);
             return None;
         }
         self.answered.retain(|(_, at)| now.since(*at) < ANSWER_EVERY);
@@ -90,8 +95,10 @@ impl<const A: usize> Advertiser<A> {
             || u32::try_from(self.answered.len()).unwrap_or(u32::MAX) >= ANSWERS_PER_SECOND
             || self.answered.push((from, now)).is_err()
         {
+            detail!("discovery: solicit from {} is not answered: asked too often", from);
             return None;
         }
+        detail!("discovery: answer to {}", from);
         Some(self.beacon(BeaconKind::Answer))
     }
 

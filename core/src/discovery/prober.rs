@@ -20,6 +20,7 @@ use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
 use crate::time::Instant;
 use crate::token::Instance;
+use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
 
 /// Probes under way at once.
@@ -58,6 +59,7 @@ pub struct Probe {
 
 /// How a probe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ProbeResult {
     /// It is a member, and was listed.
     Listed {
@@ -112,13 +114,20 @@ impl<const P: usize> Prober<P> {
 
     /// A beacon has arrived.
     pub fn handle_beacon(&mut self, now: Instant, via: &Arrival, beacon: &Beacon, rng: &mut impl CryptoRng) {
-        if beacon.kind == BeaconKind::Solicit
-            || beacon.instance == self.own
-            || beacon.port < TCP_PORT_MIN
-            || !counts(via)
-        {
+        if beacon.kind == BeaconKind::Solicit || beacon.instance == self.own {
             return;
         }
+        if beacon.port < TCP_PORT_MIN || !counts(via) {
+            decision!(
+                "discovery: beacon from {} does not count: attached {}, loopback {}, port {}",
+                via.from,
+                via.attached,
+                via.loopback,
+                beacon.port
+            );
+            return;
+        }
+        detail!("discovery: {:?} from {}, revision {}", beacon.kind, via.from, beacon.revision);
         let address = address_of(via.from, beacon.port);
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
         let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
@@ -146,11 +155,16 @@ impl<const P: usize> Prober<P> {
                 (Standing::New, BeaconKind::Answer) if answer && peer.probed.is_none() => peer.sooner(now),
                 _ => {}
             }
-        } else if beacon.kind != BeaconKind::Farewell && self.make_room(now, address, rng) {
+        } else if beacon.kind == BeaconKind::Farewell {
+            // Of a peer that was never heard of.
+        } else if self.make_room(now, address, rng) {
+            decision!("discovery: new peer {}, to be probed in {} ms", address, now.until(soon).as_millis());
             let mut peer = Peer::new(now, address, beacon.instance, beacon.revision);
             peer.probe_at = Some(soon);
             // There is room: just made.
             let _ = self.peers.push(peer);
+        } else {
+            decision!("discovery: no room for peer {}", address);
         }
     }
 
@@ -184,6 +198,7 @@ impl<const P: usize> Prober<P> {
             if !peer.is_member()
                 && let Err(later) = self.contacts.connect(now, peer.address.ip(), peer.address.port())
             {
+                decision!("discovery: probe of {} put off: too many connects", peer.address);
                 peer.probe_at = Some(later);
                 continue;
             }
@@ -201,6 +216,7 @@ impl<const P: usize> Prober<P> {
         let Some(at) = self.peers.iter().position(mine) else { return };
         let Some(peer) = self.peers.get_mut(at) else { return };
         peer.in_flight = false;
+        decision!("discovery: probe of {}: {:?}", peer.address, outcome);
         let again = core::mem::take(&mut peer.again);
         match outcome {
             ProbeResult::Listed { revision } => {

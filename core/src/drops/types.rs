@@ -85,6 +85,7 @@ pub struct FetchCounts {
 /// Why a claim was lost before its receiver could have the whole drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Lapse {
     /// Its receiver gave up.
     Released,

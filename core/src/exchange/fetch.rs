@@ -44,6 +44,7 @@ use crate::offer::{EndReason, Offer};
 use crate::session::{ClientError, ClientEvent, ClientSession, Close, Misuse};
 use crate::time::Instant;
 use crate::token::{FetchId, Token, TokenPrefix};
+use crate::trace::decision;
 use retry::{Verdict, backoff, judge};
 
 /// Which drop of a sender to fetch.
@@ -331,6 +332,7 @@ impl Fetch {
     /// If it was not asked.
     pub fn persisted(&mut self, now: Instant, session: Option<&mut ClientSession>) -> Result<(), Misuse> {
         let State::Persist { connected } = self.state else { return Err(Misuse::OutOfTurn) };
+        decision!("fetch: whole and durable, {} bytes", self.stored);
         self.persisted = true;
         self.failures = 0;
         self.give_up = now + COMMIT_TIMEOUT;
@@ -414,6 +416,7 @@ impl Fetch {
             _ if self.persisted => Verdict::Retry(None),
             verdict => verdict,
         };
+        decision!("fetch: {:?}: {:?}, claimed {}, stored {}", error, verdict, self.claimed, self.stored);
         let end = if self.persisted { Ok(false) } else { Err(error) };
         self.state = match verdict {
             Verdict::Retry(asked) if now < self.give_up => {

@@ -24,6 +24,7 @@ use crate::guard::{Admission, Guard, Warning};
 use crate::limits::Profile;
 use crate::time::Instant;
 use crate::token::{ConnId, Instance};
+use crate::trace::decision;
 use crate::wire::{GREETING_LEN, Greeting, Status, Suites};
 
 /// One server: `D` drops of `F` fetches, `S` sources and `C` connections watched by its guard.
@@ -107,7 +108,9 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
     pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> ServerSession {
         let conn = ConnId(self.next_conn);
         self.next_conn = self.next_conn.wrapping_add(1);
-        match self.guard.admit(now, conn, source) {
+        let admission = self.guard.admit(now, conn, source);
+        decision!("server: connection {} from {}: {:?}", conn.0, source, admission);
+        match admission {
             Admission::Busy { retry_after } => {
                 let greeting = self.turn_away(retry_after, rng);
                 return ServerSession::busy(now, conn, source, &greeting);
@@ -121,9 +124,29 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
     /// What has happened. Call until `None`, after every call into the server or a session.
     pub fn poll_event(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<ServerEvent> {
         let wake = self.wakes.pop_front().or_else(|| self.guard.poll_granted(now, rng));
-        wake.map(ServerEvent::Wake)
+        let event = wake
+            .map(ServerEvent::Wake)
             .or_else(|| self.guard.poll_warning(now).map(ServerEvent::Warning))
-            .or_else(|| self.drops.poll_event().map(ServerEvent::Drop))
+            .or_else(|| self.drops.poll_event().map(ServerEvent::Drop));
+        match &event {
+            Some(ServerEvent::Warning(warning)) => {
+                decision!("server: {:?}", warning);
+            }
+            Some(ServerEvent::Drop(DropEvent::Claimed { .. })) => {
+                decision!("drops: claimed");
+            }
+            Some(ServerEvent::Drop(DropEvent::Lapsed { why, .. })) => {
+                decision!("drops: claim lapsed: {:?}", why);
+            }
+            Some(ServerEvent::Drop(DropEvent::Burned { left, .. })) => {
+                decision!("drops: confirmed, {} left", left);
+            }
+            Some(ServerEvent::Drop(DropEvent::Ended { reason, unconfirmed, .. })) => {
+                decision!("drops: ended: {:?}, unconfirmed {}", reason, unconfirmed);
+            }
+            Some(ServerEvent::Wake(_)) | None => {}
+        }
+        event
     }
 
     /// Applies what is due. Safe to call at any time.

@@ -28,6 +28,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What becomes of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Admission {
     /// Greet it with ok.
     Open,
@@ -42,6 +43,7 @@ pub enum Admission {
 
 /// What becomes of a connection whose message 2 has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Guess {
     /// It has a token: compute and send Yb.
     Granted,
@@ -67,6 +69,7 @@ pub enum Standing {
 /// Something the owner should hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Warning {
     /// Someone seems to be guessing the passphrase.
     Guessing {

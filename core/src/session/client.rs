@@ -19,6 +19,7 @@ use crate::session::handshake::{Channel, ClientHandshake};
 use crate::session::{Misuse, RecordLayout};
 use crate::time::Instant;
 use crate::token::{FetchId, Instance, Token};
+use crate::trace::decision;
 use crate::wire::GREETING_LEN;
 use crate::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
 use crate::wire::{CLIENT_HELLO_LEN, SERVER_HELLO_LEN};
@@ -371,7 +372,10 @@ impl ClientSession {
         self.heard = now;
         let input = match self.state {
             // A server to which we say message 2 and no message 4 counts that as a guess that failed.
-            State::AwaitGreeting if !guard.has(now, self.address) => Err(ClientError::NoBudget),
+            State::AwaitGreeting if !guard.has(now, self.address) => {
+                decision!("client: no guess left for {}", self.address);
+                Err(ClientError::NoBudget)
+            }
             State::AwaitGreeting => self.handle_greeting(prs, rng, message),
             State::AwaitShare(_) => self.handle_share(now, guard, message),
             State::Open(_) => self.handle_record(now, guard, message),
@@ -443,6 +447,7 @@ impl ClientSession {
             Err(_) => return Err(ClientError::Protocol),
         };
         if !core::mem::replace(&mut dialogue.confirmed, true) {
+            decision!("client: {} is a member", self.address);
             guard.confirmed(now, self.address);
         }
         match opened.kind {

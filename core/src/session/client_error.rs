@@ -9,6 +9,7 @@ use crate::session::handshake::HandshakeError;
 /// Why a connection ended before its work was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClientError {
     /// The handshake went no further.
     Handshake(HandshakeError),

@@ -38,6 +38,7 @@ impl Channel {
 /// Why a handshake went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HandshakeError {
     /// The greeting is not one of ours.
     Greeting(GreetingError),

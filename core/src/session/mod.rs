@@ -41,6 +41,7 @@ pub const fn buffer_len(profile: &Profile) -> usize {
 
 /// How to close a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Close {
     /// In order: the peer reads all that was sent, then the end.
     Clean,
@@ -51,6 +52,7 @@ pub enum Close {
 /// The front end called something out of turn, or lent too small a buffer. Not the peer's doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Misuse {
     /// The session is not in a state in which this may be called.
     OutOfTurn,

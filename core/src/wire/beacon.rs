@@ -16,6 +16,7 @@ pub const BEACON_LEN: usize = 32;
 
 /// What a beacon says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BeaconKind {
     /// "I serve", said unasked.
     Announce,

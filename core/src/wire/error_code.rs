@@ -9,6 +9,7 @@ use super::{ControlError, retry};
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorCode {
     /// The drop was fetched or taken back, or this fetch id has had it.
     Gone,

@@ -156,6 +156,7 @@ impl Greeting {
 /// Why bytes are not a greeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum GreetingError {
     /// They are of another protocol.
     Magic,

@@ -70,6 +70,7 @@ impl ServerHello {
 /// Why bytes are not message 2 or 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HelloError {
     /// They are not as long as the message.
     Length,

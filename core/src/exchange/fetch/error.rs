@@ -8,6 +8,7 @@ use crate::wire::ErrorCode;
 /// Why a fetch ended without the drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FetchError {
     /// No connection could be opened.
     Unreachable,

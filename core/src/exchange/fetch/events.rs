@@ -6,6 +6,7 @@ use crate::limits::RESUME_TIMEOUT;
 use crate::offer::EndReason;
 use crate::session::{ClientError, ClientEvent, ClientSession, Close, FetchPlan, Misuse};
 use crate::time::Instant;
+use crate::trace::decision;
 use crate::wire::{Begin, ErrorCode};
 
 impl Fetch {
@@ -36,6 +37,7 @@ impl Fetch {
                 return Ok(Some(Chunk { offset: size.saturating_sub(len as u64), len }));
             }
             (State::Commit, ClientEvent::Burned) => {
+                decision!("fetch: confirmed");
                 self.state = ended(true, Close::Clean, Ok(true));
             }
             _ => return Err(ClientError::Protocol.into()),
@@ -108,6 +110,12 @@ impl Fetch {
         if !same {
             return Err(FetchError::Refused(ErrorCode::Changed));
         }
+        decision!(
+            "fetch: claimed: {} bytes from {} on, records of {}",
+            begin.size,
+            begin.offset,
+            begin.record
+        );
         self.claimed = true;
         self.failures = 0;
         self.give_up = now + RESUME_TIMEOUT;

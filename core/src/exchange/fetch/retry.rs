@@ -13,6 +13,7 @@ use super::FetchError;
 
 /// Whether another try can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Verdict {
     /// It can. A server may have said when.
     Retry(Option<Duration>),

@@ -24,6 +24,7 @@ use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
 use crate::token::{ConnId, Instance, Token};
+use crate::trace::decision;
 use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
 /// What a message of the peer brought about.
@@ -242,6 +243,7 @@ impl ServerSession {
         match (core::mem::replace(&mut self.state, State::Over), server.guard.standing(self.conn)) {
             // Whatever has not authenticated is known to the guard, unless it had to make room.
             (State::AwaitHello(_) | State::Parked(..) | State::AwaitProof(_), Standing::Unknown) => {
+                decision!("server: connection {}: its place went to another", self.conn.0);
                 self.plain.clear();
                 self.close = Some(Close::Reset);
             }
@@ -267,7 +269,9 @@ impl ServerSession {
         match core::mem::replace(&mut self.state, State::Over) {
             State::AwaitHello(greeted) => {
                 let hello = message.first_chunk::<CLIENT_HELLO_LEN>().ok_or(Misuse::Buffer)?;
-                match server.guard.message2(now, self.conn) {
+                let guess = server.guard.message2(now, self.conn);
+                decision!("server: connection {}: message 2: {:?}", self.conn.0, guess);
+                match guess {
                     Guess::Granted => self.answer_hello(now, server, rng, greeted, hello),
                     Guess::Parked => self.state = State::Parked(greeted, *hello),
                     Guess::ParkedFor(other) => {
@@ -284,6 +288,7 @@ impl ServerSession {
             State::AwaitProof(mut channel) => match channel.opener.open(message) {
                 Ok(opened) => {
                     server.guard.confirmed(now, self.conn);
+                    decision!("server: connection {}: a member", self.conn.0);
                     let mut dialogue =
                         Dialogue { channel, requests: 0, answer: None, task: Task::Idle, committing: false };
                     let payload = message.get(..opened.len).unwrap_or_default();
@@ -292,6 +297,7 @@ impl ServerSession {
                     Ok(event.or(Some(SessionEvent::Member)))
                 }
                 Err(_) => {
+                    decision!("server: connection {}: not a member", self.conn.0);
                     // Not a member: the one case in which a clean close says just that.
                     server.guard.failed(now, self.conn);
                     self.close = Some(if server.stopping() { Close::Reset } else { Close::Clean });
@@ -371,6 +377,7 @@ impl ServerSession {
             Ok(event) => event,
             Err(trouble) => {
                 if let Reject::Say(code) = trouble {
+                    decision!("server: connection {}: refused: {:?}", self.conn.0, code);
                     dialogue.answer = Some(Reply::Error(code));
                     // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
                     // `progress` without a claim: it awaits no answer, and a later request would get this one.
