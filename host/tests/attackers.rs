@@ -14,7 +14,7 @@ use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{CLIENT_HELLO_LEN, Greeting, Status, Suites};
 use support::{
     Beacon, BeaconKind, Lan, Neighbour, Process, ROOM, Until, fetch, listener, say, send_message,
-    shake_hands, wrong_room,
+    shake_hands, spawn, wrong_room,
 };
 
 /// Guesses that one host may make at once, as promised; after that one comes back in this time.
@@ -81,7 +81,7 @@ fn impostor(words: &[&str]) {
 }
 
 fn search(host: &support::Host, folder: &std::path::Path, more: &[&str]) -> Process {
-    Process::start(host, folder, ROOM, &[&["fetch", "--json"], more].concat(), b"")
+    spawn(host, folder, ROOM, &[&["fetch", "--json"], more].concat(), b"")
 }
 
 #[test]

@@ -15,7 +15,9 @@ use deaddrop::blocking::{Found, Kind, Network, Receiver, Room, Sender, SenderEve
 use deaddrop::exit::Failure;
 use serde_json::{Value, json};
 use support::neighbour::{self, tell};
-use support::{Host, Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, write};
+use support::{
+    Host, Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, write,
+};
 
 /// Starts a part on a host.
 fn start(host: &Host, folder: &Path, room: &str, what: &Value) -> Process {
@@ -237,7 +239,7 @@ fn the_command_takes_what_a_blocking_sender_holds() {
     let (mut sending, _) = serve(sender, folder.path(), what);
     let here = tempfile::tempdir().unwrap();
     // Found by its announcement alone.
-    let mut fetching = Process::start(receiver, here.path(), ROOM, &["fetch", "--json"], b"");
+    let mut fetching = spawn(receiver, here.path(), ROOM, &["fetch", "--json"], b"");
     assert_eq!(fetching.exit_code(), 0, "{:?}", fetching.events);
     assert_eq!(names(here.path()), ["other name.bin"]);
     assert_eq!(std::fs::read(here.path().join("other name.bin")).unwrap(), content);

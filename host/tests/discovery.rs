@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::{Capture, Host, Lan, Neighbour, Process, ROOM, fetch, listener, send_message};
+use support::{Capture, Host, Lan, Neighbour, Process, ROOM, fetch, listener, send_message, spawn};
 
 /// A sign of life and no answer for this long make a sender be looked for.
 const SILENCE: Duration = deaddrop_core::limits::SILENCE;
@@ -23,7 +23,7 @@ fn neighbour() {
 
 /// A fetch that has to find the sender by itself.
 fn search(host: &Host, folder: &std::path::Path, token: &str) -> Process {
-    Process::start(host, folder, ROOM, &["fetch", "--json", "--wait", "20", "--token", token], b"")
+    spawn(host, folder, ROOM, &["fetch", "--json", "--wait", "20", "--token", token], b"")
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_listener_that_is_deaf_says_so_until_it_is_not() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let holding = Neighbour::start(host, "hold", &[]);
-    let mut listening = Process::start(host, folder.path(), ROOM, &["run", "--json"], b"");
+    let mut listening = spawn(host, folder.path(), ROOM, &["run", "--json"], b"");
     let warning = listening.event("warning");
     assert_eq!(warning["code"], "interface-skipped");
     assert!(warning["message"].as_str().unwrap().contains("UDP port 48555 of lo"), "{warning}");
@@ -221,7 +221,7 @@ fn another_room_sees_nothing_and_is_no_attack() {
     let folder = tempfile::tempdir().unwrap();
     let capture = Capture::start(&lan);
     let room = "some other room of this house";
-    let mut other = Process::start(stranger, folder.path(), room, &["run", "--json"], b"");
+    let mut other = spawn(stranger, folder.path(), room, &["run", "--json"], b"");
     other.event("ready");
     let mut listening = listener(member, folder.path());
     let (mut sending, token, _) = send_message(sender, folder.path(), "not for all", &[]);
@@ -289,7 +289,7 @@ fn a_host_without_even_loopback_says_so_and_waits_for_it() {
     let host = &lan.hosts[0];
     host.ip_command("link set lo down");
     let folder = tempfile::tempdir().unwrap();
-    let mut listening = Process::start(host, folder.path(), ROOM, &["run", "--json"], b"");
+    let mut listening = spawn(host, folder.path(), ROOM, &["run", "--json"], b"");
     assert_eq!(listening.event("warning")["code"], "no-network");
     assert_eq!(listening.event("ready")["addresses"], serde_json::json!([]));
     host.ip_command("link set lo up");
@@ -306,7 +306,7 @@ fn a_host_without_any_network_finds_itself() {
     let (mut sending, token, _) = send_message(host, folder.path(), "to myself", &[]);
     assert_eq!(listening.event("offer")["token"], token);
     // Without a word on where it is or what it is called.
-    let mut fetching = Process::start(host, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
+    let mut fetching = spawn(host, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
     assert_eq!(fetching.event("received")["text"], "to myself");
     assert_eq!(listening.event("gone")["reason"], "fetched");
     assert_eq!(sending.exit_code(), 0);

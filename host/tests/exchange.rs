@@ -40,7 +40,7 @@ fn a_drop_is_found_without_knowing_its_sender() {
     let folder = tempfile::tempdir().unwrap();
     let (mut sending, _, _) = send_message(sender, folder.path(), "found", &[]);
     let arguments = ["fetch", "--json"];
-    let mut fetching = support::Process::start(receiver, folder.path(), ROOM, &arguments, b"");
+    let mut fetching = support::spawn(receiver, folder.path(), ROOM, &arguments, b"");
     assert_eq!(fetching.event("received")["text"], "found");
     assert_eq!(fetching.exit_code(), 0);
     assert_eq!(sending.exit_code(), 0);

@@ -10,7 +10,7 @@ use deaddrop_core::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
 use deaddrop_core::token::Instance;
 use getrandom::rand_core::Rng;
 use support::{
-    Beacon, BeaconKind, Capture, Lan, Neighbour, Process, ROOM, listener, random, say, send_message,
+    Beacon, BeaconKind, Capture, Lan, Neighbour, ROOM, listener, random, say, send_message, spawn,
 };
 
 /// Connects to one port of one address within the same minute, by the listener's rules.
@@ -49,8 +49,7 @@ fn a_flood_of_beacons_hides_nobody_and_makes_no_scanner() {
     );
     assert!(listening.time().saturating_duration_since(sending.time()) < Duration::from_secs(10));
     assert_eq!(flooding.word(), "all");
-    let mut fetching =
-        Process::start(receiver, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
+    let mut fetching = spawn(receiver, folder.path(), ROOM, &["fetch", "--json", "--wait", "20"], b"");
     assert_eq!(fetching.event("received")["text"], "real");
     assert_eq!(sending.exit_code(), 0);
     drop(listening);
@@ -163,7 +162,7 @@ fn a_beacon_with_a_members_instance_diverts_nobody() {
     }
     // Found anew while they go on.
     let fetch = ["fetch", "--json", "--wait", "20", "--token", &token];
-    let mut fetching = Process::start(receiver, folder.path(), ROOM, &fetch, b"");
+    let mut fetching = spawn(receiver, folder.path(), ROOM, &fetch, b"");
     assert_eq!(fetching.event("received")["text"], "real");
     assert_eq!(listening.event("gone")["reason"], "fetched");
     assert_eq!(sending.exit_code(), 0);

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Host, Lan, Process, listener, send_message};
+use support::{Host, Lan, listener, send_message, spawn};
 
 /// The promise is one second. The limit here leaves room for a machine that is busy with other tests; what
 /// was measured is printed.
@@ -21,9 +21,9 @@ fn word_for_word() {
     let folder = tempfile::tempdir().unwrap();
     // The environment names another room: what stands on the command line counts.
     let other = "another room altogether";
-    let mut listening = Process::start(receiver, folder.path(), other, &["run", "--room", "myroom"], b"");
+    let mut listening = spawn(receiver, folder.path(), other, &["run", "--room", "myroom"], b"");
     let send = ["send-msg", "--room", "myroom", "--ttl", "120", "hello there"];
-    let mut sending = Process::start(sender, folder.path(), other, &send, b"");
+    let mut sending = spawn(sender, folder.path(), other, &send, b"");
 
     // The first line says what is offered, the second how to get it.
     let shown = listening.line("fetch --from");

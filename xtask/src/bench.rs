@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 
-use crate::need::{self, Need};
-use crate::repo::{Failure, Repo, shown_run};
+use crate::environment::prerequisites::{self, Prerequisite};
+use crate::environment::repo::{Failure, Repo, shown_run};
 use exchange::exchange;
 use figures::{Run, Series};
 use peer::Peer;
@@ -44,7 +44,13 @@ pub(crate) struct Bench {
 }
 
 /// What the transfers need.
-const NEEDS: &[Need] = &[Need::Socat, Need::Openssl, Need::OpensslHeaders, Need::Sshd, Need::Time];
+const NEEDS: &[Prerequisite] = &[
+    Prerequisite::Socat,
+    Prerequisite::Openssl,
+    Prerequisite::OpensslHeaders,
+    Prerequisite::Sshd,
+    Prerequisite::Time,
+];
 
 /// The sizes that are measured unless others are named.
 const SIZES: [u64; 3] = [1, 100 << 20, 1 << 30];
@@ -54,7 +60,7 @@ pub(crate) fn run(repo: &Repo, bench: &Bench) -> Result<(), Failure> {
     if bench.runs == 0 {
         return Err(Failure::new("--runs 0 measures nothing"));
     }
-    need::demand(repo, NEEDS, bench.install)?;
+    prerequisites::demand(repo, NEEDS, bench.install)?;
     if !bench.transfers_only {
         shown_run(
             repo.cargo(["bench", "--locked", "-p", "deaddrop-core", "-p", "deaddrop"]).args(["--benches"]),

@@ -2,9 +2,9 @@
 
 use argh::FromArgs;
 
-use crate::repo::{Failure, Repo};
-use crate::stage::{Size, When};
+use crate::environment::repo::{Failure, Repo};
 use crate::stages::STAGES;
+use crate::stages::stage::{Size, When};
 use crate::test::run_stages;
 
 /// Run what needs no test: fmt, clippy with warnings denied, docs, cargo-deny, the proof that

@@ -1,7 +1,5 @@
 //! `demo`: a listener, a message and a file, on this machine alone, shown as it happens and checked.
 
-mod role;
-
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -11,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use argh::FromArgs;
 use serde_json::Value;
+use testbed::noise::noise;
+use testbed::process::Process;
+use testbed::scratch::Scratch;
 
-use crate::private;
-use crate::random::random;
-use crate::repo::{Failure, Repo, built};
-use role::Role;
+use crate::environment::random::random;
+use crate::environment::repo::{Failure, Repo, built};
 
 /// Build deaddrop, start a listener, send a message and a file, fetch both, and check that what
 /// arrived is what was sent. All of it on this machine's loopback.
@@ -53,35 +52,6 @@ pub(crate) fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     built(&mut repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]), "deaddrop")
 }
 
-/// A folder of our own, gone when this is dropped.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("deaddrop-{:016x}", u64::from_le_bytes(random()?)));
-        fs::DirBuilder::new().mode(0o700).create(&path).map_err(Failure::at(path.display().to_string()))?;
-        Ok(Self(path))
-    }
-
-    /// Its path.
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Writes a file that we alone can read.
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
-        let path = self.0.join(name);
-        private::write_new(&path, bytes)?;
-        Ok(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// What a sender says of its drop.
 struct Ready {
     port: u64,
@@ -111,7 +81,7 @@ impl<'a> Scene<'a> {
 
     fn play(&self) -> Result<(), Failure> {
         let mut listener = self.start("listener", &["run", "--json"], &[])?;
-        listener.until("ready", self.deadline)?;
+        listener.await_event("ready", self.left())?;
 
         let port = free_tcp_port()?;
         let send = ["send-msg", "--json", "--tcp-port", &port, MESSAGE];
@@ -120,15 +90,15 @@ impl<'a> Scene<'a> {
             if text == MESSAGE { Ok(()) } else { Err(Failure(format!("sent {MESSAGE:?}, arrived {text:?}"))) }
         })?;
 
-        let bytes = pseudo_random(FILE_SIZE, u64::from_le_bytes(random()?));
+        let bytes = noise(u64::from_le_bytes(random()?), FILE_SIZE);
         let sent = self.scratch.write("flowers.bin", &bytes)?;
-        let inbox = self.scratch.0.join("inbox");
+        let inbox = self.scratch.path().join("inbox");
         fs::DirBuilder::new().mode(0o700).create(&inbox).map_err(Failure::at(inbox.display().to_string()))?;
         let port = free_tcp_port()?;
         let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
         self.hand_over(&mut listener, &send, Some(&inbox), |received| {
             let path = received["path"].as_str().unwrap_or_default();
-            let path = self.scratch.0.join(path);
+            let path = self.scratch.path().join(path);
             let arrived = fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
             same(&bytes, &arrived)
         })?;
@@ -140,15 +110,15 @@ impl<'a> Scene<'a> {
     /// Sends, waits for the listener to see it, fetches, and has what was received checked.
     fn hand_over(
         &self,
-        listener: &mut Role,
+        listener: &mut Process,
         send: &[&str],
         inbox: Option<&Path>,
         check: impl FnOnce(&Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut sender = self.start("sender", send, &[])?;
-        let ready = Ready::read(&sender.until("ready", self.deadline)?)?;
+        let ready = Ready::read(&sender.await_event("ready", self.left())?)?;
         loop {
-            let offer = listener.until("offer", self.deadline)?;
+            let offer = listener.await_event("offer", self.left())?;
             if offer["token"] == ready.token.as_str() {
                 break;
             }
@@ -158,23 +128,30 @@ impl<'a> Scene<'a> {
         let out = out.as_ref().map(|out| ["--out", out]);
         let fetch = ["fetch", "--json", "--from", "127.0.0.1", "--port", &port, "--token", &ready.token];
         let mut fetcher = self.start("fetcher", &fetch, out.as_ref().map_or(&[], |out| out.as_slice()))?;
-        let received = fetcher.until("received", self.deadline)?;
-        fetcher.ends_well(self.deadline)?;
-        sender.until("fetched", self.deadline)?;
-        sender.ends_well(self.deadline)?;
+        let received = fetcher.await_event("received", self.left())?;
+        fetcher.ends_with(0, self.left())?;
+        sender.await_event("fetched", self.left())?;
+        sender.ends_with(0, self.left())?;
         check(&received)
     }
 
+    /// Time until everything must be over.
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Starts deaddrop in the demo's room.
-    fn start(&self, role: &'static str, words: &[&str], more: &[&str]) -> Result<Role, Failure> {
+    fn start(&self, role: &'static str, words: &[&str], more: &[&str]) -> Result<Process, Failure> {
         let mut command = Command::new(self.binary);
         let (verb, rest) = words.split_first().ok_or_else(|| Failure::new("deaddrop needs a verb"))?;
-        command.current_dir(&self.scratch.0).env_remove("DEADDROP_ROOM").arg(verb);
+        command.current_dir(self.scratch.path()).env_remove("DEADDROP_ROOM").arg(verb);
         command.arg("--room-file").arg(&self.room).args(["--udp-port", &self.udp_port.to_string()]);
         // On loopback alone: a demonstration is nothing that the neighbours should hear of.
         command.args(["--interface", "lo"]);
         command.args(more).args(rest);
-        Role::start(role, &mut command)
+        let mut process = Process::spawn_shown(command, role)?;
+        process.close_input();
+        Ok(process)
     }
 }
 
@@ -205,33 +182,9 @@ fn free_tcp_port() -> Result<String, Failure> {
     Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port().to_string())
 }
 
-/// Bytes with no pattern a mistake in offsets could hide in (splitmix64).
-fn pseudo_random(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let words = std::iter::from_fn(|| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(word ^ (word >> 31))
-    });
-    words.flat_map(u64::to_le_bytes).take(len).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn the_room_is_ours_alone_and_gone_afterwards() {
-        let scratch = Scratch::new().unwrap();
-        let room = scratch.write("room", b"x").unwrap();
-        assert_eq!(fs::metadata(&room).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, 0o700);
-        drop(scratch);
-        assert!(!room.exists());
-    }
 
     #[test]
     fn a_difference_is_placed() {
@@ -239,13 +192,5 @@ mod tests {
         assert!(same(b"abc", b"abd").unwrap_err().0.contains("from byte 2"));
         assert!(same(b"abc", b"ab").unwrap_err().0.contains("3 bytes were sent, 2 arrived"));
         assert!(same(b"", b"a").is_err());
-    }
-
-    #[test]
-    fn bytes_are_as_many_as_asked_for_and_differ_by_seed() {
-        assert_eq!(pseudo_random(13, 1).len(), 13);
-        assert_ne!(pseudo_random(13, 1), pseudo_random(13, 2));
-        // The first output of splitmix64 from seed 0.
-        assert_eq!(pseudo_random(8, 0), 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
     }
 }

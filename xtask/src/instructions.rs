@@ -8,9 +8,9 @@ use std::fs;
 
 use argh::FromArgs;
 
-use crate::need::{self, Need};
-use crate::repo::{Failure, Repo, built, captured};
-use crate::toolchain;
+use crate::environment::prerequisites::{self, Prerequisite};
+use crate::environment::repo::{Failure, Repo, built, captured};
+use crate::environment::toolchain;
 use baseline::{Baseline, Change, TOLERANCE_PERCENT};
 use callgrind::Counted;
 
@@ -33,7 +33,7 @@ const BASELINE: &str = "core/benches/instructions.toml";
 
 /// Counts, shows and compares.
 pub(crate) fn run(repo: &Repo, instructions: &Instructions) -> Result<(), Failure> {
-    need::demand(repo, &[Need::Valgrind], instructions.install)?;
+    prerequisites::demand(repo, &[Prerequisite::Valgrind], instructions.install)?;
     let before = if instructions.accept { None } else { Some(read(repo)?) };
     let counted = count(repo)?;
     let Some(before) = before else {

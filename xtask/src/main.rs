@@ -1,23 +1,18 @@
-//! Every script of the project, as `cargo xtask COMMAND`.
+//! The commands of the project, as `cargo xtask COMMAND`: one file for each, with a folder for its parts.
 //!
-//! It knows the commands of the project, not its code: it builds and runs what a person would.
+//! Most run cargo and the built program as a person would. Some use the project's own crates: provisioning writes
+//! pages with `deaddrop-page` and derives rooms with `deaddrop-core`, and the tests of boards speak the protocol.
 
 mod bench;
 mod check;
 mod demo;
+mod environment;
 mod firmware;
 mod instructions;
-mod need;
 mod noalloc;
-mod private;
-mod random;
-mod repo;
 mod scale;
-mod space;
-mod stage;
 mod stages;
 mod test;
-mod toolchain;
 
 use std::process::ExitCode;
 
@@ -46,7 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let xtask: Xtask = argh::from_env();
-    let repo = repo::Repo::here();
+    let repo = environment::repo::Repo::here();
     let done = match xtask.command {
         Command::Demo(demo) => demo::run(&repo, &demo),
         Command::Test(test) => test::run(&repo, &test),

@@ -5,12 +5,13 @@ mod symbols;
 use std::path::PathBuf;
 
 use argh::FromArgs;
+use testbed::emulator::PROGRAM;
 
 pub(crate) use symbols::Symbols;
 
-use crate::need::{self, Need};
-use crate::repo::{Failure, Repo, captured};
-use crate::toolchain::{self, Target};
+use crate::environment::prerequisites::{self, Prerequisite};
+use crate::environment::repo::{Failure, Repo, captured};
+use crate::environment::toolchain::{self, Target};
 
 /// Prove that core needs no allocator: link a bare-metal image that has none, search its symbols for one, and
 /// run the image in QEMU, where a server session hands a drop to a client session.
@@ -24,14 +25,14 @@ pub(crate) struct Noalloc {
 
 /// The image's target: a Cortex-M3, the smallest processor that a board of ours has after the M0+.
 const TARGET: Target = Target::Thumbv7m;
-/// QEMU, and its machine for which `core/noalloc/noalloc.ld` lays the image out.
-const EMULATOR: [&str; 3] = ["qemu-system-arm", "-machine", "mps2-an385"];
+/// QEMU and its machine for which `core/noalloc/noalloc.ld` lays the image out.
+const MACHINE: [&str; 3] = [PROGRAM, "-machine", "mps2-an385"];
 /// Seconds after which a run counts as hung. An ordinary run takes less than one.
 const DEADLINE: &str = "60";
 
 /// Proves both and says so.
 pub(crate) fn run(repo: &Repo, noalloc: &Noalloc) -> Result<(), Failure> {
-    need::demand(repo, &[Need::BareMetal(TARGET), Need::Emulator], noalloc.install)?;
+    prerequisites::demand(repo, &[Prerequisite::BareMetal(TARGET), Prerequisite::Emulator], noalloc.install)?;
     println!("{}", link(repo)?);
     println!("{}", emulate(repo)?);
     Ok(())
@@ -56,7 +57,7 @@ pub(crate) fn link(repo: &Repo) -> Result<String, Failure> {
 pub(crate) fn emulate(repo: &Repo) -> Result<String, Failure> {
     let path = build(repo)?;
     let mut emulator = repo.program("timeout");
-    emulator.arg(DEADLINE).args(EMULATOR);
+    emulator.arg(DEADLINE).args(MACHINE);
     emulator.args(["-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel"]);
     captured(emulator.arg(path))?;
     Ok("an exchange and discovery, without an allocator".to_owned())

@@ -2,7 +2,7 @@
 
 use argh::FromArgs;
 
-use crate::repo::{Failure, Repo};
+use crate::environment::repo::{Failure, Repo};
 
 /// Simulate discovery on LANs of many hosts, in virtual time, and print a table: beacons, airtime, handshakes,
 /// guess budgets, times to an offer. What is in core/docs/scale.md.

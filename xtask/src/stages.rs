@@ -1,55 +1,75 @@
 //! The table of stages, in the order in which they run. Another stage is another row.
 
+pub(crate) mod disk_space;
+pub(crate) mod stage;
+
 use std::process::Command;
 
+use crate::environment::prerequisites::{self, Prerequisite};
+use crate::environment::repo::{Failure, Repo, captured};
+use crate::environment::toolchain::{self, Target};
 use crate::firmware::board::{BOARDS, Board, EMULATED};
 use crate::firmware::build::ON_LINUX;
 use crate::firmware::{emulated, images};
-use crate::need::{self, Need};
 use crate::noalloc;
-use crate::repo::{Failure, Repo, captured};
-use crate::stage::{Size, Stage, When};
-use crate::toolchain::{self, Target};
+use crate::stages::stage::{Size, Stage, When};
 
 /// What core's proof and the emulated board are compiled for.
-const M3: Need = Need::BareMetal(Target::Thumbv7m);
+const M3: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7m);
 /// What the other boards are compiled for.
-const M0: Need = Need::BareMetal(Target::Thumbv6m);
-const M7: Need = Need::BareMetal(Target::Thumbv7emHf);
-const M33: Need = Need::BareMetal(Target::Thumbv8mMainHf);
+const M0: Prerequisite = Prerequisite::BareMetal(Target::Thumbv6m);
+const M7: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7emHf);
+const M33: Prerequisite = Prerequisite::BareMetal(Target::Thumbv8mMainHf);
 
 /// Every stage there is.
 pub(crate) const STAGES: &[Stage] = &[
-    Stage { name: "fmt", when: When::Check, needs: &[Need::Rustfmt], run: fmt },
-    Stage { name: "clippy", when: When::Check, needs: &[Need::Clippy, Need::OpensslHeaders], run: clippy },
-    Stage { name: "docs", when: When::Check, needs: &[Need::OpensslHeaders], run: docs },
-    Stage { name: "deny", when: When::Check, needs: &[Need::CargoDeny], run: deny },
-    Stage { name: "noalloc", when: When::Check, needs: &[M3], run: |repo, _| noalloc::link(repo) },
-    Stage { name: "firmware", when: When::Check, needs: &[Need::Clippy, M3], run: firmware },
-    Stage { name: "core", when: When::Test, needs: &[], run: core },
+    Stage { name: "fmt", when: When::Check, requires: &[Prerequisite::Rustfmt], run: fmt },
+    Stage {
+        name: "clippy",
+        when: When::Check,
+        requires: &[Prerequisite::Clippy, Prerequisite::OpensslHeaders],
+        run: clippy,
+    },
+    Stage { name: "docs", when: When::Check, requires: &[Prerequisite::OpensslHeaders], run: docs },
+    Stage { name: "deny", when: When::Check, requires: &[Prerequisite::CargoDeny], run: deny },
+    Stage { name: "noalloc", when: When::Check, requires: &[M3], run: |repo, _| noalloc::link(repo) },
+    Stage { name: "firmware", when: When::Check, requires: &[Prerequisite::Clippy, M3], run: firmware },
+    Stage { name: "core", when: When::Test, requires: &[], run: core },
     Stage {
         name: "noalloc-run",
         when: When::Test,
-        needs: &[M3, Need::Emulator],
+        requires: &[M3, Prerequisite::Emulator],
         run: |repo, _| noalloc::emulate(repo),
     },
     Stage {
         name: "workspace",
         when: When::Test,
-        needs: &[Need::Namespaces, Need::Ip, Need::Nft],
+        requires: &[Prerequisite::Namespaces, Prerequisite::Ip, Prerequisite::Nft],
         run: workspace,
     },
-    Stage { name: "openssl", when: When::Test, needs: &[Need::OpensslHeaders], run: openssl },
-    Stage { name: "firmware-host", when: When::Test, needs: &[], run: firmware_host },
-    Stage { name: "xtask", when: When::Test, needs: &[], run: xtask },
-    Stage { name: "demo", when: When::Test, needs: &[], run: demo },
+    Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },
+    Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
+    Stage { name: "xtask", when: When::Test, requires: &[], run: xtask },
+    Stage { name: "demo", when: When::Test, requires: &[], run: demo },
     // Minutes of the makers' crates, which `images` compiles as well: what is found here are lints alone.
-    Stage { name: "boards", when: When::Long, needs: &[Need::Clippy, M0, M7, M33], run: boards },
-    Stage { name: "images", when: When::Test, needs: &[M0, M3, M7, M33], run: |repo, _| images::prove(repo) },
+    Stage { name: "boards", when: When::Long, requires: &[Prerequisite::Clippy, M0, M7, M33], run: boards },
+    Stage {
+        name: "images",
+        when: When::Test,
+        requires: &[M0, M3, M7, M33],
+        run: |repo, _| images::prove(repo),
+    },
     Stage {
         name: "emulated",
         when: When::Test,
-        needs: &[M3, Need::Emulator, Need::Taps, Need::Namespaces, Need::Ip, Need::Nft],
+        requires: &[
+            M3,
+            Prerequisite::Emulator,
+            Prerequisite::Taps,
+            Prerequisite::Namespaces,
+            Prerequisite::Ip,
+            Prerequisite::Nft,
+        ],
         run: |repo, _| emulated::stage(repo),
     },
 ];
@@ -96,7 +116,7 @@ fn docs(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let tool = need::cargo_deny(repo).ok_or_else(|| Failure::new("cargo-deny is not there"))?;
+    let tool = prerequisites::cargo_deny(repo).ok_or_else(|| Failure::new("cargo-deny is not there"))?;
     for manifest in ["Cargo.toml"].iter().chain(OTHERS) {
         captured(
             repo.program(&tool)

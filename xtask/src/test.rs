@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use argh::FromArgs;
 
-use crate::need;
-use crate::repo::{Failure, Repo};
-use crate::space;
-use crate::stage::{Size, Stage, Summary, When};
+use crate::environment::prerequisites;
+use crate::environment::repo::{Failure, Repo};
 use crate::stages::STAGES;
+use crate::stages::disk_space;
+use crate::stages::stage::{Size, Stage, Summary, When};
 
 /// Run every test of correctness, in stages, each with its time; the checks come first. A stage that
 /// lacks something is listed as not run, and then this fails.
@@ -44,22 +44,22 @@ pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
 
 /// Runs these stages, having fetched what they lack if `install`.
 pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bool) -> Result<(), Failure> {
-    let needs = || stages.iter().flat_map(|stage| stage.needs);
-    let mut missing = need::missing(repo, needs());
+    let needs = || stages.iter().flat_map(|stage| stage.requires);
+    let mut missing = prerequisites::missing(repo, needs());
     if install && !missing.is_empty() {
-        need::install(repo, &missing);
-        missing = need::missing(repo, needs());
+        prerequisites::install(repo, &missing);
+        missing = prerequisites::missing(repo, needs());
     }
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|need| need.name()).collect();
         println!("missing: {}; to get what is missing:", names.join(", "));
-        println!("    {}", need::line_to_copy(repo, &missing));
+        println!("    {}", prerequisites::line_to_copy(repo, &missing));
     }
     let mut summary = Summary::default();
     let start = Instant::now();
     for stage in stages {
         let lacks: Vec<_> =
-            stage.needs.iter().filter(|need| missing.contains(need)).map(|need| need.name()).collect();
+            stage.requires.iter().filter(|need| missing.contains(need)).map(|need| need.name()).collect();
         if lacks.is_empty() {
             summary.run(repo, stage, size);
         } else {
@@ -68,7 +68,7 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
     }
     println!("in all {:.1} s", start.elapsed().as_secs_f64());
     let passed = summary.all_passed();
-    if let Some(hint) = space::hint(repo).filter(|_| !passed) {
+    if let Some(hint) = disk_space::hint(repo).filter(|_| !passed) {
         println!("{hint}");
     }
     println!("{summary}");
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_what_is_named_runs() {
-        let stage = Stage { name: "a", when: When::Test, needs: &[], run: |_, _| Ok(String::new()) };
+        let stage = Stage { name: "a", when: When::Test, requires: &[], run: |_, _| Ok(String::new()) };
         assert!(is_wanted(&stage, None, Size::Usual));
         assert!(is_wanted(&stage, Some(&["b", "a"]), Size::Usual));
         assert!(!is_wanted(&stage, Some(&["b"]), Size::Full));

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::support::actor::relay;
 use crate::support::{
-    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, write,
+    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, write,
 };
 
 /// Kills a receiver that has half of the file, and fetches it again once the lease is over.
@@ -25,7 +25,7 @@ fn killed_half_way(size: usize) {
     let (mut relay, by) = relay(host, port, Some(half), None);
     let from = format!("{}:{by}", host.ip);
     let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let doomed = Process::start(host, there.path(), ROOM, &arguments, b"");
+    let doomed = spawn(host, there.path(), ROOM, &arguments, b"");
     relay.event("stalled");
     doomed.signal(Signal::KILL);
     let killed = Instant::now();
@@ -134,7 +134,7 @@ fn stalled_before_commit(host: &Host, folder: &Path, port: u16, token: &str) -> 
     let (relay, by) = relay(host, port, None, Some(up));
     let from = format!("{}:{by}", host.ip);
     let arguments = ["fetch", "--json", "--from", &from, "--token", token];
-    (relay, Process::start(host, folder, ROOM, &arguments, b""))
+    (relay, spawn(host, folder, ROOM, &arguments, b""))
 }
 
 #[test]

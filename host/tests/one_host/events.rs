@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, listener, send_file, send_message, write};
+use crate::support::{Host, Lan, ROOM, deaddrop, fetch, listener, send_file, send_message, spawn, write};
 
 /// The events with what differs from run to run replaced.
 fn fixed(events: &[Value], token: &str) -> Value {
@@ -98,7 +98,7 @@ fn a_message_that_is_not_text_is_base64() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    let mut sending = Process::start(host, folder.path(), ROOM, &["send-msg", "--json"], b"\xff\0\xfe");
+    let mut sending = spawn(host, folder.path(), ROOM, &["send-msg", "--json"], b"\xff\0\xfe");
     let token = sending.event("ready")["token"].as_str().unwrap().to_owned();
     let mut fetching = fetch(host, folder.path(), host, &token, &[]);
     let received = fetching.event("received");

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::actor::fake;
-use crate::support::{Lan, Process, ROOM, fetch, send_message};
+use crate::support::{Lan, ROOM, fetch, send_message, spawn};
 
 #[test]
 fn a_wrong_passphrase_is_refused_and_the_drop_stays() {
@@ -14,7 +14,7 @@ fn a_wrong_passphrase_is_refused_and_the_drop_stays() {
     let from = format!("{}:{port}", host.ip);
     for from in [&host.ip, &from] {
         let arguments = ["fetch", "--json", "--from", from, "--token", &token, "--wait", "1"];
-        let mut stranger = Process::start(host, folder.path(), "another room altogether", &arguments, b"");
+        let mut stranger = spawn(host, folder.path(), "another room altogether", &arguments, b"");
         assert_eq!(stranger.exit_code(), 6, "{:?}", stranger.events);
         assert_eq!(stranger.last()["code"], "not-a-member");
     }
@@ -78,7 +78,7 @@ fn without_anybody_there_is_nobody() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    let mut searching = Process::start(host, folder.path(), ROOM, &["fetch", "--json", "--wait", "1"], b"");
+    let mut searching = spawn(host, folder.path(), ROOM, &["fetch", "--json", "--wait", "1"], b"");
     assert_eq!(searching.exit_code(), 7, "{:?}", searching.events);
     assert_eq!(searching.last()["code"], "unreachable");
 }
@@ -110,7 +110,7 @@ fn a_token_is_looked_for_on_the_network_too() {
     let (mut sending, token, _) = send_message(host, folder.path(), "wanted", &[]);
     let look = |token: &str| {
         let arguments = ["fetch", "--json", "--token", token, "--wait", "2"];
-        Process::start(host, folder.path(), ROOM, &arguments, b"")
+        spawn(host, folder.path(), ROOM, &arguments, b"")
     };
     let unknown = if token.starts_with('0') { "1111" } else { "0000" };
     let mut fetching = look(unknown);
@@ -133,7 +133,7 @@ fn several_drops_are_listed_rather_than_one_taken() {
     assert_eq!(two_port, one_port + 1, "the next free port");
     for place in [&["--from", &host.ip][..], &[]] {
         let arguments = [&["fetch", "--json"], place].concat();
-        let mut fetching = Process::start(host, folder.path(), ROOM, &arguments, b"");
+        let mut fetching = spawn(host, folder.path(), ROOM, &arguments, b"");
         assert_eq!(fetching.exit_code(), 2, "{:?}", fetching.events);
         let message = fetching.last()["message"].as_str().unwrap();
         assert!(message.contains(&first) && message.contains(&second), "{message}");
@@ -158,7 +158,7 @@ fn a_port_that_was_asked_for_and_is_taken_is_named() {
     let (_first, _, port) = send_message(host, folder.path(), "one", &["--tcp-port", "50123"]);
     assert_eq!(port, 50_123);
     let arguments = ["send-msg", "--json", "--tcp-port", "50123"];
-    let mut second = Process::start(host, folder.path(), ROOM, &arguments, b"two");
+    let mut second = spawn(host, folder.path(), ROOM, &arguments, b"two");
     assert_eq!(second.exit_code(), 1, "{:?}", second.events);
     assert!(second.last()["message"].as_str().unwrap().contains("50123"), "{:?}", second.events);
     // The default, when it is taken, is not insisted on; neither is one held by another program.

@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::neighbour::{self, Role, tell, wait_for_end};
-use crate::support::{Host, Lan, Process, ROOM, fetch, random, write};
+use crate::support::{Host, Lan, Process, ROOM, fetch, random, spawn, write};
 
 /// A message that is new in every run, so that it is not in the program's file either. It has characters that
 /// JSON escapes, and digits of its own in every part that [`forms`] makes of it.
@@ -113,7 +113,7 @@ fn a_message_is_wiped_once_it_is_burned() {
     let lan = Lan::alone();
     let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
     let marker = marker();
-    let mut sending = Process::start(host, folder.path(), ROOM, &["send-msg", "--json"], marker.as_bytes());
+    let mut sending = spawn(host, folder.path(), ROOM, &["send-msg", "--json"], marker.as_bytes());
     let (before, after) = before_and_after(host, folder.path(), &mut sending, &marker);
     assert!(!before.is_empty(), "the scan finds nothing at all");
     assert!(after.is_empty(), "{after:?}");
@@ -175,7 +175,7 @@ fn a_message_that_expires_is_wiped_too() {
     let folder = tempfile::tempdir().unwrap();
     let marker = marker();
     let arguments = ["send-msg", "--json", "--ttl", "2"];
-    let mut sending = Process::start(&lan.hosts[0], folder.path(), ROOM, &arguments, marker.as_bytes());
+    let mut sending = spawn(&lan.hosts[0], folder.path(), ROOM, &arguments, marker.as_bytes());
     sending.event("ready");
     assert!(!found(&sending, &marker).is_empty());
     sending.event("expired");
@@ -208,7 +208,7 @@ fn the_scan_finds_a_passphrase_that_the_process_cannot_wipe() {
     // The kernel's copy of the environment is the process's own memory, and stays: hence --room-file.
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::start(&lan.hosts[0], folder.path(), PASSPHRASE, &["run", "--json"], b"");
+    let mut process = spawn(&lan.hosts[0], folder.path(), PASSPHRASE, &["run", "--json"], b"");
     process.event("ready");
     assert!(!found(&process, PASSPHRASE).is_empty());
 }

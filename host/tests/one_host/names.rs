@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::support::{Host, Lan, Process, ROOM, fetch, names, send_file, send_message, write};
+use crate::support::{Host, Lan, Process, ROOM, fetch, names, send_file, send_message, spawn, write};
 
 /// Sends a file under a name and gives the sender and the token.
 fn offered(host: &Host, folder: &Path, name: &str) -> (Process, String) {
@@ -59,7 +59,7 @@ fn names_that_no_drop_has_are_refused_by_the_sender() {
     write(folder.path(), "source", b"content");
     for name in ["../x", "/etc/passwd", "a/b", "", &"x".repeat(256)] {
         let arguments = ["send-file", "--json", "source", "--name", name];
-        let mut sending = Process::start(host, folder.path(), ROOM, &arguments, b"");
+        let mut sending = spawn(host, folder.path(), ROOM, &arguments, b"");
         assert_eq!(sending.exit_code(), 2, "{name}");
         assert_eq!(sending.last()["code"], "usage");
     }

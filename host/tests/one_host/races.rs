@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::actor::{fake, hang};
-use crate::support::{Host, Lan, Process, ROOM, fetch, send_message};
+use crate::support::{Host, Lan, Process, ROOM, fetch, send_message, spawn};
 
 /// Waits until this many connections to a port of the sender's host stand, accepted or not.
 fn wait_for_connections(sending: &Process, port: u16, count: usize) {
@@ -80,7 +80,7 @@ fn a_stranger_on_the_same_host_is_passed_over() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let stranger_room = "a neighbour's room on this host";
-    let mut stranger = Process::start(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
+    let mut stranger = spawn(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
     assert_eq!(stranger.event("ready")["port"], 48_556);
     let (mut sending, token, port) = send_message(host, folder.path(), "ours", &[]);
     assert_eq!(port, 48_557);
@@ -98,10 +98,10 @@ fn a_stranger_on_the_same_host_is_passed_over() {
     assert_eq!(fetching.exit_code(), 6, "{:?}", fetching.events);
     // The searching form meets them too.
     let (_sending, _, _) = send_message(host, folder.path(), "ours again", &[]);
-    let mut searching = Process::start(host, folder.path(), ROOM, &["fetch", "--json"], b"");
+    let mut searching = spawn(host, folder.path(), ROOM, &["fetch", "--json"], b"");
     assert_eq!(searching.event("received")["text"], "ours again");
     let arguments = ["fetch", "--json", "--from", &host.ip, "--wait", "1"];
-    let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
+    let mut listing = spawn(host, folder.path(), ROOM, &arguments, b"");
     assert_eq!(listing.exit_code(), 4, "{:?}", listing.events);
 }
 
@@ -125,7 +125,7 @@ fn a_server_that_is_none_is_passed_over() {
     for (port, manner) in (48_556..).zip(manners) {
         let from = format!("{}:{port}", host.ip);
         let arguments = ["fetch", "--json", "--from", &from, "--token", &token, "--wait", "0"];
-        let mut fetching = Process::start(host, folder.path(), ROOM, &arguments, b"");
+        let mut fetching = spawn(host, folder.path(), ROOM, &arguments, b"");
         let code = fetching.exit_code();
         assert!([1, 7].contains(&code), "{manner}: {:?}", fetching.events);
     }
@@ -137,12 +137,12 @@ fn a_stranger_is_asked_twice_and_no_more() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let stranger_room = "a neighbour's room on this host";
-    let mut stranger = Process::start(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
+    let mut stranger = spawn(host, folder.path(), stranger_room, &["send-msg", "--json"], b"theirs");
     stranger.event("ready");
     // A sender that has no time has us ask again and again.
     let mut busy = fake(host, 48_570, "busy");
     let arguments = ["fetch", "--json", "--from", &host.ip, "--wait", "60"];
-    let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
+    let mut listing = spawn(host, folder.path(), ROOM, &arguments, b"");
     // Longer than the failed handshakes last that are allowed with one address.
     for _ in 0..12 {
         busy.event("connection");
@@ -160,7 +160,7 @@ fn a_silent_service_beside_a_sender_is_not_waited_for() {
     let mut silent = fake(host, 48_556, "silent");
     let (_sending, _, _) = send_message(host, folder.path(), "ours", &[]);
     let arguments = ["fetch", "--json", "--from", &host.ip];
-    let mut listing = Process::start(host, folder.path(), ROOM, &arguments, b"");
+    let mut listing = spawn(host, folder.path(), ROOM, &arguments, b"");
     silent.event("connection");
     let connected = silent.time();
     assert_eq!(listing.event("received")["text"], "ours");

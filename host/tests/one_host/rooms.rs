@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, send_message, write};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, send_message, spawn, write};
 
 /// Runs deaddrop with or without the environment variable.
 fn start(host: &Host, folder: &std::path::Path, variable: Option<&str>, arguments: &[&str]) -> Process {
@@ -81,11 +81,11 @@ fn the_same_passphrase_typed_on_two_systems_is_the_same_room() {
     let folder = tempfile::tempdir().unwrap();
     // Composed and decomposed, a space and a no-break space.
     let (one, other) = ("caf\u{e9} am see um zwei", "cafe\u{301} am see\u{a0}um zwei");
-    let mut sending = Process::start(host, folder.path(), one, &["send-msg", "--json"], b"same");
+    let mut sending = spawn(host, folder.path(), one, &["send-msg", "--json"], b"same");
     let token = sending.event("ready")["token"].as_str().unwrap().to_owned();
     assert_eq!(fetch(host, folder.path(), host, &token, &["--wait", "1"]).exit_code(), 6);
     let arguments = ["fetch", "--json", "--from", &host.ip, "--token", &token];
-    let mut fetching = Process::start(host, folder.path(), other, &arguments, b"");
+    let mut fetching = spawn(host, folder.path(), other, &arguments, b"");
     assert_eq!(fetching.event("received")["text"], "same");
 }
 
@@ -93,7 +93,7 @@ fn the_same_passphrase_typed_on_two_systems_is_the_same_room() {
 fn a_weak_passphrase_is_warned_of() {
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();
-    let mut listening = Process::start(&lan.hosts[0], folder.path(), "summer12", &["run", "--json"], b"");
+    let mut listening = spawn(&lan.hosts[0], folder.path(), "summer12", &["run", "--json"], b"");
     let warning = listening.event("warning");
     assert_eq!(warning["code"], "weak-passphrase");
     listening.event("ready");

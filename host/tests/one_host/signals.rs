@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::actor::{fake, go_on, relay};
-use crate::support::{Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, write};
+use crate::support::{
+    Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, write,
+};
 
 const SIGNALS: [(Signal, i32, &str); 2] =
     [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")];
@@ -105,7 +107,7 @@ fn a_search_ends() {
     for place in places.into_iter().chain(nowhere) {
         for how in SIGNALS {
             let arguments = [&["fetch", "--json", "--wait", "60", "--udp-port", "48000"], place].concat();
-            let mut searching = Process::start(host, folder.path(), ROOM, &arguments, b"");
+            let mut searching = spawn(host, folder.path(), ROOM, &arguments, b"");
             match place {
                 [] => wait_for(|| has_socket(&searching, "udp", ":BB80", "")),
                 [_, "127.0.0.1", ..] => {
@@ -170,7 +172,7 @@ fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
         let (mut relay, by) = relay(host, port, Some(10 << 20), None);
         let from = format!("{}:{by}", host.ip);
         let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
         relay.event("stalled");
         assert_eq!(names(here.path()).len(), 1, "a part");
         ends(&mut fetching, how);
@@ -217,7 +219,7 @@ fn a_sender_that_gives_up_half_way_leaves_nothing_with_the_receiver() {
         let (mut relay, by) = relay(host, port, Some(10 << 20), None);
         let from = format!("{}:{by}", host.ip);
         let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
         relay.event("stalled");
         ends(&mut sending, how);
         assert_eq!(listener.event("gone")["reason"], "withdrawn");
@@ -238,7 +240,7 @@ fn a_receiver_hears_that_the_drop_ended_while_it_came() {
     let (mut relay, by) = relay(host, port, Some(10 << 20), None);
     let from = format!("{}:{by}", host.ip);
     let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
     relay.event("stalled");
     // A claim that is held goes on for as long again as the TTL was, and no longer.
     sending.event("expired");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::actor::{go_on, relay};
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, write};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, spawn, write};
 
 #[test]
 fn a_file_that_changes_on_its_way_arrives_nowhere() {
@@ -24,7 +24,7 @@ fn a_file_that_changes_on_its_way_arrives_nowhere() {
         let (mut relay, by) = relay(host, port, Some(10 << 20), None);
         let from = format!("{}:{by}", host.ip);
         let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = Process::start(host, here.path(), ROOM, &arguments, b"");
+        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
         relay.event("stalled");
         change(&path);
         go_on(&mut relay);
@@ -138,12 +138,12 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("folder")).unwrap();
     for path in ["missing", "folder", "/dev/null"] {
-        let mut sending = Process::start(host, folder.path(), ROOM, &["send-file", "--json", path], b"");
+        let mut sending = spawn(host, folder.path(), ROOM, &["send-file", "--json", path], b"");
         assert!(sending.event_within("ready", Duration::from_secs(20)).is_none());
         assert_eq!(sending.exit_code(), 2, "{path}");
         assert_eq!(sending.last()["code"], "usage");
     }
     let long = vec![b'x'; 65_537];
-    let mut sending = Process::start(host, folder.path(), ROOM, &["send-msg", "--json"], &long);
+    let mut sending = spawn(host, folder.path(), ROOM, &["send-msg", "--json"], &long);
     assert_eq!(sending.exit_code(), 2);
 }

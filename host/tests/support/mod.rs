@@ -1,48 +1,66 @@
-//! What the tests of whole processes share: hosts in network namespaces of their own, and deaddrop
-//! processes on them whose events are read as they come.
+//! `deaddrop` on hosts of the testbed: what the tests of whole processes share.
 //!
-//! Each test has a LAN to itself, so that tests do not meet, and no packet leaves the machine. It takes
-//! root or unprivileged user namespaces, and the `ip` command of iproute2.
+//! Each test has a LAN to itself, so that tests do not meet, and no packet leaves the machine.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
-pub mod actor;
-mod capture;
-mod hostile;
-mod lan;
-pub mod neighbour;
-mod process;
-
-pub use capture::{Capture, Flow, Traffic, capture};
-pub use hostile::{
+pub use testbed::ROOM;
+pub use testbed::actor;
+pub use testbed::adversary::{
     Beacon, BeaconKind, Until, beacon_socket, hear, hear_sender, random, shake_hands, wrong_room,
 };
-pub use lan::{Host, Lan};
-pub use neighbour::{Neighbour, asked_to_end, play, say, wait_for_end};
-pub use process::{Process, fetch, listener, send_file, send_message};
+pub use testbed::capture::{Capture, Flow, Traffic, capture};
+pub use testbed::lan::{Host, Lan};
+pub use testbed::neighbour::{self, Neighbour, asked_to_end, play, say, wait_for_end};
+pub use testbed::noise::noise;
+pub use testbed::process::Process;
 
 use std::path::{Path, PathBuf};
-
-/// The room most tests meet in.
-pub const ROOM: &str = "copper lantern harbour ninety";
 
 /// The binary under test.
 pub fn deaddrop() -> &'static str {
     env!("CARGO_BIN_EXE_deaddrop")
 }
 
-/// `len` bytes that look random and differ with `seed`.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        // xorshift64*: plenty for telling bytes apart.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        bytes.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
+/// Starts deaddrop on a host in a folder. `room` goes into the environment; `input` to standard input.
+pub fn spawn(host: &Host, folder: &Path, room: &str, arguments: &[&str], input: &[u8]) -> Process {
+    let mut command = host.command(deaddrop());
+    command.args(arguments).current_dir(folder).env("DEADDROP_ROOM", room);
+    let mut process = Process::from_command(command, arguments.join(" "));
+    process.say(input);
+    process.close_input();
+    process
+}
+
+/// A listener that is ready.
+pub fn listener(host: &Host, folder: &Path) -> Process {
+    let mut process = spawn(host, folder, ROOM, &["run", "--json"], b"");
+    process.event("ready");
+    process
+}
+
+/// A sender that is ready, with its token and port.
+pub fn send_message(host: &Host, folder: &Path, message: &str, more: &[&str]) -> (Process, String, u16) {
+    let arguments = [&["send-msg", "--json"], more].concat();
+    sender(spawn(host, folder, ROOM, &arguments, message.as_bytes()))
+}
+
+/// The same for a file.
+pub fn send_file(host: &Host, folder: &Path, path: &Path, more: &[&str]) -> (Process, String, u16) {
+    let arguments = [&["send-file", path.to_str().expect("a path"), "--json"], more].concat();
+    sender(spawn(host, folder, ROOM, &arguments, b""))
+}
+
+fn sender(mut process: Process) -> (Process, String, u16) {
+    let ready = process.event("ready");
+    let token = ready["token"].as_str().expect("a token").to_owned();
+    let port = u16::try_from(ready["port"].as_u64().expect("a port")).expect("a port");
+    (process, token, port)
+}
+
+/// A fetch of a known drop.
+pub fn fetch(host: &Host, folder: &Path, from: &Host, token: &str, more: &[&str]) -> Process {
+    let arguments = [&["fetch", "--json", "--from", &from.ip, "--token", token], more].concat();
+    spawn(host, folder, ROOM, &arguments, b"")
 }
 
 /// Writes a file into a folder and gives its path.

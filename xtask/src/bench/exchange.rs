@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::figures::{Run, Usage};
 use super::peer::{Peer, token};
 use super::workplace::Workplace;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// How long a sender may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);

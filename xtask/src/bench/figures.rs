@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::peer::Peer;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// What one process used.
 #[derive(Clone, Copy, Debug, PartialEq)]

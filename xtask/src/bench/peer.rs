@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::workplace::Workplace;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// Our command in the workplace, as it is built by default.
 pub(super) const ORDINARY: &str = "deaddrop";

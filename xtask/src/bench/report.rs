@@ -5,7 +5,7 @@ use std::fs;
 
 use super::figures::Series;
 use super::plot;
-use crate::repo::{Failure, Repo, captured};
+use crate::environment::repo::{Failure, Repo, captured};
 
 /// The document, and the plot it shows.
 const DOCUMENT: &str = "host/docs/performance.md";

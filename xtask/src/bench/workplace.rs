@@ -1,15 +1,17 @@
 //! A folder with all that the programs need: keys, certificates, a room, files to send. Gone when dropped.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
-use crate::repo::{Failure, Repo, captured, shown_run};
+use testbed::scratch::Scratch;
+
+use crate::environment::random::random;
+use crate::environment::repo::{Failure, Repo, captured, shown_run};
 
 /// The folder.
 pub(crate) struct Workplace {
-    folder: PathBuf,
+    folder: Scratch,
     user: String,
 }
 
@@ -17,18 +19,10 @@ impl Workplace {
     /// Makes it, with fresh keys, below `base`, or else where files are kept in memory.
     pub(super) fn new(repo: &Repo, base: Option<&Path>) -> Result<Self, Failure> {
         let base = base.unwrap_or_else(|| Path::new("/dev/shm"));
-        let mut random = [0; 8];
-        fs::File::open("/dev/urandom")
-            .and_then(|mut file| file.read_exact(&mut random))
-            .map_err(Failure::at("/dev/urandom"))?;
-        let folder = base.join(format!("deaddrop-bench-{:016x}", u64::from_le_bytes(random)));
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .map_err(Failure::at(folder.display().to_string()))?;
+        let folder = Scratch::within(base)?;
         let user = captured(repo.program("id").arg("-un"))?.trim().to_owned();
         let place = Self { folder, user };
-        place.write("room", &format!("{:032x}\n", u128::from(u64::from_le_bytes(random)).pow(2)))?;
+        place.write("room", &format!("{:032x}\n", u128::from_le_bytes(random()?)))?;
         place.make_certificate(repo)?;
         place.make_ssh_keys(repo)?;
         Ok(place)
@@ -95,7 +89,7 @@ impl Workplace {
 
     /// The path of a file in it.
     pub(super) fn path(&self, name: &str) -> String {
-        self.folder.join(name).to_string_lossy().into_owned()
+        self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
     /// Builds our command with these features, and keeps it under this name: one build after the other has the same path.
@@ -122,18 +116,6 @@ impl Workplace {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.folder.join(name))
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(Failure::at(name.to_owned()))
-    }
-}
-
-impl Drop for Workplace {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        self.folder.write(name, text.as_bytes()).map(drop)
     }
 }

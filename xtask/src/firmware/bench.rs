@@ -1,11 +1,11 @@
 //! `firmware bench`: what cryptography costs on a Cortex-M3, in instructions.
 
 use argh::FromArgs;
+use testbed::emulator::PROGRAM;
 
 use super::board;
 use super::build;
-use super::emulator::PROGRAM;
-use crate::repo::{Failure, Repo, captured};
+use crate::environment::repo::{Failure, Repo, captured};
 
 /// Count the instructions of a handshake and of the record layer on the emulated board, and say what that is
 /// at 50 MHz.

@@ -1,8 +1,8 @@
 //! The table of boards. Another board is another row.
 
+use super::flash_method::FlashMethod;
 use super::uf2;
-use super::way::Way;
-use crate::toolchain::Target;
+use crate::environment::toolchain::Target;
 
 /// A board that there is an image for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Board {
     /// The package of its image, and the name of that image.
     pub(crate) package: &'static str,
     /// How its image gets there.
-    pub(crate) way: Way,
+    pub(crate) flash_method: FlashMethod,
 }
 
 /// The board that QEMU emulates.
@@ -22,7 +22,7 @@ pub(crate) const EMULATED: Board = Board {
     name: "lm3s6965evb",
     target: Target::Thumbv7m,
     package: "deaddrop-lm3s6965evb",
-    way: Way::OpenOcd { script: "board/ek-lm3s6965.cfg" },
+    flash_method: FlashMethod::OpenOcd { script: "board/ek-lm3s6965.cfg" },
 };
 
 /// Every board there is.
@@ -32,26 +32,26 @@ pub(crate) const BOARDS: &[Board] = &[
         name: "w5500-evb-pico",
         target: Target::Thumbv6m,
         package: "deaddrop-w5500-evb-pico",
-        way: Way::Uf2 { family: uf2::RP2040, id: "RPI-RP2" },
+        flash_method: FlashMethod::Uf2 { family: uf2::RP2040, id: "RPI-RP2" },
     },
     Board {
         name: "w6100-evb-pico2",
         target: Target::Thumbv8mMainHf,
         package: "deaddrop-w6100-evb-pico2",
-        way: Way::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
+        flash_method: FlashMethod::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
     },
     // OpenOCD 0.12 does not know the chip.
     Board {
         name: "nucleo-h563zi",
         target: Target::Thumbv8mMainHf,
         package: "deaddrop-nucleo-h563zi",
-        way: Way::ProbeRs { chip: "STM32H563ZITx" },
+        flash_method: FlashMethod::ProbeRs { chip: "STM32H563ZITx" },
     },
     Board {
         name: "nucleo-h743zi",
         target: Target::Thumbv7emHf,
         package: "deaddrop-nucleo-h743zi",
-        way: Way::OpenOcd { script: "board/st_nucleo_h743zi.cfg" },
+        flash_method: FlashMethod::OpenOcd { script: "board/st_nucleo_h743zi.cfg" },
     },
 ];
 
@@ -66,7 +66,7 @@ pub(crate) fn named(name: &str) -> Result<Board, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::Repo;
+    use crate::environment::repo::Repo;
 
     #[test]
     fn a_board_is_found_by_its_name_alone() {

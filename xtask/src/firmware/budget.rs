@@ -1,6 +1,6 @@
 //! What the image of a board may take, from `firmware/budgets.toml`.
 
-use crate::repo::{Failure, Repo};
+use crate::environment::repo::{Failure, Repo};
 
 /// Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use super::board::{self, BOARDS, Board};
-use crate::repo::{Failure, Repo, captured, shown_run};
-use crate::toolchain;
+use crate::environment::repo::{Failure, Repo, captured, shown_run};
+use crate::environment::toolchain;
 
 /// Build the image of a board, or of all boards.
 #[derive(FromArgs)]

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::board::{self, Board};
 use super::room;
-use crate::private;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
+use testbed::secret_file;
 
 /// Make the page with which a board is provisioned: the secret of its room, and how it gets its address.
 #[derive(FromArgs)]
@@ -67,7 +67,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     let page = ProvisioningRecord { prs: room.prs(), address, mode: Mode { auto: config.auto } };
     let mut file = Zeroizing::new([0; RECORD_LEN]);
     page.emit(&mut file);
-    private::write_new(&config.out, &*file)?;
+    secret_file::write_new(&config.out, &*file)?;
     let (name, out) = (config.board.name, config.out.display());
     println!("{out} makes a {name} a member of the room: remove it when the board has it.");
     println!("    cargo xtask firmware flash --board {name} --page {out}");
@@ -100,7 +100,7 @@ mod tests {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let room = folder.join("room");
-        private::write_new(&room, format!("{PASSPHRASE}\n").as_bytes()).unwrap();
+        secret_file::write_new(&room, format!("{PASSPHRASE}\n").as_bytes()).unwrap();
         let out = folder.join("page.bin");
         let (room, out) = (room.to_string_lossy(), out.to_string_lossy());
         let mut all = vec!["--board", "lm3s6965evb", "--room-file", &room, "--out", &out];

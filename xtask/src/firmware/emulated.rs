@@ -1,8 +1,8 @@
 //! `firmware test`: boards in the emulator, talked to over their consoles, on a network of their own.
 
-mod board;
+mod adversary;
+mod board_testbed;
 mod exchange;
-mod hostile;
 mod linux;
 mod refusals;
 mod starts;
@@ -10,11 +10,11 @@ mod starts;
 use std::time::{Duration, Instant};
 
 use argh::FromArgs;
+use testbed::scratch::Scratch;
 
-use super::lab::Lab;
 use super::size;
-use crate::demo::Scratch;
-use crate::repo::{Failure, Repo};
+use crate::environment::repo::{Failure, Repo};
+use board_testbed::BoardTestbed;
 
 /// Test the emulated board as its users meet it: over its serial console and its network. Takes root, for
 /// network namespaces and taps.
@@ -30,11 +30,11 @@ pub(crate) struct Test {
 struct Case {
     name: &'static str,
     /// Does it; the text is a figure worth telling, and may be empty.
-    run: fn(&mut Lab<'_>) -> Result<String, Failure>,
+    run: fn(&mut BoardTestbed<'_>) -> Result<String, Failure>,
 }
 
 /// Every test there is.
-const CASES: &[&[Case]] = &[refusals::CASES, linux::CASES, exchange::CASES, hostile::CASES, starts::CASES];
+const CASES: &[&[Case]] = &[refusals::CASES, linux::CASES, exchange::CASES, adversary::CASES, starts::CASES];
 
 /// Runs them, each told as it ends.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
@@ -56,11 +56,11 @@ pub(crate) fn stage(repo: &Repo) -> Result<String, Failure> {
 /// Runs all tests whose names begin so, and says how many there were and how deep the stack was.
 fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Failure> {
     let folder = Scratch::new()?;
-    let mut lab = Lab::new(repo, folder.path())?;
+    let mut bed = BoardTestbed::new(repo, folder.path())?;
     let (mut passed, mut failed) = (0, Vec::new());
     for case in CASES.iter().copied().flatten().filter(|case| case.name.starts_with(only)) {
         let start = Instant::now();
-        let outcome = (case.run)(&mut lab);
+        let outcome = (case.run)(&mut bed);
         let line = told(case.name, &outcome, start.elapsed());
         tell(&line);
         match outcome {
@@ -73,12 +73,12 @@ fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Fa
     }
     if !failed.is_empty() {
         let names = failed.join("; ");
-        return Err(Failure(format!("{passed} tests passed, stack {} bytes; failed: {names}", lab.stack)));
+        return Err(Failure(format!("{passed} tests passed, stack {} bytes; failed: {names}", bed.stack)));
     }
     if only.is_empty() {
-        lab.note_stack(size::note_stack)?;
+        bed.note_stack(size::note_stack)?;
     }
-    Ok(format!("{passed} tests, stack {} bytes", lab.stack))
+    Ok(format!("{passed} tests, stack {} bytes", bed.stack))
 }
 
 fn told(name: &str, outcome: &Result<String, Failure>, time: Duration) -> String {

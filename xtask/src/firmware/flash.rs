@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use argh::FromArgs;
 use deaddrop_memory_map::{MemoryMap, Region};
 use deaddrop_provisioning::{ProvisioningRecord, RECORD_LEN, SEED_RECORD_LEN, Seed, SeedRecord};
+use testbed::secret_file;
 use zeroize::Zeroizing;
 
 use super::board::{self, Board};
+use super::flash_method::{self, CommandLine, Files, FlashMethod};
 use super::image::{self, Piece};
-use super::way::{self, CommandLine, Files, Way};
 use super::{build, provision, uf2};
-use crate::repo::{Failure, Repo, shown_run, succeeds};
-use crate::{private, random};
+use crate::environment::random;
+use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 
 /// Build the image of a board and write it there; with a page that `firmware config` made, write that and a new
 /// seed as well. Without, those of the board stay as they are.
@@ -43,17 +44,19 @@ pub(crate) struct Flash {
 pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     let map = provision::memory_map(repo, flash.board)?;
     let page =
-        flash.page.as_ref().map(|path| private::read("the page file", path, RECORD_LEN)).transpose()?;
+        flash.page.as_ref().map(|path| secret_file::read("the page file", path, RECORD_LEN)).transpose()?;
     let image = build::image(repo, flash.board)?;
     let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
     let job = Job::new(flash.board, map, &elf, page.as_deref().map(Vec::as_slice))?;
     print!("{job}");
-    match flash.board.way {
-        Way::Uf2 { family, id } => drive(flash, &job, family, id),
-        Way::OpenOcd { .. } | Way::ProbeRs { .. } if flash.drive.is_some() || flash.uf2.is_some() => {
+    match flash.board.flash_method {
+        FlashMethod::Uf2 { family, id } => drive(flash, &job, family, id),
+        FlashMethod::OpenOcd { .. } | FlashMethod::ProbeRs { .. }
+            if flash.drive.is_some() || flash.uf2.is_some() =>
+        {
             Err(Failure(format!("--drive and --uf2 are for RP boards, and {} is none", flash.board.name)))
         }
-        way => probe(repo, flash, &job, way, image),
+        method => probe(repo, flash, &job, method, image),
     }
 }
 
@@ -148,11 +151,11 @@ fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure>
     let target = match (&flash.uf2, &flash.drive) {
         (Some(_), Some(_)) => return Err(Failure::new("--uf2 and --drive are two places: give one")),
         (Some(path), None) => Some(path.clone()),
-        (None, Some(folder)) if way::is_drive(id, folder) => Some(folder.join("deaddrop.uf2")),
+        (None, Some(folder)) if flash_method::is_drive(id, folder) => Some(folder.join("deaddrop.uf2")),
         (None, Some(folder)) => {
             return Err(Failure(format!("{} is not the drive of an {id}", folder.display())));
         }
-        (None, None) => match way::find_drive(id, &way::mounts()) {
+        (None, None) => match flash_method::find_drive(id, &flash_method::mounts()) {
             Ok(folder) => Some(folder.join("deaddrop.uf2")),
             Err(_) if flash.dry_run => None,
             Err(failure) => return Err(failure),
@@ -165,7 +168,7 @@ fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure>
         return Ok(());
     };
     match flash.uf2 {
-        Some(_) => private::write_new(&target, &file)?,
+        Some(_) => secret_file::write_new(&target, &file)?,
         // A drive of the boot ROM has no owners; and what is written there is gone when the board restarts.
         None => fs::write(&target, &*file).map_err(Failure::at(target.display()))?,
     }
@@ -174,19 +177,19 @@ fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure>
 }
 
 /// With a debug probe.
-fn probe(repo: &Repo, flash: &Flash, job: &Job, way: Way, image: PathBuf) -> Result<(), Failure> {
+fn probe(repo: &Repo, flash: &Flash, job: &Job, method: FlashMethod, image: PathBuf) -> Result<(), Failure> {
     let folder = repo.cache("firmware").join("flash");
     let file = |piece: &Piece| folder.join(format!("{}.bin", piece.name));
     let files = Files {
         image,
-        secrets: job.secrets.as_ref().map(|secrets| way::Secrets {
+        secrets: job.secrets.as_ref().map(|secrets| flash_method::Secrets {
             page: (file(&secrets.page), secrets.page.address),
             seed: (file(&secrets.seed), secrets.seed.address),
             erase: (secrets.second.origin, secrets.second.length),
             blank: folder.join("blank.bin"),
         }),
     };
-    let commands = way.commands(&files);
+    let commands = method.commands(&files);
     if flash.dry_run {
         print!("{}", would_run(&commands));
         return Ok(());
@@ -195,7 +198,7 @@ fn probe(repo: &Repo, flash: &Flash, job: &Job, way: Way, image: PathBuf) -> Res
         if !succeeds(repo.program(program).arg("--version")) {
             return Err(Failure(format!(
                 "{program} is not there: get it with: {}",
-                way::how_to_get(program)
+                flash_method::how_to_get(program)
             )));
         }
     }
@@ -242,7 +245,7 @@ impl Folder {
     }
 
     fn write(&self, piece: &Piece) -> Result<(), Failure> {
-        private::write_new(&self.0.join(format!("{}.bin", piece.name)), &piece.bytes)
+        secret_file::write_new(&self.0.join(format!("{}.bin", piece.name)), &piece.bytes)
     }
 }
 

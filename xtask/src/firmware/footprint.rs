@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use object::elf::{SHF_ALLOC, SHF_WRITE};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind};
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// Name of what has no symbol: strings, tables of constants, padding.
 const CONSTANTS: &str = "(constants, strings, padding)";

@@ -4,7 +4,7 @@ use object::Endianness;
 use object::elf::{FileHeader32, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// Bytes for an address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use super::board::BOARDS;
 use super::budget::Budget;
 use super::footprint::Footprint;
-use super::{build, machinery, size};
-use crate::repo::{Failure, Repo};
+use super::{build, panic_allowlist, size};
+use crate::environment::repo::{Failure, Repo};
 
 /// Builds every image and looks into it; the note says what was found.
 pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
@@ -14,7 +14,7 @@ pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
         let image = std::fs::read(&path).map_err(Failure::at(path.display()))?;
         let total = Footprint::of(&image)?.total;
         failures.extend(size::excess(board.name, total, None, Budget::of(repo, board.name)?));
-        match machinery::check(repo, *board, &image) {
+        match panic_allowlist::check(repo, *board, &image) {
             Ok(note) => notes.push(format!("{} {} KiB, {note}", board.name, total.flash / 1024)),
             Err(failure) => failures.push(failure.0),
         }

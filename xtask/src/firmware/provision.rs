@@ -9,8 +9,8 @@ use deaddrop_provisioning::record::Mode;
 use deaddrop_provisioning::{Address, ProvisioningRecord, SEED_RECORD_LEN, Seed, SeedRecord};
 
 use super::board::Board;
-use crate::private;
-use crate::repo::{Failure, Repo};
+use crate::environment::repo::{Failure, Repo};
+use testbed::secret_file;
 
 /// Where things are in a board's flash, as its `memory.x` says.
 pub(crate) fn memory_map(repo: &Repo, board: Board) -> Result<MemoryMap, Failure> {
@@ -56,7 +56,7 @@ pub(crate) fn slots(map: &MemoryMap, record: &[u8]) -> Vec<u8> {
 /// Writes a file that its owner alone can read, over what was there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let _ = fs::remove_file(path);
-    private::write_new(path, bytes)?;
+    secret_file::write_new(path, bytes)?;
     Ok(path.to_owned())
 }
 

@@ -6,13 +6,13 @@ use deaddrop_core::derive;
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::Zeroizing;
 
-use crate::private;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
+use testbed::secret_file;
 
 /// What is in the room file, less one line end.
 pub(crate) fn passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // The longest passphrase and a line end.
-    let bytes = private::read("the room file", path, PASSPHRASE_MAX + 2)?;
+    let bytes = secret_file::read("the room file", path, PASSPHRASE_MAX + 2)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure(format!("the room file {} is not UTF-8 text", path.display())))?;
     Ok(Zeroizing::new(derive::strip_line_end(text).to_owned()))

@@ -10,14 +10,14 @@ use std::time::Duration;
 use argh::FromArgs;
 use deaddrop_provisioning::record::Mode;
 use deaddrop_provisioning::{Address, Ipv4Network};
+use testbed::emulator::{Machine, PROGRAM};
+use testbed::lan::PREFIX;
 
 use super::board::EMULATED;
 use super::build;
-use super::emulator::{Machine, PROGRAM};
-use super::network::PREFIX;
 use super::{provision, room};
-use crate::random::random;
-use crate::repo::{Failure, Repo, captured, succeeds};
+use crate::environment::random::random;
+use crate::environment::repo::{Failure, Repo, captured, succeeds};
 
 /// Start the emulated board, a member of your room, with its console on this terminal. As root it gets a
 /// network that this machine is on, and the deaddrop of this machine and the board find each other; otherwise

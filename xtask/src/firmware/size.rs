@@ -8,7 +8,7 @@ use super::board::{self, BOARDS, Board};
 use super::budget::Budget;
 use super::build;
 use super::footprint::{Bytes, Footprint};
-use crate::repo::{Failure, Repo};
+use crate::environment::repo::{Failure, Repo};
 
 /// Build the images of all boards and compare flash, static RAM and stack with firmware/budgets.toml. Fails
 /// when one is over. The stack is the deepest that the last run of the emulated tests saw, for this very

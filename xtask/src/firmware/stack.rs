@@ -5,8 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::emulator::{RAM, RAM_LEN};
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
+use testbed::emulator::{RAM, RAM_LEN};
 
 /// What unused memory is painted with: no address, no small number, no text.
 const PAINT: [u8; 4] = [0xC7, 0x5A, 0x9D, 0xE3];

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::image::Piece;
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// RP2040.
 pub(crate) const RP2040: u32 = 0xe48b_ff56;

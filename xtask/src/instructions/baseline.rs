@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// By how much a count may grow. Moving a function in a file changes how code is inlined and laid out, by less.
 pub(super) const TOLERANCE_PERCENT: u64 = 3;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::repo::{Failure, Repo, captured};
+use crate::environment::repo::{Failure, Repo, captured};
 
 /// How many turns the shorter and the longer run have. What they do not share is turns alone: the start of the
 /// process and the setting of the scene are in both, and the first turns, in which memory is touched for the

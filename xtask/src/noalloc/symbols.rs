@@ -2,7 +2,7 @@
 
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// Names that the compiler gives to the calls of the global allocator and to its out-of-memory handlers.
 const ALLOCATOR: &[&str] =

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use testbed::noise::noise;
+use testbed::process::Process;
+use testbed::{Failure, PATIENCE};
+
 use super::Case;
-use crate::firmware::lab::{Lab, PATIENCE};
-use crate::firmware::peer::Peer;
-use crate::repo::Failure;
+use super::board_testbed::BoardTestbed;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a message goes from host to board", run: message_to_board },
@@ -29,113 +31,113 @@ const FILE: usize = 16 * 1024;
 const MESSAGE: &str = "the key is under the third flower pot";
 
 /// A message on offer on a host: who offers it, and its token.
-fn offered(lab: &Lab<'_>, host: usize, words: &[&str]) -> Result<(Peer, String), Failure> {
-    let mut peer = lab.peer(host, words)?;
-    let ready = peer.event("ready", PATIENCE)?;
+fn offered(bed: &BoardTestbed<'_>, host: usize, words: &[&str]) -> Result<(Process, String), Failure> {
+    let mut peer = bed.peer(host, words)?;
+    let ready = peer.await_event("ready", PATIENCE)?;
     let token = ready["token"].as_str().ok_or_else(|| Failure(format!("no token: {ready}")))?;
     Ok((peer, token.to_owned()))
 }
 
-fn message_to_board(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let (mut peer, token) = offered(lab, 0, &["send-msg", MESSAGE])?;
+fn message_to_board(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let (mut peer, token) = offered(bed, 0, &["send-msg", MESSAGE])?;
     board.sees(&token)?;
     board.fetch(&token)?;
     board.until(MESSAGE, PATIENCE)?;
-    peer.event("fetched", PATIENCE)?;
+    peer.await_event("fetched", PATIENCE)?;
     peer.ends_with(0, PATIENCE)?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn message_to_host(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
+fn message_to_host(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
     let token = board.send(MESSAGE)?;
-    let mut peer = lab.peer(0, &["fetch", "--wait", "30"])?;
-    let received = peer.event("received", PATIENCE)?;
+    let mut peer = bed.peer(0, &["fetch", "--wait", "30"])?;
+    let received = peer.await_event("received", PATIENCE)?;
     if received["text"] != MESSAGE || received["token"] != token.as_str() {
         return Err(Failure(format!("the board sent {MESSAGE:?} as {token}, and there came {received}")));
     }
     peer.ends_with(0, PATIENCE)?;
     board.is_fetched()?;
     board.holds_nothing()?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn shown(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let mut listener = lab.peer(0, &["run"])?;
-    listener.event("ready", PATIENCE)?;
+fn shown(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let mut listener = bed.peer(0, &["run"])?;
+    listener.await_event("ready", PATIENCE)?;
     let token = board.send(MESSAGE)?;
-    let offer = listener.event("offer", PATIENCE)?;
+    let offer = listener.await_event("offer", PATIENCE)?;
     let from = offer["from"].as_str().unwrap_or_default();
     let right = offer["token"] == token.as_str()
         && offer["size"] == MESSAGE.len()
-        && from.starts_with(&format!("{}:", lab.port(0).ip));
+        && from.starts_with(&format!("{}:", bed.tap(0).ip));
     if !right {
         return Err(Failure(format!("the board offers {token}, and the listener shows {offer}")));
     }
-    board.order("forget #1")?;
+    board.command("forget #1")?;
     board.does("Wiped: ", PATIENCE)?;
-    let gone = listener.event("gone", PATIENCE)?;
+    let gone = listener.await_event("gone", PATIENCE)?;
     if gone["token"] != token.as_str() || gone["reason"] != "withdrawn" {
         return Err(Failure(format!("the board withdrew {token}, and the listener shows {gone}")));
     }
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn file(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let bytes = noise(FILE);
-    let path = lab.path("flowers.bin");
+fn file(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let bytes = noise(1, FILE);
+    let path = bed.path("flowers.bin");
     fs::write(&path, &bytes).map_err(Failure::at(path.display()))?;
-    let (mut sender, token) = offered(lab, 0, &["send-file", &path.to_string_lossy()])?;
+    let (mut sender, token) = offered(bed, 0, &["send-file", &path.to_string_lossy()])?;
     board.sees(&token)?;
     let start = Instant::now();
     board.fetch(&token)?;
-    sender.event("fetched", PATIENCE)?;
+    sender.await_event("fetched", PATIENCE)?;
     let time = start.elapsed();
     sender.ends_with(0, PATIENCE)?;
 
     let token = board.offer("flowers.bin")?;
-    let mut fetcher = lab.peer(1, &["fetch", "--token", &token, "--wait", "30"])?;
-    let received = fetcher.event("received", PATIENCE)?;
+    let mut fetcher = bed.peer(1, &["fetch", "--token", &token, "--wait", "30"])?;
+    let received = fetcher.await_event("received", PATIENCE)?;
     fetcher.ends_with(0, PATIENCE)?;
     let path = received["path"].as_str().unwrap_or_default();
-    let path = lab.inbox(1)?.join(path);
+    let path = bed.inbox(1)?.join(path);
     let back = fs::read(&path).map_err(Failure::at(path.display()))?;
     if Sha256::digest(&back) != Sha256::digest(&bytes) {
         return Err(Failure(format!("{} bytes came back, and they are others", back.len())));
     }
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(format!("to the board in {:.1} s", time.as_secs_f64()))
 }
 
-fn pasted(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let bytes = noise(FILE);
-    board.order("put-hex pasted.bin")?;
+fn pasted(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let bytes = noise(1, FILE);
+    board.command("put-hex pasted.bin")?;
     for line in bytes.chunks(32) {
-        board.order(&line.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
+        board.command(&line.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
     }
-    board.order(".")?;
+    board.command(".")?;
     board.does("Kept file", PATIENCE)?;
     let token = board.offer("pasted.bin")?;
-    let mut fetcher = lab.peer(0, &["fetch", "--token", &token, "--wait", "30"])?;
-    let received = fetcher.event("received", PATIENCE)?;
-    let path = lab.inbox(0)?.join(received["path"].as_str().unwrap_or_default());
+    let mut fetcher = bed.peer(0, &["fetch", "--token", &token, "--wait", "30"])?;
+    let received = fetcher.await_event("received", PATIENCE)?;
+    let path = bed.inbox(0)?.join(received["path"].as_str().unwrap_or_default());
     if Sha256::digest(fs::read(&path).map_err(Failure::at(path.display()))?) != Sha256::digest(&bytes) {
         return Err(Failure::new("what was fetched is not what was pasted"));
     }
     board.is_fetched()?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn between_boards(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let (mut one, mut two) = (lab.member(0)?, lab.member(1)?);
+fn between_boards(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let (mut one, mut two) = (bed.member(0)?, bed.member(1)?);
     let token = one.send(MESSAGE)?;
     two.sees(&token)?;
     two.fetch(&token)?;
@@ -146,37 +148,37 @@ fn between_boards(lab: &mut Lab<'_>) -> Result<String, Failure> {
     one.fetch(&token)?;
     one.until("and back", PATIENCE)?;
     two.is_fetched()?;
-    lab.finish(one)?;
-    lab.finish(two)?;
+    bed.finish(one)?;
+    bed.finish(two)?;
     Ok(String::new())
 }
 
-fn wrong_room(lab: &mut Lab<'_>) -> Result<String, Failure> {
+fn wrong_room(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     const OTHER: &str = "another room altogether";
-    let mut board = lab.member(0)?;
+    let mut board = bed.member(0)?;
     let token = board.send(MESSAGE)?;
-    let mut listener = lab.peer_of(1, OTHER, &["run"])?;
-    listener.event("ready", PATIENCE)?;
-    let from = lab.port(0).ip.to_string();
-    let mut stranger = lab.peer_of(0, OTHER, &["fetch", "--from", &from, "--wait", "20"])?;
+    let mut listener = bed.peer_of(1, OTHER, &["run"])?;
+    listener.await_event("ready", PATIENCE)?;
+    let from = bed.tap(0).ip.to_string();
+    let mut stranger = bed.peer_of(0, OTHER, &["fetch", "--from", &from, "--wait", "20"])?;
     stranger.ends_with(6, PATIENCE)?;
-    if listener.event("offer", Duration::from_secs(3)).is_ok() {
+    if listener.await_event("offer", Duration::from_secs(3)).is_ok() {
         return Err(Failure::new("who is in another room sees an offer"));
     }
     // It is there for members all the same.
-    let mut member = lab.peer(2, &["fetch", "--token", &token, "--wait", "30"])?;
+    let mut member = bed.peer(2, &["fetch", "--token", &token, "--wait", "30"])?;
     member.ends_with(0, PATIENCE)?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn race(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
+fn race(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
     let token = board.send(MESSAGE)?;
-    let from = lab.port(0).ip.to_string();
+    let from = bed.tap(0).ip.to_string();
     let words = ["fetch", "--from", &from, "--token", &token, "--wait", "20"];
-    let mut racers = (0..8).map(|n| lab.peer(n, &words)).collect::<Result<Vec<_>, _>>()?;
-    let codes = racers.iter_mut().map(|racer| racer.code(PATIENCE)).collect::<Result<Vec<_>, _>>()?;
+    let mut racers = (0..8).map(|n| bed.peer(n, &words)).collect::<Result<Vec<_>, _>>()?;
+    let codes = racers.iter_mut().map(|racer| racer.await_exit(PATIENCE)).collect::<Result<Vec<_>, _>>()?;
     let winners = codes.iter().filter(|code| **code == 0).count();
     // The others hear that it is gone, or is being taken, or find the board busy until their time is over.
     let fair = codes.iter().all(|code| [0, 4, 5, 7].contains(code));
@@ -185,64 +187,51 @@ fn race(lab: &mut Lab<'_>) -> Result<String, Failure> {
     }
     board.is_fetched()?;
     board.holds_nothing()?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(format!("exit codes {codes:?}"))
 }
 
-fn lapse(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let (mut peer, token) = offered(lab, 0, &["send-msg", "--ttl", "6", MESSAGE])?;
+fn lapse(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let (mut peer, token) = offered(bed, 0, &["send-msg", "--ttl", "6", MESSAGE])?;
     board.sees(&token)?;
     peer.ends_with(3, PATIENCE)?;
     board.until(&format!("Gone (expired): {token}"), PATIENCE)?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn cable(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
-    let path = lab.path("cable.bin");
-    let bytes = noise(FILE);
+fn cable(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
+    let path = bed.path("cable.bin");
+    let bytes = noise(1, FILE);
     fs::write(&path, &bytes).map_err(Failure::at(path.display()))?;
     // So slow that there is time to pull the cable: a file takes some seconds.
-    lab.network.host(0)?.slow(64)?;
-    let (mut sender, token) = offered(lab, 0, &["send-file", &path.to_string_lossy()])?;
+    bed.lan.host(0)?.limit_rate(64)?;
+    let (mut sender, token) = offered(bed, 0, &["send-file", &path.to_string_lossy()])?;
     board.sees(&token)?;
-    board.order(&format!("fetch {token}"))?;
+    board.command(&format!("fetch {token}"))?;
     board.does("Fetching ", PATIENCE)?;
     thread::sleep(Duration::from_millis(1_000));
-    let port = lab.port(0);
-    lab.network.cable(&port, false)?;
+    let tap = bed.tap(0);
+    bed.lan.board_cable(&tap, false)?;
     thread::sleep(Duration::from_secs(4));
-    lab.network.cable(&port, true)?;
+    bed.lan.board_cable(&tap, true)?;
     // Either the connection outlived it, or the drop is free again.
     if board.until_any(&["Received ", "Not done: "], PATIENCE)? == 1 {
         thread::sleep(deaddrop_core::limits::LEASE);
         board.fetch(&token)?;
     }
-    sender.event("fetched", PATIENCE)?;
+    sender.await_event("fetched", PATIENCE)?;
     sender.ends_with(0, PATIENCE)?;
-    lab.network.host(0)?.at_full_speed()?;
+    bed.lan.host(0)?.unlimit_rate()?;
     let token = board.offer("cable.bin")?;
-    let mut fetcher = lab.peer(1, &["fetch", "--token", &token, "--wait", "30"])?;
-    let received = fetcher.event("received", PATIENCE)?;
-    let path = lab.inbox(1)?.join(received["path"].as_str().unwrap_or_default());
+    let mut fetcher = bed.peer(1, &["fetch", "--token", &token, "--wait", "30"])?;
+    let received = fetcher.await_event("received", PATIENCE)?;
+    let path = bed.inbox(1)?.join(received["path"].as_str().unwrap_or_default());
     if fs::read(&path).map_err(Failure::at(path.display()))? != bytes {
         return Err(Failure::new("the file came through, and it is another"));
     }
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
-}
-
-/// Bytes with no pattern that a mistake in offsets could hide in.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let mut next = || {
-        // xorshift32: plenty for telling bytes apart.
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    (0..length.div_ceil(4)).flat_map(|_| next()).take(length).collect()
 }

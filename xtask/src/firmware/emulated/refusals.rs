@@ -2,10 +2,12 @@
 
 use deaddrop_provisioning::record::Mode;
 
+use testbed::{Failure, PATIENCE, ROOM};
+
 use super::Case;
-use crate::firmware::lab::{Lab, PATIENCE, Provisioned, ROOM, Seeds};
+use super::board_testbed::{BoardTestbed, Provisioned, Seeds};
+
 use crate::firmware::provision;
-use crate::repo::Failure;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a blank page is said on the console", run: blank },
@@ -15,49 +17,49 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "a missing seed is refused", run: no_seed },
 ];
 
-fn blank(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let page = Some(vec![0xFF; lab.map.page.length as usize]);
-    let seeds = Seeds::File(lab.seeds(0)?);
-    refused(lab, Provisioned { page, seeds }, "the page is blank")
+fn blank(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let page = Some(vec![0xFF; bed.map.page.length as usize]);
+    let seeds = Seeds::File(bed.seeds(0)?);
+    refused(bed, Provisioned { page, seeds }, "the page is blank")
 }
 
-fn corrupt(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut provisioned = lab.provisioned(0, ROOM, Mode::default())?;
+fn corrupt(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut provisioned = bed.provisioned(0, ROOM, Mode::default())?;
     if let Some(byte) = provisioned.page.as_mut().and_then(|page| page.get_mut(40)) {
         *byte ^= 1;
     }
-    refused(lab, provisioned, "the page is corrupt")
+    refused(bed, provisioned, "the page is corrupt")
 }
 
-fn newer(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let seeds = Seeds::File(lab.seeds(0)?);
-    refused(lab, Provisioned { page: Some(provision::newer_page()), seeds }, "the page has version 2")
+fn newer(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let seeds = Seeds::File(bed.seeds(0)?);
+    refused(bed, Provisioned { page: Some(provision::newer_page()), seeds }, "the page has version 2")
 }
 
 /// The seed is in flash, and flash that cannot be written keeps what it has.
-fn does_not_stick(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = lab.provisioned(0, ROOM, Mode::default())?;
+fn does_not_stick(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = Seeds::Flash(provision::seed([7; 32]).to_vec());
-    refused(lab, Provisioned { page, seeds }, "the seed cannot be replaced in flash")
+    refused(bed, Provisioned { page, seeds }, "the seed cannot be replaced in flash")
 }
 
-fn no_seed(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = lab.provisioned(0, ROOM, Mode::default())?;
-    let seeds = Seeds::File(provision::write(&lab.path("none.bin"), &[0xFF; 2_048])?);
-    refused(lab, Provisioned { page, seeds }, "there is no seed in flash")
+fn no_seed(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
+    let seeds = Seeds::File(provision::write(&bed.path("none.bin"), &[0xFF; 2_048])?);
+    refused(bed, Provisioned { page, seeds }, "there is no seed in flash")
 }
 
 /// Starts a board that must say so, what to do, and then nothing on the network.
-fn refused(lab: &mut Lab<'_>, provisioned: Provisioned, why: &str) -> Result<String, Failure> {
-    let mut board = lab.start(0, provisioned)?;
+fn refused(bed: &mut BoardTestbed<'_>, provisioned: Provisioned, why: &str) -> Result<String, Failure> {
+    let mut board = bed.start(0, provisioned)?;
     board.until(why, PATIENCE)?;
     // What to do comes with it.
     board.until("until then it does not talk on the network", PATIENCE)?;
-    let mut peer = lab.peer(0, &["fetch", "--from", &lab.port(0).ip.to_string(), "--wait", "2"])?;
+    let mut peer = bed.peer(0, &["fetch", "--from", &bed.tap(0).ip.to_string(), "--wait", "2"])?;
     peer.ends_with(7, PATIENCE)?;
     // Who comes later reads it too.
     board.say("\r")?;
     board.until(why, PATIENCE)?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use deaddrop_provisioning::Address;
 use deaddrop_provisioning::record::Mode;
 
+use testbed::{Failure, PATIENCE, ROOM};
+
 use super::Case;
-use crate::firmware::lab::{Lab, PATIENCE, Provisioned, ROOM, Seeds};
+use super::board_testbed::{BoardTestbed, Provisioned, Seeds};
+
 use crate::firmware::provision;
-use crate::repo::Failure;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a board that was given no address gets one by DHCP", run: dhcp },
@@ -19,25 +21,25 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// The emulator has a DHCP server of its own, and gives the first address of its pool.
-fn dhcp(lab: &mut Lab<'_>) -> Result<String, Failure> {
+fn dhcp(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let page = Some(provision::page(ROOM, Address::Dhcp, Mode::default())?);
-    let provisioned = Provisioned { page, seeds: Seeds::File(lab.seeds(0)?) };
-    let mut board = lab.start_with(0, provisioned, "user,restrict=on".to_owned())?;
+    let provisioned = Provisioned { page, seeds: Seeds::File(bed.seeds(0)?) };
+    let mut board = bed.start_with(0, provisioned, "user,restrict=on".to_owned())?;
     board.until("On the network as 10.0.2.15", PATIENCE)?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
 /// The greeting and the share with which it answers one and the same message 2 tell what was drawn.
-fn two_starts(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = lab.provisioned(0, ROOM, Mode::default())?;
-    let seeds = lab.path(SEEDS);
-    fs::copy(lab.seeds(0)?, &seeds).map_err(Failure::at(seeds.display()))?;
+fn two_starts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
+    let seeds = bed.path(SEEDS);
+    fs::copy(bed.seeds(0)?, &seeds).map_err(Failure::at(seeds.display()))?;
     let first = fs::read(&seeds).map_err(Failure::at(seeds.display()))?;
-    let one = hello_of_start(lab, &page, &first)?;
+    let one = hello_of_start(bed, &page, &first)?;
     let second = fs::read(&seeds).map_err(Failure::at("the seeds"))?;
-    let two = hello_of_start(lab, &page, &second)?;
-    let again = hello_of_start(lab, &page, &first)?;
+    let two = hello_of_start(bed, &page, &second)?;
+    let again = hello_of_start(bed, &page, &first)?;
     if second == first {
         return Err(Failure::new("the seed is the same after a start"));
     }
@@ -57,14 +59,18 @@ fn two_starts(lab: &mut Lab<'_>) -> Result<String, Failure> {
 const SEEDS: &str = "seeds-of-starts.bin";
 
 /// Starts a board with these seeds, has it serve something, and gives what it says first.
-fn hello_of_start(lab: &mut Lab<'_>, page: &Option<Vec<u8>>, seeds: &[u8]) -> Result<Hello, Failure> {
-    let file = provision::write(&lab.path(SEEDS), seeds)?;
-    let mut board = lab.start(0, Provisioned { page: page.clone(), seeds: Seeds::File(file) })?;
+fn hello_of_start(
+    bed: &mut BoardTestbed<'_>,
+    page: &Option<Vec<u8>>,
+    seeds: &[u8],
+) -> Result<Hello, Failure> {
+    let file = provision::write(&bed.path(SEEDS), seeds)?;
+    let mut board = bed.start(0, Provisioned { page: page.clone(), seeds: Seeds::File(file) })?;
     board.is_up()?;
     board.send("something to serve")?;
-    let to = lab.port(0).ip.to_string();
-    let said = lab.ourselves(0, &["firmware", "junk", "--to", &to, "--hello"])?;
-    lab.finish(board)?;
+    let to = bed.tap(0).ip.to_string();
+    let said = bed.ourselves(0, &["firmware", "adversary", "--to", &to, "--hello"])?;
+    bed.finish(board)?;
     Hello::parse(&said).ok_or_else(|| Failure(format!("no hello of the board: {said}")))
 }
 
@@ -83,23 +89,23 @@ impl Hello {
     }
 }
 
-fn reset(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let mut board = lab.member(0)?;
+fn reset(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut board = bed.member(0)?;
     board.send("gone with the power")?;
     board.console().skip();
     board.reset()?;
     board.is_up()?;
     board.holds_nothing()?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     Ok(String::new())
 }
 
-fn idle(lab: &mut Lab<'_>) -> Result<String, Failure> {
-    let board = lab.member(0)?;
+fn idle(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let board = bed.member(0)?;
     // At first it asks who is there.
     std::thread::sleep(Duration::from_secs(6));
     let load = board.load(Duration::from_secs(5))?;
-    lab.finish(board)?;
+    bed.finish(board)?;
     if load > 5.0 {
         return Err(Failure(format!("it uses {load:.1} % of a processor")));
     }

@@ -1,8 +1,8 @@
-//! A part of a test that is played on another host: this test binary, started anew in that host's network.
+//! Runs a part of a test on another host: starts the test binary again, in that host's network namespace.
 //!
-//! Whatever a test does on a network of its own it does here, because a thread of the test cannot change its
-//! network without privileges. Each binary that uses it has the test `neighbour`, which calls [`play`] and does
-//! nothing in an ordinary run.
+//! A process of its own is needed because a thread cannot change its network namespace without privileges. Each
+//! test binary that uses this has a test named `neighbour`, which calls [`play`] and does nothing in an ordinary
+//! run.
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use super::lan::Host;
-use super::process::Process;
+use crate::lan::Host;
+use crate::process::Process;
 
 /// A role: its name, and what plays it with the words it was started with.
 pub type Role = (&'static str, fn(&[&str]));

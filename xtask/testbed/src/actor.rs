@@ -1,5 +1,5 @@
-//! Services that a test plays on a host: a relay in front of a sender, servers that are none, and clients that
-//! say nothing. A binary that uses them plays [`ROLES`] in its test `neighbour`.
+//! Actors of the network that are not deaddrop: a relay that holds back bytes, servers that do not serve, clients that
+//! send nothing. A test binary that uses them plays [`ROLES`] in its test `neighbour`.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{Greeting, Status, Suites};
 use serde_json::json;
 
-use super::lan::Host;
-use super::neighbour::{Role, start, tell};
-use super::noise;
-use super::process::Process;
+use crate::lan::Host;
+use crate::neighbour::{Role, start, tell};
+use crate::noise::noise;
+use crate::process::Process;
 
-/// What is played here.
+/// The roles in this file.
 pub const ROLES: [Role; 3] = [("relay", play_relay), ("fake", play_fake), ("hang", play_hang)];
 
 /// A relay on a host before the sender's port `to`. On its first connection it lets `down` bytes through to
@@ -34,14 +34,15 @@ pub fn go_on(relay: &mut Process) {
     relay.say(b"\n");
 }
 
-/// A server on `port` that is none: it may `close`, answer `garbage`, or stay `silent`.
+/// A server on `port` that does not serve: by its `manner` it closes (`close`), sends `garbage`, stays `silent`, or
+/// answers `busy`.
 pub fn fake(host: &Host, port: u16, manner: &str) -> Process {
     let mut process = start(host, "fake", &[&port.to_string(), manner]);
     process.event("listening");
     process
 }
 
-/// `count` connections to `port` that have been greeted and say nothing.
+/// Opens `count` connections to `port`, which send nothing after the server's greeting.
 pub fn hang(host: &Host, port: u16, count: usize) -> Process {
     let mut process = start(host, "hang", &[&port.to_string(), &count.to_string()]);
     process.event("hanging");
@@ -117,7 +118,7 @@ fn carry(mut from: &TcpStream, mut to: &TcpStream, limit: u64, gate: &Gate) {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
         match from.read(&mut buffer[..most]) {
             Ok(n @ 1..) if to.write_all(&buffer[..n]).is_ok() => left -= u64::try_from(n).expect("a size"),
-            // One way in order, as it came; a break ends both.
+            // An orderly end of one direction ends that direction; an error ends both.
             Ok(0) => {
                 let _ = to.shutdown(Shutdown::Write);
                 return;
@@ -145,7 +146,7 @@ fn play_fake(words: &[&str]) {
                     open.push(stream);
                 }
                 "silent" => open.push(stream),
-                // A sender that has no time: asked again until the receiver has no more either.
+                // The receiver retries until its own time is over.
                 "busy" => {
                     let status = Status::Busy { retry_after: Duration::from_millis(100) };
                     let (suites, instance) = (Suites::SUPPORTED, Instance::from_bytes([9; 8]));

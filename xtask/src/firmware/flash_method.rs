@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// How a board is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum FlashMethod {
     /// A UF2 file, put on the drive that the board shows when it is plugged in with its BOOTSEL button held.
     Uf2 {
         /// The number of its family.
@@ -50,7 +50,7 @@ pub(crate) struct Secrets {
 /// A program and its arguments.
 pub(crate) type CommandLine = (&'static str, Vec<String>);
 
-impl Way {
+impl FlashMethod {
     /// What to run, in this order; nothing for a drive.
     pub(crate) fn commands(self, files: &Files) -> Vec<CommandLine> {
         match self {
@@ -166,15 +166,17 @@ mod tests {
     #[test]
     fn without_secrets_only_the_image_is_written() {
         let files = || Files { secrets: None, ..files() };
-        let [(_, openocd)] = &Way::OpenOcd { script: "x" }.commands(&files())[..] else { panic!("one run") };
+        let [(_, openocd)] = &FlashMethod::OpenOcd { script: "x" }.commands(&files())[..] else {
+            panic!("one run")
+        };
         let words = openocd.join(" ");
         assert!(!words.contains(".bin") && !words.contains("erase_address"), "{words}");
-        assert_eq!(Way::ProbeRs { chip: "x" }.commands(&files()).len(), 2);
+        assert_eq!(FlashMethod::ProbeRs { chip: "x" }.commands(&files()).len(), 2);
     }
 
     #[test]
     fn openocd_writes_and_verifies_all_and_erases_the_second_slot() {
-        let commands = Way::OpenOcd { script: "board/x.cfg" }.commands(&files());
+        let commands = FlashMethod::OpenOcd { script: "board/x.cfg" }.commands(&files());
         let [(program, words)] = &commands[..] else { panic!("one run") };
         assert_eq!(*program, "openocd");
         assert_eq!(
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn probe_rs_writes_and_verifies_all_and_blanks_the_second_slot() {
-        let commands = Way::ProbeRs { chip: "CHIP" }.commands(&files());
+        let commands = FlashMethod::ProbeRs { chip: "CHIP" }.commands(&files());
         let lines: Vec<_> =
             commands.iter().map(|(program, words)| format!("{program} {}", words.join(" "))).collect();
         let bin = "--chip CHIP --verify --binary-format bin --base-address";

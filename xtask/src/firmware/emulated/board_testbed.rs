@@ -1,37 +1,32 @@
-//! Where boards are tested: a network, an image, peers, and the stack of every board that ran.
+//! Where emulated boards are tested: a LAN, the board's image, deaddrop on hosts, and the deepest stack so far.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use deaddrop_memory_map::MemoryMap;
 use deaddrop_provisioning::record::Mode;
 use deaddrop_provisioning::{Address, Ipv4Network};
 
-use super::board::EMULATED;
-use super::build;
-use super::emulator::{Emulated, Machine, PROGRAM, RAM, RAM_LEN};
-use super::footprint::Footprint;
-use super::network::{Network, PREFIX, Port};
-use super::peer::Peer;
-use super::provision;
-use super::stack;
-use crate::demo;
-use crate::repo::{Failure, Repo};
+use testbed::emulator::{Emulated, Machine, PROGRAM, RAM, RAM_LEN};
+use testbed::lan::{Lan, PREFIX, Tap};
+use testbed::process::Process;
+use testbed::{Failure, ROOM};
 
-/// The room that tests meet in.
-pub(crate) const ROOM: &str = "copper lantern harbour ninety";
-/// How long to wait for what should happen soon: then a test fails, it does not measure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::demo;
+use crate::environment::repo::Repo;
+use crate::firmware::board::EMULATED;
+use crate::firmware::footprint::Footprint;
+use crate::firmware::{build, provision, stack};
+
 /// Hosts of the network.
 const HOSTS: u8 = 9;
-/// Ports for boards.
-const PORTS: u8 = 2;
+/// Boards of the network.
+const BOARDS: u8 = 2;
 
-/// Everything a test needs.
-pub(crate) struct Lab<'a> {
+/// What a test of a board needs.
+pub(crate) struct BoardTestbed<'a> {
     repo: &'a Repo,
-    pub(crate) network: Network,
+    pub(crate) lan: Lan,
     pub(crate) map: MemoryMap,
     pub(crate) image: PathBuf,
     /// For files of this test alone.
@@ -40,15 +35,15 @@ pub(crate) struct Lab<'a> {
     paint: PathBuf,
     elf: Vec<u8>,
     static_end: u32,
-    /// The deepest stack so far.
+    /// The deepest stack of any board so far, in bytes.
     pub(crate) stack: u32,
 }
 
 /// What a board has in flash.
 pub(crate) struct Provisioned {
-    /// From the page's address on.
+    /// The provisioning page.
     pub(crate) page: Option<Vec<u8>>,
-    /// The file for its seeds; without one they are in flash.
+    /// Where its seeds are.
     pub(crate) seeds: Seeds,
 }
 
@@ -60,15 +55,15 @@ pub(crate) enum Seeds {
     Flash(Vec<u8>),
 }
 
-impl<'a> Lab<'a> {
-    /// Builds all that is tested, and the network.
+impl<'a> BoardTestbed<'a> {
+    /// Builds the image, the app and deaddrop, and makes the network.
     pub(crate) fn new(repo: &'a Repo, folder: &Path) -> Result<Self, Failure> {
         let image = build::image(repo, EMULATED)?;
         let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
         let static_end = Footprint::of(&elf)?.static_end;
         Ok(Self {
             repo,
-            network: Network::new(HOSTS, PORTS)?,
+            lan: Lan::with_boards(HOSTS, BOARDS)?,
             map: provision::memory_map(repo, EMULATED)?,
             static_end,
             image,
@@ -85,9 +80,9 @@ impl<'a> Lab<'a> {
         self.folder.join(name)
     }
 
-    /// What a member of this room at the `n`th port has in flash, with seeds of its own.
+    /// Flash content for the `n`th board as a member of this room, with new seeds.
     pub(crate) fn provisioned(&self, n: u8, room: &str, mode: Mode) -> Result<Provisioned, Failure> {
-        let network = Ipv4Network::new(self.network.port(n).ip.octets().into(), PREFIX, None);
+        let network = Ipv4Network::new(self.tap(n).ip.octets().into(), PREFIX, None);
         let address = Address::Static(network.map_err(Failure::at("the board's address"))?);
         let page = Some(provision::page(room, address, mode)?);
         Ok(Provisioned { page, seeds: Seeds::File(self.seeds(n)?) })
@@ -99,10 +94,10 @@ impl<'a> Lab<'a> {
         provision::write(&self.path(&format!("seeds{n}.bin")), &slots)
     }
 
-    /// Starts a board at the `n`th port with this in its flash.
+    /// Starts the `n`th board with this in its flash.
     pub(crate) fn start(&self, n: u8, provisioned: Provisioned) -> Result<Emulated, Failure> {
-        let port = self.port(n);
-        let nic = format!("tap,ifname={},script=no,downscript=no,mac={}", port.interface, port.mac);
+        let tap = self.tap(n);
+        let nic = format!("tap,ifname={},script=no,downscript=no,mac={}", tap.interface, tap.mac);
         self.start_with(n, provisioned, nic)
     }
 
@@ -128,7 +123,7 @@ impl<'a> Lab<'a> {
         };
         let machine =
             Machine { image: &self.image, flash, seeds, ram: Some((self.static_end, &self.paint)), nic };
-        Emulated::start(self.network.command(PROGRAM), &machine, &self.folder, &format!("board{n}"))
+        Emulated::start(self.lan.switch().command(PROGRAM), &machine, &self.folder, &format!("board{n}"))
     }
 
     /// Starts the app as a process at the `n`th port, as a member of the room, and waits until it is on the network.
@@ -136,8 +131,8 @@ impl<'a> Lab<'a> {
         let page = self.provisioned(n, ROOM, Mode::default())?.page.unwrap_or_default();
         let page = provision::write(&self.path(&format!("page{n}.bin")), &page)?;
         let seed = provision::write(&self.path(&format!("seed{n}.bin")), &[0x50 | n; 32])?;
-        let mut command = self.network.command(&build::on_linux(self.repo)?.to_string_lossy());
-        command.arg(self.port(n).interface).args([page, seed]);
+        let mut command = self.lan.switch().command(&build::on_linux(self.repo)?.to_string_lossy());
+        command.arg(self.tap(n).interface).args([page, seed]);
         let mut app = Emulated::process(command, &format!("app{n}"))?;
         app.is_up()?;
         Ok(app)
@@ -150,23 +145,27 @@ impl<'a> Lab<'a> {
         Ok(board)
     }
 
-    /// The `n`th board's place in the network.
-    pub(crate) fn port(&self, n: u8) -> Port {
-        self.network.port(n)
+    /// The `n`th board's port of the switch.
+    pub(crate) fn tap(&self, n: u8) -> Tap {
+        self.lan.tap(n)
     }
 
-    /// Starts a deaddrop on the `n`th host with these words.
-    pub(crate) fn peer(&self, n: usize, words: &[&str]) -> Result<Peer, Failure> {
+    /// Starts deaddrop on the `n`th host with these arguments.
+    pub(crate) fn peer(&self, n: usize, words: &[&str]) -> Result<Process, Failure> {
         self.peer_of(n, ROOM, words)
     }
 
     /// The same in another room.
-    pub(crate) fn peer_of(&self, n: usize, room: &str, words: &[&str]) -> Result<Peer, Failure> {
+    pub(crate) fn peer_of(&self, n: usize, room: &str, words: &[&str]) -> Result<Process, Failure> {
         let room = provision::write(&self.path(&format!("room{n}.txt")), room.as_bytes())?;
         let inbox = self.inbox(n)?;
         let room = room.to_string_lossy();
         let words = [words, &["--room-file", &room]].concat();
-        Peer::start(&self.deaddrop, self.network.host(n)?, &inbox, &words)
+        let mut command = self.lan.host(n)?.command(&self.deaddrop.to_string_lossy());
+        command.args(&words).arg("--json").current_dir(&inbox).env_remove("DEADDROP_ROOM");
+        let mut peer = Process::spawn(command, format!("deaddrop {} on host {n}", words.join(" ")))?;
+        peer.close_input();
+        Ok(peer)
     }
 
     /// The folder in which the `n`th host saves files.
@@ -176,14 +175,14 @@ impl<'a> Lab<'a> {
         Ok(inbox)
     }
 
-    /// Runs one of our own commands on the `n`th host, to its end.
+    /// Runs a command of xtask on the `n`th host, to its end.
     pub(crate) fn ourselves(&self, n: usize, words: &[&str]) -> Result<String, Failure> {
         let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
-        let mut command = self.network.host(n)?.command(&ourselves.to_string_lossy());
-        crate::repo::captured(command.args(words).current_dir(&self.repo.root))
+        let mut command = self.lan.host(n)?.command(&ourselves.to_string_lossy());
+        testbed::command::captured(command.args(words).current_dir(&self.repo.root))
     }
 
-    /// Notes how deep the stack was, for this image.
+    /// Records the deepest stack with the size of this image.
     pub(crate) fn note_stack(
         &self,
         note: fn(&Path, &[u8], u32) -> Result<(), Failure>,
@@ -191,7 +190,7 @@ impl<'a> Lab<'a> {
         note(&self.image, &self.elf, self.stack)
     }
 
-    /// Reads back how deep the board's stack was, which ends its part in a test: it must still run.
+    /// Ends a board's part in a test: it must still run, and its stack depth is read from its memory.
     pub(crate) fn finish(&mut self, mut board: Emulated) -> Result<(), Failure> {
         board.runs()?;
         let ram = board.memory(RAM, RAM_LEN, &self.path("ram.bin"))?;

@@ -1,4 +1,4 @@
-//! The emulator, and the board that it runs: started, talked to over its console, looked into, ended.
+//! QEMU with a board in it: starts it, talks over its console, reads its memory through the monitor (QMP).
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,36 +10,36 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::lines::Text;
-use crate::repo::Failure;
+use crate::Failure;
+use crate::serial_line::SerialLine;
 
-/// The emulator's program, and the machine in it.
-pub(crate) const PROGRAM: &str = "qemu-system-arm";
+/// QEMU's program.
+pub const PROGRAM: &str = "qemu-system-arm";
+/// The machine that it emulates.
 const MACHINE: &str = "lm3s6965evb";
 
 /// Where the machine's SRAM is.
-pub(crate) const RAM: u32 = 0x2000_0000;
+pub const RAM: u32 = 0x2000_0000;
 /// Its bytes.
-pub(crate) const RAM_LEN: u32 = 64 * 1024;
+pub const RAM_LEN: u32 = 64 * 1024;
 
 /// What a board is started with.
-pub(crate) struct Machine<'a> {
+pub struct Machine<'a> {
     /// The image, an ELF file.
-    pub(crate) image: &'a Path,
-    /// What flash holds from here on; nothing for a board that was never provisioned.
-    pub(crate) flash: Vec<(u32, PathBuf)>,
-    /// The file that stands for the seed slots; without it, they are flash, which in the emulator cannot be
-    /// written.
-    pub(crate) seeds: Option<PathBuf>,
-    /// What SRAM holds at the start from here on, behind static data, if it matters.
-    pub(crate) ram: Option<(u32, &'a Path)>,
-    /// The words of `-nic`.
-    pub(crate) nic: String,
+    pub image: &'a Path,
+    /// Files loaded into flash at these addresses; none for a board that was never provisioned.
+    pub flash: Vec<(u32, PathBuf)>,
+    /// The file that backs the seed slots over semihosting; without it they are flash, which QEMU cannot write.
+    pub seeds: Option<PathBuf>,
+    /// The file loaded into SRAM at this address before the start.
+    pub ram: Option<(u32, &'a Path)>,
+    /// The argument of `-nic`.
+    pub nic: String,
 }
 
 impl Machine<'_> {
-    /// The emulator's words for it, but for the console.
-    pub(crate) fn words(&self) -> Vec<OsString> {
+    /// QEMU's arguments, except for the console's.
+    pub fn words(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> =
             ["-machine", MACHINE, "-display", "none", "-nic", &self.nic, "-kernel"]
                 .map(OsString::from)
@@ -65,19 +65,19 @@ fn escaped(path: &Path) -> String {
 }
 
 /// A running board. Ended when dropped.
-pub(crate) struct Emulated {
+pub struct Emulated {
     emulator: Child,
     input: ChildStdin,
-    console: Text,
+    console: SerialLine,
     monitor: PathBuf,
-    /// What the emulator itself complains of.
-    errors: Text,
+    /// QEMU's standard error.
+    errors: SerialLine,
 }
 
 impl Emulated {
-    /// Starts it; `command` is one that runs the emulator where the board's network is. `folder` takes its
-    /// files.
-    pub(crate) fn start(
+    /// Starts QEMU by `command`, which runs it in the namespace of the board's network. The monitor's socket goes
+    /// into `folder`.
+    pub fn start(
         mut command: Command,
         machine: &Machine<'_>,
         folder: &Path,
@@ -90,9 +90,9 @@ impl Emulated {
         Self::spawn(command, monitor, name)
     }
 
-    /// Starts the app as a process of this machine, whose console is its standard input and output: it can be talked to
-    /// as a board can, and not be looked into.
-    pub(crate) fn process(command: Command, name: &str) -> Result<Self, Failure> {
+    /// Starts the app as a process of this machine. Its console is its standard input and output; it has no
+    /// monitor.
+    pub fn process(command: Command, name: &str) -> Result<Self, Failure> {
         Self::spawn(command, PathBuf::new(), name)
     }
 
@@ -101,41 +101,41 @@ impl Emulated {
         let mut emulator = command.spawn().map_err(Failure::at(PROGRAM))?;
         match (emulator.stdin.take(), emulator.stdout.take(), emulator.stderr.take()) {
             (Some(input), Some(output), Some(errors)) => {
-                let (console, errors) = (Text::read(name, output), Text::read(PROGRAM, errors));
+                let (console, errors) = (SerialLine::read(name, output), SerialLine::read(PROGRAM, errors));
                 Ok(Self { emulator, input, console, monitor, errors })
             }
             _ => Err(Failure::new("the emulator has no console")),
         }
     }
 
-    /// Types this on its console.
-    pub(crate) fn say(&mut self, text: &str) -> Result<(), Failure> {
+    /// Types text on its console.
+    pub fn say(&mut self, text: &str) -> Result<(), Failure> {
         self.input
             .write_all(text.as_bytes())
             .and_then(|()| self.input.flush())
             .map_err(Failure::at("the board's console"))
     }
 
-    /// What it says.
-    pub(crate) fn console(&mut self) -> &mut Text {
+    /// Its console.
+    pub fn console(&mut self) -> &mut SerialLine {
         &mut self.console
     }
 
-    /// Waits until it says this, and gives what it said before.
-    pub(crate) fn until(&mut self, part: &str, patience: Duration) -> Result<String, Failure> {
+    /// Waits for `part` on the console, and gives the text before it.
+    pub fn until(&mut self, part: &str, patience: Duration) -> Result<String, Failure> {
         self.console
             .until(part, patience)
             .map_err(|failure| Failure(format!("{failure}\n{}", self.errors.all())))
     }
 
-    /// Waits until it says one of these, and tells which.
-    pub(crate) fn until_any(&mut self, parts: &[&str], patience: Duration) -> Result<usize, Failure> {
+    /// Waits for the first of these parts on the console, and gives its index.
+    pub fn until_any(&mut self, parts: &[&str], patience: Duration) -> Result<usize, Failure> {
         let said = self.console.until_any(parts, patience);
         said.map(|(which, _)| which).map_err(|failure| Failure(format!("{failure}\n{}", self.errors.all())))
     }
 
-    /// Time on processors that the emulator has used up.
-    pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
+    /// CPU time that QEMU has used.
+    pub fn processor_time(&self) -> Result<Duration, Failure> {
         let path = format!("/proc/{}/stat", self.emulator.id());
         let stat = fs::read_to_string(&path).map_err(Failure::at(&path))?;
         ticks(&stat)
@@ -143,25 +143,25 @@ impl Emulated {
             .ok_or_else(|| Failure(format!("{path}: {stat}")))
     }
 
-    /// Copies this piece of its memory into a file, as it is now.
-    pub(crate) fn memory(&self, from: u32, length: u32, to: &Path) -> Result<Vec<u8>, Failure> {
+    /// Dumps a range of its memory into a file, and gives the bytes.
+    pub fn memory(&self, from: u32, length: u32, to: &Path) -> Result<Vec<u8>, Failure> {
         let arguments = json!({ "val": from, "size": length, "filename": to });
-        self.monitor_order("pmemsave", &arguments)?;
+        self.monitor_command("pmemsave", &arguments)?;
         fs::read(to).map_err(Failure::at(to.display()))
     }
 
     /// Presses its reset button.
-    pub(crate) fn reset(&self) -> Result<(), Failure> {
-        self.monitor_order("system_reset", &json!({}))
+    pub fn reset(&self) -> Result<(), Failure> {
+        self.monitor_command("system_reset", &json!({}))
     }
 
-    fn monitor_order(&self, what: &str, arguments: &Value) -> Result<(), Failure> {
+    fn monitor_command(&self, what: &str, arguments: &Value) -> Result<(), Failure> {
         let failed = Failure::at::<std::io::Error>;
         let stream = UnixStream::connect(&self.monitor).map_err(failed("the emulator's monitor"))?;
         stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(failed("the emulator's monitor"))?;
         let mut lines = BufReader::new(&stream).lines();
         let mut to = &stream;
-        // It greets, and wants its greeting answered.
+        // QMP accepts commands after its greeting has been answered with `qmp_capabilities`.
         for message in
             [json!({ "execute": "qmp_capabilities" }), json!({ "execute": what, "arguments": arguments })]
         {
@@ -181,8 +181,8 @@ impl Emulated {
         Ok(())
     }
 
-    /// Whether it runs on: not, if the firmware has panicked.
-    pub(crate) fn runs(&mut self) -> Result<(), Failure> {
+    /// Fails if QEMU has ended, which it does when the firmware panics.
+    pub fn runs(&mut self) -> Result<(), Failure> {
         match self.emulator.try_wait().map_err(Failure::at(PROGRAM))? {
             None => Ok(()),
             Some(status) => {
@@ -192,7 +192,7 @@ impl Emulated {
     }
 
     /// Its load over this time, in per cent of one processor.
-    pub(crate) fn load(&self, time: Duration) -> Result<f64, Failure> {
+    pub fn load(&self, time: Duration) -> Result<f64, Failure> {
         let (start, used) = (Instant::now(), self.processor_time()?);
         std::thread::sleep(time);
         let used = self.processor_time()?.saturating_sub(used);
@@ -202,13 +202,14 @@ impl Emulated {
 
 impl Drop for Emulated {
     fn drop(&mut self) {
-        // Neither can fail in a way that anything could be done about.
+        // If this fails the process has ended already.
         let _ = self.emulator.kill();
         let _ = self.emulator.wait();
     }
 }
 
-/// User and system time in `/proc/PID/stat`, in hundredths of a second. The name in it may hold anything.
+/// User and system time in `/proc/PID/stat`, in hundredths of a second. The program name in it may hold spaces and
+/// brackets.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ').skip(11);

@@ -1,24 +1,24 @@
-//! What another process says, read as it comes and waited for.
+//! The text that a board or an emulator writes, read as it comes and searched.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::repo::Failure;
+use crate::Failure;
 
-/// The text of a stream, from its start. Reading never blocks the writer.
-pub(crate) struct Text {
+/// The text of a stream since its start. A thread reads it, so that the writer never blocks.
+pub struct SerialLine {
     what: String,
     pieces: Receiver<Vec<u8>>,
     said: String,
-    /// Up to here it has been waited for.
+    /// Length of the part that earlier waits have consumed.
     seen: usize,
 }
 
-impl Text {
-    /// Reads this stream; `what` is what failures call it.
-    pub(crate) fn read(what: impl Into<String>, mut from: impl Read + Send + 'static) -> Self {
+impl SerialLine {
+    /// Reads this stream; `what` is its name in failures.
+    pub fn read(what: impl Into<String>, mut from: impl Read + Send + 'static) -> Self {
         let (to, pieces) = channel();
         thread::spawn(move || {
             let mut buffer = [0; 4_096];
@@ -31,18 +31,13 @@ impl Text {
         Self { what: what.into(), pieces, said: String::new(), seen: 0 }
     }
 
-    /// Waits for `part` in what was not waited for yet, and gives what came before it. The next wait goes on
-    /// behind it.
-    pub(crate) fn until(&mut self, part: &str, patience: Duration) -> Result<String, Failure> {
+    /// Waits for `part` behind what earlier waits consumed, gives the text before it, and consumes both.
+    pub fn until(&mut self, part: &str, patience: Duration) -> Result<String, Failure> {
         self.until_any(&[part], patience).map(|(_, before)| before)
     }
 
-    /// The same for the first to come of several parts; says which.
-    pub(crate) fn until_any(
-        &mut self,
-        parts: &[&str],
-        patience: Duration,
-    ) -> Result<(usize, String), Failure> {
+    /// The same for the first of several parts; gives its index too.
+    pub fn until_any(&mut self, parts: &[&str], patience: Duration) -> Result<(usize, String), Failure> {
         let deadline = Instant::now() + patience;
         loop {
             let rest = self.said.get(self.seen..).unwrap_or_default();
@@ -67,23 +62,23 @@ impl Text {
         }
     }
 
-    /// Passes over all that has been said.
-    pub(crate) fn skip(&mut self) {
+    /// Consumes all text so far.
+    pub fn skip(&mut self) {
         while let Ok(piece) = self.pieces.try_recv() {
             self.said.push_str(&String::from_utf8_lossy(&piece));
         }
         self.seen = self.said.len();
     }
 
-    /// All that was said so far.
-    pub(crate) fn all(&mut self) -> &str {
+    /// All text since the start.
+    pub fn all(&mut self) -> &str {
         while let Ok(piece) = self.pieces.try_recv() {
             self.said.push_str(&String::from_utf8_lossy(&piece));
         }
         &self.said
     }
 
-    /// The last of it, for a failure.
+    /// The last lines, for a failure.
     fn tail(&self) -> String {
         let lines: Vec<_> = self.said.lines().collect();
         lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
@@ -98,7 +93,7 @@ mod tests {
 
     #[test]
     fn parts_are_waited_for_in_order() {
-        let mut text = Text::read("it", &b"one two\nthree two four"[..]);
+        let mut text = SerialLine::read("it", &b"one two\nthree two four"[..]);
         assert_eq!(text.until("two", SOON).unwrap(), "one ");
         assert_eq!(text.until_any(&["four", "two"], SOON).unwrap(), (1, "\nthree ".to_owned()));
         let failure = text.until("three", SOON).unwrap_err().0;
@@ -111,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_skipped_is_not_found() {
-        let mut text = Text::read("it", &b"one"[..]);
+        let mut text = SerialLine::read("it", &b"one"[..]);
         text.until("on", SOON).unwrap();
         while text.all().len() < 3 {}
         text.skip();

@@ -1,4 +1,4 @@
-//! Everything that passes the switch, packet by packet.
+//! Captures every packet that passes the switch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use memchr::memmem;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::lan::Lan;
-use super::neighbour::{Neighbour, asked_to_end, say};
+use crate::lan::Lan;
+use crate::neighbour::{Neighbour, asked_to_end, say};
 
-/// All protocols, as the system numbers them.
+/// `ETH_P_ALL`: all protocols.
 const EVERYTHING: u16 = 3;
-/// A packet as the system hands it over, before it is cut up for the wire.
+/// Room for a packet before segmentation offload cuts it up for the wire.
 const LARGEST: usize = 128 * 1024;
 
 /// A capture under way.
@@ -106,7 +106,7 @@ impl Traffic {
         .collect()
     }
 
-    /// Who asked whom for a TCP connection, each request once however often it was repeated.
+    /// The TCP connections that were asked for, each once even if its SYN was retransmitted.
     pub fn connects(&self) -> Vec<Flow> {
         let requests: BTreeSet<_> =
             self.segments().filter(|s| s.syn && !s.ack).map(|s| (s.flow, s.sequence)).collect();
@@ -140,7 +140,7 @@ impl Traffic {
         streams
     }
 
-    /// Which of these stand anywhere: in a packet, or in a stream across packets.
+    /// The needles that occur in any packet or, across packets, in any TCP stream.
     pub fn search<'n>(&self, needles: &'n [(String, Vec<u8>)]) -> Vec<&'n str> {
         let streams = self.streams();
         let found = |needle: &[u8]| {

@@ -1,34 +1,13 @@
 //! The checkout, and the running of other programs in it.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-
-/// Why something did not work, for a person. Empty when all has been said already.
-#[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
-
-impl Failure {
-    /// With this text.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// For `map_err`: what was tried, and what came of it.
-    pub(crate) fn at<E: fmt::Display>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
-        move |error| Self(format!("{what}: {error}"))
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub(crate) use testbed::Failure;
+pub(crate) use testbed::command::captured;
+use testbed::command::shown;
 
 /// The checkout this program was built from, and the cargo it was started by.
 pub(crate) struct Repo {
@@ -68,22 +47,6 @@ impl Repo {
     }
 }
 
-/// Runs a program to its end and gives what it wrote, both streams as they came; fails with the same
-/// text, under the command line.
-pub(crate) fn captured(command: &mut Command) -> Result<String, Failure> {
-    let shown = shown(command);
-    let (mut from, to) = std::io::pipe().map_err(Failure::at("a pipe"))?;
-    let twin = to.try_clone().map_err(Failure::at("a pipe"))?;
-    let mut child = command.stdout(to).stderr(twin).spawn().map_err(Failure::at(&shown))?;
-    // The command still holds the writing ends; the end of the output is seen only when they are closed.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut output = Vec::new();
-    from.read_to_end(&mut output).map_err(Failure::at(&shown))?;
-    let status = child.wait().map_err(Failure::at(&shown))?;
-    let output = String::from_utf8_lossy(&output).into_owned();
-    if status.success() { Ok(output) } else { Err(Failure(format!("$ {shown}\n{output}{status}"))) }
-}
-
 /// Runs a program to its end with its output left as it is, after showing the command line.
 pub(crate) fn shown_run(command: &mut Command) -> Result<(), Failure> {
     let shown = shown(command);
@@ -117,17 +80,6 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// A command as one would type it, the program by its file name.
-fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let program = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(program)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,17 +88,6 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command
-    }
-
-    #[test]
-    fn both_streams_are_captured_in_order() {
-        assert_eq!(captured(&mut sh("echo a; echo b >&2; echo c")).unwrap(), "a\nb\nc\n");
-    }
-
-    #[test]
-    fn a_failure_shows_the_command_its_output_and_its_status() {
-        let failure = captured(&mut sh("echo why >&2; exit 3")).unwrap_err().0;
-        assert_eq!(failure, "$ sh -c echo why >&2; exit 3\nwhy\nexit status: 3");
     }
 
     #[test]
@@ -161,8 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_a_failure() {
-        assert!(captured(&mut Command::new("no-such-program-here")).is_err());
+    fn a_missing_program_does_not_succeed() {
         assert!(!succeeds(&mut Command::new("no-such-program-here")));
         assert!(!succeeds(&mut sh("exit 1")));
     }

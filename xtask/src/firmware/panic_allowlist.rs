@@ -1,13 +1,13 @@
 //! What an image holds that it ought to hold little of: the allocator, panics, and the formatting of text.
 //!
-//! The first must not be there at all. What remains of the others is listed in `firmware/machinery.toml`, so
+//! The first must not be there at all. What remains of the others is listed in `firmware/panic_allowlist.toml`, so
 //! that a change that brings more is seen.
 
 use std::collections::BTreeSet;
 
 use super::board::Board;
+use crate::environment::repo::{Failure, Repo};
 use crate::noalloc::Symbols;
-use crate::repo::{Failure, Repo};
 
 /// What begins the names of functions that end in a panic, or lead there.
 const PANICS: &[&str] = &[
@@ -48,7 +48,7 @@ pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, F
     let new: String = found.difference(&listed).map(|name| format!("    \"{name}\",\n")).collect();
     if !new.is_empty() {
         return Err(Failure(format!(
-            "functions of {} that panic or format and are not in firmware/machinery.toml:\n{new}",
+            "functions of {} that panic or format and are not in firmware/panic_allowlist.toml:\n{new}",
             board.name
         )));
     }
@@ -74,7 +74,7 @@ fn remaining<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
 
 /// What the file lists for this board, if it lists anything.
 fn listed(repo: &Repo, board: &str) -> Result<Option<BTreeSet<String>>, Failure> {
-    const FILE: &str = "firmware/machinery.toml";
+    const FILE: &str = "firmware/panic_allowlist.toml";
     let text = std::fs::read_to_string(repo.root.join(FILE)).map_err(Failure::at(FILE))?;
     let table: toml::Table = text.parse().map_err(Failure::at(FILE))?;
     let names = table.get(board).and_then(toml::Value::as_array);

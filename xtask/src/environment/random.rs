@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use crate::repo::Failure;
+use crate::environment::repo::Failure;
 
 /// Fills `bytes`.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Room on the disk of `target/`, which a full run of tests fills: told where the lack of it may be why something failed.
 
-use crate::repo::{Repo, captured};
+use crate::environment::repo::{Repo, captured};
 
 /// With less than this, in MiB, a compiler or a test may have found too little.
 const SCARCE: u64 = 1024;

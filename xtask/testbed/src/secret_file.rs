@@ -1,4 +1,4 @@
-//! Files that nobody but their owner can read.
+//! Files that only their owner can read (mode 0600): passphrases, provisioning records, seeds.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,13 +7,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::repo::Failure;
+use crate::Failure;
 
-/// Reads a secret of at most `most` bytes from a file that others cannot read; `what` is what a person calls it.
-pub(crate) fn read(what: &str, path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// Reads a secret of at most `most` bytes. Refuses a file that group or others may read; `what` is its name in
+/// failures.
+pub fn read(what: &str, path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = format!("{what} {}", path.display());
     let mut file = File::open(path).map_err(Failure::at(&shown))?;
-    // Looked at through the handle, so that it is the file that is then read.
+    // Through the handle, so that it is about the file that is read next.
     let metadata = file.metadata().map_err(Failure::at(&shown))?;
     if metadata.is_dir() {
         return Err(Failure(format!("{shown} is a folder")));
@@ -24,7 +25,7 @@ pub(crate) fn read(what: &str, path: &Path, most: usize) -> Result<Zeroizing<Vec
             path.display()
         )));
     }
-    // Room for one byte more, by which a longer file shows; set aside before, so that growing leaves no copy.
+    // One byte more than allowed, to see that a file is longer; allocated once, because growing leaves a copy.
     let mut bytes = Zeroizing::new(vec![0; most.saturating_add(1)]);
     let mut length = 0;
     loop {
@@ -42,8 +43,8 @@ pub(crate) fn read(what: &str, path: &Path, most: usize) -> Result<Zeroizing<Vec
     Ok(bytes)
 }
 
-/// Writes a new file that its owner alone can read. What exists is left alone.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Writes a new file that only its owner can read. Refuses a path that exists.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -64,29 +65,11 @@ mod tests {
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    use std::path::PathBuf;
-
-    /// A folder that goes with the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("deaddrop-private-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     #[test]
     fn what_is_written_is_ours_alone_and_can_be_read_back() {
-        let folder = Folder::new("ours");
-        let path = folder.0.join("secret");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         write_new(&path, b"secret").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(*read("the file", &path, 6).unwrap(), b"secret");
@@ -96,22 +79,22 @@ mod tests {
 
     #[test]
     fn what_others_can_reach_is_refused() {
-        let folder = Folder::new("others");
-        let path = folder.0.join("secret");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         write_new(&path, b"secret").unwrap();
         for mode in [0o640, 0o604, 0o620, 0o610, 0o666] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let failure = read("the file", &path, 100).unwrap_err().0;
             assert!(failure.contains("chmod 600"), "{failure}");
         }
-        assert!(read("the file", &folder.0, 100).unwrap_err().0.contains("folder"));
-        assert!(read("the file", &folder.0.join("none"), 100).is_err());
+        assert!(read("the file", folder.path(), 100).unwrap_err().0.contains("folder"));
+        assert!(read("the file", &folder.path().join("none"), 100).is_err());
     }
 
     #[test]
     fn a_new_file_takes_no_others_place() {
-        let folder = Folder::new("new");
-        let path = folder.0.join("secret");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         fs::write(&path, b"another").unwrap();
         assert!(write_new(&path, b"secret").unwrap_err().0.contains("left as it is"));
         assert_eq!(fs::read(&path).unwrap(), b"another");

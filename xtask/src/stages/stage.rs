@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::need::Need;
-use crate::repo::{Failure, Repo};
+use crate::environment::prerequisites::Prerequisite;
+use crate::environment::repo::{Failure, Repo};
 
 /// How much a stage moves and repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     /// In which commands it runs.
     pub(crate) when: When,
     /// What must be on the machine.
-    pub(crate) needs: &'static [Need],
+    pub(crate) requires: &'static [Prerequisite],
     /// What it does; the text is a note for the line of a stage that passed, and may be empty.
     pub(crate) run: fn(&Repo, Size) -> Result<String, Failure>,
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn stage(name: &'static str, run: fn(&Repo, Size) -> Result<String, Failure>) -> Stage {
-        Stage { name, when: When::Test, needs: &[], run }
+        Stage { name, when: When::Test, requires: &[], run }
     }
 
     #[test]

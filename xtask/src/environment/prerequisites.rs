@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::repo::{Failure, Repo, shown_run, succeeds};
-use crate::toolchain::{self, Target};
+use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
+use crate::environment::toolchain::{self, Target};
 
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -13,7 +13,7 @@ const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200"
 
 /// Something that a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Need {
+pub(crate) enum Prerequisite {
     /// `cargo fmt`.
     Rustfmt,
     /// `cargo clippy`.
@@ -46,9 +46,9 @@ pub(crate) enum Need {
     OpensslHeaders,
 }
 
-/// One way to get something.
+/// One source to get something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Source {
     /// `rustup` with these words.
     Rustup(&'static str),
     /// rustup, for what is compiled for this target.
@@ -63,7 +63,7 @@ enum Way {
     Cargo(&'static str, &'static str),
 }
 
-/// Where Rust on this machine comes from, and who we are: what decides which ways are open.
+/// Where Rust on this machine comes from, and who we are: what decides which sources are open.
 #[derive(Clone, Copy)]
 struct Machine {
     rustup: bool,
@@ -71,7 +71,7 @@ struct Machine {
     root: bool,
 }
 
-impl Need {
+impl Prerequisite {
     /// What a person calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -121,29 +121,31 @@ impl Need {
         }
     }
 
-    /// The ways to get it, best first.
-    fn ways(self) -> Vec<Way> {
+    /// The sources to get it, best first.
+    fn sources(self) -> Vec<Source> {
         match self {
             Self::Rustfmt => {
-                vec![Way::Rustup("component add rustfmt"), Way::AptForDebianRust(&["rustfmt-web"])]
+                vec![Source::Rustup("component add rustfmt"), Source::AptForDebianRust(&["rustfmt-web"])]
             }
             Self::Clippy => {
-                vec![Way::Rustup("component add clippy"), Way::AptForDebianRust(&["rust-web-clippy"])]
+                vec![Source::Rustup("component add clippy"), Source::AptForDebianRust(&["rust-web-clippy"])]
             }
-            Self::CargoDeny => vec![Way::Cargo("cargo-deny", CARGO_DENY)],
-            Self::BareMetal(target) => vec![Way::RustupTarget(target), Way::Apt(toolchain::DEBIAN_PACKAGES)],
-            Self::Namespaces => vec![Way::Apt(&["util-linux"])],
-            Self::Ip => vec![Way::Apt(&["iproute2"])],
-            Self::Nft => vec![Way::Apt(&["nftables"])],
-            Self::Emulator => vec![Way::Apt(&["qemu-system-arm"])],
+            Self::CargoDeny => vec![Source::Cargo("cargo-deny", CARGO_DENY)],
+            Self::BareMetal(target) => {
+                vec![Source::RustupTarget(target), Source::Apt(toolchain::DEBIAN_PACKAGES)]
+            }
+            Self::Namespaces => vec![Source::Apt(&["util-linux"])],
+            Self::Ip => vec![Source::Apt(&["iproute2"])],
+            Self::Nft => vec![Source::Apt(&["nftables"])],
+            Self::Emulator => vec![Source::Apt(&["qemu-system-arm"])],
             // A device is the machine's to have; root can make a node for one that it has.
-            Self::Taps => vec![Way::TunNode],
-            Self::Socat => vec![Way::Apt(&["socat"])],
-            Self::Openssl => vec![Way::Apt(&["openssl"])],
-            Self::Sshd => vec![Way::Apt(&["openssh-server", "openssh-client"])],
-            Self::Time => vec![Way::Apt(&["time", "procps"])],
-            Self::Valgrind => vec![Way::Apt(&["valgrind"])],
-            Self::OpensslHeaders => vec![Way::Apt(&["libssl-dev", "pkg-config"])],
+            Self::Taps => vec![Source::TunNode],
+            Self::Socat => vec![Source::Apt(&["socat"])],
+            Self::Openssl => vec![Source::Apt(&["openssl"])],
+            Self::Sshd => vec![Source::Apt(&["openssh-server", "openssh-client"])],
+            Self::Time => vec![Source::Apt(&["time", "procps"])],
+            Self::Valgrind => vec![Source::Apt(&["valgrind"])],
+            Self::OpensslHeaders => vec![Source::Apt(&["libssl-dev", "pkg-config"])],
         }
     }
 }
@@ -154,19 +156,22 @@ pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
     [ours, "cargo-deny".into()].into_iter().find(|tool| succeeds(repo.program(tool).arg("--version")))
 }
 
-/// Those of `needs` that are not met, each once.
-pub(crate) fn missing<'a>(repo: &Repo, needs: impl IntoIterator<Item = &'a Need>) -> BTreeSet<Need> {
-    let all: BTreeSet<Need> = needs.into_iter().copied().collect();
+/// Those of `needed` that are not met, each once.
+pub(crate) fn missing<'a>(
+    repo: &Repo,
+    needed: impl IntoIterator<Item = &'a Prerequisite>,
+) -> BTreeSet<Prerequisite> {
+    let all: BTreeSet<Prerequisite> = needed.into_iter().copied().collect();
     all.into_iter().filter(|need| !need.is_met(repo)).collect()
 }
 
-/// Fetches what is not met of `needs` if `fetch`; an error when something then is still missing, with the
+/// Fetches what is not met of `needed` if `fetch`; an error when something then is still missing, with the
 /// line that gets it.
-pub(crate) fn demand(repo: &Repo, needs: &[Need], fetch: bool) -> Result<(), Failure> {
-    let mut missing = missing(repo, needs);
+pub(crate) fn demand(repo: &Repo, needed: &[Prerequisite], fetch: bool) -> Result<(), Failure> {
+    let mut missing = missing(repo, needed);
     if fetch && !missing.is_empty() {
         install(repo, &missing);
-        missing = self::missing(repo, needs);
+        missing = self::missing(repo, needed);
     }
     if missing.is_empty() {
         return Ok(());
@@ -180,19 +185,19 @@ pub(crate) fn demand(repo: &Repo, needs: &[Need], fetch: bool) -> Result<(), Fai
 }
 
 /// One line to copy, which gets all of `missing` on this machine.
-pub(crate) fn line_to_copy(repo: &Repo, missing: &BTreeSet<Need>) -> String {
+pub(crate) fn line_to_copy(repo: &Repo, missing: &BTreeSet<Prerequisite>) -> String {
     Machine::look(repo).line(missing)
 }
 
-/// Gets what is missing, each by the first way that works. What then is still missing is the caller's
+/// Gets what is missing, each by the first source that works. What then is still missing is the caller's
 /// to see.
-pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Need>) {
+pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Prerequisite>) {
     let machine = Machine::look(repo);
     let mut lists_are_fresh = false;
     for need in missing {
-        for way in need.ways().into_iter().filter(|way| machine.is_open(*way)) {
+        for source in need.sources().into_iter().filter(|source| machine.is_open(*source)) {
             println!("fetching {}", need.name());
-            match machine.go(repo, way, &mut lists_are_fresh) {
+            match machine.go(repo, source, &mut lists_are_fresh) {
                 Ok(()) if need.is_met(repo) => break,
                 Ok(()) => println!("{}: it was fetched and still does not work", need.name()),
                 Err(failure) => println!("{}: {failure}", need.name()),
@@ -212,36 +217,36 @@ impl Machine {
         }
     }
 
-    fn is_open(self, way: Way) -> bool {
-        match way {
-            Way::Rustup(_) | Way::RustupTarget(_) => self.rustup,
-            Way::Apt(_) => self.apt && self.root,
-            Way::TunNode => self.root,
-            Way::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
-            Way::Cargo(..) => true,
+    fn is_open(self, source: Source) -> bool {
+        match source {
+            Source::Rustup(_) | Source::RustupTarget(_) => self.rustup,
+            Source::Apt(_) => self.apt && self.root,
+            Source::TunNode => self.root,
+            Source::AptForDebianRust(_) => self.apt && self.root && !self.rustup,
+            Source::Cargo(..) => true,
         }
     }
 
-    /// The best way for a person, who may become root.
-    fn best(self, need: Need) -> Option<Way> {
-        let open = |way: &Way| Self { root: true, ..self }.is_open(*way);
-        let ways = need.ways();
-        ways.iter().copied().find(open).or_else(|| ways.first().copied())
+    /// The best source for a person, who may become root.
+    fn best(self, need: Prerequisite) -> Option<Source> {
+        let open = |source: &Source| Self { root: true, ..self }.is_open(*source);
+        let sources = need.sources();
+        sources.iter().copied().find(open).or_else(|| sources.first().copied())
     }
 
-    fn line(self, missing: &BTreeSet<Need>) -> String {
+    fn line(self, missing: &BTreeSet<Prerequisite>) -> String {
         let mut commands = Vec::new();
         let mut packages: BTreeSet<&str> = BTreeSet::new();
         let mut targets = Vec::new();
-        for way in missing.iter().filter_map(|need| self.best(*need)) {
-            match way {
-                Way::Rustup(words) => commands.push(format!("rustup {words}")),
-                Way::RustupTarget(target) => targets.push(target.triple()),
-                Way::Apt(names) | Way::AptForDebianRust(names) => packages.extend(names),
-                Way::TunNode => {
+        for source in missing.iter().filter_map(|need| self.best(*need)) {
+            match source {
+                Source::Rustup(words) => commands.push(format!("rustup {words}")),
+                Source::RustupTarget(target) => targets.push(target.triple()),
+                Source::Apt(names) | Source::AptForDebianRust(names) => packages.extend(names),
+                Source::TunNode => {
                     commands.push(format!("sudo sh -c '{TUN_NODE}', and then this again with sudo"));
                 }
-                Way::Cargo(name, version) => {
+                Source::Cargo(name, version) => {
                     commands
                         .push(format!("cargo {}", cargo_install(name, version, "target/tools").join(" ")));
                 }
@@ -264,14 +269,14 @@ impl Machine {
         commands.join(" && ")
     }
 
-    fn go(self, repo: &Repo, way: Way, lists_are_fresh: &mut bool) -> Result<(), Failure> {
-        match way {
-            Way::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
-            Way::TunNode => shown_run(repo.program("sh").args(["-c", TUN_NODE])),
-            Way::RustupTarget(target) => {
+    fn go(self, repo: &Repo, source: Source, lists_are_fresh: &mut bool) -> Result<(), Failure> {
+        match source {
+            Source::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
+            Source::TunNode => shown_run(repo.program("sh").args(["-c", TUN_NODE])),
+            Source::RustupTarget(target) => {
                 shown_run(repo.program("rustup").args(["target", "add", target.triple()]))
             }
-            Way::Apt(names) | Way::AptForDebianRust(names) => {
+            Source::Apt(names) | Source::AptForDebianRust(names) => {
                 if !*lists_are_fresh {
                     shown_run(repo.program("apt-get").args(["-q", "update"]))?;
                     *lists_are_fresh = true;
@@ -283,7 +288,7 @@ impl Machine {
                         .args(names),
                 )
             }
-            Way::Cargo(name, version) => {
+            Source::Cargo(name, version) => {
                 let tools = repo.cache("tools");
                 let args = cargo_install(name, version, &tools.to_string_lossy());
                 shown_run(repo.cargo(args).arg("--target-dir").arg(tools.join("build")))?;
@@ -304,29 +309,30 @@ fn cargo_install(name: &str, version: &str, to: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const M3: Need = Need::BareMetal(Target::Thumbv7m);
+    const M3: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7m);
     const NONE: Machine = Machine { rustup: false, apt: false, root: false };
 
     #[test]
     fn with_rustup_nothing_is_asked_of_apt() {
         let machine = Machine { rustup: true, apt: true, root: true };
-        let line = machine.line(&BTreeSet::from([Need::Clippy, M3]));
+        let line = machine.line(&BTreeSet::from([Prerequisite::Clippy, M3]));
         assert_eq!(line, "rustup component add clippy && rustup target add thumbv7m-none-eabi");
     }
 
     #[test]
     fn what_rustup_cannot_get_is_asked_of_apt_only_where_it_helps() {
         let machine = Machine { rustup: true, apt: true, root: true };
-        let open = |need: Need| need.ways().into_iter().filter(|way| machine.is_open(*way)).count();
+        let open =
+            |need: Prerequisite| need.sources().into_iter().filter(|source| machine.is_open(*source)).count();
         assert_eq!(open(M3), 2, "libcore can come from Debian whatever cargo there is");
-        assert_eq!(open(Need::Clippy), 1);
-        assert_eq!(open(Need::Rustfmt), 1);
+        assert_eq!(open(Prerequisite::Clippy), 1);
+        assert_eq!(open(Prerequisite::Rustfmt), 1);
     }
 
     #[test]
     fn packages_are_fetched_together_and_each_once() {
         let machine = Machine { apt: true, root: true, ..NONE };
-        let line = machine.line(&BTreeSet::from([M3, Need::Clippy, Need::Rustfmt]));
+        let line = machine.line(&BTreeSet::from([M3, Prerequisite::Clippy, Prerequisite::Rustfmt]));
         assert_eq!(
             line,
             "apt-get update && apt-get install -y --no-install-recommends \
@@ -337,20 +343,27 @@ mod tests {
     #[test]
     fn who_is_not_root_is_told_to_become_it() {
         let machine = Machine { apt: true, ..NONE };
-        assert!(!machine.is_open(Way::Apt(&["x"])));
-        let line = machine.line(&BTreeSet::from([Need::Rustfmt]));
+        assert!(!machine.is_open(Source::Apt(&["x"])));
+        let line = machine.line(&BTreeSet::from([Prerequisite::Rustfmt]));
         assert!(line.starts_with("sudo apt-get update && sudo apt-get install"), "{line}");
     }
 
     #[test]
     fn there_is_always_something_to_copy() {
-        let all =
-            [Need::Rustfmt, Need::Clippy, Need::CargoDeny, M3, Need::Namespaces, Need::Ip, Need::Valgrind];
+        let all = [
+            Prerequisite::Rustfmt,
+            Prerequisite::Clippy,
+            Prerequisite::CargoDeny,
+            M3,
+            Prerequisite::Namespaces,
+            Prerequisite::Ip,
+            Prerequisite::Valgrind,
+        ];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());
         }
         assert_eq!(NONE.line(&BTreeSet::new()), "");
-        let line = NONE.line(&BTreeSet::from([Need::CargoDeny]));
+        let line = NONE.line(&BTreeSet::from([Prerequisite::CargoDeny]));
         assert!(line.starts_with("cargo install cargo-deny --version 0."), "{line}");
         assert!(line.ends_with("--root target/tools"), "{line}");
     }
@@ -358,7 +371,7 @@ mod tests {
     #[test]
     fn targets_are_fetched_together() {
         let machine = Machine { rustup: true, ..NONE };
-        let line = machine.line(&BTreeSet::from([M3, Need::BareMetal(Target::Thumbv6m)]));
+        let line = machine.line(&BTreeSet::from([M3, Prerequisite::BareMetal(Target::Thumbv6m)]));
         assert_eq!(line, "rustup target add thumbv6m-none-eabi thumbv7m-none-eabi");
     }
 }

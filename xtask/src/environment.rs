@@ -1,0 +1,6 @@
+//! What xtask works with: the checkout, other programs, a compiler for bare metal, random bytes.
+
+pub(crate) mod prerequisites;
+pub(crate) mod random;
+pub(crate) mod repo;
+pub(crate) mod toolchain;
