@@ -1,4 +1,4 @@
-//! `bench`: how fast it is, beside what people would use instead, on this machine's loopback.
+//! `bench`: transfers of deaddrop beside socat, socat with TLS and scp, on this machine's loopback.
 
 mod exchange;
 mod figures;
@@ -38,12 +38,12 @@ pub(crate) struct Bench {
     /// the size of a file, as often as there are sizes: default 1 byte, 100 MiB and 1 GiB
     #[argh(option, arg_name = "bytes")]
     size: Vec<u64>,
-    /// where files are made and received: default /dev/shm, so that the disk is not what is measured
+    /// where files are made and received: default /dev/shm, so that the disk is not measured
     #[argh(option, arg_name = "folder")]
     folder: Option<PathBuf>,
 }
 
-/// What the transfers need.
+/// Prerequisites of the transfers.
 const NEEDS: &[Prerequisite] = &[
     Prerequisite::Socat,
     Prerequisite::Openssl,
@@ -52,7 +52,7 @@ const NEEDS: &[Prerequisite] = &[
     Prerequisite::Time,
 ];
 
-/// The sizes that are measured unless others are named.
+/// Default sizes in bytes.
 const SIZES: [u64; 3] = [1, 100 << 20, 1 << 30];
 
 /// Runs the benches.
@@ -67,7 +67,7 @@ pub(crate) fn run(repo: &Repo, bench: &Bench) -> Result<(), Failure> {
         )?;
     }
     let place = Workplace::new(repo, bench.folder.as_deref())?;
-    // The ordinary one last, so that it is what stays in target/release.
+    // The default build last, so that it stays in target/release.
     place.build(repo, &["--features", "openssl"], peer::WITH_OPENSSL)?;
     place.build(repo, &[], peer::ORDINARY)?;
     let sizes = if bench.size.is_empty() { &SIZES[..] } else { &bench.size };
@@ -81,7 +81,7 @@ pub(crate) fn run(repo: &Repo, bench: &Bench) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Transfers of one size by each in turn, so that whatever else the machine does meets all of them alike.
+/// Transfers of one size, by each program in turn, so that other load on the machine affects all of them alike.
 fn measure(place: &Workplace, size: u64, runs: usize) -> Result<Series, Failure> {
     let file = place.make_file(size)?;
     let mut series = Series::new(size);

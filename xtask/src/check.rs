@@ -1,4 +1,4 @@
-//! `check`: what can be said without running a test.
+//! `check`: the stages that run no test.
 
 use argh::FromArgs;
 
@@ -7,7 +7,7 @@ use crate::stages::STAGES;
 use crate::stages::stage::{Size, When};
 use crate::test::run_stages;
 
-/// Run what needs no test: fmt, clippy with warnings denied, docs, cargo-deny, the proof that
+/// Run the checks that need no test: fmt, clippy with warnings denied, docs, cargo-deny, the proof that
 /// core needs no allocator, and the firmware for its target.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check")]

@@ -1,4 +1,4 @@
-//! `demo`: a listener, a message and a file, on this machine alone, shown as it happens and checked.
+//! `demo`: a listener, a message and a file on this machine's loopback, shown while it runs and checked.
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -26,7 +26,7 @@ pub(crate) struct Demo {
     binary: Option<PathBuf>,
 }
 
-/// Everything but the build must be over by then.
+/// Time for everything after the build.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Bytes of the file that is sent: several records' worth, and not a whole number of them.
 const FILE_SIZE: usize = 5 * 1024 * 1024 + 123;
@@ -47,18 +47,18 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
     scene.play()
 }
 
-/// Builds the binary and says where it is.
+/// Builds deaddrop and gives the path of its binary.
 pub(crate) fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     built(&mut repo.cargo(["build", "--locked", "--package", "deaddrop", "--bin", "deaddrop"]), "deaddrop")
 }
 
-/// What a sender says of its drop.
+/// A sender's `ready` event.
 struct Ready {
     port: u64,
     token: String,
 }
 
-/// All that the demo runs with.
+/// The binary, the room and the ports of one run.
 struct Scene<'a> {
     binary: &'a Path,
     scratch: Scratch,
@@ -69,7 +69,7 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn set(binary: &'a Path, scratch: Scratch) -> Result<Self, Failure> {
-        // Nobody else's: other users of this machine share its loopback.
+        // A random room, because other users of this machine share its loopback.
         let passphrase = format!("{:032x}\n", u128::from_le_bytes(random()?));
         let room = scratch.write("room", passphrase.as_bytes())?;
         let udp_port = UdpSocket::bind("127.0.0.1:0")
@@ -146,7 +146,7 @@ impl<'a> Scene<'a> {
         let (verb, rest) = words.split_first().ok_or_else(|| Failure::new("deaddrop needs a verb"))?;
         command.current_dir(self.scratch.path()).env_remove("DEADDROP_ROOM").arg(verb);
         command.arg("--room-file").arg(&self.room).args(["--udp-port", &self.udp_port.to_string()]);
-        // On loopback alone: a demonstration is nothing that the neighbours should hear of.
+        // On loopback alone, so that the LAN does not hear of a demo.
         command.args(["--interface", "lo"]);
         command.args(more).args(rest);
         let mut process = Process::spawn_shown(command, role)?;
@@ -176,7 +176,7 @@ fn same(sent: &[u8], arrived: &[u8]) -> Result<(), Failure> {
     )))
 }
 
-/// A TCP port that was free a moment ago.
+/// A free TCP port; another process may take it before it is used.
 fn free_tcp_port() -> Result<String, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(Failure::at("a free TCP port"))?;
     Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port().to_string())

@@ -1,4 +1,4 @@
-//! What xtask works with: the checkout, other programs, a compiler for bare metal, random bytes.
+//! The environment of all commands: the checkout, other programs, a compiler for bare metal, random bytes.
 
 pub(crate) mod prerequisites;
 pub(crate) mod random;

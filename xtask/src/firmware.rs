@@ -1,4 +1,4 @@
-//! `firmware`: all that is done with boards.
+//! `firmware`: the commands for boards.
 
 mod adversary;
 mod bench;
@@ -45,7 +45,7 @@ enum Command {
     Test(emulated::Test),
 }
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(crate) fn run(repo: &Repo, firmware: &Firmware) -> Result<(), Failure> {
     match &firmware.command {
         Command::Adversary(command) => adversary::run(command),

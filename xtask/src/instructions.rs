@@ -1,4 +1,4 @@
-//! `instructions`: how many instructions core takes, counted and not timed, beside what it took before.
+//! `instructions`: counts core's instructions and compares them with a baseline.
 
 mod baseline;
 mod callgrind;
@@ -44,7 +44,7 @@ pub(crate) fn run(repo: &Repo, instructions: &Instructions) -> Result<(), Failur
         println!("written: {BASELINE}");
         return Ok(());
     };
-    // Of use to whoever looks, even when nothing can be concluded from it.
+    // Printed even when the counts cannot be compared.
     let changes = before.changes(&counted);
     println!("{:<18}{:>12}{:>12}", "one turn", "baseline", "now");
     for (case, change) in &changes {
@@ -53,7 +53,7 @@ pub(crate) fn run(repo: &Repo, instructions: &Instructions) -> Result<(), Failur
     judge(&before, &counted, &changes)
 }
 
-/// Whether it may stay so.
+/// Fails if a case takes too many instructions more than before.
 fn judge(before: &Baseline, now: &Baseline, changes: &BTreeMap<String, Change>) -> Result<(), Failure> {
     before.comparable(now)?;
     let named = |which: fn(&Change) -> bool| -> String {
@@ -70,7 +70,7 @@ fn judge(before: &Baseline, now: &Baseline, changes: &BTreeMap<String, Change>) 
     if !worse.is_empty() {
         return Err(Failure(format!(
             "over {TOLERANCE_PERCENT} % above {BASELINE}: {worse}\n\
-             make it cheaper, or, if it is worth it, run with --accept and say why in the commit"
+             make it cheaper, or, if it is worth it, run with --accept and give the reason in the commit"
         )));
     }
     let better = named(Change::is_better);
@@ -87,7 +87,7 @@ fn read(repo: &Repo) -> Result<Baseline, Failure> {
     text.parse().map_err(Failure::at(BASELINE))
 }
 
-/// Builds the cases as they are released and counts each.
+/// Builds the cases in release mode and counts each.
 fn count(repo: &Repo) -> Result<Baseline, Failure> {
     println!("building the cases");
     let mut cargo =

@@ -5,7 +5,7 @@ use argh::FromArgs;
 use crate::environment::repo::{Failure, Repo};
 
 /// Simulate discovery on LANs of many hosts, in virtual time, and print a table: beacons, airtime, handshakes,
-/// guess budgets, times to an offer. What is in core/docs/scale.md.
+/// guess budgets, times to an offer. The tables of core/docs/scale.md come from it.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "scale")]
 pub(crate) struct Scale {
@@ -18,7 +18,7 @@ pub(crate) struct Scale {
     /// networks, with commas between: wired, wifi, wifi-slow (wired,wifi)
     #[argh(option)]
     net: Option<String>,
-    /// what all chance follows from (1)
+    /// the seed of all randomness (1)
     #[argh(option)]
     seed: Option<u64>,
     /// hosts that send from the start, in percent (10)
@@ -27,20 +27,20 @@ pub(crate) struct Scale {
     /// messages each host sends in an hour once things have settled (0)
     #[argh(option)]
     messages: Option<usize>,
-    /// seconds from the start until the calm is watched (60)
+    /// seconds from the start until the steady state is measured (60)
     #[argh(option)]
     settle: Option<u64>,
-    /// measure on this machine what the handshakes of the simulation are charged, and do nothing else
+    /// measure on this machine the time that the simulation charges for a handshake, and do nothing else
     #[argh(switch)]
     costs: bool,
 }
 
-/// Runs the simulation, as it is released.
+/// Runs the simulation, in release mode.
 pub(crate) fn run(repo: &Repo, scale: &Scale) -> Result<(), Failure> {
     let mut cargo = repo.cargo(["run", "--locked", "--release", "--quiet", "-p", "deaddrop-simulation"]);
     cargo.arg("--").args(words(scale));
     let status = cargo.status().map_err(Failure::at("cargo"))?;
-    // The simulation has said what is wrong.
+    // The simulation has printed the reason.
     if status.success() { Ok(()) } else { Err(Failure::new("")) }
 }
 

@@ -1,4 +1,4 @@
-//! The table of stages, in the order in which they run. Another stage is another row.
+//! The table of stages of `check` and `test`, in the order in which they run. To add a stage, add a row.
 
 pub(crate) mod disk_space;
 pub(crate) mod stage;
@@ -14,14 +14,14 @@ use crate::firmware::{emulated, images};
 use crate::noalloc;
 use crate::stages::stage::{Size, Stage, When};
 
-/// What core's proof and the emulated board are compiled for.
+/// The target of the no-alloc image and of the emulated board.
 const M3: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7m);
-/// What the other boards are compiled for.
+/// The targets of the other boards.
 const M0: Prerequisite = Prerequisite::BareMetal(Target::Thumbv6m);
 const M7: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7emHf);
 const M33: Prerequisite = Prerequisite::BareMetal(Target::Thumbv8mMainHf);
 
-/// Every stage there is.
+/// All stages.
 pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "fmt", when: When::Check, requires: &[Prerequisite::Rustfmt], run: fmt },
     Stage {
@@ -51,7 +51,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, requires: &[], run: xtask },
     Stage { name: "demo", when: When::Test, requires: &[], run: demo },
-    // Minutes of the makers' crates, which `images` compiles as well: what is found here are lints alone.
+    // Compiles vendors' crates for minutes, and finds only lints: `images` compiles the same code.
     Stage { name: "boards", when: When::Long, requires: &[Prerequisite::Clippy, M0, M7, M33], run: boards },
     Stage {
         name: "images",
@@ -77,7 +77,7 @@ pub(crate) const STAGES: &[Stage] = &[
 /// Manifests outside the workspace, each with its own lock file.
 const OTHERS: &[&str] = &["core/fuzz/Cargo.toml", "core/noalloc/Cargo.toml", "firmware/Cargo.toml"];
 
-/// What a cargo is told to work on the firmware, with what is built kept apart.
+/// Arguments with which cargo works on the firmware's workspace, in a target folder of its own.
 const FIRMWARE: &[&str] =
     &["--locked", "--manifest-path", "firmware/Cargo.toml", "--target-dir", "target/firmware"];
 
@@ -93,15 +93,15 @@ fn clippy(repo: &Repo, _: Size) -> Result<String, Failure> {
     let every_target = ["clippy", "--locked", "--all-targets", "--keep-going"];
     let runs: [&[&str]; 4] = [
         &["--workspace", "--all-features"],
-        // What people get.
+        // The default features, which people get.
         &["--workspace"],
-        // What a board builds: without the features, code may be unused that is not with them.
+        // Core as boards build it: without its features, other code may be unused.
         &["-p", "deaddrop-core"],
         &["--manifest-path", "core/fuzz/Cargo.toml", "--target-dir", "target/fuzz"],
     ];
     for which in runs {
         let mut cargo = repo.cargo(every_target);
-        // The fuzzer's own C++ is not compiled for this, as nothing is linked.
+        // Clippy links nothing, so libfuzzer's C++ need not be compiled.
         cargo.env("CUSTOM_LIBFUZZER_PATH", repo.cache("fuzz").join("libfuzzer.a"));
         captured(cargo.args(which).args(["--", "-D", "warnings"]))?;
     }
@@ -122,7 +122,7 @@ fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
             repo.program(&tool)
                 .args(["--manifest-path", manifest, "--log-level", "error", "--locked", "--config"])
                 .arg(repo.root.join("deny.toml"))
-                // One list for all the manifests: not every licence is met in each.
+                // One list serves all manifests, so some have none of a licence.
                 .args(["check", "--allow", "license-not-encountered", "bans", "licenses", "sources"]),
         )?;
     }
@@ -130,9 +130,9 @@ fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
-    // The application, which is no board's; then the board that can be emulated, for its target.
+    // The application, for this machine; then the emulated board, for its target.
     captured(repo.cargo(["clippy"]).args(FIRMWARE).args(["--all-targets", "--", "-D", "warnings"]))?;
-    // Named, as boards are: it brings a clock, and the tests of the others have their own.
+    // Not among the default members: it brings a clock driver, and the other packages' tests have their own.
     captured(repo.cargo(["clippy"]).args(FIRMWARE).args([
         "--package",
         ON_LINUX,
@@ -157,7 +157,7 @@ fn board_clippy(repo: &Repo, board: &Board) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What of the firmware runs on any machine.
+/// The firmware's tests that run on this machine.
 fn firmware_host(repo: &Repo, size: Size) -> Result<String, Failure> {
     let mut cargo = repo.cargo(["test"]);
     cargo.args(FIRMWARE);
@@ -187,7 +187,7 @@ fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
     tests(repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask"]), size)
 }
 
-/// The one thing that is different in the build with OpenSSL.
+/// The cipher's tests, in the build with OpenSSL: nothing else differs there.
 fn openssl(repo: &Repo, size: Size) -> Result<String, Failure> {
     let words = ["test", "--locked", "-p", "deaddrop", "--features", "openssl", "--lib", "cipher"];
     tests(repo.cargo(words), size)
@@ -203,7 +203,7 @@ fn demo(repo: &Repo, _: Size) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Runs tests, with every one of a crate run even when another fails. Tests that can be larger read
+/// Runs all tests, even after one has failed. Tests that have a larger size read
 /// `DEADDROP_TEST_LONG`.
 fn tests(mut cargo: Command, size: Size) -> Result<String, Failure> {
     cargo.arg("--no-fail-fast");
@@ -220,7 +220,7 @@ fn tests(mut cargo: Command, size: Size) -> Result<String, Failure> {
     }
 }
 
-/// How many tests passed and how many were ignored, by the lines in which cargo's runner says so.
+/// How many tests passed and how many were ignored, from the result lines of cargo's test runner.
 fn counts(output: &str) -> (usize, usize) {
     let number = |line: &str, word: &str| -> usize {
         line.split([';', '.'])

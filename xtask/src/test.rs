@@ -29,7 +29,7 @@ pub(crate) struct Test {
     list: bool,
 }
 
-/// Runs the stages of `test`, which are all.
+/// Runs all stages.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
     let size = if test.long { Size::Full } else { Size::Usual };
     let stages: Vec<_> = STAGES.iter().filter(|stage| is_wanted(stage, test.only.as_deref(), size)).collect();
@@ -42,7 +42,7 @@ pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
     run_stages(repo, &stages, size, test.install)
 }
 
-/// Runs these stages, having fetched what they lack if `install`.
+/// Runs these stages, after installing their missing prerequisites if `install`.
 pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bool) -> Result<(), Failure> {
     let needs = || stages.iter().flat_map(|stage| stage.requires);
     let mut missing = prerequisites::missing(repo, needs());
@@ -75,7 +75,7 @@ pub(crate) fn run_stages(repo: &Repo, stages: &[&Stage], size: Size, install: bo
     if passed { Ok(()) } else { Err(Failure::new("")) }
 }
 
-/// With `--only`, the stages it names; without, all, and those of `--long` with that.
+/// Whether a stage runs: with `--only` if it is named, else unless it is one of `--long`.
 fn is_wanted(stage: &Stage, only: Option<&[&str]>, size: Size) -> bool {
     match only {
         Some(only) => only.contains(&stage.name),

@@ -29,9 +29,9 @@ pub(super) fn exchange(place: &Workplace, peer: Peer, file: &str) -> Result<Run,
     let mut said = String::new();
     if let Some(output) = sender.0.stdout.take() {
         let mut output = BufReader::new(output);
-        output.read_line(&mut said).map_err(at("reading what its sender says"))?;
+        output.read_line(&mut said).map_err(at("reading its sender's output"))?;
         said = token(&said)?;
-        // What it says later must not keep it from ending.
+        // Reads on, because a full pipe would block the sender.
         thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     } else {
         await_port(port)?;
@@ -56,7 +56,7 @@ pub(super) fn exchange(place: &Workplace, peer: Peer, file: &str) -> Result<Run,
     Ok(Run { wall, sender: usage(&sent)?, receiver: usage(&received)? })
 }
 
-/// The command under GNU time, which writes what the process used to `to`.
+/// The command under GNU time, which writes the process's CPU time and peak memory to `to`.
 fn timed(command: &Command, to: &str) -> Command {
     let mut time = Command::new("/usr/bin/time");
     time.args(["-q", "-f", "%U %S %M", "-o", to]).arg(command.get_program()).args(command.get_args());
@@ -72,16 +72,16 @@ fn timed(command: &Command, to: &str) -> Command {
 struct Running(Child);
 
 impl Running {
-    /// Waits for its end, or brings it about.
+    /// Waits for its end, after interrupting a sender that would serve on.
     fn end(&mut self, peer: Peer) -> Result<(), Failure> {
         if peer.says_ready() || peer.stays() {
-            // It lingers for those who come late, or for ever; its work is done.
+            // The transfer is over; it would wait for retries, or serve for ever.
             self.interrupt();
         }
         self.0.wait().map(|_| ()).map_err(Failure::at(peer.name()))
     }
 
-    /// As Ctrl-C would: what is below GNU time, so that it still writes down what was used.
+    /// Sends SIGINT to the child of GNU time, so that GNU time still writes its figures.
     fn interrupt(&self) {
         let _ = Command::new("pkill")
             .args(["-INT", "-P", &self.0.id().to_string()])
@@ -106,7 +106,7 @@ fn free_port() -> Result<u16, Failure> {
     Ok(listener.local_addr().map_err(Failure::at("a free TCP port"))?.port())
 }
 
-/// Waits until somebody listens, without connecting: a sender of one file takes one connection only.
+/// Waits until the port is listened on. Does not connect, because socat accepts one connection only.
 fn await_port(port: u16) -> Result<(), Failure> {
     let deadline = Instant::now() + READY_WITHIN;
     while Instant::now() < deadline {
@@ -116,10 +116,10 @@ fn await_port(port: u16) -> Result<(), Failure> {
         }
         thread::sleep(Duration::from_millis(5));
     }
-    Err(Failure(format!("nobody listens on TCP port {port} after {} s", READY_WITHIN.as_secs())))
+    Err(Failure(format!("no process listens on TCP port {port} after {} s", READY_WITHIN.as_secs())))
 }
 
-/// Whether the kernel's table of sockets has a listener on this port.
+/// Whether `/proc/net/tcp` has a listener on this port.
 fn listens(table: &str, port: u16) -> bool {
     let wanted = format!(":{port:04X}");
     table.lines().any(|line| {

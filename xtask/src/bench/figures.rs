@@ -1,4 +1,4 @@
-//! What was measured, and its medians.
+//! The measurements and their medians.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::peer::Peer;
 use crate::environment::repo::Failure;
 
-/// What one process used.
+/// CPU time and memory of one process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Usage {
-    /// Seconds of processor time, its own and the system's for it.
+    /// Seconds of CPU time, user and system.
     pub(crate) cpu: f64,
     /// Peak memory in KiB.
     pub(crate) memory: f64,
@@ -32,9 +32,9 @@ impl Usage {
 pub(crate) struct Run {
     /// From the receiver's start to its end.
     pub(crate) wall: Duration,
-    /// What the sender used.
+    /// Usage of the sender.
     pub(crate) sender: Usage,
-    /// What the receiver used.
+    /// Usage of the receiver.
     pub(crate) receiver: Usage,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Series {
 /// Medians of one peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Whose.
+    /// The program.
     pub(crate) peer: Peer,
     /// Seconds.
     pub(crate) wall: f64,
@@ -70,7 +70,7 @@ impl Series {
         Self { size, runs: BTreeMap::new() }
     }
 
-    /// Another transfer.
+    /// Adds a transfer.
     pub(super) fn note(&mut self, peer: Peer, run: Run) {
         self.runs.entry(peer).or_default().push(run);
     }
@@ -102,7 +102,7 @@ impl Series {
     }
 }
 
-/// The middle one, or the mean of the two in the middle; 0 of none.
+/// The median; 0 without values.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -136,7 +136,7 @@ mod tests {
         let usage = Usage { cpu: 1.0, memory: 2048.0 };
         let run = |ms| Run { wall: Duration::from_millis(ms), sender: usage, receiver: usage };
         let mut series = Series::new(1);
-        // The machine was slow in the second: the ratio holds all the same.
+        // The machine was slow in the second run, and the ratio is the same.
         for (plain, own) in [(100, 150), (1_000, 1_500), (100, 150)] {
             series.note(Peer::Socat, run(plain));
             series.note(Peer::Deaddrop, run(own));

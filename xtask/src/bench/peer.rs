@@ -1,4 +1,4 @@
-//! What is compared: how each sends and receives one file.
+//! The programs that are compared: the commands with which each sends and receives one file.
 
 use std::process::Command;
 
@@ -13,24 +13,24 @@ pub(super) const WITH_OPENSSL: &str = "deaddrop-openssl";
 /// One way to get a file from one process to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
-    /// Plain TCP: what the machine can do without a secret.
+    /// Plain TCP: the speed of the machine without encryption.
     Socat,
     /// TLS 1.3 with our cipher.
     SocatTls,
     /// OpenSSH with our cipher.
     Scp,
-    /// Ourselves.
+    /// deaddrop.
     Deaddrop,
     /// The same, built with OpenSSL's cipher.
     DeaddropOpenssl,
 }
 
 impl Peer {
-    /// In the order in which they take turns.
+    /// All, in the order of their turns.
     pub(crate) const ALL: [Self; 5] =
         [Self::Socat, Self::SocatTls, Self::Scp, Self::Deaddrop, Self::DeaddropOpenssl];
 
-    /// What it is called in the tables.
+    /// Its name in the tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Socat => "socat",
@@ -41,7 +41,7 @@ impl Peer {
         }
     }
 
-    /// How it keeps the bytes from others.
+    /// Its encryption, for the tables.
     pub(crate) const fn cipher(self) -> &'static str {
         match self {
             Self::Socat => "none",
@@ -91,7 +91,7 @@ impl Peer {
         command
     }
 
-    /// The side whose start and end are what is timed. `token` is what our sender said of its drop.
+    /// The side that is timed from its start to its end. `token` is of the drop, for deaddrop.
     pub(super) fn receiver(
         self,
         place: &Workplace,
@@ -132,13 +132,13 @@ impl Peer {
         command
     }
 
-    /// The build of ours that it is.
+    /// The path of the deaddrop that it runs.
     fn build(self, place: &Workplace) -> String {
         place.path(if self == Self::DeaddropOpenssl { WITH_OPENSSL } else { ORDINARY })
     }
 
-    /// What the sender writes once it is ready, with the token behind it; `None` for those that say nothing,
-    /// whose port is listened on then.
+    /// Whether the sender reports on standard output that it is ready. For the others the bench waits until their
+    /// port is listened on.
     pub(super) fn says_ready(self) -> bool {
         matches!(self, Self::Deaddrop | Self::DeaddropOpenssl)
     }
@@ -149,13 +149,13 @@ impl Peer {
     }
 }
 
-/// The token in the event with which our sender says that it is ready.
+/// The token in deaddrop's `ready` event.
 pub(super) fn token(line: &str) -> Result<String, Failure> {
     serde_json::from_str::<serde_json::Value>(line)
         .ok()
         .filter(|event| event["event"] == "ready")
         .and_then(|event| event["token"].as_str().map(str::to_owned))
-        .ok_or_else(|| Failure(format!("deaddrop was to say that it is ready, and said {line:?}")))
+        .ok_or_else(|| Failure(format!("deaddrop was to report that it is ready, and wrote {line:?}")))
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
     fn the_token_is_read_from_the_event() {
         assert_eq!(token(r#"{"event":"ready","token":"abc"}"#).unwrap(), "abc");
         for line in ["", "{}", r#"{"event":"error","message":"no"}"#] {
-            assert!(token(line).unwrap_err().0.contains("was to say"), "{line}");
+            assert!(token(line).unwrap_err().0.contains("was to report"), "{line}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A bar for each peer and size, as SVG: how long a transfer takes, as a part of what plain TCP takes.
+//! A bar chart in SVG: the time of a transfer as a multiple of plain TCP's, for each program and size.
 
 use std::fmt::Write;
 

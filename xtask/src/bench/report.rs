@@ -10,7 +10,7 @@ use crate::environment::repo::{Failure, Repo, captured};
 /// The document, and the plot it shows.
 const DOCUMENT: &str = "host/docs/performance.md";
 const PLOT: &str = "host/docs/performance.svg";
-/// In the document, what is written here stands between these two; all else is a person's.
+/// The lines between which the document is generated; the rest is written by hand.
 const BEGIN: &str = "<!-- figures: begin -->\n";
 const END: &str = "<!-- figures: end -->\n";
 
@@ -45,7 +45,7 @@ pub(super) fn tables(series: &[Series]) -> String {
     text
 }
 
-/// A size as one says it.
+/// A size for people.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
         1 => "1 byte".to_owned(),
@@ -68,7 +68,7 @@ pub(super) fn write(repo: &Repo, series: &[Series], runs: usize) -> Result<(), F
     Ok(())
 }
 
-/// What makes them again.
+/// The command that measures again.
 fn command(runs: usize, sizes: impl Iterator<Item = u64>) -> String {
     let sizes: String = sizes.map(|size| format!(" --size {size}")).collect();
     format!("cargo xtask bench --transfers-only --write --runs {runs}{sizes}")
@@ -85,7 +85,7 @@ fn replaced(document: &str, figures: &str) -> Result<String, Failure> {
     Ok(format!("{before}{BEGIN}{figures}{END}{after}"))
 }
 
-/// What kind of machine this is: ratios carry over to others, figures do not.
+/// The machine: ratios carry over to other machines, absolute figures do not.
 fn machine(repo: &Repo) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {

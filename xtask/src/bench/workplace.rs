@@ -1,4 +1,4 @@
-//! A folder with all that the programs need: keys, certificates, a room, files to send. Gone when dropped.
+//! A folder with the files of all programs: keys, certificates, a room, files to send. Removed when dropped.
 
 use std::fs;
 use std::io::Read;
@@ -16,7 +16,7 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Makes it, with fresh keys, below `base`, or else where files are kept in memory.
+    /// Makes it with new keys, below `base` or in `/dev/shm`.
     pub(super) fn new(repo: &Repo, base: Option<&Path>) -> Result<Self, Failure> {
         let base = base.unwrap_or_else(|| Path::new("/dev/shm"));
         let folder = Scratch::within(base)?;
@@ -82,7 +82,7 @@ impl Workplace {
                 self.path("authorized_keys")
             ),
         )?;
-        // Where it separates its privileges; only root has to.
+        // sshd's privilege separation directory; only root needs it.
         let _ = fs::create_dir_all("/run/sshd");
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Workplace {
         self.folder.path().join(name).to_string_lossy().into_owned()
     }
 
-    /// Builds our command with these features, and keeps it under this name: one build after the other has the same path.
+    /// Builds deaddrop with these features and copies it to this name, because the next build has the same path.
     pub(super) fn build(&self, repo: &Repo, features: &[&str], name: &str) -> Result<(), Failure> {
         let words = ["build", "--release", "--locked", "-p", "deaddrop", "--bin", "deaddrop"];
         shown_run(repo.cargo(words).args(features))?;
@@ -101,12 +101,12 @@ impl Workplace {
         Ok(())
     }
 
-    /// Who we are, as ssh wants to know.
+    /// The user's name, for ssh.
     pub(super) fn user(&self) -> &str {
         &self.user
     }
 
-    /// A file of `size` bytes that no program can make smaller.
+    /// A file of `size` incompressible bytes.
     pub(super) fn make_file(&self, size: u64) -> Result<String, Failure> {
         let path = self.path(&format!("in.{size}"));
         let copied = fs::File::open("/dev/urandom")

@@ -1,4 +1,4 @@
-//! What a stage needs beyond cargo and a linker: how to tell whether it is there, and how to get it.
+//! Programs and devices that a stage needs beyond cargo and a linker: detects them and installs them.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use crate::environment::toolchain::{self, Target};
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Makes the node of the device of taps, where it is missing.
+/// Makes the device node `/dev/net/tun`.
 const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200";
 
-/// Something that a machine may lack.
+/// A program, a compiler or a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Prerequisite {
     /// `cargo fmt`.
@@ -22,48 +22,48 @@ pub(crate) enum Prerequisite {
     CargoDeny,
     /// A compiler with libcore for this target, and a linker for it.
     BareMetal(Target),
-    /// `unshare` and `nsenter`, with which tests make hosts of their own.
+    /// `unshare` and `nsenter`: tests make hosts of network namespaces.
     Namespaces,
-    /// `ip`, with which they lay the cables between them.
+    /// `ip`: tests connect the namespaces.
     Ip,
-    /// `nft`, with which they lose what goes over those.
+    /// `nft`: tests drop packets.
     Nft,
-    /// `socat`, the plain and the TLS pipe that transfers are measured against.
+    /// `socat`: the bench compares transfers with it, plain and with TLS.
     Socat,
-    /// `openssl`, for the certificate of the latter.
+    /// `openssl`: makes the certificate of socat's TLS.
     Openssl,
-    /// `sshd` and `scp`, likewise measured against.
+    /// `sshd` and `scp`: the bench compares transfers with them.
     Sshd,
-    /// GNU time, which says what a process has used, and `pkill`, which ends what runs below it.
+    /// GNU time, which measures a process, and `pkill`, which interrupts the process that GNU time runs.
     Time,
-    /// The emulator of boards.
+    /// QEMU, which emulates a board.
     Emulator,
-    /// Root and `/dev/net/tun`, for the cable between a board that is emulated and its switch.
+    /// Root and `/dev/net/tun`: an emulated board is connected to its switch by a tap.
     Taps,
     /// `valgrind`, whose callgrind counts instructions.
     Valgrind,
-    /// OpenSSL's headers and `pkg-config`, which finds them: for the build with OpenSSL's cipher.
+    /// OpenSSL's headers and `pkg-config`, which finds them: the build with OpenSSL's cipher.
     OpensslHeaders,
 }
 
-/// One source to get something.
+/// Where a prerequisite can be installed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     /// `rustup` with these words.
     Rustup(&'static str),
-    /// rustup, for what is compiled for this target.
+    /// `rustup target add` of this target.
     RustupTarget(Target),
     /// Packages of Debian.
     Apt(&'static [&'static str]),
-    /// The same, of use to Debian's own cargo only: a rustup's does not look there.
+    /// The same, but useful to Debian's cargo only; cargo of rustup does not look there.
     AptForDebianRust(&'static [&'static str]),
-    /// A node for the device of taps.
+    /// The device node `/dev/net/tun`.
     TunNode,
     /// `cargo install` of this crate and release, below `target/`.
     Cargo(&'static str, &'static str),
 }
 
-/// Where Rust on this machine comes from, and who we are: what decides which sources are open.
+/// The facts about this machine that decide which sources can be used.
 #[derive(Clone, Copy)]
 struct Machine {
     rustup: bool,
@@ -72,7 +72,7 @@ struct Machine {
 }
 
 impl Prerequisite {
-    /// What a person calls it.
+    /// Its name in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rustfmt => "rustfmt",
@@ -93,7 +93,7 @@ impl Prerequisite {
         }
     }
 
-    /// Whether it is there and works.
+    /// Whether it is installed and works.
     pub(crate) fn is_met(self, repo: &Repo) -> bool {
         match self {
             Self::Rustfmt => succeeds(&mut repo.cargo(["fmt", "--version"])),
@@ -121,7 +121,7 @@ impl Prerequisite {
         }
     }
 
-    /// The sources to get it, best first.
+    /// The sources to install it from, best first.
     fn sources(self) -> Vec<Source> {
         match self {
             Self::Rustfmt => {
@@ -138,7 +138,7 @@ impl Prerequisite {
             Self::Ip => vec![Source::Apt(&["iproute2"])],
             Self::Nft => vec![Source::Apt(&["nftables"])],
             Self::Emulator => vec![Source::Apt(&["qemu-system-arm"])],
-            // A device is the machine's to have; root can make a node for one that it has.
+            // The kernel must have the device; root can make its node.
             Self::Taps => vec![Source::TunNode],
             Self::Socat => vec![Source::Apt(&["socat"])],
             Self::Openssl => vec![Source::Apt(&["openssl"])],
@@ -150,13 +150,13 @@ impl Prerequisite {
     }
 }
 
-/// The cargo-deny to run: ours, or one on the path.
+/// The cargo-deny to run: the one below `target/`, or one on the PATH.
 pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
     let ours = repo.cache("tools").join("bin").join("cargo-deny");
     [ours, "cargo-deny".into()].into_iter().find(|tool| succeeds(repo.program(tool).arg("--version")))
 }
 
-/// Those of `needed` that are not met, each once.
+/// The prerequisites of `needed` that are not met, without repetition.
 pub(crate) fn missing<'a>(
     repo: &Repo,
     needed: impl IntoIterator<Item = &'a Prerequisite>,
@@ -165,8 +165,8 @@ pub(crate) fn missing<'a>(
     all.into_iter().filter(|need| !need.is_met(repo)).collect()
 }
 
-/// Fetches what is not met of `needed` if `fetch`; an error when something then is still missing, with the
-/// line that gets it.
+/// Fails unless all of `needed` is met, after installing what is missing if `fetch`. The failure has the command
+/// line that installs it.
 pub(crate) fn demand(repo: &Repo, needed: &[Prerequisite], fetch: bool) -> Result<(), Failure> {
     let mut missing = missing(repo, needed);
     if fetch && !missing.is_empty() {
@@ -184,13 +184,13 @@ pub(crate) fn demand(repo: &Repo, needed: &[Prerequisite], fetch: bool) -> Resul
     )))
 }
 
-/// One line to copy, which gets all of `missing` on this machine.
+/// One command line to copy, which installs all of `missing` on this machine.
 pub(crate) fn line_to_copy(repo: &Repo, missing: &BTreeSet<Prerequisite>) -> String {
     Machine::look(repo).line(missing)
 }
 
-/// Gets what is missing, each by the first source that works. What then is still missing is the caller's
-/// to see.
+/// Installs each from the first source that works. Prints failures; the caller checks again what is still
+/// missing.
 pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Prerequisite>) {
     let machine = Machine::look(repo);
     let mut lists_are_fresh = false;
@@ -209,7 +209,7 @@ pub(crate) fn install(repo: &Repo, missing: &BTreeSet<Prerequisite>) {
 impl Machine {
     fn look(repo: &Repo) -> Self {
         Self {
-            // Its proxies set this; a cargo of the distribution, even beside a rustup, does not.
+            // rustup's proxies set this; the distribution's cargo does not, even where rustup is installed too.
             rustup: std::env::var_os("RUSTUP_TOOLCHAIN").is_some()
                 && succeeds(repo.program("rustup").arg("--version")),
             apt: succeeds(repo.program("apt-get").arg("--version")),
@@ -227,7 +227,7 @@ impl Machine {
         }
     }
 
-    /// The best source for a person, who may become root.
+    /// The best source for a person, assuming that they may become root.
     fn best(self, need: Prerequisite) -> Option<Source> {
         let open = |source: &Source| Self { root: true, ..self }.is_open(*source);
         let sources = need.sources();
@@ -292,15 +292,15 @@ impl Machine {
                 let tools = repo.cache("tools");
                 let args = cargo_install(name, version, &tools.to_string_lossy());
                 shown_run(repo.cargo(args).arg("--target-dir").arg(tools.join("build")))?;
-                // Half a gigabyte that no one needs again.
+                // Half a gigabyte that is not needed again.
                 std::fs::remove_dir_all(tools.join("build")).map_err(Failure::at("target/tools/build"))
             }
         }
     }
 }
 
-/// A development build: it runs for a second, and its release build, with link-time optimisation,
-/// takes several times as long as all else that is fetched.
+/// An unoptimised build: the program runs for a second, and building it in release mode with link-time
+/// optimisation takes several times as long as everything else that is fetched.
 fn cargo_install(name: &str, version: &str, to: &str) -> Vec<String> {
     ["install", name, "--version", version, "--locked", "--debug", "--root", to].map(str::to_owned).into()
 }
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_root_is_told_to_become_it() {
+    fn without_root_the_command_line_has_sudo() {
         let machine = Machine { apt: true, ..NONE };
         assert!(!machine.is_open(Source::Apt(&["x"])));
         let line = machine.line(&BTreeSet::from([Prerequisite::Rustfmt]));

@@ -1,4 +1,4 @@
-//! The checkout, and the running of other programs in it.
+//! The checkout, and how to run other programs in it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ pub(crate) use testbed::Failure;
 pub(crate) use testbed::command::captured;
 use testbed::command::shown;
 
-/// The checkout this program was built from, and the cargo it was started by.
+/// The checkout that xtask was built from, and the cargo that started it.
 pub(crate) struct Repo {
     /// Its top folder.
     pub(crate) root: PathBuf,
-    /// The cargo that runs us.
+    /// The cargo that started xtask.
     cargo: PathBuf,
 }
 
 impl Repo {
-    /// The one we were built from.
+    /// The checkout that xtask was built from.
     pub(crate) fn here() -> Self {
         let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self {
@@ -27,7 +27,7 @@ impl Repo {
         }
     }
 
-    /// A folder below `target/` for what is built once and kept.
+    /// A folder below `target/`.
     pub(crate) fn cache(&self, name: &str) -> PathBuf {
         self.root.join("target").join(name)
     }
@@ -39,7 +39,7 @@ impl Repo {
         command
     }
 
-    /// The cargo that runs us, with these arguments.
+    /// The cargo that started xtask, with these arguments.
     pub(crate) fn cargo<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = self.program(&self.cargo);
         command.args(args);
@@ -47,7 +47,7 @@ impl Repo {
     }
 }
 
-/// Runs a program to its end with its output left as it is, after showing the command line.
+/// Prints the command line, and runs the program with its output on this terminal.
 pub(crate) fn shown_run(command: &mut Command) -> Result<(), Failure> {
     let shown = shown(command);
     println!("$ {shown}");
@@ -55,7 +55,7 @@ pub(crate) fn shown_run(command: &mut Command) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(Failure(format!("{shown}: {status}"))) }
 }
 
-/// Has cargo build something, with its progress left as it is, and gives the path of the executable `name`.
+/// Runs a cargo build with its progress on this terminal, and gives the path of the executable `name`.
 pub(crate) fn built(cargo: &mut Command, name: &str) -> Result<PathBuf, Failure> {
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = cargo.output().map_err(Failure::at("cargo"))?;
@@ -63,10 +63,10 @@ pub(crate) fn built(cargo: &mut Command, name: &str) -> Result<PathBuf, Failure>
         return Err(Failure(format!("{name} does not build")));
     }
     executable(&String::from_utf8_lossy(&output.stdout), name)
-        .ok_or_else(|| Failure(format!("cargo built {name} and did not say where")))
+        .ok_or_else(|| Failure(format!("cargo built {name}, but its messages have no path of it")))
 }
 
-/// The path of an executable in what cargo reports.
+/// The path of an executable in cargo's JSON messages.
 fn executable(report: &str, name: &str) -> Option<PathBuf> {
     report
         .lines()
@@ -75,7 +75,7 @@ fn executable(report: &str, name: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Whether a program is there and ends well, its output thrown away.
+/// Whether a program starts and exits with 0. Discards its output.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -1,7 +1,7 @@
 //! A compiler for bare metal.
 //!
-//! With rustup it is the active toolchain, once it has the target. Debian's Rust has no bare-metal
-//! targets but does have the sources of its library, from which libcore is built once for each target and
+//! With rustup it is the active toolchain, if that has the target. Debian's Rust has no bare-metal
+//! targets but has the sources of its library. From them libcore is built once for each target and
 //! kept below `target/`; the programs of the project are then built against it with stable features only.
 
 use std::ffi::OsStr;
@@ -12,13 +12,13 @@ use std::process::Command;
 
 use crate::environment::repo::{Failure, Repo, captured};
 
-/// What bare metal code is compiled for.
+/// A target of bare-metal code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(dead_code, reason = "a target is here before the first board that has it")]
 pub(crate) enum Target {
     /// Cortex-M0+: RP2040.
     Thumbv6m,
-    /// Cortex-M3: LM3S6965, and what `check` builds core for.
+    /// Cortex-M3: LM3S6965, and the no-alloc image.
     Thumbv7m,
     /// Cortex-M7 with its floating-point unit: STM32H7.
     Thumbv7emHf,
@@ -27,7 +27,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// Its name, as rustup and cargo have it.
+    /// Its name (target triple).
     pub(crate) const fn triple(self) -> &'static str {
         match self {
             Self::Thumbv6m => "thumbv6m-none-eabi",
@@ -37,44 +37,44 @@ impl Target {
         }
     }
 
-    /// The variable in which cargo looks for its linker.
+    /// The environment variable in which cargo looks for its linker.
     fn linker_variable(self) -> String {
         let name = self.triple().to_ascii_uppercase().replace(['-', '.'], "_");
         format!("CARGO_TARGET_{name}_LINKER")
     }
 }
 
-/// What every build for bare metal is compiled with.
+/// Compiler flags of every bare-metal build.
 const FLAGS: [&str; 3] = [
-    // Names that tell the whole path and type of each function, which the proofs read.
+    // Symbol names with the whole path and type of each function: the checks of images read them.
     "-Csymbol-mangling-version=v0",
-    // sha2 without its loop unrolled: 23 KiB of flash less, for a handshake that takes a hundredth longer.
+    // sha2 without its loop unrolled: saves 23 KiB of flash and makes a handshake 1 % slower.
     "--cfg",
     "sha2_backend_soft=\"compact\"",
 ];
-/// Between flags, so that a path among them may hold a space.
+/// Separates flags; unlike a space it does not occur in paths.
 const SEPARATOR: &str = "\u{1f}";
 
-/// What of Debian makes libcore for any target, and links.
+/// Debian's packages that build libcore for any target, and link.
 pub(crate) const DEBIAN_PACKAGES: &[&str] =
     &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "binutils-arm-none-eabi"];
-/// Debian's Rust, of those packages.
+/// Debian's compiler, from those packages.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
-/// Whether there is, or can be built, what [`bare_metal_cargo`] needs.
+/// Whether [`bare_metal_cargo`] has or can build what it needs.
 pub(crate) fn can_build(repo: &Repo, target: Target) -> bool {
     linker(repo).is_some() && (active_has(repo, target) || has_debian())
 }
 
-/// Whether Debian's compiler is there, its clippy with it, and the sources of its library.
+/// Whether Debian's compiler, clippy and library sources are installed.
 fn has_debian() -> bool {
     [DEBIAN_RUSTC, DEBIAN_CARGO, DEBIAN_CLIPPY, DEBIAN_SOURCES].iter().all(|path| Path::new(path).exists())
 }
 
-/// A cargo that builds for `target`, with these words before its `--target`.
+/// A cargo that builds for `target`; `words` come before its `--target`.
 pub(crate) fn bare_metal_cargo<I: AsRef<OsStr>>(
     repo: &Repo,
     target: Target,
@@ -85,7 +85,7 @@ pub(crate) fn bare_metal_cargo<I: AsRef<OsStr>>(
     Ok(cargo)
 }
 
-/// A clippy for `target`: of the compiler that builds for it, since another cannot read its libcore.
+/// A clippy for `target`, of the same release as the compiler: another cannot read its libcore.
 pub(crate) fn bare_metal_clippy(repo: &Repo, target: Target) -> Result<Command, Failure> {
     let mut cargo = if active_has(repo, target) {
         repo.cargo(["clippy"])
@@ -98,7 +98,7 @@ pub(crate) fn bare_metal_clippy(repo: &Repo, target: Target) -> Result<Command, 
     Ok(cargo)
 }
 
-/// Has a cargo build for `target`.
+/// Makes a cargo build for `target`.
 fn send_to(repo: &Repo, target: Target, cargo: &mut Command) -> Result<(), Failure> {
     let linker = linker(repo).ok_or_else(|| lacking(target))?;
     let mut flags = FLAGS.join(SEPARATOR);
@@ -114,7 +114,7 @@ fn send_to(repo: &Repo, target: Target, cargo: &mut Command) -> Result<(), Failu
     Ok(())
 }
 
-/// What to do when there is neither.
+/// The failure without a compiler, with the commands that install one.
 fn lacking(target: Target) -> Failure {
     let triple = target.triple();
     Failure(format!(
@@ -135,7 +135,7 @@ fn active_sysroot(repo: &Repo) -> Option<PathBuf> {
     Some(PathBuf::from(path.trim()))
 }
 
-/// The compiler that our cargo would call.
+/// The compiler that our cargo calls.
 pub(crate) fn rustc() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)
 }
@@ -147,7 +147,7 @@ fn holds_core(sysroot: &Path, target: Target) -> bool {
     })
 }
 
-/// Whether `file` is the compiled crate `name`, which has a hash at its end.
+/// Whether `file` is the compiled crate `name`: `lib`, the name, and a hash.
 fn is_library(file: &str, name: &str) -> bool {
     file.strip_prefix("lib")
         .and_then(|rest| rest.strip_prefix(name))
@@ -168,13 +168,13 @@ fn host_triple(repo: &Repo) -> Option<String> {
     version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
 }
 
-/// Sends a cargo to Debian's compiler.
+/// Makes a cargo use Debian's compiler.
 fn debian(cargo: &mut Command) {
-    // We may run under a rustup's cargo, which points the dynamic linker to its own libraries.
+    // rustup's cargo, which may have started us, points the dynamic linker to its own libraries.
     cargo.env("RUSTC", DEBIAN_RUSTC).env_remove("LD_LIBRARY_PATH").env_remove("RUSTUP_TOOLCHAIN");
 }
 
-/// A sysroot with libcore for the target, built from Debian's sources if that has not been done.
+/// A sysroot with libcore for the target; builds it from Debian's sources the first time.
 fn built_sysroot(repo: &Repo, target: Target) -> Result<PathBuf, Failure> {
     if !has_debian() {
         return Err(lacking(target));
@@ -197,15 +197,15 @@ fn build_core(repo: &Repo, target: Target, home: &Path, sysroot: &Path) -> Resul
     write(&dummy.join("lib.rs"), "#![no_std]\n")?;
     let mut cargo = repo.program(DEBIAN_CARGO);
     debian(&mut cargo);
-    // -Zbuild-std is what needs the bootstrap key; nothing of the project is built with it. With bitcode,
-    // images can be optimised across libcore. `alloc` is there for vendors' crates, never for core.
+    // Only -Zbuild-std needs RUSTC_BOOTSTRAP; the project itself is built without it. With bitcode,
+    // images can be optimised across libcore. Vendors' crates name `alloc`; core does not.
     cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", "-Cembed-bitcode=yes");
     cargo.args(["build", "--release", "-Zbuild-std=core,alloc", "--target", triple, "--manifest-path"]);
     cargo.arg(dummy.join("Cargo.toml")).arg("--target-dir").arg(dummy.join("target"));
     captured(&mut cargo)?;
 
     let built = dummy.join("target").join(triple).join("release/deps");
-    // Copied beside, then moved: a target that is there is whole.
+    // Copied to another name and then renamed, so that an interrupted run leaves no half target.
     let beside = home.join(format!("new-{triple}"));
     let to = beside.join("lib");
     let at = |path: &Path| Failure::at(path.display().to_string());

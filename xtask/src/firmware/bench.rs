@@ -1,4 +1,4 @@
-//! `firmware bench`: what cryptography costs on a Cortex-M3, in instructions.
+//! `firmware bench`: instructions of the cryptography on a Cortex-M3.
 
 use argh::FromArgs;
 use testbed::emulator::PROGRAM;
@@ -7,24 +7,24 @@ use super::board;
 use super::build;
 use crate::environment::repo::{Failure, Repo, captured};
 
-/// Count the instructions of a handshake and of the record layer on the emulated board, and say what that is
-/// at 50 MHz.
+/// Count the instructions of a handshake and of the record layer on the emulated board, and print the time that
+/// they take at 50 MHz.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "bench")]
 pub(crate) struct Bench {}
 
-/// The emulator takes a nanosecond for an instruction, and the board counts cycles of 50 MHz.
+/// QEMU's `-icount` makes an instruction last a nanosecond, and the board counts cycles of 50 MHz.
 const INSTRUCTIONS_PER_COUNT: u64 = 20;
-/// Megahertz of the part.
+/// Clock of the board's processor in MHz.
 const MEGAHERTZ: f64 = 50.0;
 
-/// Runs the image that measures, and shows what it says.
+/// Runs the measuring image and prints its results.
 pub(crate) fn run(repo: &Repo, _: &Bench) -> Result<(), Failure> {
     println!("{}", measure(repo)?.table());
     Ok(())
 }
 
-/// What the image has counted.
+/// The counts of the image.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Costs {
     /// Steps of a handshake, and their instructions.
@@ -70,7 +70,7 @@ impl Costs {
         None
     }
 
-    /// Instructions a byte to seal and to open, without what a record costs however short it is.
+    /// Instructions per byte to seal and to open, without the fixed cost of a record.
     fn per_byte(&self) -> [f64; 2] {
         let [(short, few), (long, many)] = self.records[..] else { return [0.0; 2] };
         [0, 1].map(|way| (number(many[way]) - number(few[way])) / (number(long) - number(short)))
@@ -97,7 +97,7 @@ impl Costs {
             MEGAHERTZ / seal.max(open)
         ));
         text.push_str(
-            "An instruction is taken for a cycle: the part needs some more, for branches, loads and flash.",
+            "An instruction counts as one cycle; the processor takes more where it branches, loads or waits for flash.",
         );
         text
     }

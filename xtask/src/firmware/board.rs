@@ -1,4 +1,4 @@
-//! The table of boards. Another board is another row.
+//! The table of boards. To add a board, add a row.
 
 use super::flash_method::FlashMethod;
 use super::uf2;
@@ -7,13 +7,13 @@ use crate::environment::toolchain::Target;
 /// A board that there is an image for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Board {
-    /// What a person calls it, and the name of its folder below `firmware/boards/`.
+    /// Its name, and that of its folder below `firmware/boards/`.
     pub(crate) name: &'static str,
-    /// What its code is compiled for.
+    /// The target of its image.
     pub(crate) target: Target,
     /// The package of its image, and the name of that image.
     pub(crate) package: &'static str,
-    /// How its image gets there.
+    /// How its image is written to it.
     pub(crate) flash_method: FlashMethod,
 }
 
@@ -25,7 +25,7 @@ pub(crate) const EMULATED: Board = Board {
     flash_method: FlashMethod::OpenOcd { script: "board/ek-lm3s6965.cfg" },
 };
 
-/// Every board there is.
+/// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     EMULATED,
     Board {
@@ -40,7 +40,7 @@ pub(crate) const BOARDS: &[Board] = &[
         package: "deaddrop-w6100-evb-pico2",
         flash_method: FlashMethod::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
     },
-    // OpenOCD 0.12 does not know the chip.
+    // OpenOCD 0.12 does not support the chip.
     Board {
         name: "nucleo-h563zi",
         target: Target::Thumbv8mMainHf,
@@ -55,7 +55,7 @@ pub(crate) const BOARDS: &[Board] = &[
     },
 ];
 
-/// The board of this name; else words that say which there are. For argh.
+/// The board of this name, or a message that lists the names. For argh.
 pub(crate) fn named(name: &str) -> Result<Board, String> {
     BOARDS.iter().copied().find(|board| board.name == name).ok_or_else(|| {
         let known: Vec<_> = BOARDS.iter().map(|board| board.name).collect();

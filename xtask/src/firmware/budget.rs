@@ -1,20 +1,20 @@
-//! What the image of a board may take, from `firmware/budgets.toml`.
+//! The size budget of a board's image, from `firmware/budgets.toml`.
 
 use crate::environment::repo::{Failure, Repo};
 
-/// Bytes.
+/// A budget, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
-    /// Of flash.
+    /// Flash.
     pub(crate) flash: u64,
-    /// Of RAM, for static data.
+    /// RAM for static data.
     pub(crate) ram: u64,
-    /// Of RAM, for the stack at its deepest.
+    /// RAM for the stack at its deepest.
     pub(crate) stack: u64,
 }
 
 impl Budget {
-    /// That of the board of this name.
+    /// The budget of the board of this name.
     pub(crate) fn of(repo: &Repo, board: &str) -> Result<Self, Failure> {
         let path = repo.root.join("firmware/budgets.toml");
         let text = std::fs::read_to_string(&path).map_err(Failure::at(path.display()))?;

@@ -20,7 +20,7 @@ pub(crate) struct Build {
     all: bool,
 }
 
-/// Builds what was asked for and says where it is.
+/// Builds, and prints the paths of the images.
 pub(crate) fn run(repo: &Repo, build: &Build) -> Result<(), Failure> {
     for board in wanted(build)? {
         shown_run(&mut cargo_build(repo, board, board.package)?)?;
@@ -35,7 +35,7 @@ fn wanted(build: &Build) -> Result<Vec<Board>, Failure> {
         (None, true) => Ok(BOARDS.to_vec()),
         _ => {
             let known: Vec<_> = BOARDS.iter().map(|board| board.name).collect();
-            Err(Failure(format!("say --board NAME or --all; there are: {}", known.join(", "))))
+            Err(Failure(format!("give --board NAME or --all; the boards are: {}", known.join(", "))))
         }
     }
 }
@@ -68,7 +68,7 @@ fn cargo_build(repo: &Repo, board: Board, program: &str) -> Result<std::process:
     Ok(cargo)
 }
 
-/// Where a program is, once it is built: an ELF file.
+/// The path of a built program, an ELF file.
 fn path(repo: &Repo, board: Board, program: &str) -> PathBuf {
     repo.cache("firmware").join(board.target.triple()).join("release").join(program)
 }

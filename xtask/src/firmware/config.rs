@@ -28,13 +28,13 @@ pub(crate) struct Config {
     /// the board's address and prefix, such as 192.168.1.7/24; without it, DHCP
     #[argh(option, arg_name = "ip/prefix")]
     address: Option<Prefixed>,
-    /// the way out of its network, with --address
+    /// the gateway of its network, with --address
     #[argh(option, arg_name = "ip")]
     gateway: Option<Ipv4Addr>,
     /// have the board fetch messages as they are offered
     #[argh(switch)]
     auto: bool,
-    /// where the file is to be; it must not be there yet
+    /// the file to write; it must not exist yet
     #[argh(option, arg_name = "path")]
     out: PathBuf,
 }
@@ -91,10 +91,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     const PASSPHRASE: &str = "correct horse battery staple";
-    /// As core/docs/protocol.md has it.
+    /// The room secret of core/docs/protocol.md's example.
     const PRS: &str = "7efc265ded98f7e5064fd06d562066b3cdd4f7adefba38af54ddefd6f9808c3d";
 
-    /// Makes the file from these words, behind a board and a room file, and gives its bytes.
+    /// Makes the file with these arguments and a room file, and gives its bytes.
     fn made(name: &str, words: &[&str]) -> Result<Vec<u8>, Failure> {
         let folder = std::env::temp_dir().join(format!("deaddrop-config-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);

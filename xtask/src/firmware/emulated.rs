@@ -1,4 +1,4 @@
-//! `firmware test`: boards in the emulator, talked to over their consoles, on a network of their own.
+//! `firmware test`: tests boards in the emulator over their consoles, on a network of their own.
 
 mod adversary;
 mod board_testbed;
@@ -16,34 +16,34 @@ use super::size;
 use crate::environment::repo::{Failure, Repo};
 use board_testbed::BoardTestbed;
 
-/// Test the emulated board as its users meet it: over its serial console and its network. Takes root, for
+/// Test the emulated board over its serial console and its network. Takes root, because it makes
 /// network namespaces and taps.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "test")]
 pub(crate) struct Test {
-    /// run the tests alone whose names begin so
+    /// run only the tests whose names begin so
     #[argh(option, arg_name = "name")]
     only: Option<String>,
 }
 
-/// A test: its name says what holds.
+/// A test; its name is the statement that it tests.
 struct Case {
     name: &'static str,
-    /// Does it; the text is a figure worth telling, and may be empty.
+    /// Runs it. Gives a figure for its line, which may be empty.
     run: fn(&mut BoardTestbed<'_>) -> Result<String, Failure>,
 }
 
-/// Every test there is.
+/// All tests.
 const CASES: &[&[Case]] = &[refusals::CASES, linux::CASES, exchange::CASES, adversary::CASES, starts::CASES];
 
-/// Runs them, each told as it ends.
+/// Runs them and prints each when it ends.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
     let note = all(repo, test.only.as_deref().unwrap_or_default(), &mut |line| println!("{line}"))?;
     println!("{note}");
     Ok(())
 }
 
-/// The same for the stage of `cargo xtask test`: quietly, with the lines so far when one fails.
+/// The same for the stage of `cargo xtask test`: prints nothing, and puts all lines into a failure.
 pub(crate) fn stage(repo: &Repo) -> Result<String, Failure> {
     let mut lines = String::new();
     all(repo, "", &mut |line| {
@@ -53,7 +53,7 @@ pub(crate) fn stage(repo: &Repo) -> Result<String, Failure> {
     .map_err(|failure| Failure(format!("{lines}{failure}")))
 }
 
-/// Runs all tests whose names begin so, and says how many there were and how deep the stack was.
+/// Runs all tests whose names begin so, and gives their number and the deepest stack.
 fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Failure> {
     let folder = Scratch::new()?;
     let mut bed = BoardTestbed::new(repo, folder.path())?;

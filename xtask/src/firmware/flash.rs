@@ -1,4 +1,4 @@
-//! `firmware flash`: image, page and seed onto a board.
+//! `firmware flash`: writes image, page and seed to a board.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,8 +18,8 @@ use super::{build, provision, uf2};
 use crate::environment::random;
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 
-/// Build the image of a board and write it there; with a page that `firmware config` made, write that and a new
-/// seed as well. Without, those of the board stay as they are.
+/// Build the image of a board and write it to the board; with a page that `firmware config` made, write that and a new
+/// seed as well. Without a page, those of the board stay as they are.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "flash")]
 pub(crate) struct Flash {
@@ -29,18 +29,18 @@ pub(crate) struct Flash {
     /// the page that `firmware config` made
     #[argh(option, arg_name = "path")]
     page: Option<PathBuf>,
-    /// where the drive of an RP board is mounted, if it is not found
+    /// the mount point of an RP board's drive, if it is not found
     #[argh(option, arg_name = "folder")]
     drive: Option<PathBuf>,
     /// write a UF2 file instead, for an RP board on another machine
     #[argh(option, arg_name = "path")]
     uf2: Option<PathBuf>,
-    /// say what would be done, and write nothing
+    /// print what would be written, and write nothing
     #[argh(switch)]
     dry_run: bool,
 }
 
-/// Builds, and writes or says what would be written.
+/// Builds, and writes or prints what would be written.
 pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     let map = provision::memory_map(repo, flash.board)?;
     let page =
@@ -60,23 +60,23 @@ pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     }
 }
 
-/// All that goes onto a board, each at its place.
+/// Everything that is written to a board, with addresses.
 struct Job {
     board: &'static str,
     image: Vec<Piece>,
     secrets: Option<Secrets>,
 }
 
-/// What makes a board a member.
+/// The page and the seed, which make the board a member of a room.
 struct Secrets {
     page: Piece,
     seed: Piece,
-    /// Where the second seed slot is, which is erased.
+    /// The second seed slot, which is erased.
     second: Region,
 }
 
 impl Job {
-    /// With a new seed, if there is a page. Fails if that is none, or the image reaches into what is not its own.
+    /// Draws a new seed if there is a page. Fails if the page is invalid or the image overlaps page or seeds.
     fn new(board: Board, map: MemoryMap, elf: &[u8], page: Option<&[u8]>) -> Result<Self, Failure> {
         let image = image::pieces(elf)?;
         let [first, second] = map.seeds;
@@ -94,7 +94,7 @@ impl Job {
         Ok(Self { board: board.name, image, secrets })
     }
 
-    /// For a UF2 file, which erases by writing what erased flash reads as.
+    /// The pieces of a UF2 file, which erases the second slot by writing 0xFF.
     fn pieces(&self) -> Vec<Piece> {
         let secrets = self.secrets.iter().flat_map(|secrets| {
             let Region { origin, length } = secrets.second;
@@ -107,7 +107,7 @@ impl Job {
 impl Secrets {
     fn new(map: MemoryMap, page: &[u8]) -> Result<Self, Failure> {
         ProvisioningRecord::parse(page).map_err(Failure::at("the page file"))?;
-        // Another for each board and each time: no file holds it, so none can be written twice.
+        // New each time and in no file, so that no seed can be written to two boards.
         let mut drawn = Ok(());
         let seed = Seed::fill_with(|to| drawn = random::fill(to));
         drawn?;
@@ -122,12 +122,12 @@ impl Secrets {
     }
 }
 
-/// What erased flash reads as.
+/// Erased flash reads as 0xFF.
 fn blank(length: u32) -> Vec<u8> {
     vec![0xFF; length as usize]
 }
 
-/// A line for each piece. None shows what is in it.
+/// A line for each piece, without its content.
 impl std::fmt::Display for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}:", self.board)?;
@@ -144,7 +144,7 @@ impl std::fmt::Display for Job {
     }
 }
 
-/// Onto the drive that the board shows, or into a file.
+/// Copies a UF2 file to the board's drive, or writes it to a file.
 fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure> {
     let file = Zeroizing::new(uf2::emit(family, &job.pieces())?);
     let what = format!("{} blocks of UF2, family {family:#010x}", file.len() / 512);
@@ -169,14 +169,14 @@ fn drive(flash: &Flash, job: &Job, family: u32, id: &str) -> Result<(), Failure>
     };
     match flash.uf2 {
         Some(_) => secret_file::write_new(&target, &file)?,
-        // A drive of the boot ROM has no owners; and what is written there is gone when the board restarts.
+        // The boot ROM's drive has no file modes, and a file on it is gone when the board restarts.
         None => fs::write(&target, &*file).map_err(Failure::at(target.display()))?,
     }
     println!("wrote {what}, to {shown}");
     Ok(())
 }
 
-/// With a debug probe.
+/// Writes with a debug probe.
 fn probe(repo: &Repo, flash: &Flash, job: &Job, method: FlashMethod, image: PathBuf) -> Result<(), Failure> {
     let folder = repo.cache("firmware").join("flash");
     let file = |piece: &Piece| folder.join(format!("{}.bin", piece.name));
@@ -214,7 +214,7 @@ fn probe(repo: &Repo, flash: &Flash, job: &Job, method: FlashMethod, image: Path
     Ok(())
 }
 
-/// The commands as one would type them.
+/// The command lines.
 fn would_run(commands: &[CommandLine]) -> String {
     let mut text = String::new();
     for (program, words) in commands {
@@ -230,7 +230,7 @@ fn would_run(commands: &[CommandLine]) -> String {
     text
 }
 
-/// A folder of secrets, gone when this is dropped.
+/// A folder of secrets at a path that `--dry-run` can show. Removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! How an image gets onto a board: the drive that its boot ROM shows, or a debug probe and the program for it.
+//! How an image is written to a board: over the USB drive of its boot ROM (UF2), or by OpenOCD or probe-rs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use crate::environment::repo::Failure;
 /// How a board is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlashMethod {
-    /// A UF2 file, put on the drive that the board shows when it is plugged in with its BOOTSEL button held.
+    /// A UF2 file on the drive that the board becomes when it is plugged in with BOOTSEL held.
     Uf2 {
-        /// The number of its family.
+        /// The UF2 family id.
         family: u32,
-        /// What the drive's `INFO_UF2.TXT` says behind `Board-ID: `.
+        /// The `Board-ID` in the drive's `INFO_UF2.TXT`.
         id: &'static str,
     },
     /// OpenOCD, with the debugger that is on the board.
@@ -22,20 +22,20 @@ pub(crate) enum FlashMethod {
     },
     /// probe-rs, with the debugger that is on the board.
     ProbeRs {
-        /// What probe-rs calls the chip.
+        /// probe-rs's name of the chip.
         chip: &'static str,
     },
 }
 
-/// The files that a debug probe's program is given, and where they go.
+/// The files that OpenOCD or probe-rs writes, with their addresses.
 pub(crate) struct Files {
-    /// The ELF file of the image, which knows its addresses.
+    /// The ELF file of the image.
     pub(crate) image: PathBuf,
-    /// What makes the board a member, if that is written as well.
+    /// Page and seed, if they are written too.
     pub(crate) secrets: Option<Secrets>,
 }
 
-/// Files of raw bytes, each for an address.
+/// Files of raw bytes, each with its address.
 pub(crate) struct Secrets {
     /// The page.
     pub(crate) page: (PathBuf, u32),
@@ -43,7 +43,7 @@ pub(crate) struct Secrets {
     pub(crate) seed: (PathBuf, u32),
     /// The second seed slot, which is erased: address and bytes.
     pub(crate) erase: (u32, u32),
-    /// As many erased bytes, for a program that cannot erase alone.
+    /// A file of as many 0xFF bytes, because probe-rs cannot erase a part of flash.
     pub(crate) blank: PathBuf,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Secrets {
 pub(crate) type CommandLine = (&'static str, Vec<String>);
 
 impl FlashMethod {
-    /// What to run, in this order; nothing for a drive.
+    /// The commands to run, in this order; none for a drive.
     pub(crate) fn commands(self, files: &Files) -> Vec<CommandLine> {
         match self {
             Self::Uf2 { .. } => Vec::new(),
@@ -62,7 +62,7 @@ impl FlashMethod {
 }
 
 fn openocd(script: &str, files: &Files) -> Vec<String> {
-    // In braces, so that a path may hold a space.
+    // Braces quote a path with spaces in Tcl.
     let quoted = |path: &Path| format!("{{{}}}", path.display());
     let image = quoted(&files.image);
     let mut commands = vec!["init".to_owned(), "reset init".to_owned()];
@@ -98,14 +98,14 @@ fn probe_rs(chip: &str, files: &Files) -> Vec<CommandLine> {
         for (path, address) in [&secrets.page, &secrets.seed] {
             commands.push(download(path, Some(*address)));
         }
-        // It has no command that erases a part, but it erases whatever it writes to.
+        // probe-rs cannot erase a part of flash, but it erases the sectors that it writes.
         commands.push(download(&secrets.blank, Some(secrets.erase.0)));
     }
     commands.push(("probe-rs", ["reset", "--chip", chip].map(str::to_owned).into()));
     commands
 }
 
-/// Where to get a program that is not there.
+/// How to install a program.
 pub(crate) fn how_to_get(program: &str) -> &'static str {
     match program {
         "openocd" => "sudo apt-get install openocd",
@@ -113,7 +113,7 @@ pub(crate) fn how_to_get(program: &str) -> &'static str {
     }
 }
 
-/// The drive of a board that waits for a UF2 file, among the folders in which desktops mount drives.
+/// The drive of a board in its boot ROM, among these mount points.
 pub(crate) fn find_drive(id: &str, mounts: &[PathBuf]) -> Result<PathBuf, Failure> {
     let drives: Vec<_> = mounts
         .iter()
@@ -124,10 +124,10 @@ pub(crate) fn find_drive(id: &str, mounts: &[PathBuf]) -> Result<PathBuf, Failur
     match drives.as_slice() {
         [drive] => Ok(drive.clone()),
         [] => Err(Failure(format!(
-            "no drive of an {id} is mounted: hold BOOTSEL while plugging the board in, and mount what appears; or say \
+            "no drive of an {id} is mounted: hold BOOTSEL while plugging the board in, and mount the drive; or give \
              where it is with --drive, or have a file written with --uf2"
         ))),
-        _ => Err(Failure(format!("{} drives of an {id} are mounted: say which with --drive", drives.len()))),
+        _ => Err(Failure(format!("{} drives of an {id} are mounted: choose one with --drive", drives.len()))),
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn is_drive(id: &str, folder: &Path) -> bool {
     })
 }
 
-/// Where desktops mount the drives of this user.
+/// The folders in which desktops mount this user's drives.
 pub(crate) fn mounts() -> Vec<PathBuf> {
     let user = std::env::var_os("USER").unwrap_or_default();
     ["/media", "/run/media"]

@@ -1,4 +1,4 @@
-//! What an image takes of flash and RAM, and which crate takes how much of it.
+//! Flash and RAM of an image, in all and by crate.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind};
 
 use crate::environment::repo::Failure;
 
-/// Name of what has no symbol: strings, tables of constants, padding.
+/// The row for bytes without a symbol: strings, tables of constants, padding.
 const CONSTANTS: &str = "(constants, strings, padding)";
-/// Name of what has a symbol without a crate: vectors, entry points and handlers.
+/// The row for symbols without a crate: vectors, entry points and handlers.
 const BARE: &str = "(vectors and entry points)";
 
 /// Bytes in flash and in RAM.
@@ -22,13 +22,13 @@ pub(crate) struct Bytes {
 /// An image, measured.
 #[derive(Debug)]
 pub(crate) struct Footprint {
-    /// All of it, but for the stack.
+    /// All of it, without the stack.
     pub(crate) total: Bytes,
     /// The same by crate.
     pub(crate) crates: BTreeMap<String, Bytes>,
     /// The largest pieces by name.
     pub(crate) pieces: Vec<(String, Bytes)>,
-    /// The first address of RAM behind static data: where the stack ends, at the latest.
+    /// The first RAM address behind static data, down to which the stack may grow.
     pub(crate) static_end: u32,
 }
 
@@ -122,7 +122,7 @@ impl Bytes {
     }
 }
 
-/// Where the bytes of a section are: initialised data is in both, as its first values are in flash.
+/// The memories of a section: initialised data is in both, because flash holds its initial values.
 struct Place {
     flash: bool,
     ram: bool,
@@ -134,15 +134,15 @@ impl Place {
     }
 }
 
-/// The crate that a symbol is from: the first in its name, except that a generic function of the standard
-/// library counts for whom it was made.
+/// The crate of a symbol: the first in its name, except that a generic function of the standard library counts
+/// for the crate that it is instantiated for.
 fn crate_of(plain: &str) -> Option<&str> {
     let mut standard = None;
     for (at, _) in plain.match_indices("::") {
         let before = plain.get(..at)?;
         let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |at| at + 1);
         let name = before.get(start..)?;
-        // The first part of a path, that is: not one in its middle.
+        // Only the first part of a path is a crate.
         if name.is_empty() || before.get(..start)?.ends_with(':') {
             continue;
         }
@@ -154,7 +154,7 @@ fn crate_of(plain: &str) -> Option<&str> {
     standard.or_else(|| is_builtin(plain).then_some("compiler_builtins"))
 }
 
-/// Whether this is one of the functions that compilers take for granted.
+/// Whether this is a function that compilers call implicitly (`memcpy` and the like).
 fn is_builtin(name: &str) -> bool {
     ["__aeabi_", "mem", "__udiv", "__mul", "__ashl", "__lshr", "bcmp"]
         .iter()

@@ -1,4 +1,4 @@
-//! What an image writes to flash: the loaded segments of its ELF file.
+//! The content of flash that an image has: the loaded segments of its ELF file.
 
 use object::Endianness;
 use object::elf::{FileHeader32, PT_LOAD};
@@ -6,12 +6,12 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::environment::repo::Failure;
 
-/// Bytes for an address.
+/// Bytes and their address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    /// What a person calls it.
+    /// Its name in messages.
     pub(crate) name: &'static str,
-    /// Where the first goes.
+    /// The address of the first.
     pub(crate) address: u32,
     /// The bytes.
     pub(crate) bytes: Vec<u8>,
@@ -23,13 +23,13 @@ impl Piece {
         Self { name, address, bytes }
     }
 
-    /// The address after its last, which is 2^32 at most in an image that was linked.
+    /// The address after its last; at most 2^32 in a linked image.
     pub(crate) fn end(&self) -> u64 {
         u64::from(self.address) + self.bytes.len() as u64
     }
 }
 
-/// The pieces of an ELF file that are to be in flash, which data is in as well before it is copied to RAM.
+/// The pieces of an ELF file that are in flash, with the initial values of data.
 pub(crate) fn pieces(elf: &[u8]) -> Result<Vec<Piece>, Failure> {
     let broken = Failure::at::<object::Error>;
     let header = FileHeader32::<Endianness>::parse(elf).map_err(broken("the image"))?;

@@ -1,4 +1,4 @@
-//! The proof about images: they fit their budgets, allocate nothing, and hold no panic that is not known.
+//! Checks all images: within budget, no allocator, no panic or formatting that the allowlist lacks.
 
 use super::board::BOARDS;
 use super::budget::Budget;
@@ -6,7 +6,7 @@ use super::footprint::Footprint;
 use super::{build, panic_allowlist, size};
 use crate::environment::repo::{Failure, Repo};
 
-/// Builds every image and looks into it; the note says what was found.
+/// Builds and checks every image. The note has their sizes.
 pub(crate) fn prove(repo: &Repo) -> Result<String, Failure> {
     let (mut notes, mut failures) = (Vec::new(), Vec::new());
     for board in BOARDS {

@@ -1,7 +1,7 @@
-//! What an image holds that it ought to hold little of: the allocator, panics, and the formatting of text.
+//! Checks an image for the allocator, for panics and for text formatting.
 //!
-//! The first must not be there at all. What remains of the others is listed in `firmware/panic_allowlist.toml`, so
-//! that a change that brings more is seen.
+//! The allocator must not be there. The panics and formatting that remain are listed in
+//! `firmware/panic_allowlist.toml`, so that a change that adds one fails.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::board::Board;
 use crate::environment::repo::{Failure, Repo};
 use crate::noalloc::Symbols;
 
-/// What begins the names of functions that end in a panic, or lead there.
+/// Prefixes of functions that panic or lead to a panic.
 const PANICS: &[&str] = &[
     "core::panicking::",
     "core::option::expect_failed",
@@ -23,15 +23,15 @@ const PANICS: &[&str] = &[
     "__rustc::rust_begin_unwind",
 ];
 
-/// The same of a method: whose, and what it is called.
+/// The same for methods: prefixes of the type, and parts of the method.
 const UNWRAPS: (&[&str], &[&str]) =
     (&["core::option::Option<", "core::result::Result<"], &[">::unwrap", ">::expect"]);
 
-/// What is in the names of functions that make text of values.
+/// Parts of the names of functions that format values as text.
 const FORMATTING: &[&str] = &["core::fmt::"];
 
-/// Fails if the image allocates, or holds panics or formatting that are not listed for the board. The note
-/// says how much there is.
+/// Fails if the image has an allocator, or panics or formatting that are not listed for the board. The note
+/// has their number.
 pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, Failure> {
     let symbols = Symbols::read(image)?;
     if let Some(symbol) = symbols.allocator() {
@@ -42,7 +42,7 @@ pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, F
     }
     let found = remaining(symbols.names());
     let Some(listed) = listed(repo, board.name)? else {
-        // Makers' drivers bring what they bring; the list is kept for the board that is measured.
+        // Vendors' drivers panic and format as they like; only the measured board has a list.
         return Ok(format!("{} functions that panic or format, counted alone: no list is kept", found.len()));
     };
     let new: String = found.difference(&listed).map(|name| format!("    \"{name}\",\n")).collect();
@@ -52,11 +52,11 @@ pub(crate) fn check(repo: &Repo, board: Board, image: &[u8]) -> Result<String, F
             board.name
         )));
     }
-    // Another compiler folds them otherwise, so that some may be missing is no fault.
+    // Another compiler merges other functions, so that fewer than listed is no failure.
     Ok(format!("{} of {} known functions that panic or format", found.len(), listed.len()))
 }
 
-/// The names that are of either sort.
+/// The names of functions that panic or format.
 fn remaining<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let begins =
         |name: &str, with: &[&str]| with.iter().any(|start| name.trim_start_matches('<').starts_with(start));
@@ -64,7 +64,7 @@ fn remaining<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
         |name: &str| begins(name, UNWRAPS.0) && UNWRAPS.1.iter().any(|method| name.contains(method));
     let panics = |name: &str| begins(name, PANICS) || unwraps(name);
     let formats = |name: &str| FORMATTING.iter().any(|part| name.contains(part));
-    // The compiler numbers those that it has made one of.
+    // The compiler numbers copies of one function.
     let plain = |name: &'a str| match name.rsplit_once('.') {
         Some((plain, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => plain,
         _ => name,
@@ -72,7 +72,7 @@ fn remaining<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     names.map(plain).filter(|name| panics(name) || formats(name)).map(str::to_owned).collect()
 }
 
-/// What the file lists for this board, if it lists anything.
+/// The list of this board, if it has one.
 fn listed(repo: &Repo, board: &str) -> Result<Option<BTreeSet<String>>, Failure> {
     const FILE: &str = "firmware/panic_allowlist.toml";
     let text = std::fs::read_to_string(repo.root.join(FILE)).map_err(Failure::at(FILE))?;

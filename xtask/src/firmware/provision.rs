@@ -1,4 +1,4 @@
-//! What an emulated board has in its flash.
+//! The flash content of an emulated board: page and seeds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::board::Board;
 use crate::environment::repo::{Failure, Repo};
 use testbed::secret_file;
 
-/// Where things are in a board's flash, as its `memory.x` says.
+/// The memory map in a board's `memory.x`.
 pub(crate) fn memory_map(repo: &Repo, board: Board) -> Result<MemoryMap, Failure> {
     let path = repo.root.join("firmware/boards").join(board.name).join("memory.x");
     let script = fs::read_to_string(&path).map_err(Failure::at(path.display()))?;
@@ -34,7 +34,7 @@ pub(crate) fn seed(seed: [u8; 32]) -> [u8; SEED_RECORD_LEN] {
     bytes
 }
 
-/// A whole page of the version after ours, as far as any version is alike: head, length and checksum.
+/// A valid page of the next version: head, length and checksum are the same in all versions.
 pub(crate) fn newer_page() -> Vec<u8> {
     use sha2::{Digest, Sha512};
     const LENGTH: u16 = 96;
@@ -45,7 +45,7 @@ pub(crate) fn newer_page() -> Vec<u8> {
     page
 }
 
-/// What stands for both seed slots, as they are after provisioning: the record, and all else erased.
+/// Both seed slots after provisioning: the record, and the rest erased.
 pub(crate) fn slots(map: &MemoryMap, record: &[u8]) -> Vec<u8> {
     let length: u32 = map.seeds.iter().map(|slot| slot.length).sum();
     let mut bytes = record.to_vec();
@@ -53,7 +53,7 @@ pub(crate) fn slots(map: &MemoryMap, record: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Writes a file that its owner alone can read, over what was there.
+/// Writes a file that only its owner can read. Replaces one that exists.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let _ = fs::remove_file(path);
     secret_file::write_new(path, bytes)?;

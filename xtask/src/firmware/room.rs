@@ -1,4 +1,4 @@
-//! The passphrase of a board's room, which stays on this machine.
+//! Reads the passphrase of a board's room. The passphrase itself is not written to the board.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::environment::repo::Failure;
 use testbed::secret_file;
 
-/// What is in the room file, less one line end.
+/// The content of the room file, without one line end.
 pub(crate) fn passphrase(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // The longest passphrase and a line end.
     let bytes = secret_file::read("the room file", path, PASSPHRASE_MAX + 2)?;

@@ -1,4 +1,4 @@
-//! `firmware run`: the emulated board, its console on this terminal.
+//! `firmware run`: runs the emulated board with its console on this terminal.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -25,11 +25,11 @@ use crate::environment::repo::{Failure, Repo, captured, succeeds};
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run")]
 pub(crate) struct Run {
-    /// file with the passphrase of the room; without it, a room is made up
+    /// file with the passphrase of the room; without it, a random room
     #[argh(option, arg_name = "path")]
     room_file: Option<PathBuf>,
-    /// lan: a network with this machine, which takes root; ports: a way to the board's TCP port alone.
-    /// Without it, the first if we may
+    /// lan: a network with this machine, which takes root; ports: the board's TCP port, forwarded.
+    /// Default: lan as root, else ports
     #[argh(option, from_str_fn(net), arg_name = "lan|ports")]
     net: Option<Net>,
     /// have the board fetch messages as they are offered
@@ -42,7 +42,7 @@ pub(crate) struct Run {
 enum Net {
     /// By an interface of this machine.
     Lan,
-    /// By one TCP port that is passed on to it.
+    /// By one forwarded TCP port.
     Ports,
 }
 
@@ -59,16 +59,16 @@ const INTERFACE: &str = "deaddrop0";
 /// Its address, and the board's.
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 79, 55, 1);
 const BOARD: Ipv4Addr = Ipv4Addr::new(10, 79, 55, 2);
-/// The port of this machine that is passed on: none that a deaddrop of this machine would take.
+/// The forwarded port of this machine; a deaddrop of this machine does not use it.
 const PASSED_ON: u16 = 48_600;
 
-/// Builds, provisions, and stays until the emulator is ended.
+/// Builds, provisions, and waits until the emulator ends.
 pub(crate) fn run(repo: &Repo, run: &Run) -> Result<(), Failure> {
     let root = succeeds(repo.program("sh").args(["-c", "test \"$(id -u)\" = 0"]));
     let net = run.net.unwrap_or(if root { Net::Lan } else { Net::Ports });
     if net == Net::Lan && !root {
         return Err(Failure::new(
-            "--net lan makes a network interface, for which it must be root: use sudo, or --net ports",
+            "--net lan makes a network interface, which takes root: use sudo, or --net ports",
         ));
     }
     println!("building the image");
@@ -90,7 +90,7 @@ pub(crate) fn run(repo: &Repo, run: &Run) -> Result<(), Failure> {
         ram: None,
         nic: nic(net),
     };
-    // The console is the emulator's standard input and output, with its own keys on Ctrl-A.
+    // The console is QEMU's standard input and output; Ctrl-A starts QEMU's own keys.
     let mut emulator = repo.program(PROGRAM);
     emulator.args(machine.words()).args(["-serial", "mon:stdio"]).stdin(Stdio::inherit());
     println!("{}", words(net, &room));
@@ -123,7 +123,7 @@ fn address(net: Net) -> Result<Address, Failure> {
         Net::Lan => Ipv4Network::new(BOARD.octets().into(), PREFIX, None)
             .map(Address::Static)
             .map_err(Failure::at("the board's address")),
-        // The emulator's own.
+        // QEMU's own DHCP server.
         Net::Ports => Ok(Address::Dhcp),
     }
 }
@@ -152,7 +152,7 @@ fn bring_up(repo: &Repo) -> Result<(), Failure> {
     ip(&format!("link set {INTERFACE} up"))
 }
 
-/// What a person can do now.
+/// Instructions for the person at the terminal.
 fn words(net: Net, room: &Path) -> String {
     let room = room.display();
     let what = match net {
@@ -162,7 +162,7 @@ fn words(net: Net, room: &Path) -> String {
              deaddrop send-msg --room-file {room} \"hello, board\""
         ),
         Net::Ports => format!(
-            "The board cannot hear this machine (that takes root), but what it offers can be fetched. In another \
+            "The board cannot receive this machine's offers (that takes root), but its own can be fetched. In another \
              terminal:\n    deaddrop fetch --room-file {room} --from 127.0.0.1:{PASSED_ON}"
         ),
     };

@@ -1,4 +1,4 @@
-//! `firmware size`: what the images take, against their budgets.
+//! `firmware size`: compares the sizes of images with their budgets.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use super::footprint::{Bytes, Footprint};
 use crate::environment::repo::{Failure, Repo};
 
 /// Build the images of all boards and compare flash, static RAM and stack with firmware/budgets.toml. Fails
-/// when one is over. The stack is the deepest that the last run of the emulated tests saw, for this very
+/// when one is over. The stack is the deepest of the last run of the emulated tests, with this very
 /// image.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "size")]
 pub(crate) struct Size {
-    /// this board alone
+    /// only this board
     #[argh(option, from_str_fn(board::named), arg_name = "name")]
     board: Option<Board>,
-    /// where each KiB goes: by crate, and the largest pieces
+    /// show sizes by crate, and the largest symbols
     #[argh(switch)]
     parts: bool,
 }
@@ -50,7 +50,7 @@ fn row(name: &str, total: Bytes, stack: Option<u64>, budget: Budget) -> String {
     format!("{name:<20} {flash:>17} {ram:>17} {stack:>17}")
 }
 
-/// What is over budget, in words.
+/// A message for each part that is over budget.
 pub(crate) fn excess(name: &str, total: Bytes, stack: Option<u64>, budget: Budget) -> Vec<String> {
     [("flash", total.flash, budget.flash), ("static RAM", total.ram, budget.ram)]
         .into_iter()
@@ -65,25 +65,25 @@ pub(crate) fn excess(name: &str, total: Bytes, stack: Option<u64>, budget: Budge
         .collect()
 }
 
-/// Where the deepest stack of an image is noted.
+/// The file with the deepest stack of an image.
 fn note(image: &Path) -> std::path::PathBuf {
     image.with_extension("stack")
 }
 
-/// Notes how deep the stack of this image was.
+/// Records the deepest stack of this image.
 pub(crate) fn note_stack(path: &Path, image: &[u8], stack: u32) -> Result<(), Failure> {
     let note = note(path);
     std::fs::write(&note, format!("{} {stack}\n", fingerprint(image))).map_err(Failure::at(note.display()))
 }
 
-/// What was noted, if it was for this image.
+/// The recorded stack, if it is of this image.
 fn noted(note: &Path, image: &[u8]) -> Option<u64> {
     let text = std::fs::read_to_string(note).ok()?;
     let (of, stack) = text.trim().split_once(' ')?;
     if of == fingerprint(image) { stack.parse().ok() } else { None }
 }
 
-/// Tells one build from another.
+/// A hash that identifies the build.
 fn fingerprint(image: &[u8]) -> String {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

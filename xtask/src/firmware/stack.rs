@@ -1,17 +1,17 @@
-//! How deep a board's stack has been: SRAM behind static data is painted before the start, and what is still
-//! painted was never used.
+//! Measures a board's deepest stack by stack painting: QEMU fills SRAM behind static data with a pattern before the
+//! start, and the bytes that still have it at the end were never used.
 //!
-//! The emulator does both, so the image is the one that ships.
+//! The emulator does both, so that the tested image is the one that ships.
 
 use std::path::PathBuf;
 
 use crate::environment::repo::Failure;
 use testbed::emulator::{RAM, RAM_LEN};
 
-/// What unused memory is painted with: no address, no small number, no text.
+/// The pattern: no address, no small number, no text.
 const PAINT: [u8; 4] = [0xC7, 0x5A, 0x9D, 0xE3];
 
-/// Writes what SRAM is to hold at the start, from the end of static data on, into a file.
+/// Writes the painted SRAM from the end of static data on into a file.
 pub(crate) fn paint(to: PathBuf, static_end: u32) -> Result<PathBuf, Failure> {
     let length = (RAM + RAM_LEN).saturating_sub(static_end);
     let bytes = PAINT.repeat(length as usize / PAINT.len());
@@ -19,7 +19,7 @@ pub(crate) fn paint(to: PathBuf, static_end: u32) -> Result<PathBuf, Failure> {
     Ok(to)
 }
 
-/// Most bytes that the stack ever had, from all of SRAM as it is now and the end of static data.
+/// The deepest stack in bytes, from a dump of all SRAM and the end of static data.
 pub(crate) fn high_water(ram: &[u8], static_end: u32) -> Result<u32, Failure> {
     let start =
         static_end.checked_sub(RAM).filter(|start| *start <= RAM_LEN && ram.len() == RAM_LEN as usize);

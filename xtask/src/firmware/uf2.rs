@@ -1,4 +1,4 @@
-//! UF2, the format of the drives that RP chips appear as: blocks of 512 bytes that say where their 256 go.
+//! UF2, the file format of RP chips' boot ROMs: blocks of 512 bytes with 256 bytes of content and their address.
 //!
 //! The format is Microsoft's, <https://github.com/microsoft/uf2>; the family numbers are in its `utils/uf2families.json`.
 
@@ -14,13 +14,13 @@ pub(crate) const RP2350_ARM_S: u32 = 0xe48b_ff59;
 
 const BLOCK: usize = 512;
 const PAYLOAD: usize = 256;
-/// What the chip erases at once. Sectors are written whole, for the RP2040's boot ROM may fail on others.
+/// Bytes of a flash sector. Sectors are written whole, because the RP2040's boot ROM may fail on partial ones.
 const SECTOR: u32 = 4096;
 
 const MAGIC_FIRST: u32 = 0x0a32_4655;
 const MAGIC_SECOND: u32 = 0x9e5d_5157;
 const MAGIC_LAST: u32 = 0x0ab1_6f30;
-/// The word behind the counts is the family.
+/// Flag: the word behind the counts is the family id.
 const FLAG_FAMILY: u32 = 0x2000;
 
 /// A file that writes these pieces, and erases the rest of each sector they touch. Fails if two of them want different
@@ -72,7 +72,7 @@ fn pages(pieces: &[Piece]) -> Result<BTreeMap<u32, [u8; PAYLOAD]>, Failure> {
 mod tests {
     use super::*;
 
-    /// One block, read as the specification says.
+    /// One block, parsed by the specification.
     #[derive(Debug)]
     struct Block {
         flags: u32,
@@ -102,7 +102,7 @@ mod tests {
             .collect()
     }
 
-    /// What flash of that many bytes from `base` on holds, after a boot ROM has seen the file.
+    /// Flash of this many bytes from `base` on, after a boot ROM has written the file.
     fn written(file: &[u8], base: u32, len: usize) -> Vec<u8> {
         let mut flash = vec![0xA5; len];
         for block in parse(file) {

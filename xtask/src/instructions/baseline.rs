@@ -1,4 +1,4 @@
-//! What one turn of each case takes, as it is kept in a file, and how it has changed since.
+//! The baseline file: instructions of one turn of each case, and how they have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 
 use crate::environment::repo::Failure;
 
-/// By how much a count may grow. Moving a function in a file changes how code is inlined and laid out, by less.
+/// Percent by which a count may grow. Less than that comes from moving a function, which changes inlining and layout.
 pub(super) const TOLERANCE_PERCENT: u64 = 3;
 
-/// Counts, and what they depend on beside the code.
+/// Counts, and the compiler and processor that they depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Baseline {
     /// `rustc --version`.
     pub(super) rustc: String,
-    /// The processor as valgrind shows it to a program.
+    /// The processor that valgrind emulates.
     pub(super) cpu: String,
     /// Instructions of one turn.
     pub(super) cases: BTreeMap<String, u64>,
@@ -23,11 +23,11 @@ pub(super) struct Baseline {
 /// How the count of a case has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It was counted before too.
+    /// It is in the baseline too.
     Both { before: u64, now: u64 },
     /// It has no baseline.
     Came(u64),
-    /// There is a baseline, and no such case.
+    /// It is in the baseline, and no longer exists.
     Went(u64),
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Both { before, now } => {
-                // Exact far beyond what is shown.
+                // f64 is exact far beyond the digits that are shown.
                 #[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
                 let percent = (now as f64 / before as f64 - 1.0) * 100.0;
                 write!(f, "{before:>12}{now:>12}{percent:>+8.1} %")
@@ -76,13 +76,13 @@ impl Baseline {
         cases.into_iter().filter_map(|case| Some((case.clone(), change(case)?))).collect()
     }
 
-    /// Counts of two compilers, or of code for two kinds of processor, say nothing about a change of ours.
+    /// Fails if compiler or processor differ: then counts differ without a change of the code.
     pub(super) fn comparable(&self, now: &Self) -> Result<(), Failure> {
         for (before, now) in [(&self.rustc, &now.rustc), (&self.cpu, &now.cpu)] {
             if before != now {
                 return Err(Failure(format!(
                     "the baseline was taken with {before}, and this is {now}: they cannot be compared.\n\
-                     To see what a change costs, run with --accept before it and without after it"
+                     To see the cost of a change, run with --accept before it and without after it"
                 )));
             }
         }

@@ -1,4 +1,4 @@
-//! Running the cases under valgrind, and reading what callgrind writes.
+//! Runs the cases under valgrind and reads callgrind's output.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::process::Command;
 
 use crate::environment::repo::{Failure, Repo, captured};
 
-/// How many turns the shorter and the longer run have. What they do not share is turns alone: the start of the
-/// process and the setting of the scene are in both, and the first turns, in which memory is touched for the
-/// first time, are too.
+/// Turns of the shorter and of the longer run. Their difference is whole turns only: both contain the start of the
+/// process, the preparation, and the first turns, in which memory is touched for the
+/// first time.
 const SHORT: u64 = 10;
 const LONG: u64 = 110;
 
@@ -27,7 +27,7 @@ impl Counted<'_> {
         if names.is_empty() { Err(Failure::new("there are no cases to count")) } else { Ok(names) }
     }
 
-    /// The processor that the cases see, which is valgrind's and not the machine's own.
+    /// The processor that valgrind shows to the cases; it is not the machine's own.
     pub(super) fn cpu(&self) -> Result<String, Failure> {
         let cpu = captured(self.valgrind("none").arg(&self.program).arg("--cpu"))?;
         Ok(cpu.trim().to_owned())
@@ -55,14 +55,14 @@ impl Counted<'_> {
 
     fn valgrind(&self, tool: &str) -> Command {
         let mut valgrind = self.repo.program("valgrind");
-        // A person's own options would change what is counted.
+        // Options in a person's environment would change the counts.
         valgrind.env_remove("VALGRIND_OPTS");
         valgrind.args(["--quiet", "--vgdb=no", "--command-line-only=yes"]).arg(format!("--tool={tool}"));
         valgrind
     }
 }
 
-/// The count in a file of callgrind's: one total, of instructions and of nothing else.
+/// The total in callgrind's file, which must count instructions and nothing else.
 fn total(written: &str) -> Option<u64> {
     let only = |key: &str| {
         let mut values = written.lines().filter_map(|line| line.strip_prefix(key));

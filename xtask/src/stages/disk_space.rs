@@ -1,17 +1,17 @@
-//! Room on the disk of `target/`, which a full run of tests fills: told where the lack of it may be why something failed.
+//! Free space on the disk of `target/`. A failed run mentions it when it is low, because it may be the cause.
 
 use crate::environment::repo::{Repo, captured};
 
-/// With less than this, in MiB, a compiler or a test may have found too little.
+/// MiB below which a compiler or a test may have failed for lack of space.
 const SCARCE: u64 = 1024;
 
-/// What to tell, if there is little room left.
+/// A line for a person, if little space is free.
 pub(crate) fn hint(repo: &Repo) -> Option<String> {
-    // Where nothing says how much is free, there is nothing to tell.
+    // Without `df` there is no hint.
     scarce(&captured(repo.program("df").arg("-Pk").arg(repo.cache("."))).ok()?)
 }
 
-/// Reads the table of `df -Pk`, in the form of POSIX.
+/// Reads the table of `df -Pk` (POSIX format).
 fn scarce(table: &str) -> Option<String> {
     let kib: u64 = table.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     let mib = kib / 1024;

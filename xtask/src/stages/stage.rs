@@ -1,4 +1,4 @@
-//! One stage of `check` and `test`: run, timed, shown; and the count of all.
+//! A stage of `check` and `test`: runs and times it, and counts the outcomes.
 
 use std::fmt;
 use std::io::Write;
@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 use crate::environment::prerequisites::Prerequisite;
 use crate::environment::repo::{Failure, Repo};
 
-/// How much a stage moves and repeats.
+/// How much data a stage moves, and how often it repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// As much as shows that it works.
+    /// As little as shows that it works.
     Usual,
-    /// Sizes as in life: files of gigabytes and the like.
+    /// Real sizes: files of gigabytes and the like.
     Full,
 }
 
 /// In which commands a stage runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// `check`, and so `test` as well.
+    /// `check` and `test`.
     Check,
     /// `test`.
     Test,
-    /// `test --long`, and where it is named with `--only`: what takes minutes and seldom finds anything.
+    /// `test --long`, and `--only` with its name: takes minutes and rarely finds anything.
     Long,
 }
 
@@ -33,9 +33,9 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     /// In which commands it runs.
     pub(crate) when: When,
-    /// What must be on the machine.
+    /// Its prerequisites on the machine.
     pub(crate) requires: &'static [Prerequisite],
-    /// What it does; the text is a note for the line of a stage that passed, and may be empty.
+    /// Runs it. On success gives a note for its line, which may be empty.
     pub(crate) run: fn(&Repo, Size) -> Result<String, Failure>,
 }
 
@@ -48,10 +48,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Runs a stage and shows how it went.
+    /// Runs a stage and prints its outcome.
     pub(crate) fn run(&mut self, repo: &Repo, stage: &Stage, size: Size) {
         print!("stage {} ... ", stage.name);
-        // Only the display could fail, and then there is no one to tell.
+        // A failure to print cannot be reported either.
         let _ = std::io::stdout().flush();
         let start = Instant::now();
         let outcome = (stage.run)(repo, size);
@@ -76,7 +76,7 @@ impl Summary {
     }
 }
 
-/// What went wrong, by name; and last, alone on its line, the count.
+/// The stages that failed or did not run, by name; and the count, alone on the last line.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.failed.is_empty() {

@@ -19,8 +19,8 @@ use crate::process::Process;
 /// The roles in this file.
 pub const ROLES: [Role; 3] = [("relay", play_relay), ("fake", play_fake), ("hang", play_hang)];
 
-/// A relay on a host before the sender's port `to`. On its first connection it lets `down` bytes through to
-/// the receiver and `up` bytes to the sender, and tells `stalled` when it holds back what comes after.
+/// A relay on a host in front of the sender's port `to`. On its first connection it passes `down` bytes to
+/// the receiver and `up` bytes to the sender, then reports `stalled` and holds back the rest.
 pub fn relay(host: &Host, to: u16, down: Option<u64>, up: Option<u64>) -> (Process, u16) {
     let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX).to_string();
     let mut process = start(host, "relay", &[&to.to_string(), &limit(down), &limit(up)]);
@@ -29,7 +29,7 @@ pub fn relay(host: &Host, to: u16, down: Option<u64>, up: Option<u64>) -> (Proce
     (process, port)
 }
 
-/// Lets go of what a relay holds back.
+/// Makes a relay pass on the bytes that it holds back.
 pub fn go_on(relay: &mut Process) {
     relay.say(b"\n");
 }
@@ -49,7 +49,7 @@ pub fn hang(host: &Host, port: u16, count: usize) -> Process {
     process
 }
 
-/// Plays on until standard input ends, and opens the gate at each line of it.
+/// Waits until standard input ends, and opens the gate at each line.
 fn play_on(gate: &Gate) {
     let mut input = std::io::stdin().lock();
     while matches!(input.read(&mut [0; 16]), Ok(1..)) {

@@ -98,7 +98,7 @@ pub fn shake_hands(stream: &mut TcpStream, prs: &Prs, until: Until) -> io::Resul
     }
 }
 
-/// What a server draws at random before it knows the client: the greeting's part, and its share.
+/// The random values of a server's first two messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerDraws {
     /// Its instance.
@@ -109,7 +109,7 @@ pub struct ServerDraws {
     pub share: [u8; 32],
 }
 
-/// Gets a server to send message 3 with one and the same message 2 every time, and gives what it drew.
+/// Runs a handshake up to message 3, always with the same message 2, and gives the server's random values.
 pub fn server_draws(to: Ipv4Addr) -> io::Result<ServerDraws> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(to, TCP_PORT_FIRST).into(), PATIENCE)?;

@@ -78,7 +78,7 @@ pub fn capture(words: &[&str]) {
     std::fs::write(words[0], packets).expect("write the capture");
 }
 
-/// What was captured, each packet once.
+/// The captured packets, each once.
 pub struct Traffic {
     frames: BTreeSet<Vec<u8>>,
 }

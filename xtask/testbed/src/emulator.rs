@@ -23,7 +23,7 @@ pub const RAM: u32 = 0x2000_0000;
 /// Its bytes.
 pub const RAM_LEN: u32 = 64 * 1024;
 
-/// What a board is started with.
+/// The content of a board at its start.
 pub struct Machine<'a> {
     /// The image, an ELF file.
     pub image: &'a Path,

@@ -1,4 +1,4 @@
-//! What the tests of whole programs run in. The tests of `host` use it, and so do the demo and the tests of the
+//! The environment of tests of whole programs. The tests of `host` use it, and the demo and the tests of the
 //! emulated board in `xtask`.
 //!
 //! - [`lan`]: hosts in network namespaces on one switch. [`capture`]: every packet that passes the switch.

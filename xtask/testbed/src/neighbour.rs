@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::lan::Host;
 use crate::process::Process;
 
-/// A role: its name, and what plays it with the words it was started with.
+/// A role: its name, and the function that plays it with the words that it was started with.
 pub type Role = (&'static str, fn(&[&str]));
 
 /// Names the role in the environment of the second process.
@@ -23,7 +23,7 @@ const ROLE: &str = "DEADDROP_TEST_ROLE";
 /// The event that holds a word for the test.
 const WORD: &str = "word";
 
-/// Starts to play `role` on `host`. What it [`tell`]s is read as the events of a process.
+/// Starts to play `role` on `host`. The events that it [`tell`]s are those of the process.
 pub fn start(host: &Host, role: &str, words: &[&str]) -> Process {
     Process::from_command(command(host, role, words), role.to_owned())
 }
@@ -40,14 +40,14 @@ pub fn command(host: &Host, role: &str, words: &[&str]) -> Command {
 pub struct Neighbour(Process);
 
 impl Neighbour {
-    /// Starts to play `role` on `host`, and waits until it says that it is ready.
+    /// Starts to play `role` on `host`, and waits for its word `ready`.
     pub fn start(host: &Host, role: &str, words: &[&str]) -> Self {
         let mut neighbour = Self(start(host, role, words));
         assert_eq!(neighbour.word(), "ready", "{role}");
         neighbour
     }
 
-    /// Waits for the next thing it says.
+    /// Waits for its next word.
     pub fn word(&mut self) -> String {
         self.0.event(WORD)[WORD].as_str().expect("a word").to_owned()
     }

@@ -188,7 +188,7 @@ impl Process {
         unwrap(self.await_exit(PATIENCE * 5))
     }
 
-    /// Its exit code and what it wrote to standard error. Panics if it does not end.
+    /// Its exit code and its standard error. Panics if it does not end.
     #[track_caller]
     pub fn exit_and_errors(&mut self) -> (i32, String) {
         let code = self.exit_code();

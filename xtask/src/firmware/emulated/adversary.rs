@@ -1,4 +1,4 @@
-//! Boards among those who mean harm.
+//! Boards under attack.
 
 use testbed::{Failure, PATIENCE};
 
@@ -6,10 +6,10 @@ use super::Case;
 use super::board_testbed::BoardTestbed;
 
 pub(super) const CASES: &[Case] =
-    &[Case { name: "after junk of every sort a board still serves", run: junk }];
+    &[Case { name: "after a flood of beacons and connections a board still serves", run: junk }];
 
-/// Beacons of senders that are not there; connections that say nothing, or nonsense; and SYNs whose sender
-/// does not hear the answer.
+/// Beacons of senders that do not exist; connections that send nothing or nonsense; and SYNs whose sender
+/// drops the answer.
 fn junk(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     const PORT: u16 = deaddrop_core::limits::TCP_PORT_FIRST;
     let mut board = bed.member(0)?;
@@ -20,7 +20,7 @@ fn junk(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     bed.lan.host(1)?.filter(&format!("tcp sport {PORT}"))?;
     said += &bed.ourselves(1, &["firmware", "adversary", "--to", &to, "--connections", "50"])?;
     bed.lan.host(1)?.unfilter()?;
-    // Whoever knows the room and has done nothing wrong is served, though maybe not at once.
+    // A member that did not take part in the attack is served, though maybe after retries.
     let mut peer = bed.peer(0, &["fetch", "--token", &token, "--wait", "60"])?;
     let received = peer.await_event("received", PATIENCE)?;
     if received["text"] != "still here" {

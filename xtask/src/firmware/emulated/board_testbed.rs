@@ -23,7 +23,7 @@ const HOSTS: u8 = 9;
 /// Boards of the network.
 const BOARDS: u8 = 2;
 
-/// What a test of a board needs.
+/// Everything that a test of a board uses.
 pub(crate) struct BoardTestbed<'a> {
     repo: &'a Repo,
     pub(crate) lan: Lan,
@@ -39,7 +39,7 @@ pub(crate) struct BoardTestbed<'a> {
     pub(crate) stack: u32,
 }
 
-/// What a board has in flash.
+/// The flash content of a board.
 pub(crate) struct Provisioned {
     /// The provisioning page.
     pub(crate) page: Option<Vec<u8>>,

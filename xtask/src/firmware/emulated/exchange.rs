@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = &[
 const FILE: usize = 16 * 1024;
 const MESSAGE: &str = "the key is under the third flower pot";
 
-/// A message on offer on a host: who offers it, and its token.
+/// Starts a sender on a host and waits until it is ready. Gives the process and the drop's token.
 fn offered(bed: &BoardTestbed<'_>, host: usize, words: &[&str]) -> Result<(Process, String), Failure> {
     let mut peer = bed.peer(host, words)?;
     let ready = peer.await_event("ready", PATIENCE)?;
@@ -129,7 +129,7 @@ fn pasted(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let received = fetcher.await_event("received", PATIENCE)?;
     let path = bed.inbox(0)?.join(received["path"].as_str().unwrap_or_default());
     if Sha256::digest(fs::read(&path).map_err(Failure::at(path.display()))?) != Sha256::digest(&bytes) {
-        return Err(Failure::new("what was fetched is not what was pasted"));
+        return Err(Failure::new("the fetched file differs from the pasted one"));
     }
     board.is_fetched()?;
     bed.finish(board)?;
@@ -163,9 +163,9 @@ fn wrong_room(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let mut stranger = bed.peer_of(0, OTHER, &["fetch", "--from", &from, "--wait", "20"])?;
     stranger.ends_with(6, PATIENCE)?;
     if listener.await_event("offer", Duration::from_secs(3)).is_ok() {
-        return Err(Failure::new("who is in another room sees an offer"));
+        return Err(Failure::new("a listener in another room shows the offer"));
     }
-    // It is there for members all the same.
+    // Members can still fetch it.
     let mut member = bed.peer(2, &["fetch", "--token", &token, "--wait", "30"])?;
     member.ends_with(0, PATIENCE)?;
     bed.finish(board)?;
@@ -180,7 +180,7 @@ fn race(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let mut racers = (0..8).map(|n| bed.peer(n, &words)).collect::<Result<Vec<_>, _>>()?;
     let codes = racers.iter_mut().map(|racer| racer.await_exit(PATIENCE)).collect::<Result<Vec<_>, _>>()?;
     let winners = codes.iter().filter(|code| **code == 0).count();
-    // The others hear that it is gone, or is being taken, or find the board busy until their time is over.
+    // The others end because the drop is gone or claimed, or because the board was busy until their time was over.
     let fair = codes.iter().all(|code| [0, 4, 5, 7].contains(code));
     if winners != 1 || !fair {
         return Err(Failure(format!("8 hosts raced for one drop and ended with {codes:?}")));
@@ -206,7 +206,7 @@ fn cable(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let path = bed.path("cable.bin");
     let bytes = noise(1, FILE);
     fs::write(&path, &bytes).map_err(Failure::at(path.display()))?;
-    // So slow that there is time to pull the cable: a file takes some seconds.
+    // At this rate the file takes seconds, which leaves time to pull the cable.
     bed.lan.host(0)?.limit_rate(64)?;
     let (mut sender, token) = offered(bed, 0, &["send-file", &path.to_string_lossy()])?;
     board.sees(&token)?;
@@ -217,7 +217,7 @@ fn cable(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     bed.lan.board_cable(&tap, false)?;
     thread::sleep(Duration::from_secs(4));
     bed.lan.board_cable(&tap, true)?;
-    // Either the connection outlived it, or the drop is free again.
+    // Either the connection survived, or the claim has lapsed.
     if board.until_any(&["Received ", "Not done: "], PATIENCE)? == 1 {
         thread::sleep(deaddrop_core::limits::LEASE);
         board.fetch(&token)?;

@@ -1,4 +1,4 @@
-//! The app as a process of Linux, on a tap: against hosts, and against a board.
+//! The firmware's app as a Linux process on a tap, against hosts.
 
 use std::fs;
 

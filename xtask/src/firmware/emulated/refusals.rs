@@ -1,4 +1,4 @@
-//! What a board says when it has not what it needs to talk: and that it then does not talk.
+//! A board without a valid page or seed reports it on the console and stays off the network.
 
 use deaddrop_provisioning::record::Mode;
 
@@ -36,7 +36,7 @@ fn newer(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     refused(bed, Provisioned { page: Some(provision::newer_page()), seeds }, "the page has version 2")
 }
 
-/// The seed is in flash, and flash that cannot be written keeps what it has.
+/// The seed is in flash, which QEMU cannot write, so that replacing it has no effect.
 fn does_not_stick(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = Seeds::Flash(provision::seed([7; 32]).to_vec());
@@ -49,15 +49,15 @@ fn no_seed(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     refused(bed, Provisioned { page, seeds }, "there is no seed in flash")
 }
 
-/// Starts a board that must say so, what to do, and then nothing on the network.
+/// Starts a board that must print the reason and the remedy, and then stay off the network.
 fn refused(bed: &mut BoardTestbed<'_>, provisioned: Provisioned, why: &str) -> Result<String, Failure> {
     let mut board = bed.start(0, provisioned)?;
     board.until(why, PATIENCE)?;
-    // What to do comes with it.
+    // The remedy follows.
     board.until("until then it does not talk on the network", PATIENCE)?;
     let mut peer = bed.peer(0, &["fetch", "--from", &bed.tap(0).ip.to_string(), "--wait", "2"])?;
     peer.ends_with(7, PATIENCE)?;
-    // Who comes later reads it too.
+    // A terminal that is connected later shows it too.
     board.say("\r")?;
     board.until(why, PATIENCE)?;
     bed.finish(board)?;

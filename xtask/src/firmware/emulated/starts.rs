@@ -1,4 +1,4 @@
-//! What one start of a board has to do with another, and a board that has nothing to do.
+//! Starts and restarts of a board, its address by DHCP, and an idle board.
 
 use std::fs;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "a board that has nothing to do leaves its emulator idle", run: idle },
 ];
 
-/// The emulator has a DHCP server of its own, and gives the first address of its pool.
+/// QEMU has a DHCP server, which gives the first address of its pool.
 fn dhcp(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let page = Some(provision::page(ROOM, Address::Dhcp, Mode::default())?);
     let provisioned = Provisioned { page, seeds: Seeds::File(bed.seeds(0)?) };
@@ -30,7 +30,7 @@ fn dhcp(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// The greeting and the share with which it answers one and the same message 2 tell what was drawn.
+/// The greeting, and the share that answers one and the same message 2, show the random values of a start.
 fn two_starts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = bed.path(SEEDS);
@@ -46,7 +46,7 @@ fn two_starts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     if one.instance == two.instance || one.nonce == two.nonce || one.share == two.share {
         return Err(Failure::new("two starts drew the same"));
     }
-    // Or the above would say nothing of the seed.
+    // Without this the comparison above would prove nothing about the seed.
     if one.instance != again.instance {
         return Err(Failure::new(
             "a start with the seed of another did not draw the same: the test is blunt",
@@ -58,7 +58,7 @@ fn two_starts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
 /// The file of its seeds.
 const SEEDS: &str = "seeds-of-starts.bin";
 
-/// Starts a board with these seeds, has it serve something, and gives what it says first.
+/// Starts a board with these seeds, has it serve a drop, and gives the random values of its handshake.
 fn hello_of_start(
     bed: &mut BoardTestbed<'_>,
     page: &Option<Vec<u8>>,
@@ -74,7 +74,7 @@ fn hello_of_start(
     Hello::parse(&said).ok_or_else(|| Failure(format!("no hello of the board: {said}")))
 }
 
-/// What a board says first, in hexadecimal digits.
+/// The random values of a board's handshake, in hexadecimal digits.
 struct Hello {
     instance: String,
     nonce: String,
@@ -102,7 +102,7 @@ fn reset(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
 
 fn idle(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let board = bed.member(0)?;
-    // At first it asks who is there.
+    // After its start it sends solicits.
     std::thread::sleep(Duration::from_secs(6));
     let load = board.load(Duration::from_secs(5))?;
     bed.finish(board)?;
