@@ -1,4 +1,4 @@
-//! From what a board was provisioned with to what it needs to talk, or a refusal with its words.
+//! Reads the provisioning record and ratchets the seed, or returns a [`BootError`] that says why the board must not talk.
 //!
 //! Every start **ratchets** the seed. From the seed S in the store, and 32 bytes of a hardware generator if there is
 //! one, come a key K for this start's randomness and the seed S' of the next:
@@ -9,16 +9,17 @@
 //! S'  = HKDF-Expand(PRK, "deaddrop/1 next seed", 32)
 //! ```
 //!
-//! with SHA-512. S' replaces S in the store and is read back, and only then is K used. So no two starts have one K,
-//! however often the power fails in between; and what is in the store of a stolen board tells nothing about the keys
-//! of this start or of those before it. A store that does not keep S' would bring the same K again, so then the board
-//! does not talk.
+//! with SHA-512. S' replaces S in the store and is read back, and only then is K used. So no two starts draw the same K,
+//! however often the power fails in between, and the seed in a stolen board reveals no key of this start or of earlier
+//! ones. If the store does not keep S', the next start would derive the same K, so the board must not talk.
 
+mod entropy;
 mod error;
 #[cfg(test)]
 mod flash;
 pub mod jitter_entropy;
 mod preloaded;
+mod seed_store;
 pub mod slots;
 mod start;
 
@@ -36,8 +37,10 @@ use sha2::Sha512;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use entropy::{Hardware, HardwareEntropy, NoEntropy};
 pub use error::{BootError, halt};
 pub use preloaded::Preloaded;
+pub use seed_store::SeedStore;
 pub use slots::SeedSlots;
 pub use start::start;
 
@@ -46,58 +49,17 @@ pub const INFO_RNG: &[u8] = b"deaddrop/1 rng";
 /// HKDF info of the seed of the next start.
 pub const INFO_NEXT: &[u8] = b"deaddrop/1 next seed";
 
-/// Keeps a seed while the power is off.
-///
-/// [`SeedSlots`] is one, over two pieces of flash. An implementation of your own must keep, at any moment the power may
-/// fail, the old seed or the new one whole; and must not keep the old one once `replace` has returned.
-pub trait SeedStore {
-    /// Why it failed.
-    type Error;
-
-    /// Reads the seed; all ones, as erased flash is, if there is none.
-    fn read(&mut self, to: &mut [u8; 32]) -> Result<(), Self::Error>;
-
-    /// Stores `new`, and then erases what was there.
-    fn replace(&mut self, new: &[u8; 32]) -> Result<(), Self::Error>;
-}
-
-/// A generator of random bytes in hardware.
-pub trait HardwareEntropy {
-    /// Fills all of `to` with bytes that are as hard to guess as they are many, after the generator's own tests.
-    fn fill(&mut self, to: &mut [u8; 32]) -> Result<(), NoEntropy>;
-
-    /// Whether it will do where there is no seed. One that is merely better than nothing says no: it is mixed in.
-    fn stands_alone(&self) -> bool {
-        true
-    }
-}
-
-/// The generator failed its own tests, or gave nothing in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoEntropy;
-
-/// What came of the hardware generator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hardware {
-    /// The board has none.
-    Absent,
-    /// Its output is in the randomness, beside the seed.
-    Mixed,
-    /// It failed. The seed alone is enough, but someone should hear of it.
-    Failed,
-}
-
-/// All that a board needs to talk.
+/// The result of a start: what a board needs to talk.
 pub struct Ready {
-    /// For the handshakes of its room.
+    /// The PRS of the room, for its handshakes.
     pub prs: Prs,
     /// How to get an address.
     pub address: Address,
-    /// What to do without being asked.
+    /// What to do without a command.
     pub mode: Mode,
-    /// The randomness of this start. No other start has the same.
+    /// The generator of this start, seeded with K.
     pub rng: ChaCha20Rng,
-    /// What came of the hardware generator.
+    /// What the hardware generator contributed.
     pub hardware: Hardware,
 }
 
@@ -107,10 +69,10 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// Reads the record, ratchets the seed, and makes the randomness of this start.
+/// Reads the provisioning record, ratchets the seed, and seeds the generator of this start.
 ///
-/// `record` is the flash from the record's address on, as far as a record may reach; `hardware` is the board's generator, if
-/// it has one. Call it once for each start, before there is a network. When it refuses, print why and wait.
+/// `record` is flash from the record's address on, longer than one record if possible; `hardware` is the board's
+/// generator, if it has one. Call it once for each start, before the network. On an error call [`halt`].
 pub fn boot(
     record: &[u8],
     seeds: &mut impl SeedStore,
@@ -135,17 +97,18 @@ pub fn boot(
     Ok(Ready { prs, address, mode, rng: ChaCha20Rng::from_seed(*key.expose()), hardware })
 }
 
-/// The seed in the store, unless that is empty.
+/// The seed in the store, if there is one.
 fn stored(seeds: &mut impl SeedStore) -> Result<Option<Seed>, BootError> {
     let mut read = Ok(());
     let seed = Seed::fill_with(|to| read = seeds.read(to));
     read.map_err(|_| BootError::SeedNotRead)?;
-    // Memory that was never written, or that has lost all it held.
+    // Never written, or lost: erased flash reads as ones, other memory as zeros.
     let empty = |byte: &u8| *byte == 0xFF || *byte == 0;
     Ok((!seed.expose().iter().all(empty)).then_some(seed))
 }
 
-/// 32 bytes of the hardware generator, if there is one and it works; refuses if they, or a seed, are needed.
+/// 32 bytes of the hardware generator, if there is one and it works. An error if the board would have neither these nor
+/// a seed.
 fn draw(
     hardware: Option<&mut dyn HardwareEntropy>,
     has_seed: bool,
@@ -158,7 +121,7 @@ fn draw(
     }
     let mut filled = Ok(());
     let drawn = Secret::fill_with(|to| filled = hardware.fill(to));
-    // A generator that has died gives the same bit for ever, whatever it says of itself.
+    // A stuck output line reads as all zeros or all ones, whatever the generator reports.
     let dead =
         drawn.expose().iter().all(|byte| *byte == 0) || drawn.expose().iter().all(|byte| *byte == 0xFF);
     match filled {
@@ -181,19 +144,19 @@ fn ratchet(seed: Option<&Seed>, drawn: Option<&Secret<32>>) -> (Secret<32>, Seed
 
 fn expand(hkdf: &Hkdf<Sha512>, info: &[u8]) -> Secret<32> {
     Secret::fill_with(|out| {
-        // Fails only above 255 blocks of 64 bytes; this is half a block.
+        // Cannot fail: HKDF expands up to 255 blocks of 64 bytes, and this is half a block.
         let _never_too_long = hkdf.expand(info, out);
     })
 }
 
-/// [`boot`] from flash that holds both: the record at `record`, and the seed slots at `slots`.
+/// [`boot`] with the provisioning record at offset `record` and the seed slots at offsets `slots` of one flash.
 pub fn boot_from_flash<F: NorFlash>(
     mut flash: F,
     record: u32,
     slots: [u32; 2],
     hardware: Option<&mut dyn HardwareEntropy>,
 ) -> Result<Ready, BootError> {
-    // More than this version's record, so that a newer one is told from damage.
+    // Longer than a record of this version, so that a longer one of a newer version is recognised.
     let mut bytes = Zeroizing::new([0; 2 * RECORD_LEN]);
     flash.read(record, &mut *bytes).map_err(|_| BootError::Provisioning(ProvisioningError::Corrupt))?;
     boot(&*bytes, &mut SeedSlots::new(flash, slots), hardware)

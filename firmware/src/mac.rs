@@ -1,8 +1,8 @@
-//! A hardware address for boards that were not given one.
+//! A MAC address for boards without one.
 
 use sha2::{Digest, Sha512};
 
-/// A locally administered address, always the same for a chip, from the number that no two of its kind share.
+/// A locally administered unicast address, derived from the chip's unique id: stable, and different for each chip.
 pub fn hardware_address(chip: &[u8]) -> [u8; 6] {
     let digest = Sha512::new_with_prefix(b"deaddrop/1 mac").chain_update(chip).finalize();
     let mut address = [0; 6];
@@ -10,7 +10,7 @@ pub fn hardware_address(chip: &[u8]) -> [u8; 6] {
         *to = from;
     }
     let [first, ..] = &mut address;
-    // Locally administered, and of one host.
+    // Bit 1: locally administered. Bit 0 clear: unicast.
     *first = *first & !0x03 | 0x02;
     address
 }

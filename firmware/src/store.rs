@@ -1,10 +1,9 @@
-//! What a board holds: received drops, and drops that wait to be fetched, in RAM of a fixed size.
+//! The drops that a board holds, received or to be offered, in RAM of fixed size.
 //!
-//! Every entry is its name and then its bytes, one entry after the other, so that all that is free is in one piece at
-//! the end. What goes is overwritten: the bytes of a removed entry are nowhere in the store.
+//! The arena holds each entry's name and content, one entry after the other, and is compacted when one is removed: all
+//! free space is at its end, and is wiped.
 //!
-//! Nothing here waits, so the console and the network side can share one store in a `RefCell`, as long as neither
-//! holds it across an `await`.
+//! Nothing here awaits, so console and app share one store in a `RefCell`, which neither borrows across an `await`.
 
 mod label;
 mod name;
@@ -21,34 +20,34 @@ use deaddrop_core::token::Token;
 use heapless::Vec;
 use zeroize::Zeroize;
 
-/// How far an entry has come.
+/// The state of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its bytes are still coming.
+    /// Its content is still arriving.
     Incoming,
-    /// All of it is here.
+    /// It is complete.
     Whole,
-    /// All of it is here, and others can fetch it under this token.
+    /// It is complete, and offered under this token.
     Offered(Token),
 }
 
-/// One entry, as a list shows it.
+/// A view of one entry, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held<'a> {
-    /// Names it as long as it is there.
+    /// Identifies it while it is in the store.
     pub slot: Slot,
-    /// Its name here, unlike any other in the store. A peer may have chosen it: escape it.
+    /// Its name, unique in the store. A peer may have chosen it: escape it.
     pub name: &'a str,
     /// What it holds.
     pub kind: Kind,
-    /// Its size in bytes; of one that is coming, the size it will have.
+    /// Its size in bytes; the final size while it is incoming.
     pub size: usize,
-    /// How far it has come.
+    /// Whether it is incoming, complete or offered.
     pub state: State,
 }
 
 impl Held<'_> {
-    /// The name under which others see it: its own, but none for a message.
+    /// The name in an offer: empty for a message.
     pub fn offered_name(&self) -> &str {
         if self.kind == Kind::Message { "" } else { self.name }
     }
@@ -57,11 +56,11 @@ impl Held<'_> {
 #[derive(Clone, Copy)]
 struct Entry {
     slot: Slot,
-    /// Where its name begins; its bytes follow the name.
+    /// Offset of its name in the arena. The content follows the name.
     at: usize,
     name: usize,
     size: usize,
-    /// Bytes that have come, from the first on.
+    /// Bytes of content that have arrived, from the first on.
     written: usize,
     kind: Kind,
     state: State,
@@ -80,12 +79,12 @@ impl Entry {
 /// Up to `ENTRIES` drops, their names and bytes together at most `BYTES`.
 pub struct Store<const BYTES: usize, const ENTRIES: usize> {
     arena: [u8; BYTES],
-    /// As many as there ever were at a time. None at first, for a `None` is not all zeros, and a static that is not all
-    /// zeros is kept in flash a second time.
+    /// Grows to the largest number of entries there was. Empty at first, because the `None` of an `Option<Entry>` is not
+    /// all zeros: an array of them would move the static from `.bss` to `.data`.
     entries: Vec<Option<Entry>, ENTRIES>,
-    /// Where the free bytes begin.
+    /// Offset of the free space.
     used: usize,
-    /// Tells a slot from an earlier one in the same place.
+    /// Distinguishes a slot from earlier ones at the same index.
     generation: u16,
 }
 
@@ -143,7 +142,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(slot)
     }
 
-    /// Writes bytes of an entry that is coming. They may repeat what has come, and must leave no gap after it.
+    /// Writes content of an incoming entry. It may overlap what has arrived, and must leave no gap.
     pub fn write(&mut self, slot: Slot, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
         let entry = entry_mut(&mut self.entries, slot)?;
         let end = offset.checked_add(bytes.len()).filter(|end| *end <= entry.size);
@@ -156,7 +155,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(())
     }
 
-    /// Makes an entry that is coming larger by these bytes, for one whose size nobody knows before it is whole.
+    /// Appends to an incoming entry whose size is not known in advance.
     pub fn append(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StoreError> {
         let free = self.free();
         let entry = entry_mut(&mut self.entries, slot)?;
@@ -180,7 +179,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(())
     }
 
-    /// All bytes of the entry have come.
+    /// Marks an incoming entry as complete.
     pub fn finish(&mut self, slot: Slot) -> Result<(), StoreError> {
         let entry = entry_mut(&mut self.entries, slot)?;
         if entry.state != State::Incoming || entry.written != entry.size {
@@ -190,7 +189,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(())
     }
 
-    /// Others can fetch the entry under this token from now on, or, with `None`, no longer.
+    /// Marks a complete entry as offered under this token, or, with `None`, as not offered.
     pub fn set_offered(&mut self, slot: Slot, token: Option<Token>) -> Result<(), StoreError> {
         let entry = entry_mut(&mut self.entries, slot)?;
         entry.state = match (entry.state, token) {
@@ -201,8 +200,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(())
     }
 
-    /// Copies bytes that have come into `to`, from `offset` on, and says how many there were: fewer than fit only at
-    /// the end.
+    /// Copies arrived content from `offset` on into `to`, and returns how many bytes: fewer than fit only at the end.
     pub fn read(&self, slot: Slot, offset: usize, to: &mut [u8]) -> Result<usize, StoreError> {
         let bytes = self.bytes(slot).ok_or(StoreError::Gone)?.get(offset..).unwrap_or_default();
         let mut count = 0;
@@ -213,17 +211,17 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(count)
     }
 
-    /// The bytes of an entry that have come.
+    /// The content of an entry that has arrived.
     pub fn bytes(&self, slot: Slot) -> Option<&[u8]> {
         let entry = self.entry(slot)?;
         self.arena.get(entry.content()..)?.get(..entry.written)
     }
 
-    /// Removes an entry, and overwrites what it was.
+    /// Removes an entry and wipes its bytes.
     pub fn remove(&mut self, slot: Slot) -> Result<(), StoreError> {
         let removed = *entry_mut(&mut self.entries, slot)?;
         let freed = removed.end() - removed.at;
-        // What stays closes the gap, over what goes; then everything behind it is wiped.
+        // Later entries move down over the removed one; what is left behind them is wiped.
         self.arena.copy_within(removed.end()..self.used, removed.at);
         let used = self.used - freed;
         if let Some(left) = self.arena.get_mut(used..self.used) {
@@ -240,7 +238,7 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         Ok(())
     }
 
-    /// Removes everything.
+    /// Removes and wipes all entries.
     pub fn wipe(&mut self) {
         self.arena.zeroize();
         self.entries.clear();
@@ -257,12 +255,12 @@ impl<const BYTES: usize, const ENTRIES: usize> Store<BYTES, ENTRIES> {
         self.iter().find(|held| held.name == name)
     }
 
-    /// The entry with this number in a list, from 1 on. It keeps its number as long as it is there.
+    /// The entry with this number in a list, from 1 on. An entry keeps its number.
     pub fn numbered(&self, number: usize) -> Option<Held<'_>> {
         self.held(self.entries.get(number.checked_sub(1)?)?.as_ref()?)
     }
 
-    /// The entry that others can fetch under this token.
+    /// The entry that is offered under this token.
     pub fn offered(&self, token: Token) -> Option<Held<'_>> {
         self.iter().find(|held| held.state == State::Offered(token))
     }

@@ -1,10 +1,9 @@
-//! A board without a board: the app as a process of Linux, on a tap interface, with its console on standard input and
-//! output.
+//! The app as a Linux process, on a tap interface, with its console on standard input and output.
 //!
 //!     deaddrop-on-linux TAP PAGE SEED
 //!
-//! `PAGE` is a file that `cargo xtask firmware config` wrote; `SEED` one of 32 random bytes, replaced at every start as a
-//! board does. Whoever makes the interface says who may use it: `ip tuntap add TAP mode tap user NAME`.
+//! `PAGE` is a provisioning record that `cargo xtask firmware config` wrote; `SEED` is a file of 32 random bytes, which is
+//! replaced at every start. Create the interface for the user that runs this: `ip tuntap add TAP mode tap user NAME`.
 
 mod seed_file;
 mod serial;
@@ -23,17 +22,17 @@ use seed_file::SeedFile;
 use serial::Serial;
 use static_cell::{ConstStaticCell, StaticCell};
 
-/// It has no light.
-struct Dark;
+/// No indicator.
+struct NoIndicator;
 
-impl Indicator for Dark {
+impl Indicator for NoIndicator {
     fn set(&mut self, _: bool) {}
 }
 
-/// Nobody starts a process again that is stuck.
-struct Unguarded;
+/// No watchdog.
+struct NoWatchdog;
 
-impl Watchdog for Unguarded {
+impl Watchdog for NoWatchdog {
     fn feed(&mut self) {}
 }
 
@@ -57,14 +56,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// All that can go wrong, before anything runs.
+/// Everything that can fail, before the executor runs.
 fn made_ready(tap: &str, page: &str, seed: &str) -> Result<(TunTapDevice, Ready), Box<dyn Error>> {
     let bytes = std::fs::read(page).map_err(|error| format!("{page}: {error}"))?;
     let mut ready = boot(&bytes, &mut SeedFile::new(seed), None).map_err(|error| format!("{error}"))?;
     let mut device = TunTapDevice::new(tap).map_err(|error| format!("the tap interface {tap}: {error}"))?;
     let mut address = [0; 6];
     ready.rng.fill_bytes(&mut address);
-    // One of those that anyone may use.
+    // A locally administered unicast address.
     let [first, ..] = &mut address;
     *first = (*first & 0xFC) | 0x02;
     device.set_hardware_address(address);
@@ -81,21 +80,21 @@ fn start(spawner: Spawner, device: TunTapDevice, mut ready: Ready) {
     let (stack, runner) = embassy_net::new(device, config, resources, ready.rng.next_u64());
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
     let app = APP.init(App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings));
-    // There is room for one of each.
+    // Cannot fail: each task is spawned once.
     if let (Ok(network), Ok(member)) = (network(runner), member(app)) {
         spawner.spawn(network);
         spawner.spawn(member);
     }
 }
 
-/// Moves frames.
+/// Drives the network stack.
 #[embassy_executor::task]
 async fn network(mut runner: Runner<'static, TunTapDevice>) {
     runner.run().await;
 }
 
-/// Is a member of the room.
+/// Runs the app.
 #[embassy_executor::task]
 async fn member(app: &'static mut App) {
-    app.run(Serial::start(), Dark, Unguarded).await;
+    app.run(Serial::start(), NoIndicator, NoWatchdog).await;
 }

@@ -10,7 +10,7 @@ use deaddrop_firmware::boot::SeedStore;
 pub(crate) struct SeedFile(PathBuf);
 
 impl SeedFile {
-    /// The file at this path, which has to be there.
+    /// The file at this path, which must exist.
     pub(crate) fn new(path: impl AsRef<Path>) -> Self {
         Self(path.as_ref().to_owned())
     }
@@ -26,7 +26,7 @@ impl SeedStore for SeedFile {
     }
 
     fn replace(&mut self, new: &[u8; 32]) -> io::Result<()> {
-        // Written beside it and moved there, on the disk before anything is drawn from it.
+        // Written to a temporary file, synced and renamed: atomic, and on disk before the new key is used.
         let beside = self.0.with_extension("new");
         let mut file = fs::File::create(&beside)?;
         file.write_all(new)?;

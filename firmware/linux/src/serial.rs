@@ -9,15 +9,14 @@ use std::thread;
 use embassy_time::{Duration, Timer};
 use embedded_io_async::{ErrorType, Read, Write};
 
-/// How often input is looked for: a person does not notice.
+/// How often input is polled: too short for a person to notice.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The line. What has come and was not read yet is kept by a thread of its own, so that no read that is given up
-/// loses any of it.
+/// The serial line. A thread reads standard input into a queue, so that a cancelled read loses nothing.
 pub(crate) struct Serial(Arc<Mutex<VecDeque<u8>>>);
 
 impl Serial {
-    /// Starts to listen. The process ends with its input.
+    /// Starts the reader thread. The process ends at the end of input.
     pub(crate) fn start() -> Self {
         let come = Arc::new(Mutex::new(VecDeque::new()));
         let gathered = come.clone();
@@ -55,7 +54,7 @@ impl Read for Serial {
 
 impl Write for Serial {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        // Nobody may be there to read it.
+        // Standard output may be closed.
         let _ = stdout().write_all(bytes);
         Ok(bytes.len())
     }

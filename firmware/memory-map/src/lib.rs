@@ -1,10 +1,10 @@
-//! Where things are in a board's flash, read from the one place that says so: its `memory.x`.
+//! The layout of a board's flash, read from its `memory.x`.
 //!
-//! That file is the linker's. Beside the program's own regions, `FLASH` and `RAM`, a board's names three that hold no
-//! program: `PAGE`, `SEED_A` and `SEED_B`. Its build script calls [`link`], which makes constants of them for the
-//! board's program; xtask reads the same file to know where to write what.
+//! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions without code: `PAGE`, for the
+//! provisioning record, and the seed slots `SEED_A` and `SEED_B`. The board's build script calls [`link`], which
+//! generates constants for them; xtask reads the same file to know where to write what.
 //!
-//! It runs on the machine that builds, never on a board.
+//! This crate runs on the build machine, never on a board.
 
 mod script;
 
@@ -13,13 +13,12 @@ use std::{env, fs, io};
 
 pub use script::{MapError, Region};
 
-/// The regions of a board that hold no program.
+/// The regions of a board without code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMap {
-    /// Where a board's page is.
+    /// The region of the provisioning record.
     pub page: Region,
-    /// Where its seeds are, in two pieces of flash that are erased one by one. The first is the one that
-    /// provisioning writes.
+    /// The two seed slots, one erase block each. Provisioning writes the first.
     pub seeds: [Region; 2],
 }
 
@@ -40,11 +39,11 @@ impl MemoryMap {
         Ok(map)
     }
 
-    /// As constants for the board's program.
+    /// Rust constants for the board's program.
     fn constants(&self) -> String {
         let [a, b] = self.seeds;
         format!(
-            "/// Address of the page.\n\
+            "/// Address of the provisioning record.\n\
              pub(crate) const PAGE: u32 = {:#x};\n\
              /// Addresses of the two seed slots.\n\
              pub(crate) const SEEDS: [u32; 2] = [{:#x}, {:#x}];\n\
@@ -55,8 +54,8 @@ impl MemoryMap {
     }
 }
 
-/// For a board's build script: hands its `memory.x` and these further scripts to the linker, and makes the module
-/// `memory_map.rs` in `OUT_DIR`.
+/// Call this from a board's build script. Passes `memory.x` and the further linker `scripts` to the linker, and writes
+/// the module `memory_map.rs` to `OUT_DIR`.
 pub fn link(scripts: &[&str]) -> io::Result<()> {
     let variable =
         |name: &str| env::var_os(name).ok_or_else(|| io::Error::other(format!("{name} is not set")));
@@ -68,7 +67,7 @@ pub fn link(scripts: &[&str]) -> io::Result<()> {
     fs::write(Path::new(&out).join("memory_map.rs"), map.constants())?;
     println!("cargo::rustc-link-search={}", out.to_string_lossy());
     println!("cargo::rerun-if-changed=memory.x");
-    // Without it the image's segments begin at the linker's idea of a page, outside the flash.
+    // No page alignment: otherwise segments would begin below the start of flash.
     println!("cargo::rustc-link-arg-bins=--nmagic");
     for script in scripts {
         println!("cargo::rustc-link-arg-bins=-T{script}");

@@ -1,8 +1,8 @@
-//! The `MEMORY` of a linker script, as far as ours use it: numbers, with K or M behind them.
+//! Parses the `MEMORY` block of a linker script. Origins and lengths must be numbers, with an optional suffix K or M.
 
 use std::fmt;
 
-/// A piece of the address space.
+/// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Its first address.
@@ -11,38 +11,38 @@ pub struct Region {
     pub length: u32,
 }
 
-/// A region and what the script calls it.
+/// A region and its name.
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) region: Region,
 }
 
-/// Why a `memory.x` tells nothing.
+/// Why a `memory.x` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MapError {
     /// There is no such region.
     Missing(String),
-    /// This line is no region, or goes beyond the address space.
+    /// This line is no region, or exceeds the 32-bit address space.
     Line(String),
-    /// These two regions share an address.
+    /// These two regions overlap.
     Overlap(String, String),
 }
 
 impl Region {
-    /// The address after its last, which is 2^32 at most.
+    /// The address after its last: at most 2^32.
     pub fn end(self) -> u64 {
         u64::from(self.origin) + u64::from(self.length)
     }
 
-    /// Whether some address is in both.
+    /// Whether the two share an address.
     pub(crate) fn overlaps(self, other: Self) -> bool {
         u64::from(self.origin) < other.end() && u64::from(other.origin) < self.end()
     }
 }
 
-/// The regions of the script's `MEMORY`, as they come.
+/// The regions of the `MEMORY` block, in their order.
 pub(crate) fn regions(script: &str) -> Result<Vec<Named>, MapError> {
     let bare = without_comments(script);
     let (_, rest) = bare.split_once("MEMORY").ok_or_else(|| MapError::Missing("MEMORY".to_owned()))?;

@@ -1,4 +1,4 @@
-//! Why a board does not talk, in words for its console.
+//! Why a board must not talk, and the state in which it says so.
 
 use core::fmt::{self, Write as _};
 
@@ -6,21 +6,21 @@ use deaddrop_provisioning::ProvisioningError;
 use embedded_io_async::{Read, Write};
 use heapless::String;
 
-/// Why a board does not talk. `Display` says what happened and what to do, for the console.
+/// Why a board must not talk on the network. `Display` says what happened and what to do, for the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BootError {
-    /// There is no record to go by.
+    /// There is no valid provisioning record.
     Provisioning(ProvisioningError),
     /// The seed store could not be read.
     SeedNotRead,
-    /// There is no seed, and no hardware generator that will do without.
+    /// There is no seed, and no hardware generator that stands alone.
     NoSeed,
     /// There is no seed, and the hardware generator failed.
     NoEntropy,
     /// The seed store could not replace the seed.
     SeedNotReplaced,
-    /// The seed store says that it has replaced the seed, and holds another one.
+    /// The seed store reported success, and reads back another seed.
     SeedDidNotStick,
 }
 
@@ -61,14 +61,14 @@ impl fmt::Display for BootError {
 
 impl core::error::Error for BootError {}
 
-/// Says on the console why the board does not talk, which is a [`BootError`] or the words of its own wiring, and again
-/// whenever something is typed: who comes later is to read it too. Never returns, and does not talk.
+/// Prints on the console why the board does not talk, and again whenever something is typed, so that a terminal which is
+/// opened later shows it too. Never returns. `why` is a [`BootError`] or a message of the board's own.
 pub async fn halt(console: &mut (impl Read + Write), why: impl fmt::Display) -> ! {
-    // The longest refusal, and some.
+    // Fits the longest `BootError`.
     let mut text: String<400> = String::new();
     let _cut_short_at_worst = write!(text, "deaddrop: {why}.\r\n");
     loop {
-        // A console that fails has no one to be told, and the board waits all the same.
+        // Errors are ignored: there is no other place to report them.
         let _ = console.write_all(text.as_bytes()).await;
         let _ = console.flush().await;
         if !matches!(console.read(&mut [0; 16]).await, Ok(1..)) {

@@ -1,30 +1,31 @@
-//! Random bytes out of a free-running oscillator that can be read one bit at a time.
+//! Jitter entropy: random bytes from a free-running ring oscillator that is sampled one bit at a time.
 //!
-//! Such an oscillator is nobody's certified generator, and its bits are neither even nor independent. So 8,192 of them
-//! go into each 32 bytes, by SHA-512: twice enough if a bit is worth a sixteenth of one, which is taken as the least.
-//! The bits are tested as they come, by the two tests of NIST SP 800-90B, section 4.4, with bounds for that worth and
-//! one false alarm in 2^30. It does not stand alone: it is mixed with the seed.
+//! The samples are biased and correlated, and no data sheet promises their entropy. So SHA-512 conditions 8,192 samples
+//! into each 32 bytes: twice what is needed if a sample has 1/16 bit of min-entropy, the assumed minimum. The samples
+//! pass the two health tests of NIST SP 800-90B, section 4.4, with cut-offs for that entropy and a false-positive rate
+//! of 2^-30. The result is not used alone: it is mixed with the seed.
 
 use sha2::{Digest, Sha512};
 use zeroize::Zeroize;
 
-use super::{HardwareEntropy, NoEntropy};
+use super::entropy::{HardwareEntropy, NoEntropy};
 
-/// Bits that go into one fill.
+/// Samples for one fill.
 const BITS: usize = 8_192;
-/// As many bits the same in a row fail: 1 + 30 / (1/16).
+/// Cut-off of the repetition count test: this many equal samples in a row fail. 1 + 30 / (1/16).
 const REPETITIONS: u32 = 481;
-/// Bits of which the share is counted.
+/// Window of the adaptive proportion test, in samples.
 const WINDOW: u32 = 1_024;
-/// As many of a window the same as its first fail: one more than a count that is not exceeded but once in 2^30 windows
-/// of independent bits, each the same with p = 2^(-1/16).
+/// Cut-off of the adaptive proportion test: this many samples of a window equal to its first fail. Independent samples,
+/// each equal with p = 2^(-1/16), reach it in one window of 2^30.
 const PROPORTION: u32 = 1_014;
 
-/// Reads bits by `F`, the time between two of which is the caller's to choose: long against the oscillator's period.
+/// A generator that takes samples with `F`. The caller chooses the time between two: long against the oscillator's
+/// period.
 pub struct JitterEntropy<F>(F);
 
 impl<F: FnMut() -> bool> JitterEntropy<F> {
-    /// From a function that reads one bit.
+    /// `read` takes one sample.
     pub const fn new(read: F) -> Self {
         Self(read)
     }
@@ -57,7 +58,7 @@ impl<F: FnMut() -> bool> HardwareEntropy for JitterEntropy<F> {
     }
 }
 
-/// The two tests, over one fill.
+/// The two health tests, over one fill.
 #[derive(Default)]
 struct Health {
     last: Option<bool>,
@@ -68,7 +69,7 @@ struct Health {
 }
 
 impl Health {
-    /// Whether all is well with this bit after those before it.
+    /// Adds a sample. False if a test fails.
     fn takes(&mut self, bit: bool) -> bool {
         self.repeated = if self.last == Some(bit) { self.repeated + 1 } else { 1 };
         self.last = Some(bit);

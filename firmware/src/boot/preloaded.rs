@@ -1,14 +1,14 @@
-//! What a generator gave before the start, for those that are read asynchronously.
+//! Output of an asynchronous generator, read before the synchronous [`boot`](super::boot).
 
 use deaddrop_core::secret::Secret;
 
-use super::{HardwareEntropy, NoEntropy};
+use super::entropy::{HardwareEntropy, NoEntropy};
 
-/// 32 bytes that were drawn, or that the generator failed. Good for one fill: bytes are not given out twice.
+/// 32 bytes of a generator, or its failure. Good for one fill: a second one fails.
 pub struct Preloaded(Option<Secret<32>>);
 
 impl Preloaded {
-    /// Draws by `fill`, which gives nothing if the generator fails or takes too long.
+    /// Reads the generator with `fill`, which returns `None` if it fails or takes too long.
     pub async fn by(fill: impl AsyncFnOnce(&mut [u8; 32]) -> Option<()>) -> Self {
         let mut bytes = zeroize::Zeroizing::new([0; 32]);
         let filled = fill(&mut bytes).await;

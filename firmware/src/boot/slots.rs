@@ -1,4 +1,4 @@
-//! A seed store over two pieces of flash that are erased one by one.
+//! A seed store in two erase blocks of flash.
 //!
 //! Replacing writes the new record into the slot that does not hold the newest, reads it back, and then erases the
 //! other. Wherever the power fails, one of them is whole:
@@ -15,32 +15,32 @@ use deaddrop_provisioning::{SEED_RECORD_LEN, Seed, SeedRecord};
 use embedded_storage::nor_flash::NorFlash;
 use zeroize::Zeroizing;
 
-use super::SeedStore;
+use super::seed_store::SeedStore;
 
-/// Two slots in `F`, each the whole of one piece that it erases at once.
+/// Two slots in `F`, each one whole erase block.
 pub struct SeedSlots<F> {
     flash: F,
     slots: [u32; 2],
 }
 
-/// The record that counts, and where it is.
+/// The valid record, and where it is.
 struct Newest {
     record: SeedRecord,
     slot: u32,
     other: u32,
 }
 
-/// Why the slots failed.
+/// Why reading or replacing a seed failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlotError<E> {
-    /// The flash says so.
+    /// The flash driver returned an error.
     Flash(E),
-    /// A record was written, and something else was read back.
+    /// A record was written, and reads back otherwise.
     NotWritten,
     /// A slot was erased, and reads back otherwise.
     NotErased,
-    /// The number of the record is the last there is.
+    /// The record's number cannot go up any further.
     Exhausted,
 }
 
@@ -62,7 +62,7 @@ impl<F: NorFlash> SeedSlots<F> {
         Self { flash, slots }
     }
 
-    /// The flash, for another use.
+    /// Returns the flash.
     pub fn into_flash(self) -> F {
         self.flash
     }
@@ -73,12 +73,12 @@ impl<F: NorFlash> SeedSlots<F> {
         Ok(SeedRecord::parse(&*bytes))
     }
 
-    /// The record that counts, if there is one.
+    /// The valid record with the highest number, if there is one.
     fn newest(&mut self) -> Result<Option<Newest>, SlotError<F::Error>> {
         let [a, b] = self.slots;
         let first = self.load(a)?.map(|record| Newest { record, slot: a, other: b });
         let second = self.load(b)?.map(|record| Newest { record, slot: b, other: a });
-        // The first, should both have one number: then the second is a copy that something else has made.
+        // Equal numbers mean that something else copied the first slot: then that one counts.
         Ok(match (first, second) {
             (Some(first), Some(second)) if second.record.number > first.record.number => Some(second),
             (first, second) => first.or(second),
@@ -90,7 +90,7 @@ impl<F: NorFlash> SeedSlots<F> {
         self.flash.erase(slot, end).map_err(SlotError::Flash)
     }
 
-    /// Whether what a record would fill is erased.
+    /// Whether the bytes of a record in this slot are erased.
     fn is_erased(&mut self, slot: u32) -> Result<bool, SlotError<F::Error>> {
         let mut bytes = Zeroizing::new([0; SEED_RECORD_LEN]);
         self.flash.read(slot, &mut *bytes).map_err(SlotError::Flash)?;

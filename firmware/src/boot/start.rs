@@ -1,18 +1,18 @@
-//! The whole of a start, for a board whose record and seeds are in one flash.
+//! A complete start, for a board whose provisioning record and seeds are in one flash.
 
 use embedded_io_async::{Read, Write};
 use embedded_storage::nor_flash::NorFlash;
 
 use super::{Hardware, HardwareEntropy, Ready, boot_from_flash, halt};
 
-/// What is said when the generator failed and there was a seed.
+/// Printed when the generator failed and there is a seed.
 const FAILED: &[u8] =
     b"deaddrop: warning: the hardware generator failed. The seed is enough, but this board is not well.\r\n";
 
-/// [`boot_from_flash`]; returns only if the board may talk, and says on the console what there is to say.
+/// [`boot_from_flash`], with warnings and errors printed on the console. Returns only if the board may talk.
 ///
-/// Start the watchdog afterwards: a board that refuses waits, and one that was reset again and again would wear out
-/// the flash of its seeds.
+/// Start the watchdog afterwards: on an error this waits for ever, and repeated resets would wear out the flash of the
+/// seeds.
 pub async fn start<F: NorFlash>(
     console: &mut (impl Read + Write),
     flash: F,
@@ -23,7 +23,7 @@ pub async fn start<F: NorFlash>(
     match boot_from_flash(flash, record, slots, hardware) {
         Ok(ready) => {
             if ready.hardware == Hardware::Failed {
-                // A console that fails has no one to be told.
+                // An error is ignored: there is no other place to report it.
                 let _ = console.write_all(FAILED).await;
             }
             ready

@@ -1,4 +1,4 @@
-//! A name that is short enough to be passed around.
+//! The beginning of a name, short enough to be copied into events.
 
 use heapless::String;
 

@@ -1,4 +1,4 @@
-//! Names unlike those that are taken: `name (1).ext`, as the host names the files it saves.
+//! Unique names: `name (1).ext`, as the host names the files it saves.
 
 use core::str;
 

@@ -1,8 +1,8 @@
-//! What the store calls its entries, and why it refuses something.
+//! Slots, which identify entries of the store, and the errors of the store.
 
 use core::fmt;
 
-/// Names one entry. Once the entry is gone, its slot names nothing, whatever comes into its place.
+/// Identifies one entry. It is never reused: once the entry is removed, it identifies nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     place: u8,
@@ -26,12 +26,12 @@ impl Slot {
     }
 }
 
-/// A drop does not fit into what is free.
+/// A drop does not fit into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSpace {
     /// Bytes of the drop.
     pub needed: u64,
-    /// Bytes that a drop of this name may have at most; 0 also if it is entries that are all taken.
+    /// The most bytes that a drop of this name may have; 0 if there is no free entry.
     pub free: usize,
 }
 
@@ -43,14 +43,14 @@ impl fmt::Display for NoSpace {
 
 impl core::error::Error for NoSpace {}
 
-/// Why the store did not do as it was told.
+/// Why an operation on the store failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// The entry is no longer there.
+    /// The entry was removed.
     Gone,
     /// It does not fit.
     NoSpace(NoSpace),
-    /// Bytes past the end or after a gap, or an entry that is whole already or not yet.
+    /// Content past the end or after a gap, or the entry is in the wrong state.
     OutOfTurn,
 }
 

@@ -1,4 +1,4 @@
-//! deaddrop on TI's LM3S6965 evaluation kit: what is wired to what.
+//! deaddrop on TI's LM3S6965 evaluation kit: pins, clocks and drivers.
 //!
 //! The same image runs in QEMU's `lm3s6965evb`.
 #![no_std]
@@ -32,10 +32,9 @@ const _: () = assert!(memory_map::PAGE == flash::PAGE);
 const _: () = assert!(memory_map::SEEDS[0] == flash::SLOTS);
 const _: () = assert!(memory_map::SEEDS[1] == flash::SLOTS + memory_map::SEED_LEN);
 
-/// Those of the app, and one for DHCP.
+/// The app's sockets, and the one of DHCP.
 const SOCKETS: usize = app::SOCKETS + 1;
-/// Longer than it takes to compute an answer to a handshake, 70 ms: on this core a multiplication takes as long as its
-/// operands say.
+/// Longer than the 70 ms that a handshake reply takes to compute: the Cortex-M3 multiplies in data-dependent time.
 const REPLY_DELAY: Duration = Duration::from_millis(120);
 
 #[cortex_m_rt::entry]
@@ -47,7 +46,7 @@ fn main() -> ! {
     executor::sleep()
 }
 
-/// Everything that the board does.
+/// Starts the board, then runs app and console.
 #[embassy_executor::task]
 async fn board() {
     let mut console = Console::start();
@@ -56,45 +55,45 @@ async fn board() {
         Err(error) => halt(&mut console, error).await,
     };
     let (stack, runner) = plug_in(&mut ready);
-    // A task of its own: whatever is done with a socket wakes it, so that in one with the app it would never sleep.
+    // A task of its own: every use of a socket wakes it, so joined with the app it would never sleep.
     if let Ok(network) = network(runner) {
         executor::spawner().await.spawn(network);
     }
-    let app = member(stack, ready);
+    let app = make_app(stack, ready);
     let (mailbox, store) = (app.mailbox(), app.store());
     let mut console = deaddrop_firmware::console::Console::new(console);
-    let app = pin!(app.run_without_console(Light(Led::new()), Food(Watchdog::start())));
+    let app = pin!(app.run_without_console(StatusLed(Led::new()), HardwareWatchdog(Watchdog::start())));
     let console = pin!(console.run(mailbox, store));
     join(Outlined::new(app), Outlined::new(console)).await;
 }
 
-/// Moves frames.
+/// Drives the network stack.
 #[embassy_executor::task]
 async fn network(mut runner: Runner<'static, &'static mut Ethernet>) {
     runner.run().await;
 }
 
-// What is done once is kept out of the task, whose room on the stack is below all that it calls from then on.
+// Not inlined, here and below: the stack frame of the task's `poll` stays below everything that it calls.
 #[inline(never)]
 fn provisioned() -> Result<Ready, BootError> {
     boot_from_flash(Flash::new(), memory_map::PAGE, memory_map::SEEDS, None)
 }
 
-/// The network, on its port.
+/// The network stack on the Ethernet port.
 #[inline(never)]
 fn plug_in(ready: &mut Ready) -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
-    // Made by the compiler, for what is made here goes by way of the stack.
+    // Initialised at compile time: a value made here would be built on the stack first.
     static PORT: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
     static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
 
     let port = PORT.take();
-    port.start(ethernet::programmed_address().unwrap_or_else(|| made_up(&mut ready.rng)));
+    port.start(ethernet::programmed_address().unwrap_or_else(|| random_mac(&mut ready.rng)));
     embassy_net::new(port, addressing::config(ready.address), RESOURCES.take(), ready.rng.next_u64())
 }
 
 /// The app.
 #[inline(never)]
-fn member(stack: Stack<'static>, ready: Ready) -> &'static mut App {
+fn make_app(stack: Stack<'static>, ready: Ready) -> &'static mut App {
     static APP: StaticCell<App> = StaticCell::new();
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
@@ -102,24 +101,24 @@ fn member(stack: Stack<'static>, ready: Ready) -> &'static mut App {
     APP.init_with(|| App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings))
 }
 
-struct Light(Led);
+struct StatusLed(Led);
 
-impl app::Indicator for Light {
+impl app::Indicator for StatusLed {
     fn set(&mut self, waiting: bool) {
         self.0.set(waiting);
     }
 }
 
-struct Food(Watchdog);
+struct HardwareWatchdog(Watchdog);
 
-impl app::Watchdog for Food {
+impl app::Watchdog for HardwareWatchdog {
     fn feed(&mut self) {
         self.0.feed();
     }
 }
 
-/// A hardware address for a part without one: of those that anyone may use, and another at each start.
-fn made_up(rng: &mut impl Rng) -> [u8; 6] {
+/// A random, locally administered MAC address, for a part without a programmed one.
+fn random_mac(rng: &mut impl Rng) -> [u8; 6] {
     let mut address = [0; 6];
     rng.fill_bytes(&mut address);
     let [first, ..] = &mut address;

@@ -1,4 +1,4 @@
-//! deaddrop on the ST Nucleo-H743ZI: what is wired to what. `firmware/docs/boards.md` says how to use it.
+//! deaddrop on the ST Nucleo-H743ZI: pins, clocks and drivers. `firmware/docs/boards.md` says how to use it.
 #![no_std]
 #![no_main]
 
@@ -33,11 +33,11 @@ bind_interrupts!(struct Irqs {
 
 const FLASH_START: u32 = 0x0800_0000;
 const _: () = assert!(FLASH_START as usize == FLASH_BASE);
-/// After this long without a sign of life the board starts again.
-const PATIENCE: Duration = Duration::from_secs(8);
-const PATIENCE_US: u32 = 8_000_000;
+/// Of the watchdog, and of a wait for the generator.
+const TIMEOUT: Duration = Duration::from_secs(8);
+const TIMEOUT_US: u32 = 8_000_000;
 
-// A sector for each seed.
+// Each seed slot is one sector.
 const _: () = assert!(memory_map::SEED_LEN as usize == MAX_ERASE_SIZE);
 
 /// The core at 400 MHz, from the internal oscillator, and 48 MHz for the generator.
@@ -65,17 +65,17 @@ fn clocks() -> Config {
     config
 }
 
-struct Light(Output<'static>);
+struct StatusLed(Output<'static>);
 
-impl Indicator for Light {
+impl Indicator for StatusLed {
     fn set(&mut self, waiting: bool) {
         self.0.set_level(waiting.into());
     }
 }
 
-struct Guard(IndependentWatchdog<'static, IWDG1>);
+struct HardwareWatchdog(IndependentWatchdog<'static, IWDG1>);
 
-impl Watchdog for Guard {
+impl Watchdog for HardwareWatchdog {
     fn feed(&mut self) {
         self.0.pet();
     }
@@ -94,18 +94,18 @@ async fn main(_spawner: Spawner) {
     let (sent, typed) = (SENT.take(), TYPED.take());
     let settings = usart::Config::default();
     let Ok(mut console) = BufferedUart::new(p.USART3, p.PD9, p.PD8, sent, typed, Irqs, settings) else {
-        // 115,200 baud can be made of any of the clocks above.
+        // Unreachable: every clock above divides to 115,200 baud.
         return;
     };
 
     let mut rng = rng::Rng::new(p.RNG, Irqs);
     let mut entropy =
-        Preloaded::by(async |to| with_timeout(PATIENCE, rng.async_fill_bytes(to)).await.ok()?.ok()).await;
+        Preloaded::by(async |to| with_timeout(TIMEOUT, rng.async_fill_bytes(to)).await.ok()?.ok()).await;
     let flash = Flash::new_blocking(p.FLASH);
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_START);
     let mut ready =
         start(&mut console, flash, memory_map::PAGE - FLASH_START, seeds, Some(&mut entropy)).await;
-    let mut watchdog = IndependentWatchdog::new(p.IWDG1, PATIENCE_US);
+    let mut watchdog = IndependentWatchdog::new(p.IWDG1, TIMEOUT_US);
     watchdog.unleash();
 
     let device = Ethernet::new(
@@ -129,6 +129,6 @@ async fn main(_spawner: Spawner) {
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
     let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
-    let app = app.run(console, Light(led), Guard(watchdog));
+    let app = app.run(console, StatusLed(led), HardwareWatchdog(watchdog));
     join(net.run(), app).await;
 }

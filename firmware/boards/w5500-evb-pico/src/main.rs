@@ -1,4 +1,4 @@
-//! deaddrop on the WIZnet W5500-EVB-Pico: what is wired to what. `firmware/docs/boards.md` says how to use it.
+//! deaddrop on the WIZnet W5500-EVB-Pico: pins, clocks and drivers. `firmware/docs/boards.md` says how to use it.
 #![no_std]
 #![no_main]
 
@@ -36,24 +36,24 @@ bind_interrupts!(struct Irqs {
 
 const FLASH_BASE: u32 = 0x1000_0000;
 const FLASH_SIZE: usize = 2 * 1024 * 1024;
-/// After this long without a sign of life the board starts again.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Of the watchdog, and of a wait for the generator.
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 const _: () = assert!(memory_map::SEED_LEN as usize == ERASE_SIZE);
 
-struct Light(Output<'static>);
+struct StatusLed(Output<'static>);
 
-impl Indicator for Light {
+impl Indicator for StatusLed {
     fn set(&mut self, waiting: bool) {
         self.0.set_level(waiting.into());
     }
 }
 
-struct Guard(watchdog::Watchdog);
+struct HardwareWatchdog(watchdog::Watchdog);
 
-impl Watchdog for Guard {
+impl Watchdog for HardwareWatchdog {
     fn feed(&mut self) {
-        self.0.feed(PATIENCE);
+        self.0.feed(TIMEOUT);
     }
 }
 
@@ -74,7 +74,7 @@ async fn main(_spawner: Spawner) {
     let mut flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
     let mut id = [0; 8];
     if flash.blocking_unique_id(&mut id).is_err() {
-        halt(&mut console, "the flash does not say who it is: use another board").await;
+        halt(&mut console, "the flash chip has no readable unique id: use another board").await;
     }
     let mut entropy = JitterEntropy::new(|| {
         // About ten periods of the ring oscillator.
@@ -85,7 +85,7 @@ async fn main(_spawner: Spawner) {
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
     let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
-    watchdog.start(PATIENCE);
+    watchdog.start(TIMEOUT);
 
     let mut wires = spi::Config::default();
     wires.frequency = 33_000_000;
@@ -104,6 +104,6 @@ async fn main(_spawner: Spawner) {
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
     let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
-    let app = app.run(console, Light(led), Guard(watchdog));
+    let app = app.run(console, StatusLed(led), HardwareWatchdog(watchdog));
     join3(runner.run(), net.run(), app).await;
 }

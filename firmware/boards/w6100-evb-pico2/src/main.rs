@@ -1,4 +1,4 @@
-//! deaddrop on the WIZnet W6100-EVB-Pico2: what is wired to what. `firmware/docs/boards.md` says how to use it.
+//! deaddrop on the WIZnet W6100-EVB-Pico2: pins, clocks and drivers. `firmware/docs/boards.md` says how to use it.
 #![no_std]
 #![no_main]
 
@@ -35,24 +35,24 @@ bind_interrupts!(struct Irqs {
 
 const FLASH_BASE: u32 = 0x1000_0000;
 const FLASH_SIZE: usize = 2 * 1024 * 1024;
-/// After this long without a sign of life the board starts again.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Of the watchdog, and of a wait for the generator.
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 const _: () = assert!(memory_map::SEED_LEN as usize == ERASE_SIZE);
 
-struct Light(Output<'static>);
+struct StatusLed(Output<'static>);
 
-impl Indicator for Light {
+impl Indicator for StatusLed {
     fn set(&mut self, waiting: bool) {
         self.0.set_level(waiting.into());
     }
 }
 
-struct Guard(watchdog::Watchdog);
+struct HardwareWatchdog(watchdog::Watchdog);
 
-impl Watchdog for Guard {
+impl Watchdog for HardwareWatchdog {
     fn feed(&mut self) {
-        self.0.feed(PATIENCE);
+        self.0.feed(TIMEOUT);
     }
 }
 
@@ -75,12 +75,12 @@ async fn main(_spawner: Spawner) {
         halt(&mut console, "the chip does not say who it is: use another board").await
     };
     let mut trng = trng::Trng::new(p.TRNG, Irqs, trng::Config::default());
-    let mut entropy = Preloaded::by(async |to| with_timeout(PATIENCE, trng.fill_bytes(to)).await.ok()).await;
+    let mut entropy = Preloaded::by(async |to| with_timeout(TIMEOUT, trng.fill_bytes(to)).await.ok()).await;
     let page = memory_map::PAGE - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
     let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
-    watchdog.start(PATIENCE);
+    watchdog.start(TIMEOUT);
 
     let mut wires = spi::Config::default();
     wires.frequency = 33_000_000;
@@ -99,6 +99,6 @@ async fn main(_spawner: Spawner) {
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
     let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
-    let app = app.run(console, Light(led), Guard(watchdog));
+    let app = app.run(console, StatusLed(led), HardwareWatchdog(watchdog));
     join3(runner.run(), net.run(), app).await;
 }

@@ -1,4 +1,4 @@
-//! The core's clock, and the clocks of what is used.
+//! The core clock and the clock gates of the peripherals.
 
 use crate::register::registers;
 
@@ -35,21 +35,21 @@ const GPIO_F: u32 = 1 << 5;
 const ETHERNET_MAC: u32 = 1 << 28;
 const ETHERNET_PHY: u32 = 1 << 30;
 
-/// Takes the core from the 12 MHz it starts with to [`HERTZ`] by way of the 8 MHz crystal and the PLL, and
-/// gives a clock to all that has a driver here. First of all calls; the order is that of the data sheet's
-/// section on the PLL.
+/// Switches the core from the internal 12 MHz oscillator to [`HERTZ`], by the 8 MHz crystal and the PLL, and opens the
+/// clock gates of all peripherals that have a driver here. Call it first. The order of the steps is that of the data
+/// sheet's section on the PLL.
 pub fn start() {
     RCC.set(BYPASS);
     RCC.clear(USE_DIVIDER);
     RCC.clear(MAIN_OSCILLATOR_OFF);
-    // A crystal takes some milliseconds to swing; this is over 20 at 12 MHz.
+    // The crystal takes some milliseconds to start; this is over 20 ms at 12 MHz.
     cortex_m::asm::delay(1 << 18);
     let rest = RCC.read() & !(SOURCE | CRYSTAL | PLL_OFF);
     RCC.write(rest | CRYSTAL_8_MHZ);
     let rest = RCC.read() & !DIVIDER;
     RCC.write(rest | DIVIDER_4 | USE_DIVIDER);
-    // It locks within half a millisecond. Should it not, we stay on the crystal, slow and with a wrong baud
-    // rate, rather than on no clock at all.
+    // The PLL locks within 0.5 ms. If it does not, the core stays on the crystal: slow, and with a wrong baud rate, but
+    // running.
     let locked = (0..100_000).any(|_| RIS.read() & PLL_LOCKED != 0);
     if locked {
         RCC.clear(BYPASS);
@@ -57,7 +57,7 @@ pub fn start() {
     RCGC0.set(WATCHDOG);
     RCGC1.set(UART0 | TIMER0);
     RCGC2.set(GPIO_A | GPIO_F | ETHERNET_MAC | ETHERNET_PHY);
-    // What has got a clock may be touched three cycles later.
+    // A peripheral's registers are accessible three cycles after its clock gate opens.
     cortex_m::asm::delay(16);
     crate::time::start();
 }

@@ -1,8 +1,8 @@
 //! The serial console: UART0 at 115,200 baud, 8 bits, no parity, one stop bit.
 //!
-//! Two rings of bytes lie between it and its user, filled and emptied by its interrupt. When the receiving
-//! ring is full, the interrupt is off until there is room, and what the UART's own 16 bytes cannot hold is
-//! lost: the next read says so. (In QEMU it is the sender who waits.)
+//! The interrupt moves bytes between the UART's FIFOs and two ring buffers. While the receive ring is full the receive
+//! interrupt is masked, and bytes that overrun the 16-byte FIFO are lost: the next read returns an error. (QEMU instead
+//! stops the sender.)
 
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ const RECEIVE_EMPTY: u32 = 1 << 4;
 const TRANSMIT_FULL: u32 = 1 << 5;
 const EIGHT_BITS_FIFO: u32 = (0b11 << 5) | (1 << 4);
 const ENABLE_BOTH_WAYS: u32 = (1 << 9) | (1 << 8) | 1;
-/// Bytes are there, or a few have been for a while.
+/// The receive FIFO has reached its level, or has held fewer bytes for a while.
 const RECEIVED: u32 = (1 << 4) | (1 << 6);
 const TRANSMITTED: u32 = 1 << 5;
 const OVERRUN: u32 = 1 << 11;
@@ -56,7 +56,7 @@ static DRAINED: AtomicWaker = AtomicWaker::new();
 /// The console. There is one.
 pub struct Console(());
 
-/// Bytes were lost: they came faster than they were read.
+/// Receive overrun: bytes came faster than they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overrun;
 
@@ -80,12 +80,12 @@ impl Console {
         PORT_A_FUNCTION.set(RX_AND_TX_PINS);
         PORT_A_DIGITAL.set(RX_AND_TX_PINS);
         CONTROL.write(0);
-        // In 64ths of the divisor of a 16-fold sampled clock, rounded.
+        // The baud-rate divisor for 16-fold oversampling, in 64ths, rounded.
         let divisor = (HERTZ * 8 / BAUD).div_ceil(2);
         BAUD_WHOLE.write(divisor / 64);
         BAUD_64TH.write(divisor % 64);
         LINE.write(EIGHT_BITS_FIFO);
-        // Half full to receive, an eighth left to transmit.
+        // Interrupt levels: receive FIFO half full, transmit FIFO down to an eighth.
         LEVELS.write(2 << 3);
         MASK.write(RECEIVED);
         CONTROL.write(ENABLE_BOTH_WAYS);
@@ -94,7 +94,7 @@ impl Console {
     }
 }
 
-/// Moves what the UART has and what it can take; says again what it is to call for.
+/// Moves bytes between FIFOs and rings, then sets the interrupt mask to what is waited for.
 fn pump() {
     let mut wanted = 0;
     critical_section::with(|_| {
@@ -112,7 +112,7 @@ fn pump() {
                 LOST.store(true, Ordering::Relaxed);
             }
             let [byte, ..] = data.to_le_bytes();
-            // There is room, as we have just seen and nobody else writes.
+            // Cannot fail: the ring has space, and only this interrupt writes to it.
             let _ = RECEIVING.try_write(&[byte]);
         }
         let mut byte = [0];
@@ -139,7 +139,7 @@ impl Read for Console {
             return Err(Overrun);
         }
         let read = RECEIVING.read(bytes).await;
-        // There may be room again for what waits in the UART.
+        // The ring may have space again for bytes in the FIFO.
         pump();
         Ok(read)
     }
@@ -152,7 +152,7 @@ impl Write for Console {
         Ok(written)
     }
 
-    /// Waits until the UART has all of it; the last bytes may still be on their way out.
+    /// Waits until the transmit ring is empty. The last bytes may still be in the FIFO.
     async fn flush(&mut self) -> Result<(), Overrun> {
         poll_fn(|cx| {
             DRAINED.register(cx.waker());
@@ -162,8 +162,7 @@ impl Write for Console {
     }
 }
 
-/// The console without rings and interrupts, for what is said when nothing else runs any more. It waits for
-/// the UART.
+/// The console without rings and interrupts, for panic messages. It busy-waits for the UART.
 pub struct LastWords;
 
 impl core::fmt::Write for LastWords {

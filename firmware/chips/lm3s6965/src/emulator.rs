@@ -1,8 +1,7 @@
-//! Whether this is the part or QEMU's model of it, and what QEMU does for its guest: a file, an argument, an
-//! exit.
+//! Detects QEMU, and uses its semihosting: a file, a command-line argument, an exit code.
 //!
-//! All of that is semihosting, which is a breakpoint: on a part without a debugger it would be a fault. So
-//! each function here looks first.
+//! A semihosting call is a breakpoint instruction, which is a hard fault on a part without a debugger. So each function
+//! here checks first that it runs in QEMU.
 
 use core::ffi::CStr;
 
@@ -16,7 +15,7 @@ registers! { 0x400F_D000;
     FLASH_ADDRESS = 0x000,
 }
 
-/// Whether QEMU runs us.
+/// Whether this is QEMU.
 pub fn is_there() -> bool {
     const PROBE: u32 = 0x1_5A54;
     FLASH_ADDRESS.write(PROBE);
@@ -56,7 +55,7 @@ pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a CStr> {
 /// A file of QEMU's host, open for reading and writing.
 pub struct File(usize);
 
-/// QEMU's host did not do it.
+/// The host of QEMU reported an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileError;
 

@@ -1,7 +1,7 @@
-//! The Ethernet port: MAC and PHY are on the chip.
+//! The Ethernet port: MAC and PHY on chip.
 //!
-//! Frames go to and from its FIFOs word by word as the stack asks for them; its interrupt only wakes the
-//! stack. So nothing is copied twice, and the 2 KiB of its receiving FIFO are the queue.
+//! Frames are moved between the stack's buffers and the FIFOs word by word when the stack asks for them; the interrupt
+//! only wakes the stack. So no frame is copied twice, and the 2 KiB receive FIFO is the queue.
 
 mod phy;
 
@@ -15,7 +15,7 @@ use crate::register::registers;
 use phy::{Link, Phy};
 
 registers! { 0x4004_8000;
-    /// What has happened; a 1 written takes it back.
+    /// Raw interrupt status. Writing a 1 clears the bit.
     STATUS = 0x000,
     MASK = 0x004,
     RECEIVE = 0x008,
@@ -29,7 +29,7 @@ registers! { 0x4004_8000;
 }
 
 registers! { 0x400F_E1E0;
-    /// The first and the last three bytes of the address that the kit was sold with.
+    /// The first three and the last three bytes of the kit's MAC address.
     USER_0 = 0x0,
     USER_1 = 0x4,
 }
@@ -54,26 +54,26 @@ const PAD: u32 = 1 << 1;
 const APPEND_FCS: u32 = 1 << 2;
 const FULL_DUPLEX: u32 = 1 << 4;
 
-/// Sends nothing before the whole frame is in the FIFO.
+/// Threshold: start to send only when the whole frame is in the FIFO.
 const WHOLE_FRAME: u32 = 0x3F;
-/// The jack's two LEDs, which the PHY drives.
+/// The two LEDs of the jack, which the PHY drives.
 const LED_PINS: u32 = 0b1100;
 
 const HEADER: usize = 14;
-/// The longest datagram is the one that every host has to take ([RFC 791], 3.1): 536 bytes of TCP, which is a record.
-/// What is longer is not for us: beacons are short, DHCP keeps to it, and TCP is told.
+/// MTU: the datagram that every host must accept ([RFC 791], 3.1), with 536 bytes of TCP payload, which fits a record.
+/// Beacons and DHCP messages are no longer, and TCP peers are told by the MSS option.
 ///
 /// [RFC 791]: https://www.rfc-editor.org/rfc/rfc791
 const FRAME_MAX: usize = HEADER + 576;
-/// What a received frame has around it in the FIFO: its length before, its FCS behind.
+/// Overhead of a received frame in the FIFO: length before it, FCS behind it.
 const AROUND: usize = 6;
 
-/// Bytes of the receiving FIFO.
+/// Bytes of the receive FIFO.
 const FIFO: usize = 2_048;
 
 static WAKER: AtomicWaker = AtomicWaker::new();
 
-/// The address that the kit was sold with, or that QEMU was started with; nothing if none is programmed.
+/// The programmed MAC address: the kit's, or that of QEMU's option `mac=`; `None` if none is programmed.
 pub fn programmed_address() -> Option<[u8; 6]> {
     let (first, last) = (USER_0.read(), USER_1.read());
     if first == u32::MAX || last == u32::MAX {
@@ -88,18 +88,18 @@ pub fn programmed_address() -> Option<[u8; 6]> {
 pub struct Ethernet {
     address: [u8; 6],
     phy: Phy,
-    /// One frame each way: the stack may answer while it still looks at what it got.
+    /// One frame each way: the stack may reply while it still borrows the received frame.
     received: [u8; FRAME_MAX],
     sent: [u8; FRAME_MAX],
 }
 
 impl Ethernet {
-    /// The port, off. All zeros, so that it takes no flash.
+    /// The port, off. All zero bytes, so that a static of it is in `.bss` and takes no flash.
     pub const fn new() -> Self {
         Self { address: [0; 6], phy: Phy::new(), received: [0; FRAME_MAX], sent: [0; FRAME_MAX] }
     }
 
-    /// Switches it on with this hardware address.
+    /// Switches it on with this MAC address.
     pub fn start(&mut self, address: [u8; 6]) {
         self.address = address;
         PORT_F_FUNCTION.set(LED_PINS);
@@ -134,7 +134,7 @@ fn reset_receiver() {
     RECEIVE.write(RECEIVER_ON | REFUSE_BROKEN);
 }
 
-/// Whether a frame waits. A FIFO that ran over is emptied: where its frames begin is no longer known.
+/// Whether a frame waits. A FIFO that overran is reset, because the frame boundaries in it are lost.
 fn arrived() -> bool {
     if STATUS.read() & OVERRUN != 0 {
         STATUS.write(OVERRUN | BROKEN | ARRIVED);
@@ -155,7 +155,7 @@ impl Driver for Ethernet {
         WAKER.register(cx.waker());
         if !arrived() {
             STATUS.write(ARRIVED);
-            // It may have come in between.
+            // It may have arrived before the waker was registered.
             if !arrived() {
                 unmask(ARRIVED | OVERRUN);
                 return None;
@@ -202,7 +202,7 @@ impl Driver for Ethernet {
     }
 }
 
-/// The frame that has waited longest.
+/// The oldest frame in the receive FIFO.
 pub struct Received<'a>(&'a mut [u8; FRAME_MAX]);
 
 impl RxToken for Received<'_> {
@@ -211,7 +211,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Moves a frame out of the FIFO. One that does not fit is left out.
+/// Moves a frame out of the FIFO. One that does not fit is discarded.
 fn take(frame: &mut [u8; FRAME_MAX]) -> &mut [u8] {
     let [low, high, first, second] = DATA.read().to_le_bytes();
     let length = usize::from(u16::from_le_bytes([low, high]));
@@ -219,7 +219,7 @@ fn take(frame: &mut [u8; FRAME_MAX]) -> &mut [u8] {
         reset_receiver();
         return &mut [];
     }
-    // Whole words, the first of which has been read.
+    // The FIFO is read in whole words; the first one has been read.
     let words = (length - 4).div_ceil(4);
     let [to_first, to_second, rest @ ..] = frame;
     (*to_first, *to_second) = (first, second);
@@ -235,12 +235,12 @@ fn take(frame: &mut [u8; FRAME_MAX]) -> &mut [u8] {
     frame.get_mut(..length - AROUND).unwrap_or_default()
 }
 
-/// Room for one frame to send.
+/// Space for one frame to send.
 pub struct Sending<'a>(&'a mut [u8; FRAME_MAX]);
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
-        // The stack asks for no more than our capabilities say.
+        // The stack asks for at most the MTU of our capabilities.
         let frame = self.0.get_mut(..length).unwrap_or_default();
         let result = f(frame);
         give(frame);
@@ -277,7 +277,7 @@ extern "C" fn ETHERNET() {
     if STATUS.read() & MASK.read() & PHY_EVENT != 0 {
         phy::event();
     }
-    // Whoever wants to hear of it again unmasks it, having looked.
+    // Masked until a poll of the driver finds nothing and unmasks it.
     MASK.write(0);
     WAKER.wake();
 }

@@ -1,6 +1,7 @@
-//! The executor, in an interrupt that nothing else uses, above a main loop that sleeps.
+//! The executor, in a spare interrupt above an idle loop of WFI.
 //!
-//! In QEMU an executor in thread mode would use up a core of its host, as WFE does not wait there; WFI does.
+//! Embassy's thread-mode executor sleeps with WFE, which QEMU implements as a no-op: it would use a whole core of the
+//! host. WFI does sleep there.
 
 use embassy_executor::{InterruptExecutor, SendSpawner, Spawner};
 
@@ -8,7 +9,7 @@ use crate::interrupt::{Interrupt, Priority, disable, enable};
 
 static EXECUTOR: InterruptExecutor = InterruptExecutor::new();
 
-/// Starts the executor. Once.
+/// Starts the executor. Call it once.
 pub fn start() -> SendSpawner {
     disable(Interrupt::Qei0);
     let spawner = EXECUTOR.start(Interrupt::Qei0);
@@ -16,13 +17,13 @@ pub fn start() -> SendSpawner {
     spawner
 }
 
-/// What starts further tasks on the executor. For its tasks alone.
+/// The spawner, for tasks of this executor.
 pub async fn spawner() -> Spawner {
-    // SAFETY: there is no executor here but this one, so that the waker of whoever awaits it is one of embassy's.
+    // SAFETY: this is the only executor, so the waker of the awaiting task is one of embassy's.
     unsafe { Spawner::for_current_executor() }.await
 }
 
-/// Sleeps between interrupts, for ever. What thread mode does once all is started.
+/// Sleeps between interrupts, for ever: the idle loop of thread mode.
 pub fn sleep() -> ! {
     loop {
         cortex_m::asm::wfi();
@@ -32,6 +33,6 @@ pub fn sleep() -> ! {
 // SAFETY: the name is that of a place in our vector table, which nothing else defines.
 #[unsafe(no_mangle)]
 extern "C" fn QEI0() {
-    // SAFETY: this is the interrupt that the executor was started with, and it is on only once it was.
+    // SAFETY: the executor was started with this interrupt, which is unmasked only then.
     unsafe { EXECUTOR.on_interrupt() }
 }

@@ -1,8 +1,8 @@
-//! The last pages of flash: what the board is provisioned with, and the seed it keeps.
+//! The last erase blocks of flash: the provisioning record and the two seed slots.
 //!
 //! | from | what |
 //! |---|---|
-//! | `0x3F000` | the page; never written by the board |
+//! | `0x3F000` | the provisioning record; never written by the board |
 //! | `0x3F400`, `0x3F800` | the two seed slots |
 //!
 //! QEMU's flash cannot be written. There the slots are a file of 2 KiB, named by the argument `seeds=`.
@@ -24,44 +24,44 @@ registers! { 0x400F_D000;
 }
 
 registers! { 0x400F_E140;
-    /// Microseconds, for the controller's own timing: megahertz less one.
+    /// Clock cycles of a microsecond less one, for the controller's timing.
     MICROSECOND = 0x0,
 }
 
-/// Where the page is.
+/// Address of the provisioning record.
 pub const PAGE: u32 = 0x3_F000;
-/// Bytes that are erased at once, and that page and slots each have.
+/// Bytes of an erase block: provisioning record and slots have one each.
 pub const PIECE: usize = 1_024;
-/// Where the first seed slot is; the second follows.
+/// Address of the first seed slot. The second follows it.
 pub const SLOTS: u32 = PAGE + 1_024;
 
 const KEY: u32 = 0xA442 << 16;
 const WRITE: u32 = 1 << 0;
 const ERASE: u32 = 1 << 1;
 
-/// The part's flash, at offsets that are its addresses. Only the slots are written.
+/// The flash, at offsets that are its addresses. Writes and erasures outside the slots are refused.
 pub struct Flash {
-    /// What stands for the slots, in QEMU.
+    /// Holds the slots, in QEMU.
     slots: Option<File>,
 }
 
-/// It could not be done.
+/// Why a flash operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlashError {
-    /// Not a whole number of words or pieces.
+    /// Offset or length is not a multiple of the word or of the erase block.
     NotAligned,
-    /// Beyond the slots.
+    /// Outside the flash, or a write outside the slots.
     OutOfBounds,
-    /// QEMU's host did not do it.
+    /// The host of QEMU reported an error.
     File,
 }
 
 impl Flash {
-    /// The flash, with QEMU's file for its slots if one was given.
+    /// The flash; in QEMU with the file of the argument `seeds=` in place of the slots.
     pub fn new() -> Self {
         let mut line = [0; 256];
         let path: Option<&CStr> = emulator::argument("seeds=", &mut line);
-        // A file that cannot be opened leaves the slots as they are in QEMU: unwritable, which is noticed.
+        // If the file cannot be opened, the slots are QEMU's flash: writes do not stick, which `boot` notices.
         Self { slots: path.and_then(|path| File::open(path).ok()) }
     }
 }
@@ -107,8 +107,8 @@ impl ReadNorFlash for Flash {
             (Some(file), Ok(at)) => file.read(at, bytes)?,
             _ => {
                 for (byte, address) in bytes.iter_mut().zip(offset as usize..) {
-                    // SAFETY: within flash, as was checked, where every byte can be read. Volatile, for what
-                    // is in the slots changes without the compiler's knowledge.
+                    // SAFETY: inside the flash, as was checked, where every byte can be read. Volatile, because the
+                    // flash controller changes the slots without the compiler's knowledge.
                     *byte = unsafe { (address as *const u8).read_volatile() };
                 }
             }
@@ -157,13 +157,13 @@ impl NorFlash for Flash {
     }
 }
 
-/// Where in the slots these bytes are, if they are within them.
+/// The offset into the slots of these bytes, if they are inside.
 fn in_slots(offset: u32, length: usize) -> Result<u32, FlashError> {
     let at = offset.checked_sub(SLOTS).ok_or(FlashError::OutOfBounds)?;
     if at as usize + length <= 2 * PIECE { Ok(at) } else { Err(FlashError::OutOfBounds) }
 }
 
-/// Has the controller do one thing and waits for its end: 20 ms for an erasure, 20 us for a word.
+/// Starts one operation of the controller and waits for it: 20 ms for an erasure, 20 us for a word.
 fn order(what: u32) {
     MICROSECOND.write(HERTZ / 1_000_000 - 1);
     CONTROL.write(KEY | what);

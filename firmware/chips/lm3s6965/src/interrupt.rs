@@ -1,4 +1,4 @@
-//! The interrupts that drivers here handle, and their place in the vector table.
+//! Interrupt numbers, priorities and the vector table.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
@@ -27,17 +27,17 @@ unsafe impl InterruptNumber for Interrupt {
     }
 }
 
-/// What comes first when several things wait; a lower one is interrupted by a higher.
+/// Interrupt priorities, the higher one first. It preempts the lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// What the hardware wants now: a FIFO emptied, a moment noted.
+    /// Handlers that serve hardware and return at once.
     Hardware,
-    /// All that is computed.
+    /// The executor, and so all computation.
     Work,
 }
 
 impl Priority {
-    /// As the NVIC has it: the top three bits of a byte, low numbers first. 0 is left free.
+    /// The NVIC's encoding: the top three bits of a byte, the lowest number first. 0 is left free.
     const fn level(self) -> u8 {
         match self {
             Self::Hardware => 1 << 5,
@@ -62,7 +62,7 @@ pub(crate) fn disable(interrupt: Interrupt) {
     NVIC::mask(interrupt);
 }
 
-/// A place in the vector table.
+/// An entry of the vector table.
 #[derive(Clone, Copy)]
 union Vector {
     handler: unsafe extern "C" fn(),
@@ -92,7 +92,7 @@ const fn vectors() -> [Vector; VECTORS] {
     table[Interrupt::Qei0 as usize] = Vector { handler: QEI0 };
     table[Interrupt::Timer0A as usize] = Vector { handler: TIMER0A };
     table[Interrupt::Ethernet as usize] = Vector { handler: ETHERNET };
-    // Numbers that the part leaves out.
+    // Reserved numbers.
     table[27] = Vector { reserved: 0 };
     table[39] = Vector { reserved: 0 };
     table[40] = Vector { reserved: 0 };

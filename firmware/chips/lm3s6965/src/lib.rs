@@ -1,10 +1,9 @@
-//! Drivers for the LM3S6965: a Cortex-M3 with 256 KiB of flash, 64 KiB of SRAM and an Ethernet port of its
-//! own.
+//! Drivers for the LM3S6965: a Cortex-M3 with 256 KiB of flash, 64 KiB of SRAM, and Ethernet MAC and PHY on chip.
 //!
-//! QEMU's `lm3s6965evb` is a model of this part on its evaluation kit, and one image serves both. Register
-//! numbers are those of TI's data sheet (SPMS... *LM3S6965 Microcontroller Data Sheet*).
+//! QEMU's machine `lm3s6965evb` models this part on its evaluation kit, and one image serves both. Register addresses
+//! and bits are those of Texas Instruments, *Stellaris LM3S6965 Microcontroller Data Sheet* (DS-LM3S6965).
 //!
-//! [`clock::start`] comes first. This is the one crate of the firmware with unsafe code.
+//! Call [`clock::start`] first. This is the only crate of the firmware with unsafe code.
 #![no_std]
 
 pub mod clock;

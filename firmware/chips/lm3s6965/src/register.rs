@@ -1,4 +1,4 @@
-//! Registers.
+//! Access to memory-mapped registers.
 
 /// One 32-bit register at a fixed address.
 #[derive(Clone, Copy)]
@@ -17,16 +17,16 @@ impl Register {
     }
 
     pub(crate) fn read(self) -> u32 {
-        // SAFETY: who made it vouched for the address.
+        // SAFETY: by the contract of `at`.
         unsafe { (self.0 as *const u32).read_volatile() }
     }
 
     pub(crate) fn write(self, value: u32) {
-        // SAFETY: who made it vouched for the address.
+        // SAFETY: by the contract of `at`.
         unsafe { (self.0 as *mut u32).write_volatile(value) }
     }
 
-    /// Sets these bits. Not atomic: for what one context alone writes, or at the start.
+    /// Sets these bits. A read-modify-write, not atomic: only for registers that one context writes, or at the start.
     pub(crate) fn set(self, bits: u32) {
         self.write(self.read() | bits);
     }

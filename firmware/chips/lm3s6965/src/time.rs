@@ -1,8 +1,8 @@
 //! The time driver of embassy-time, in microseconds.
 //!
-//! Time is SysTick running freely: 24 bits that count down at the core's clock, read at least twice a round
-//! and summed up. Interrupts are not counted, for they may come late or together. The alarm is one shot of
-//! timer 0, never set for longer than half a round, so that reading often enough needs nothing else.
+//! Time is the free-running SysTick, a 24-bit down-counter at the core clock, extended to 64 bits in software: it is
+//! read at least twice a wrap. Ticks are not counted, because interrupts may come late or coalesce. The alarm is
+//! timer 0 in one-shot mode, armed for at most half a wrap, which guarantees the reads.
 
 use core::cell::RefCell;
 use core::task::Waker;
@@ -31,7 +31,7 @@ registers! { 0xE000_E010;
 }
 
 const CYCLES_PER_MICROSECOND: u32 = HERTZ / 1_000_000;
-/// What SysTick counts through.
+/// Cycles of one wrap of SysTick.
 const ROUND: u32 = 1 << 24;
 /// Half of that, in microseconds: the longest alarm.
 const ALARM_MAX: u64 = (ROUND / 2 / CYCLES_PER_MICROSECOND) as u64;
@@ -41,7 +41,7 @@ const ENABLE: u32 = 1;
 const TIMEOUT: u32 = 1;
 
 struct Clock {
-    /// SysTick as last read, turned to count up.
+    /// The last reading of SysTick, inverted to count up.
     last: u32,
     /// Cycles since the start, up to `last`.
     cycles: u64,
@@ -100,7 +100,7 @@ impl Time {
         let wait = next.saturating_sub(now).clamp(1, ALARM_MAX);
         CONTROL.write(0);
         INTERRUPT_CLEAR.write(TIMEOUT);
-        // At most half a round of SysTick, which is 24 bits.
+        // At most half a wrap of SysTick, which has 24 bits.
         LOAD_A.write(u32::try_from(wait).unwrap_or(1) * CYCLES_PER_MICROSECOND);
         CONTROL.write(ENABLE);
     }

@@ -1,8 +1,7 @@
-//! What cryptography costs on a Cortex-M3: an image that measures and says so, for `cargo xtask firmware
-//! bench`.
+//! Measures the cost of the cryptography on a Cortex-M3, for `cargo xtask firmware bench`.
 //!
-//! It is never flashed. It counts cycles of the core's clock; in QEMU with `-icount shift=0` an instruction
-//! takes a nanosecond, so that the count tells instructions, 20 to a cycle.
+//! This image runs in QEMU alone. It counts cycles of the 50 MHz core clock; with `-icount shift=0` QEMU takes 1 ns for an
+//! instruction, so one cycle is 20 instructions.
 #![no_std]
 #![no_main]
 
@@ -31,7 +30,7 @@ fn main() -> ! {
 
 /// A handshake between two ends, then records from one to the other.
 fn measure() -> Option<()> {
-    // Nothing is kept secret here, and every run is to be the same.
+    // A fixed seed: no secrets here, and every run is the same.
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let prs = Prs::new([9; 32]);
 
@@ -42,7 +41,7 @@ fn measure() -> Option<()> {
     let (mut server, message3) = timed("server answer", || greeted.answer(&message2, &prs, &mut rng)).ok()?;
     let mut client = timed("client finish", || client.finish(&message3)).ok()?;
 
-    // The second for what a byte more costs: whole blocks of both ciphers.
+    // Two lengths, so that the cost of a byte can be told from that of a record. Both are whole blocks of the cipher.
     let mut buffer = [0; 4 * CONTROL_RECORD];
     for length in [buffer_len(&PROFILE), 4 * CONTROL_RECORD] {
         let record = buffer.get_mut(..length)?;

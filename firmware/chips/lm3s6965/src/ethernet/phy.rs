@@ -1,4 +1,4 @@
-//! The PHY, by way of its management registers.
+//! The PHY, through its management registers (MDIO).
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ const PHY_EVENT: u32 = 1 << 6;
 const START: u32 = 1 << 0;
 const WRITE: u32 = 1 << 1;
 
-/// 50 MHz by twice one more than this is 2.5 MHz, the most that the management bus takes.
+/// MDIO clock: 50 MHz / (2 x (9 + 1)) = 2.5 MHz, the fastest allowed.
 const MANAGEMENT_DIVIDER: u32 = 9;
 
 const BASIC_STATUS: u32 = 1;
@@ -27,10 +27,10 @@ const LINK_UP: u32 = 1 << 2;
 const LINK_CHANGED_OR_NEGOTIATED: u32 = (1 << 10) | (1 << 8);
 const NEGOTIATED_FULL_DUPLEX: u32 = 1 << 11;
 
-/// Something happened to the link since we last looked.
+/// Set by the interrupt at a change of the link.
 static EVENT: AtomicBool = AtomicBool::new(true);
 
-/// Notes that it did.
+/// Called by the interrupt at a change of the link.
 pub(super) fn event() {
     EVENT.store(true, Ordering::Relaxed);
 }
@@ -39,13 +39,13 @@ pub(super) fn event() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Link {
-    // Zero, so that a port that has not been started is all zeros.
+    // Zero, so that a static port is in `.bss`.
     Down = 0,
     HalfDuplex,
     FullDuplex,
 }
 
-/// The PHY and what it last said.
+/// The PHY and the link state that was last read.
 pub(super) struct Phy {
     link: Link,
 }
@@ -55,23 +55,22 @@ impl Phy {
         Self { link: Link::Down }
     }
 
-    /// Has it tell of changes. It negotiates by itself.
+    /// Enables its interrupts. It auto-negotiates without help.
     pub(super) fn start(&mut self) {
         DIVIDER.write(MANAGEMENT_DIVIDER);
         write(EVENTS, LINK_CHANGED_OR_NEGOTIATED);
     }
 
-    /// The link as it is now.
+    /// The current state of the link.
     pub(super) fn link(&mut self) -> Link {
         if EVENT.swap(false, Ordering::Relaxed) {
-            // Reading them takes the events back, first in the PHY, then in the MAC.
+            // Acknowledge the interrupt, first in the PHY, by reading, then in the MAC.
             read(EVENTS);
             STATUS.write(PHY_EVENT);
-            // A link that was down in between shows in the first reading only.
+            // The link bit latches low: the first read shows a past loss of the link, the second the present state.
             read(BASIC_STATUS);
             self.link = match read(BASIC_STATUS) {
-                // No PHY says that it can do nothing: this is QEMU, which has none, and whose cable we cannot
-                // see.
+                // No PHY reads as 0. This is QEMU, which models none: the link is always up there.
                 0 => Link::FullDuplex,
                 status if status & LINK_UP == 0 => Link::Down,
                 _ if read(DIAGNOSTIC) & NEGOTIATED_FULL_DUPLEX == 0 => Link::HalfDuplex,
@@ -92,7 +91,7 @@ fn write(register: u32, value: u32) {
     transfer((register << 3) | WRITE | START);
 }
 
-/// 64 bits at 2.5 MHz take 26 us.
+/// One MDIO transaction: 64 bits at 2.5 MHz take 26 us.
 fn transfer(what: u32) {
     CONTROL.write(what);
     for _ in 0..10_000 {
