@@ -117,18 +117,18 @@ impl Report {
 pub(crate) struct Tables<'a>(pub(crate) &'a [Report]);
 
 const TRAFFIC: &str = "\
-| net | hosts | rooms | senders | beacons/s at start | in the calm | channel at start: beacons | probes \
-| in the calm: beacons | probes | beacons dropped |
+| net | hosts | rooms | senders | beacons/s at start | in steady state | channel at start: beacons | probes \
+| in steady state: beacons | probes | beacons dropped |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 const HANDSHAKES: &str = "\
 | net | hosts | rooms | per listener: mean, most | per sender, most | failed guesses of one sender | parked | refused \
-| longest parked member | probes that found it busy | that were cut off | without a guess of its own |
+| longest parked member | probes answered busy | failed | without a guess left |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 const TIMES: &str = "\
-| net | hosts | rooms | everybody starts: offer shown | new offer in the calm | late join: first offer | all offers \
-| passing message | without room in a table |
+| net | hosts | rooms | all start: offer shown | new offer in steady state | late join: first offer | all offers \
+| short-lived message | without room in a table |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|";
 
 impl fmt::Display for Tables<'_> {
