@@ -46,7 +46,7 @@ use core::pin::pin;
 
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
-use deaddrop_core::discovery::{Advertiser, Prober};
+use deaddrop_core::discovery::{Advertiser, Browser};
 use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::ClientGuard;
 use embassy_futures::join::{join, join3, join4};
@@ -105,15 +105,14 @@ impl App {
         settings: Settings,
     ) -> Self {
         let now = clock::now();
-        let Memory { mailbox, store, server, prober, advertiser, offers, guard, record, .. } = memory;
+        let Memory { mailbox, store, server, browser, advertiser, guard, record, .. } = memory;
         // Both roles need the PRS: one copy for the server, one for the client.
         let server = server.insert(Server::new(now, Prs::new(*prs.expose()), &PROFILE, &mut rng));
         let own = server.instance();
         let tables = Tables {
             server,
-            prober: prober.insert(Prober::new(now, own)),
+            browser: browser.insert(Browser::new(now, own)),
             advertiser: advertiser.insert(Advertiser::new(own)),
-            offers,
             guard: guard.insert(ClientGuard::new(now)),
             record,
             rng,
@@ -121,7 +120,6 @@ impl App {
             fetching: false,
             auto: settings.auto,
             tried: Deque::new(),
-            more_offers: false,
         };
         let state = AppState {
             stack,

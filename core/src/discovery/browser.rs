@@ -84,6 +84,7 @@ impl<const P: usize, const O: usize> Browser<P, O> {
     }
 
     /// A line of the list that a probe reads.
+    #[inline(never)]
     pub fn handle_line(&mut self, now: Instant, probe: &Probe, line: &ListEvent) {
         match line {
             ListEvent::Offer(offer) => {
@@ -98,6 +99,7 @@ impl<const P: usize, const O: usize> Browser<P, O> {
     }
 
     /// A probe has ended: with the revision of a whole list, or early.
+    #[inline(never)]
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, end: Result<u32, ProbeError>) {
         let result = result(end);
         if let ProbeResult::Listed { .. } = result {

@@ -55,6 +55,8 @@ impl List {
     /// # Errors
     /// If the server refuses, or answers something else. A list that broke off proves nothing about what it
     /// did not have.
+    // One copy for a probe and a fetch.
+    #[inline(never)]
     pub fn handle_event(
         &mut self,
         now: Instant,

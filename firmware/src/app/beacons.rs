@@ -22,7 +22,7 @@ use super::clock;
 use super::liveness::{CHECK_IN_EVERY, Task};
 use super::state::{AppState, PORT};
 
-/// The least time between two rounds of the loop: while a probe runs, the prober's timeout for the next one has passed.
+/// The least time between two rounds of the loop: while a probe runs, the browser's timeout for the next one has passed.
 const IDLE_MIN: Duration = Duration::from_millis(50);
 
 /// How long an answer may wait for ARP.
@@ -80,28 +80,22 @@ fn drop_stuck(socket: &mut UdpSocket<'static>, since: Option<Instant>, now: Inst
 /// Sends the beacons that are due, and drives the timeouts of all tables; returns the next one.
 fn send_due(app: &AppState, shared: &UdpSocket<'static>, own: &UdpSocket<'static>, now: Instant) -> Instant {
     app.with(|tables| {
-        tables.server.drops.handle_timeout(now, &mut tables.rng);
-        tables.offers.handle_timeout(now);
+        tables.server.handle_timeout(now, &mut tables.rng);
+        tables.browser.handle_timeout(now);
         let live = (tables.server.drops.live() > 0).then(|| (PORT, tables.server.drops.revision()));
         tables.advertiser.set(now, live, &mut tables.rng);
         if let Some(network) = app.context.online.get().network {
             while let Some(beacon) = tables.advertiser.poll_transmit(now, &mut tables.rng) {
                 broadcast(shared, network, &beacon);
             }
-            while let Some(beacon) = tables.prober.poll_transmit(now) {
+            while let Some(beacon) = tables.browser.poll_transmit(now) {
                 broadcast(own, network, &beacon);
             }
         }
-        [
-            tables.server.drops.poll_timeout(),
-            tables.server.guard.poll_timeout(),
-            tables.advertiser.poll_timeout(),
-            tables.prober.poll_timeout(),
-            tables.offers.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .fold(now + CHECK_IN_EVERY, Instant::min)
+        [tables.server.poll_timeout(), tables.advertiser.poll_timeout(), tables.browser.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .fold(now + CHECK_IN_EVERY, Instant::min)
     })
 }
 
@@ -120,7 +114,7 @@ fn receive(app: &AppState, socket: &UdpSocket<'static>, own: &UdpSocket<'static>
         let arrival = Arrival { from, attached: is_attached(network, address), loopback: false };
         let answer = app.with(|tables| {
             let now = clock::now();
-            tables.prober.handle_beacon(now, &arrival, &beacon, &mut tables.rng);
+            tables.browser.handle_beacon(now, &arrival, &beacon, &mut tables.rng);
             arrival.attached.then(|| tables.advertiser.handle_beacon(now, from, &beacon)).flatten()
         });
         if let Some(answer) = answer {

@@ -3,7 +3,7 @@
 use core::pin::pin;
 use core::time::Duration;
 
-use deaddrop_core::discovery::{Peer, Probe, ProbeResult};
+use deaddrop_core::discovery::{Probe, ProbeError};
 use deaddrop_core::offer::Kind;
 use deaddrop_core::time::Instant;
 use embassy_futures::select::{Either, select};
@@ -17,8 +17,6 @@ use super::probe::probe;
 use super::state::{AppState, Tables};
 use crate::mailbox::FetchRequest;
 
-/// When a probe that was interrupted is due again.
-const RETRY_PROBE_AFTER: Duration = Duration::from_millis(500);
 /// The least time between two rounds of the loop, whatever is due.
 const IDLE_MIN: Duration = Duration::from_millis(10);
 
@@ -36,7 +34,7 @@ pub(super) async fn client_task(app: &AppState, socket: &mut TcpSocket<'static>)
         let due = app.with(|tables| {
             // Offline, every probe would fail, and live members would be counted as lost.
             let online = app.context.is_online();
-            online.then(|| tables.prober.poll_probe(clock::now(), &mut tables.rng)).flatten()
+            online.then(|| tables.browser.poll_probe(clock::now(), &mut tables.rng)).flatten()
         });
         match due {
             Some(due) => Outlined::new(pin!(run_probe(app, socket, &due))).await,
@@ -45,29 +43,15 @@ pub(super) async fn client_task(app: &AppState, socket: &mut TcpSocket<'static>)
     }
 }
 
-/// Probes one sender, unless a fetch is requested meanwhile, and records the result.
+/// Probes one sender, unless a fetch is requested meanwhile, and records how that ended.
 async fn run_probe(app: &AppState, socket: &mut TcpSocket<'static>, due: &Probe) {
-    let result = match select(probe(app, socket, due), fetch_requested(app)).await {
-        Either::First(result) => result,
-        Either::Second(()) => ProbeResult::Busy { retry_after: RETRY_PROBE_AFTER },
+    let end = match select(probe(app, socket, due), fetch_requested(app)).await {
+        Either::First(end) => end,
+        Either::Second(()) => Err(ProbeError::Interrupted),
     };
     // A probe that failed because the board went offline says nothing about the sender.
-    let offline = !app.context.is_online() && result == ProbeResult::Failed;
-    let result = if offline { ProbeResult::Busy { retry_after: RETRY_PROBE_AFTER } } else { result };
-    app.with(|tables| {
-        tables.prober.handle_probe(clock::now(), due, result);
-        // If a sender's first list broke off, its offers are in the table without a peer whose loss would remove them.
-        let mut known = tables.prober.peers().filter(|peer| peer.instance() == due.instance);
-        let lost = match result {
-            ProbeResult::NotMember => !known.any(Peer::is_member),
-            // Probed again, until it is forgotten.
-            ProbeResult::Failed => known.next().is_none(),
-            _ => false,
-        };
-        if lost {
-            tables.offers.lost(due.instance);
-        }
-    });
+    let end = if app.context.is_online() { end } else { end.map_err(|_| ProbeError::Interrupted) };
+    app.with(|tables| tables.browser.handle_probe(clock::now(), due, end));
     app.context.notify.notify();
 }
 
@@ -85,7 +69,7 @@ async fn fetch_requested(app: &AppState) {
 /// Waits until something may be due.
 async fn idle(app: &AppState, seen: u32) {
     let now = clock::now();
-    let next = app.tables.borrow().prober.poll_timeout();
+    let next = app.tables.borrow().browser.poll_timeout();
     let next = Instant::earliest(next, Some(now + CHECK_IN_EVERY)).map_or(now, |at| at.max(now + IDLE_MIN));
     select(app.context.notify.changed_since(seen), clock::at(next)).await;
 }
@@ -98,7 +82,7 @@ fn next_fetch(tables: &mut Tables) -> Option<FetchRequest> {
             return None;
         }
         let tried = &tables.tried;
-        let new = tables.offers.iter().find(|known| {
+        let new = tables.browser.offers().find(|known| {
             known.offer.kind == Kind::Message && !tried.iter().any(|token| *token == known.offer.token)
         })?;
         let token = new.offer.token;

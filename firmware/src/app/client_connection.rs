@@ -1,8 +1,8 @@
-//! Drives one client session over TCP. Makes no protocol decisions but when to report progress.
+//! Drives one client session over TCP. Makes no protocol decisions.
 
 use core::net::{IpAddr, SocketAddr};
 
-use deaddrop_core::limits::{CONNECT_TIMEOUT, PROGRESS_EVERY};
+use deaddrop_core::limits::CONNECT_TIMEOUT;
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
@@ -17,11 +17,12 @@ use super::liveness::Task;
 use super::state::AppState;
 
 /// Connects to `to`. False if that fails, or takes longer than `CONNECT_TIMEOUT` or past `end`.
-pub(super) async fn connect(socket: &mut TcpSocket<'static>, to: SocketAddr, end: Instant) -> bool {
+pub(super) async fn connect(socket: &mut TcpSocket<'static>, to: SocketAddr, end: Option<Instant>) -> bool {
     reset(socket).await;
     let IpAddr::V4(address) = to.ip() else { return false };
     let endpoint = IpEndpoint::new(address.into(), to.port());
-    let timeout = clock::at((clock::now() + CONNECT_TIMEOUT).min(end));
+    let until = clock::now() + CONNECT_TIMEOUT;
+    let timeout = clock::at(end.map_or(until, |end| until.min(end)));
     let connected = matches!(select(socket.connect(endpoint), timeout).await, Either::First(Ok(())));
     if !connected {
         reset(socket).await;
@@ -35,23 +36,16 @@ pub(super) struct ClientConnection<'a> {
     /// The session, for its commands.
     pub(super) session: ClientSession,
     connection: Connection<'a>,
-    /// Bytes stored so far, while a drop is arriving.
-    stored: Option<u64>,
-    /// When progress was last reported.
-    reported: Instant,
-    /// The connection is given up at this moment, whatever its state.
-    end: Instant,
 }
 
 impl<'a> ClientConnection<'a> {
-    /// Over a socket that is connected to `to`, until `end` at the latest. [`Self::handshake`] comes next.
+    /// Over a socket that is connected to `to`.
     #[inline(never)]
     pub(super) fn new(
         app: &'a AppState,
         socket: &'a mut TcpSocket<'static>,
         to: SocketAddr,
         expected: Option<Instance>,
-        end: Instant,
     ) -> Self {
         let own = app.tables.borrow().server.instance();
         let now = clock::now();
@@ -59,66 +53,25 @@ impl<'a> ClientConnection<'a> {
             app,
             session: ClientSession::new(now, to.ip(), expected, Some(own)),
             connection: Connection::new(&app.context, Task::Client, socket),
-            stored: None,
-            reported: now,
-            end,
         }
     }
 
-    /// Runs the handshake; requests come after it.
-    pub(super) async fn handshake(&mut self) -> Result<(), ClientError> {
-        loop {
-            match self.next().await {
-                Ok(ClientEvent::Ready) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => {
-                    self.close(Close::Reset).await;
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// `bytes` of the drop are stored. From the first call on, progress is reported every [`PROGRESS_EVERY`].
-    pub(super) fn stored(&mut self, bytes: u64) {
-        if self.stored.is_none() {
-            self.reported = clock::now();
-        }
-        self.stored = Some(bytes);
-    }
-
-    /// Moves the end of the connection forward to `end`, if that is sooner.
-    pub(super) fn end_by(&mut self, end: Instant) {
-        self.end = self.end.min(end);
-    }
-
-    /// Passes the `len` bytes of the last data event to `to`, and wipes them. Call it before the next `await`: they are
-    /// in the record buffer that all connections share.
-    pub(super) fn bytes<T>(&mut self, len: usize, to: impl FnOnce(&[u8]) -> T) -> T {
-        let mut tables = self.app.tables.borrow_mut();
-        let bytes = tables.message(len);
-        let result = to(bytes);
-        bytes.zeroize();
-        result
-    }
-
-    /// The next event of the session.
-    pub(super) async fn next(&mut self) -> Result<ClientEvent, ClientError> {
+    /// The next event of the session; `None` at `until`.
+    pub(super) async fn next(&mut self, until: Option<Instant>) -> Result<Option<ClientEvent>, ClientError> {
         loop {
             let now = clock::now();
             if !self.connection.is_current() {
                 return Err(ClientError::Reset);
             }
             self.session.handle_timeout(now)?;
-            if self.end <= now {
-                return Err(ClientError::Silent);
+            if until.is_some_and(|until| until <= now) {
+                return Ok(None);
             }
-            self.report_progress(now);
             let sent = self.send();
             if let Some(len) = self.session.wants() {
                 let received = self.connection.receive(self.app.tables.borrow_mut().message(len));
                 match received {
-                    Received::Complete => return self.handle_message(len),
+                    Received::Complete => return self.handle_message(len).map(Some),
                     Received::Closed => return Err(self.session.handle_close(true)),
                     Received::Reset => return Err(self.session.handle_close(false)),
                     Received::Incomplete => {}
@@ -128,26 +81,21 @@ impl<'a> ClientConnection<'a> {
                 // Everything that arrived before the connection broke has been handled.
                 return Err(self.session.handle_close(false));
             }
-            let report = self.stored.map(|_| self.reported + PROGRESS_EVERY);
-            let until =
-                [self.session.poll_timeout(), report].into_iter().fold(Some(self.end), Instant::earliest);
+            let until = Instant::earliest(self.session.poll_timeout(), until);
             self.connection.wait(self.session.wants(), until).await;
         }
     }
 
-    /// Releases the claim, so that the sender need not wait for its lease to lapse, and returns how to close.
-    pub(super) async fn release(&mut self) -> Close {
-        if self.session.release().is_ok() && self.flush().await { Close::Clean } else { Close::Reset }
-    }
-
-    /// Closes the connection.
+    /// Closes the connection. Before a clean close everything is sent that the session has to send; if the peer does not
+    /// acknowledge it in time, the connection is reset.
     pub(super) async fn close(&mut self, how: Close) {
+        let how = if how == Close::Clean && !self.flush().await { Close::Reset } else { how };
         self.connection.close(how).await;
     }
 
     /// Sends everything that the session has to send. False if the peer did not acknowledge it in time.
     async fn flush(&mut self) -> bool {
-        let until = (clock::now() + CONNECT_TIMEOUT).min(self.end);
+        let until = clock::now() + CONNECT_TIMEOUT;
         while clock::now() < until && self.connection.is_current() {
             if !self.send() {
                 return false;
@@ -158,19 +106,6 @@ impl<'a> ClientConnection<'a> {
             self.connection.wait(None, Some(until)).await;
         }
         false
-    }
-
-    /// Tells the sender how much is stored, if that is due.
-    fn report_progress(&mut self, now: Instant) {
-        if let Some(stored) = self.stored
-            && self.reported + PROGRESS_EVERY <= now
-        {
-            self.reported = now;
-            // Out of turn only after the last record, when progress is of no more use.
-            if self.session.progress(stored).is_err() {
-                self.stored = None;
-            }
-        }
     }
 
     /// Sends the session's next record, if the socket has room for one. False if the connection broke.

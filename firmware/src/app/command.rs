@@ -122,7 +122,7 @@ async fn offers(app: &AppState) {
         // Looked up one by one: the table may change while the console prints.
         let next = {
             let tables = app.tables.borrow();
-            tables.offers.iter().nth(count).map(|known| {
+            tables.browser.offers().nth(count).map(|known| {
                 let ttl = clock::now().until(known.until);
                 Event::Offer { offer: OfferSummary { ttl, ..summary(&known.offer) }, from: known.from }
             })
@@ -131,7 +131,7 @@ async fn offers(app: &AppState) {
         app.reply(event).await;
         count += 1;
     }
-    let more = app.tables.borrow().more_offers;
+    let more = app.tables.borrow().browser.is_crowded();
     app.reply(Event::Offers { count, more }).await;
 }
 
@@ -143,8 +143,8 @@ fn status(app: &AppState) -> Status {
         link: app.stack.is_link_up(),
         address: online.network.map(|network| network.address()),
         port: PORT,
-        offers: tables.offers.iter().count(),
-        members: tables.prober.peers().filter(|peer| peer.is_member()).count(),
+        offers: tables.browser.offers().count(),
+        members: tables.browser.peers().filter(|peer| peer.is_member()).count(),
         drops: tables.server.drops.live(),
         auto: tables.auto,
         up: clock::now().since(app.started),

@@ -1,49 +1,46 @@
-//! Fetches one drop, over as many connections as it takes, and posts one event about the outcome.
+//! Fetches one drop and posts one event about the outcome. Core's `Fetch` decides; this connects, stores and waits.
 
-mod error;
-mod receive;
+mod reservation;
 mod target;
 
 use core::pin::pin;
 use core::time::Duration;
 
-use deaddrop_core::session::{ClientError, ClientEvent, Close};
+use deaddrop_core::exchange::{Fetch, FetchError, Step};
+use deaddrop_core::offer::{Kind, Offer};
+use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
+use deaddrop_core::wire::ErrorCode;
 use embassy_net::tcp::TcpSocket;
+use zeroize::Zeroize;
 
 use super::client_connection::{ClientConnection, connect};
 use super::clock;
-use super::liveness::Task;
+use super::liveness::{CHECK_IN_EVERY, Task};
 use super::outlined::Outlined;
 use super::state::AppState;
+use crate::PROFILE;
 use crate::mailbox::{CommandError, Event, FetchRequest};
-use crate::store::Slot;
-use error::AttemptError;
-use receive::{Reservation, receive};
+use crate::store::{Label, Slot};
+use reservation::Reservation;
 use target::Target;
 
-/// How long one connection may last: as long as a app needs that sends the whole store at the least rate.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long to retry a sender that cannot be reached.
+/// How long to try for the claim, if the sender cannot be reached or is busy.
 const REACH_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long to retry after a connection with a claim on it broke.
-const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
-/// The pause between attempts.
-const RETRY_AFTER: Duration = Duration::from_millis(300);
-/// How long to try to confirm a complete drop, before it counts as received without.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one connection may take to confirm, before another is tried.
-const BURNED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Fetches the drop and replies to the command.
 pub(super) async fn fetch(app: &AppState, socket: &mut TcpSocket<'static>, request: &FetchRequest) {
-    // Borrowed below, not moved out of the result: the future would hold it twice.
-    let mut target = Target::find(app, request);
-    let result = match &mut target {
-        Ok(target) => attempts(app, socket, request, target).await,
-        Err(why) => Err(*why),
+    let (token, result) = match Target::find(app, request) {
+        Ok((target, wanted)) => {
+            let id = FetchId::random(&mut app.tables.borrow_mut().rng);
+            let fetch = Fetch::new(&PROFILE, id, wanted, clock::now() + REACH_TIMEOUT);
+            let mut transfer =
+                Transfer { app, target, fetch, reservation: Reservation::new(app), error: None };
+            let result = Outlined::new(pin!(transfer.run(socket))).await;
+            (transfer.fetch.offer().map(|offer| offer.token), result)
+        }
+        Err(why) => (None, Err(why)),
     };
-    let token = target.as_ref().ok().and_then(Target::token);
     let event = match result {
         Ok((token, slot)) => Event::Received { token, slot },
         Err(why) => Event::Failed { token: token.or(request.token.whole()), why },
@@ -51,83 +48,156 @@ pub(super) async fn fetch(app: &AppState, socket: &mut TcpSocket<'static>, reque
     app.reply(event).await;
 }
 
-/// Tries until the drop is received and confirmed, or no attempt can succeed.
-async fn attempts(
-    app: &AppState,
-    socket: &mut TcpSocket<'static>,
-    request: &FetchRequest,
-    target: &mut Target,
-) -> Result<(Token, Slot), CommandError> {
-    let mut reservation = Reservation::new(app);
-    // One id for all attempts: it tells the sender that the claim is ours.
-    let id = FetchId::random(&mut app.tables.borrow_mut().rng);
-    let mut give_up = clock::now() + REACH_TIMEOUT;
-    let mut received = None;
-    loop {
-        let before = (received.is_some(), reservation.is_claimed());
-        let attempted = attempt(app, socket, request, target, &mut reservation, id, &mut received).await;
-        let now = clock::now();
-        give_up = match (received.is_some(), reservation.is_claimed()) {
-            same if same == before => give_up,
-            (true, _) => now + COMMIT_TIMEOUT,
-            (false, _) => now + RESUME_TIMEOUT,
-        };
-        match (attempted, received) {
-            (Ok(()), Some(received)) => return Ok(received),
-            // Received all the same, although the sender did not confirm.
-            (_, Some(received)) if give_up <= now => return Ok(received),
-            (Err(AttemptError::Final(why)), None) => return Err(why),
-            (Err(AttemptError::Retry(why)), None) if give_up <= now => return Err(why),
-            (Err(AttemptError::Retry(CommandError::Unreachable)), _) => target.use_other_address(app),
-            _ => {}
+/// A fetch with all that it needs of the board.
+struct Transfer<'a> {
+    app: &'a AppState,
+    target: Target,
+    fetch: Fetch,
+    reservation: Reservation<'a>,
+    /// Why the board gave the drop up, or what kept the last attempt from being made.
+    error: Option<CommandError>,
+}
+
+impl Transfer<'_> {
+    /// Does what the fetch asks for, until it ends.
+    async fn run(&mut self, socket: &mut TcpSocket<'static>) -> Result<(Token, Slot), CommandError> {
+        loop {
+            self.app.context.liveness.check_in(Task::Client, clock::now());
+            match self.fetch.poll_step(None) {
+                Step::Connect => Outlined::new(pin!(self.connect(socket))).await,
+                Step::Done { .. } => {
+                    let received = self.fetch.offer().map(|offer| offer.token).zip(self.reservation.slot());
+                    return received.ok_or(CommandError::Forgotten);
+                }
+                Step::Failed(error) => return Err(self.command_error(error)),
+                step => {
+                    // Without a connection there is nothing to do but wait.
+                    let check_in = clock::now() + CHECK_IN_EVERY;
+                    let until = if let Step::Wait(until) = step { until.min(check_in) } else { check_in };
+                    clock::at(until).await;
+                    self.handle_timeout();
+                }
+            }
         }
-        app.context.liveness.check_in(Task::Client, now);
-        clock::at(now + RETRY_AFTER).await;
+    }
+
+    fn handle_timeout(&mut self) {
+        self.fetch.handle_timeout(clock::now(), None, &mut self.app.tables.borrow_mut().rng);
+    }
+
+    /// One connection, from opening to closing it.
+    async fn connect(&mut self, socket: &mut TcpSocket<'static>) {
+        let online = self.app.context.is_online();
+        self.error = (!online).then_some(CommandError::NoNetwork);
+        if !online || !connect(socket, self.target.sender, self.fetch.poll_timeout()).await {
+            self.fetch.handle_unreachable(clock::now(), &mut self.app.tables.borrow_mut().rng);
+            self.handle_timeout();
+            return self.target.use_other_address(self.app);
+        }
+        let digest = self.reservation.digest(self.fetch.resume_offset());
+        self.fetch.handle_open(clock::now(), digest);
+        let mut client = ClientConnection::new(self.app, socket, self.target.sender, self.target.expected);
+        loop {
+            let now = clock::now();
+            match self.fetch.poll_step(Some(&client.session)) {
+                Step::Drive => Outlined::new(pin!(self.drive(&mut client))).await,
+                Step::Approve => self.approve(now, &mut client),
+                // The space was reserved before the claim, and memory does not fail. Cannot be out of turn: asked for.
+                Step::Reserve { .. } => self.fetch.ready(now, &mut client.session).unwrap_or_default(),
+                Step::Persist => match self.reservation.complete() {
+                    Ok(()) => self.fetch.persisted(now, Some(&mut client.session)).unwrap_or_default(),
+                    Err(error) => self.give_up(error, &mut client),
+                },
+                Step::Close(how) => {
+                    client.close(how).await;
+                    return self.fetch.handle_closed(clock::now());
+                }
+                Step::Connect | Step::Wait(_) | Step::Done { .. } | Step::Failed(_) => return,
+            }
+        }
+    }
+
+    /// Waits for the sender's next event, or for the next timeout of the fetch.
+    async fn drive(&mut self, client: &mut ClientConnection<'_>) {
+        let next = client.next(self.fetch.poll_timeout()).await;
+        self.handle(next, client);
+    }
+
+    #[inline(never)]
+    fn handle(
+        &mut self,
+        next: Result<Option<deaddrop_core::session::ClientEvent>, deaddrop_core::session::ClientError>,
+        client: &mut ClientConnection<'_>,
+    ) {
+        let now = clock::now();
+        let claimed = self.fetch.is_claimed();
+        let mut tables = self.app.tables.borrow_mut();
+        let tables = &mut *tables;
+        let chunk = match next {
+            Ok(Some(event)) => self.fetch.handle_event(now, &mut client.session, event, &mut tables.rng),
+            Ok(None) => {
+                self.fetch.handle_timeout(now, Some(&mut client.session), &mut tables.rng);
+                None
+            }
+            Err(error) => {
+                self.fetch.handle_error(now, error, &mut tables.rng);
+                None
+            }
+        };
+        if let Some(chunk) = chunk {
+            // The content is in the record buffer that all connections share.
+            let bytes = tables.message(chunk.len);
+            let written = self.reservation.write(chunk.offset, bytes);
+            bytes.zeroize();
+            match written {
+                Ok(stored) => self.fetch.handle_stored(now, stored),
+                Err(error) => self.give_up(error, client),
+            }
+        } else if !claimed
+            && self.fetch.is_claimed()
+            && let Some(offer) = self.fetch.offer()
+        {
+            post_fetching(self.app, offer, &self.target);
+        }
+    }
+
+    /// Before the claim: a drop that does not fit stays with its sender.
+    fn approve(&mut self, now: Instant, client: &mut ClientConnection<'_>) {
+        let Some(offer) = self.fetch.offer() else { return };
+        let reserved = match offer.kind {
+            Kind::Directory => Err(CommandError::Folder),
+            _ => self.reservation.reserve(offer),
+        };
+        match reserved {
+            Ok(()) => self.fetch.approve(now, &mut client.session).unwrap_or_default(),
+            Err(error) => self.give_up(error, client),
+        }
+    }
+
+    fn give_up(&mut self, error: CommandError, client: &mut ClientConnection<'_>) {
+        self.error = Some(error);
+        self.fetch.cancel(Some(&mut client.session));
+    }
+
+    /// Why the fetch failed, for the console.
+    fn command_error(&self, error: FetchError) -> CommandError {
+        match error {
+            FetchError::Unreachable | FetchError::Canceled => self.error.unwrap_or(CommandError::Unreachable),
+            FetchError::Session(error) => CommandError::Client(error),
+            FetchError::Ambiguous => CommandError::Ambiguous,
+            FetchError::Refused(code) => CommandError::Refused(code),
+            _ => CommandError::Refused(ErrorCode::Unsupported),
+        }
     }
 }
 
-/// One connection: receives the drop, unless that is done, and confirms it.
-async fn attempt(
-    app: &AppState,
-    socket: &mut TcpSocket<'static>,
-    request: &FetchRequest,
-    target: &mut Target,
-    reservation: &mut Reservation<'_>,
-    id: FetchId,
-    received: &mut Option<(Token, Slot)>,
-) -> Result<(), AttemptError> {
-    if !app.context.is_online() {
-        return Err(AttemptError::Retry(CommandError::NoNetwork));
-    }
-    let end = clock::now() + CONNECTION_TIMEOUT;
-    if !connect(socket, target.sender, end).await {
-        return Err(AttemptError::Retry(CommandError::Unreachable));
-    }
-    let mut client = ClientConnection::new(app, socket, target.sender, target.expected, end);
-    client.handshake().await?;
-    let mut result = Ok(());
-    if received.is_none() {
-        let receiving = pin!(receive(app, &mut client, request, target, reservation, id));
-        result = Outlined::new(receiving).await.map(|drop| *received = Some(drop));
-    }
-    if let Some((token, _)) = *received
-        && !confirm(&mut client, token, id).await
-    {
-        result = Err(AttemptError::Retry(CommandError::Client(ClientError::Silent)));
-    }
-    let how = match &result {
-        Ok(()) => Close::Clean,
-        Err(AttemptError::Final(_)) => client.release().await,
-        Err(AttemptError::Retry(_)) => Close::Reset,
-    };
-    client.close(how).await;
-    result
-}
-
-/// Confirms the complete drop, so that its sender burns it. False if no answer came.
-async fn confirm(client: &mut ClientConnection<'_>, token: Token, id: FetchId) -> bool {
-    client.end_by(clock::now() + BURNED_TIMEOUT);
-    // A refusal counts too: a sender that no longer knows the claim has nothing left to burn.
-    client.session.commit(clock::now(), token, id).is_ok()
-        && matches!(client.next().await, Ok(ClientEvent::Burned | ClientEvent::Refused(_)))
+#[inline(never)]
+fn post_fetching(app: &AppState, offer: &Offer, target: &Target) {
+    app.mailbox.post(Event::Fetching {
+        token: offer.token,
+        kind: offer.kind,
+        name: Label::of(offer.name.as_str()),
+        size: offer.size,
+        from: target.sender,
+    });
 }

@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use deaddrop_core::discovery::{Advertiser, Offers, Prober};
+use deaddrop_core::discovery::{Advertiser, Browser};
 use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::CONTROL_RECORD;
@@ -24,9 +24,9 @@ pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 16 * 1024 + 25
 pub const STORE_ENTRIES: usize = 8;
 /// Own drops in the server's table, live and recently ended.
 pub const DROPS: usize = 4;
-/// Offers of other members in the table.
+/// Offers of other members in the browser's table.
 pub const OFFERS: usize = 6;
-/// Senders in the prober's table.
+/// Senders in the browser's table.
 pub const PEERS: usize = 10;
 /// Addresses in each of the two tables of guess budgets: peers that connect, and senders we connect to.
 pub const SOURCES: usize = 8;
@@ -46,9 +46,8 @@ const BEACONS: usize = 6;
 const FETCHES: usize = 1;
 
 pub(super) type BoardServer = Server<DROPS, FETCHES, SOURCES, SERVERS>;
-pub(super) type BoardProber = Prober<PEERS>;
+pub(super) type BoardBrowser = Browser<PEERS, OFFERS>;
 pub(super) type BoardAdvertiser = Advertiser<ANSWERED>;
-pub(super) type BoardOffers = Offers<OFFERS>;
 pub(super) type BoardGuard = ClientGuard<SOURCES>;
 
 /// The store of a board.
@@ -130,9 +129,8 @@ pub struct Memory {
     pub(super) mailbox: Mailbox,
     pub(super) store: RefCell<BoardStore>,
     pub(super) server: BssCell<BoardServer>,
-    pub(super) prober: BssCell<BoardProber>,
+    pub(super) browser: BssCell<BoardBrowser>,
     pub(super) advertiser: BssCell<BoardAdvertiser>,
-    pub(super) offers: BoardOffers,
     pub(super) guard: BssCell<BoardGuard>,
     /// One record, for all connections: see `Tables::record`.
     pub(super) record: [u8; RECORD],
@@ -156,9 +154,8 @@ impl Memory {
             mailbox: Mailbox::new(),
             store: RefCell::new(Store::new()),
             server: BssCell::new(),
-            prober: BssCell::new(),
+            browser: BssCell::new(),
             advertiser: BssCell::new(),
-            offers: Offers::new(),
             guard: BssCell::new(),
             record: [0; _],
             servers: [const { ServerBuffers::new() }; SERVERS],
@@ -181,8 +178,7 @@ mod tests {
             ("store", size_of::<BoardStore>(), STORE_BYTES + 600),
             ("mailbox", size_of::<Mailbox>(), 1_400),
             ("server", size_of::<BoardServer>(), 6_000),
-            ("prober", size_of::<BoardProber>(), 2_800),
-            ("offers", size_of::<BoardOffers>(), 4_000),
+            ("browser", size_of::<BoardBrowser>(), 6_800),
             ("guard", size_of::<BoardGuard>(), 1_600),
             ("advertiser", size_of::<BoardAdvertiser>(), 500),
             ("servers", size_of::<[ServerBuffers; SERVERS]>(), 6_300),

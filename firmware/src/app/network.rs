@@ -27,7 +27,7 @@ pub(super) async fn network_task(app: &AppState) {
             if network.is_some() {
                 app.with(|tables| {
                     tables.advertiser.reannounce(now);
-                    tables.prober.resolicit(now);
+                    tables.browser.resolicit(now);
                 });
             }
             app.mailbox.post(Event::Address(network.map(|network| network.address())));

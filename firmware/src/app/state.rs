@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::Prs;
-use deaddrop_core::discovery::{OfferEvent, PeerEvent};
+use deaddrop_core::discovery::OfferEvent;
 use deaddrop_core::drops::DropEvent;
 use deaddrop_core::exchange::ServerEvent;
 use deaddrop_core::guard::Warning;
@@ -19,7 +19,7 @@ use heapless::Deque;
 
 use super::clock;
 use super::context::TaskContext;
-use super::memory::{BoardAdvertiser, BoardGuard, BoardOffers, BoardProber, BoardServer, BoardStore, RECORD};
+use super::memory::{BoardAdvertiser, BoardBrowser, BoardGuard, BoardServer, BoardStore, RECORD};
 use crate::mailbox::{Event, FetchRequest, Mailbox, OfferSummary};
 use crate::store::{Label, State as StoreState};
 
@@ -46,9 +46,8 @@ pub(super) struct AppState {
 /// The protocol's tables and what else changes. Never borrowed across an `await`.
 pub(super) struct Tables {
     pub(super) server: &'static mut BoardServer,
-    pub(super) prober: &'static mut BoardProber,
+    pub(super) browser: &'static mut BoardBrowser,
     pub(super) advertiser: &'static mut BoardAdvertiser,
-    pub(super) offers: &'static mut BoardOffers,
     pub(super) guard: &'static mut BoardGuard,
     /// One buffer for all connections: a received message is opened in it, and a record to send is built in it. It is
     /// free whenever a task awaits.
@@ -62,8 +61,6 @@ pub(super) struct Tables {
     pub(super) auto: bool,
     /// Messages that `auto` has fetched or tried.
     pub(super) tried: Deque<Token, TRIED>,
-    /// Whether a sender had more offers than the table holds.
-    pub(super) more_offers: bool,
 }
 
 impl Tables {
@@ -126,14 +123,7 @@ impl AppState {
                 _ => {}
             }
         }
-        while let Some(event) = tables.prober.poll_event() {
-            changed = true;
-            match event {
-                PeerEvent::Lost { instance } => tables.offers.lost(instance),
-                PeerEvent::Moved { instance, from, to } => tables.offers.moved(instance, from, to),
-            }
-        }
-        while let Some(event) = tables.offers.poll_event() {
+        while let Some(event) = tables.browser.poll_event() {
             changed = true;
             self.mailbox.post(match event {
                 OfferEvent::Appeared { offer } => {

@@ -17,7 +17,7 @@ pub(super) async fn status_task(
     loop {
         let now = clock::now();
         let seen = app.context.notify.generation();
-        let waiting = app.tables.borrow().offers.iter().next().is_some();
+        let waiting = app.tables.borrow().browser.offers().next().is_some();
         if shown.replace(waiting) != Some(waiting) {
             indicator.set(waiting);
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::limits::{BUSY_WAIT_MAX, RETRY_JITTER, RETRY_MAX, RETRY_MIN};
-use crate::random::up_to;
+use crate::random::below;
 use crate::session::{ClientError, HandshakeError};
 use crate::wire::{ErrorCode, GreetingError};
 
@@ -67,11 +67,21 @@ const fn judge_refusal(code: ErrorCode, claimed: bool) -> Verdict {
 /// A server's own word counts up to [`BUSY_WAIT_MAX`]. Without one the wait doubles from [`RETRY_MIN`] to
 /// [`RETRY_MAX`]. Jitter keeps receivers that failed together from coming back together.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>, rng: &mut impl CryptoRng) -> Duration {
+    // In whole milliseconds of 32 bits: a board pays for the arithmetic of `Duration` in flash.
     let wait = match asked {
-        Some(asked) => asked.min(BUSY_WAIT_MAX).max(RETRY_MIN),
-        None => RETRY_MIN.saturating_mul(1 << failures.min(8)).min(RETRY_MAX),
+        Some(asked) if asked < BUSY_WAIT_MAX => asked.subsec_millis().max(millis(RETRY_MIN)),
+        Some(_) => millis(BUSY_WAIT_MAX),
+        None => (millis(RETRY_MIN) << failures.min(8)).min(millis(RETRY_MAX)),
     };
-    wait + up_to(rng, RETRY_JITTER)
+    Duration::from_millis(u64::from(wait + below(rng, millis(RETRY_JITTER) + 1)))
+}
+
+const _: () = assert!(BUSY_WAIT_MAX.as_millis() <= 1_000, "a shorter span is a fraction of a second");
+
+/// A constant of a few seconds in milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "seconds, not centuries")]
+const fn millis(span: Duration) -> u32 {
+    span.as_secs() as u32 * 1_000 + span.subsec_millis()
 }
 
 #[cfg(test)]
