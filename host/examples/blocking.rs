@@ -1,13 +1,13 @@
 //! Sends and receives without an executor: `cargo run --example blocking -- send TEXT`, `send-file PATH`,
 //! `list`, or `fetch IP TOKEN`. The passphrase is in `DEADDROP_ROOM`.
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use deaddrop::blocking::{Ended, Kind, Receiver, Room, Sender, SenderBuilder, SenderEvent, TokenPrefix};
-use deaddrop::exit::{Exit, Failure};
-use deaddrop::ui::escape;
+use deaddrop::escape;
 
 const USAGE: &str = "usage: DEADDROP_ROOM=... blocking send TEXT | send-file PATH | list | fetch IP TOKEN";
 
@@ -15,32 +15,32 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match run(&arguments) {
-        Ok(()) => Exit::Done,
-        Err(failure) => {
-            eprintln!("blocking: {}", escape::line(&failure.message));
-            failure.exit
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // It may quote a peer's words.
+            eprintln!("blocking: {}", escape::line(&error.to_string()));
+            ExitCode::FAILURE
         }
     }
-    .into()
 }
 
-fn run(arguments: &[&str]) -> Result<(), Failure> {
-    let passphrase = std::env::var("DEADDROP_ROOM").map_err(|_| Failure::usage(USAGE))?;
+fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    let passphrase = std::env::var("DEADDROP_ROOM").map_err(|_| USAGE)?;
     let room = Room::from_passphrase(&passphrase)?;
     match arguments {
         ["send", text] => send(&room, Sender::message(text.as_bytes().to_vec())?),
         ["send-file", path] => send(&room, Sender::file(path)?),
         ["list"] => list(&room),
         ["fetch", ip, token] => {
-            let ip = ip.parse().map_err(|_| Failure::usage(format!("{ip} is no address")))?;
-            let token = token.parse().map_err(|error| Failure::usage(format!("{token}: {error}")))?;
+            let ip = ip.parse().map_err(|_| format!("{ip} is no address"))?;
+            let token = token.parse().map_err(|error| format!("{token}: {error}"))?;
             fetch(&room, ip, token)
         }
-        _ => Err(Failure::usage(USAGE)),
+        _ => Err(USAGE.into()),
     }
 }
 
-fn send(room: &Room, drop: SenderBuilder) -> Result<(), Failure> {
+fn send(room: &Room, drop: SenderBuilder) -> Result<(), Box<dyn Error>> {
     let sender = drop.ttl(Duration::from_secs(120)).offer(room)?;
     for ip in sender.addresses() {
         println!("fetch {ip} {}", sender.token());
@@ -51,11 +51,11 @@ fn send(room: &Room, drop: SenderBuilder) -> Result<(), Failure> {
     })?;
     match ended {
         Ended::Fetched => Ok(()),
-        ended => Err(Failure::failed(format!("the drop was not fetched: {ended:?}"))),
+        ended => Err(format!("the drop was not fetched: {ended:?}").into()),
     }
 }
 
-fn list(room: &Room) -> Result<(), Failure> {
+fn list(room: &Room) -> Result<(), Box<dyn Error>> {
     for found in Receiver::new(room).discover(Duration::from_secs(2))? {
         let offer = &found.offer;
         // A name is its sender's words, which may hold what a terminal obeys.
@@ -65,7 +65,7 @@ fn list(room: &Room) -> Result<(), Failure> {
     Ok(())
 }
 
-fn fetch(room: &Room, ip: IpAddr, token: TokenPrefix) -> Result<(), Failure> {
+fn fetch(room: &Room, ip: IpAddr, token: TokenPrefix) -> Result<(), Box<dyn Error>> {
     let receiver = Receiver::new(room);
     let claim = receiver.claim_from(ip, None, token)?;
     match claim.offer().kind {

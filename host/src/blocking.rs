@@ -1,24 +1,36 @@
-//! Sending and receiving for programs without an executor: calls that block, on [`std::net`].
+//! Sending and receiving for programs without an executor: calls that block.
 //!
-//! It is the same protocol as that of the `deaddrop` command, carried by the same code over the same core
-//! sessions; only the waiting differs. The command waits in smol's reactor, this waits in `poll(2)`, and
-//! starts no reactor and no executor.
+//! Each call runs the `async` function of the same name to its end on the calling thread, in a reactor of its own over
+//! `poll(2)`. No reactor thread and no executor are started.
 //!
 //! Send a message, from the moment it can be fetched until a receiver has it:
 //!
-//! ```no_run
+//! ```
+//! use std::net::Ipv4Addr;
 //! use std::time::Duration;
-//! use deaddrop::blocking::{Ended, Room, Sender};
+//! use deaddrop::Network;
+//! use deaddrop::blocking::{Ended, Receiver, Room, Sender};
 //!
-//! # fn main() -> Result<(), deaddrop::exit::Failure> {
+//! # fn main() -> Result<(), deaddrop::Error> {
 //! let room = Room::from_passphrase("copper lantern harbour ninety")?;
+//! // Beacons stay on loopback, on a port of their own; the system chooses the TCP port.
+//! let network = Network { udp_port: 48_713, interfaces: vec!["lo".into()] };
 //! let message = b"the door code is 4711".to_vec();
-//! let sender = Sender::message(message)?.ttl(Duration::from_secs(120)).offer(&room)?;
-//! println!("fetch {} from {:?}", sender.token(), sender.addresses());
-//! match sender.serve(|event| eprintln!("{event:?}"))? {
-//!     Ended::Fetched => println!("it has arrived"),
-//!     ended => println!("nobody has confirmed it: {ended:?}"),
-//! }
+//! let sender = Sender::message(message)?
+//!     .ttl(Duration::from_secs(120))
+//!     .tcp_port(0)
+//!     .network(network)
+//!     .offer(&room)?;
+//! let (token, port, stopper) = (sender.token(), sender.port(), sender.stopper());
+//! let serving = std::thread::spawn(move || sender.serve(|event| eprintln!("{event:?}")));
+//!
+//! let receiver = Receiver::new(&room);
+//! let claim = receiver.claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token)?;
+//! assert_eq!(claim.message()?.content.as_slice(), b"the door code is 4711");
+//!
+//! // Without this the sender would answer late receivers for three seconds more.
+//! stopper.stop();
+//! assert_eq!(serving.join().expect("no panic")?, Ended::Fetched);
 //! # Ok(())
 //! # }
 //! ```
@@ -29,7 +41,7 @@
 //! use std::time::Duration;
 //! use deaddrop::blocking::{Kind, Receiver, Room};
 //!
-//! # fn main() -> Result<(), deaddrop::exit::Failure> {
+//! # fn main() -> Result<(), deaddrop::Error> {
 //! let room = Room::from_passphrase("copper lantern harbour ninety")?;
 //! let receiver = Receiver::new(&room);
 //! for found in receiver.discover(Duration::from_secs(2))? {
@@ -47,105 +59,270 @@
 //!
 //! # Limits
 //!
-//! - Each connection of a sender is a thread, and so is each look that a receiver takes at a sender: for a
-//!   handful of receivers that is cheap, and at 512 connections a sender lets others wait. A program that
-//!   serves crowds is better off with an executor.
+//! - A sender serves every connection on the thread that called [`Sender::serve`]; only the bulk of large drops has
+//!   threads of its own. It waits in `poll(2)`, which takes time in proportion to the number of connections: a program
+//!   that serves crowds is better off with an executor.
 //! - A [`Sender`] holds one drop. Several drops are several senders, each with a thread that serves it.
-//! - [`Failure`] is worded for the command line, so that its advice may name an option of the command.
-//!   [`Failure::exit`] and [`Failure::code`] are for programs.
 //! - Signals are the program's own: nothing here listens for them. A [`Stopper`] ends what blocks.
 
-mod claim;
-mod doorbell;
-mod ears;
-mod link;
-mod looks;
-mod receiver;
-mod sender;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use std::io;
+pub use crate::{
+    Ended, FoundOffer, Kind, Name, Network, Offer, Received, Room, SenderEvent, Stopper, Token, TokenPrefix,
+    Zeroizing,
+};
 
-use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::derive::room_secret;
-use deaddrop_core::limits::UDP_PORT;
+use crate::error::Error;
+use crate::transport::poll;
 
-pub use claim::{Claim, Received};
-pub use deaddrop_core::offer::{Kind, Name, Offer};
-pub use deaddrop_core::token::{Token, TokenPrefix};
-pub use receiver::{Found, Receiver};
-pub use sender::{Ended, Sender, SenderBuilder, SenderEvent};
-pub use zeroize::Zeroizing;
-
-use crate::exit::Failure;
-use crate::stop::Stop;
-
-/// A room: what its members share. It holds the secret derived from the passphrase, wiped when dropped, and
-/// not the passphrase.
-#[derive(Debug)]
-pub struct Room {
-    secret: RoomSecret,
+fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    poll::block_on(future).map_err(Error::Wait)?
 }
 
-impl Room {
-    /// The room of this passphrase, 1 to 1,024 bytes. This takes about a tenth of a second and 32 MiB, on
-    /// purpose: once for a program, not once for a drop.
+/// A drop that is about to be offered. It lives for five minutes and may be fetched once, unless something else is said.
+#[derive(Debug)]
+#[must_use = "nothing is offered before `offer`"]
+pub struct SenderBuilder(crate::SenderBuilder);
+
+impl SenderBuilder {
+    /// As [`crate::SenderBuilder::ttl`].
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self(self.0.ttl(ttl))
+    }
+
+    /// As [`crate::SenderBuilder::fetches`].
+    pub fn fetches(self, fetches: u8) -> Self {
+        Self(self.0.fetches(fetches))
+    }
+
+    /// As [`crate::SenderBuilder::name`].
     ///
     /// # Errors
-    /// If the passphrase is empty, too long, or has characters that no passphrase may have.
+    /// If a drop may not have this name.
+    pub fn name(self, name: &str) -> Result<Self, Error> {
+        self.0.name(name).map(Self)
+    }
+
+    /// As [`crate::SenderBuilder::tcp_port`].
+    pub fn tcp_port(self, port: u16) -> Self {
+        Self(self.0.tcp_port(port))
+    }
+
+    /// As [`crate::SenderBuilder::network`].
+    pub fn network(self, network: Network) -> Self {
+        Self(self.0.network(network))
+    }
+
+    /// Takes a port, opens the drop to the members of `room`, and announces it. Connections wait until
+    /// [`Sender::serve`] is called; the TTL runs.
     ///
-    /// ```
-    /// use deaddrop::blocking::Room;
-    /// use deaddrop::exit::Exit;
+    /// # Errors
+    /// As [`crate::SenderBuilder::offer`].
+    pub fn offer(self, room: &Room) -> Result<Sender, Error> {
+        // Inside, so that its sockets are made for the reactor that will wait for them.
+        block_on(async { self.0.offer(room) }).map(Sender)
+    }
+}
+
+/// A drop that is offered, and the port that it is served on. Dropping it takes the drop back.
+#[derive(Debug)]
+pub struct Sender(crate::Sender);
+
+impl Sender {
+    /// A message of at most 64 KiB: any bytes. They are wiped from memory when the drop ends; a copy that the caller keeps
+    /// is the caller's to wipe.
     ///
-    /// assert_eq!(Room::from_passphrase("").unwrap_err().exit, Exit::Usage);
-    /// ```
-    pub fn from_passphrase(passphrase: &str) -> Result<Self, Failure> {
-        let secret = room_secret(passphrase).map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(Self { secret })
+    /// # Errors
+    /// If it is longer.
+    pub fn message(bytes: impl Into<Zeroizing<Vec<u8>>>) -> Result<SenderBuilder, Error> {
+        crate::Sender::message(bytes).map(SenderBuilder)
+    }
+
+    /// A file, under its own name. It stays open, and has to stay as it is until the drop ends.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no regular file, or its name is not text.
+    pub fn file(path: impl AsRef<Path>) -> Result<SenderBuilder, Error> {
+        crate::Sender::file(path).map(SenderBuilder)
+    }
+
+    /// Names the drop: what a receiver asks for.
+    pub fn token(&self) -> Token {
+        self.0.token()
+    }
+
+    /// The TCP port that the drop is served on.
+    pub fn port(&self) -> u16 {
+        self.0.port()
+    }
+
+    /// The addresses at which others reach this machine, loopback last.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.0.addresses()
+    }
+
+    /// Interfaces on which the drop is not announced, as [`crate::Sender::skipped`].
+    pub fn skipped(&self) -> &[crate::SkippedInterface] {
+        self.0.skipped()
+    }
+
+    /// Ends [`serve`](Self::serve) from another thread, or from its own events.
+    pub fn stopper(&self) -> Stopper {
+        self.0.stopper()
+    }
+
+    /// Serves the drop until it has ended, and then for three seconds more, so that a receiver that comes late hears what
+    /// became of it. Returns earlier when a [`Stopper`] says so: within a second if it took the drop back, at once if the
+    /// drop had ended already.
+    ///
+    /// `on_event` runs on this thread, and every connection waits for it.
+    ///
+    /// # Errors
+    /// If the system refuses what serving takes. The drop is taken back then.
+    pub fn serve(mut self, mut on_event: impl FnMut(SenderEvent)) -> Result<Ended, Error> {
+        block_on(async {
+            loop {
+                match self.0.next_event().await? {
+                    SenderEvent::Ended(ended) => {
+                        self.0.linger().await?;
+                        return Ok(ended);
+                    }
+                    event => on_event(event),
+                }
+            }
+        })
     }
 }
 
-/// Where announcements go and come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// The UDP port of announcements: 48555, unless everybody in the room has agreed on another.
-    pub udp_port: u16,
-    /// The names of the interfaces to use; none for all that there are.
-    pub interfaces: Vec<String>,
-}
+/// A member of a room that looks for drops and takes them. Keep one for as long as drops are looked for, as
+/// [`crate::Receiver`] explains.
+#[derive(Clone, Debug)]
+pub struct Receiver(crate::Receiver);
 
-impl Default for Network {
-    fn default() -> Self {
-        Self { udp_port: UDP_PORT, interfaces: Vec::new() }
+impl Receiver {
+    /// A receiver in this room. It asks a sender that is busy or does not answer again for 5 seconds.
+    pub fn new(room: &Room) -> Self {
+        Self(crate::Receiver::new(room))
+    }
+
+    /// Where to receive beacons.
+    #[must_use]
+    pub fn network(self, network: Network) -> Self {
+        Self(self.0.network(network))
+    }
+
+    /// For how long to ask a sender again, as [`crate::Receiver::wait`].
+    #[must_use]
+    pub fn wait(self, wait: Duration) -> Self {
+        Self(self.0.wait(wait))
+    }
+
+    /// Ends what this receiver and its clones are doing from another thread, for good: the call fails with
+    /// [`Error::Stopped`], as does every later one. A drop that is whole already is still confirmed.
+    pub fn stopper(&self) -> Stopper {
+        self.0.stopper()
+    }
+
+    /// Browses for as long as `span`, and returns what members of the room offer then.
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::discover`].
+    pub fn discover(&self, span: Duration) -> Result<Vec<FoundOffer>, Error> {
+        block_on(self.0.discover(span))
+    }
+
+    /// What the members of the room at this address offer, as [`crate::Receiver::list`].
+    ///
+    /// # Errors
+    /// If nobody answers, everybody there is in another room, or all are busy.
+    pub fn list(&self, ip: IpAddr, port: Option<u16>) -> Result<Vec<FoundOffer>, Error> {
+        block_on(self.0.list(ip, port))
+    }
+
+    /// Claims the drop whose token is this, or begins like this, as [`crate::Receiver::claim_from`].
+    ///
+    /// # Errors
+    /// If nobody answers there, nobody is in the room, nobody has the drop, or somebody else holds it.
+    pub fn claim_from(
+        &self,
+        ip: IpAddr,
+        port: Option<u16>,
+        token: impl Into<TokenPrefix>,
+    ) -> Result<Claim, Error> {
+        block_on(self.0.claim_from(ip, port, token)).map(Claim::new)
+    }
+
+    /// Claims a drop that was found.
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::claim`].
+    pub fn claim(&self, found: &FoundOffer) -> Result<Claim, Error> {
+        block_on(self.0.claim(found)).map(Claim::new)
     }
 }
 
-/// Ends a [`Sender`] or a [`Receiver`] that blocks.
-///
-/// ```no_run
-/// # use deaddrop::blocking::{Room, Sender};
-/// # fn main() -> Result<(), deaddrop::exit::Failure> {
-/// # let room = Room::from_passphrase("copper lantern harbour ninety")?;
-/// let sender = Sender::message(b"anybody there?".to_vec())?.offer(&room)?;
-/// let stopper = sender.stopper();
-/// let serving = std::thread::spawn(move || sender.serve(|_| {}));
-/// stopper.stop(); // from here on nobody can fetch it
-/// let ended = serving.join().expect("no panic")?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct Stopper(Stop);
+/// A drop that nobody else can have while this is held and its sender is there. Dropping it gives the drop back, and
+/// others can fetch it.
+#[must_use = "dropping a claim gives the drop back"]
+pub struct Claim {
+    offer: Offer,
+    from: SocketAddr,
+    /// `None` once it is being received.
+    claim: Option<crate::Claim>,
+}
 
-impl Stopper {
-    /// Ends it. Once it has ended this does nothing.
-    pub fn stop(&self) {
-        self.0.ask();
+impl Claim {
+    fn new(claim: crate::Claim) -> Self {
+        Self { offer: claim.offer().clone(), from: claim.from(), claim: Some(claim) }
+    }
+
+    /// The drop as its sender lists it, as [`crate::Claim::offer`].
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// Where the drop comes from.
+    pub fn from(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// Receives a message into memory, where it is wiped when dropped.
+    ///
+    /// # Errors
+    /// If the drop is a file, the connection breaks, or the receiver's [`Stopper`] is used. The drop is given back then.
+    pub fn message(mut self) -> Result<Received<Zeroizing<Vec<u8>>>, Error> {
+        block_on(self.take()?.message())
+    }
+
+    /// Receives the drop into a folder or a new file, as [`crate::Claim::save`]. Returns its path.
+    ///
+    /// # Errors
+    /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`] is used. The
+    /// drop is given back then, and nothing of it is left.
+    pub fn save(mut self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
+        block_on(self.take()?.save(out))
+    }
+
+    fn take(&mut self) -> Result<crate::Claim, Error> {
+        // It is there until the one call that takes it.
+        self.claim.take().ok_or(Error::Save(crate::SaveError::Bug))
     }
 }
 
-/// The system refused what waiting takes.
-#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn broken(error: io::Error) -> Failure {
-    Failure::failed(format!("the system does not let us wait for the network: {error}"))
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            // If the sender cannot be told, it gives the claim up after 15 seconds.
+            let _ = poll::block_on(claim.release());
+        }
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.claim.fmt(f)
+    }
 }

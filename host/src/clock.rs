@@ -5,7 +5,7 @@ use deaddrop_core::time::Instant;
 /// The present moment on a clock that never runs backwards and counts the time the machine sleeps:
 /// a drop with a TTL of two minutes is gone when the lid is opened an hour later.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
@@ -14,7 +14,7 @@ pub fn now() -> Instant {
 
 /// The present moment on std's clock, which on some systems stands still while the machine sleeps.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     use std::sync::LazyLock;
     static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
     Instant::from_millis(u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX))

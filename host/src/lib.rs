@@ -1,32 +1,64 @@
-//! The deaddrop command: everything about a person's machine that the protocol does not know.
+//! Hands a secret to someone on the same network, with no server: the library under the `deaddrop` command.
 //!
-//! The protocol itself is [`deaddrop_core`]. Here stand the command line ([`cli`]), where the room's
-//! passphrase comes from ([`room`]), what is shown ([`ui`]) and how a command ends ([`exit`]), the
-//! files that are sent and received ([`files`]), the [`clock`] and the random numbers ([`random`]),
-//! and the network ([`net`]). It is written for Unix systems.
+//! Members of a [`Room`] share a passphrase. A [`Sender`] holds a drop, a message or a file, until a receiver has it or
+//! its time is up; a [`Receiver`] finds drops, makes a [`Claim`] on one, and takes it. The protocol is
+//! [`deaddrop_core`]; this crate brings it sockets, threads, files and a clock. It is written for Unix systems.
 //!
-//! The command runs on smol. Programs that have no executor send and receive through [`blocking`].
+//! # Which API
+//!
+//! - Here: `async` functions on smol's reactor. Their futures are `Send` and run on any executor.
+//! - [`blocking`]: the same for programs without an executor. Its calls block, on a reactor of their own.
+//!
+//! # Modules
+//!
+//! Each layer uses those below it, and none above:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | API | [`blocking`]; `sender`, `receiver`, `claim`; `error`, `room` |
+//! | network | `lan`: interfaces, beacons, announcing and browsing |
+//! | drops | `serve`: the sender's state and connections; `fetch`: probes, claims, receiving |
+//! | streams | `bulk`: encryption and decryption by several threads |
+//! | basis | `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random`, [`escape`] |
 
-mod announce;
 pub mod blocking;
-#[doc(hidden)] // Open for the benches alone.
+mod bulk;
+#[doc(hidden)] // Public for the benches alone.
 pub mod cipher;
-pub mod cli;
-pub mod clock;
-pub mod commands;
-mod descriptors;
-mod discover;
-pub mod exit;
+mod claim;
+mod clock;
+mod error;
+pub mod escape;
 mod fetch;
-pub mod files;
-mod listening;
+mod files;
+mod lan;
 mod lock;
-mod look;
-mod member;
-pub mod net;
-mod pump;
-pub mod random;
-pub mod room;
+mod network;
+mod random;
+mod receiver;
+mod room;
+mod sender;
 mod serve;
 mod stop;
-pub mod ui;
+mod transport;
+
+pub use claim::{Claim, Content, Received, Unconfirmed};
+pub use deaddrop_core::derive::PassphraseError;
+pub use deaddrop_core::discovery::{Known, OfferEvent};
+pub use deaddrop_core::drops::PutError;
+pub use deaddrop_core::offer::{EndReason, Kind, Name, NameError, Offer};
+pub use deaddrop_core::token::{Token, TokenPrefix};
+pub use error::Error;
+pub use fetch::error::FetchError;
+pub use files::save::{Destination, SaveError, Spool};
+pub use files::source::{MESSAGE_MAX, SourceError};
+pub use lan::beacons::SkippedInterface;
+pub use lan::browser::Browser;
+pub use lan::interfaces::InterfaceError;
+pub use network::Network;
+pub use receiver::{FoundOffer, Receiver};
+pub use room::Room;
+pub use sender::{Ended, Sender, SenderBuilder, SenderEvent};
+pub use serve::listen::PortError;
+pub use stop::Stopper;
+pub use zeroize::Zeroizing;

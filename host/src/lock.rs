@@ -1,9 +1,9 @@
-//! Locks that do not spread a panic.
+//! Mutexes without poisoning.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. What is kept behind our locks is whole between any two statements, so that a holder's panic is no
-/// reason for the others to panic too.
+/// Locks, ignoring poison: every value behind our mutexes is consistent between any two statements, so a panic of
+/// one holder need not become a panic of the others.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

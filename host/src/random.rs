@@ -5,7 +5,7 @@ use rand_core::UnwrapErr;
 
 /// The operating system's generator. It panics when the system has no random numbers to give:
 /// nothing that deaddrop does would be safe without them.
-pub fn system() -> UnwrapErr<SysRng> {
+pub(crate) fn system() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 

@@ -1,87 +1,55 @@
-//! How a command hears that it should end.
+//! Ending what waits, from anywhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_listener::Event;
 
-use crate::exit::Failure;
+/// Ends a [`Sender`](crate::Sender) or a [`Receiver`](crate::Receiver), from another task, another thread or a signal
+/// handler's task. Clones end the same thing.
+///
+/// ```
+/// use deaddrop::Stopper;
+///
+/// let stopper = Stopper::default();
+/// let other = stopper.clone();
+/// other.stop();
+/// assert!(stopper.is_stopped());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Stopper(Arc<Inner>);
 
-/// Set once, by a signal or by the program that uses us; heard by everything that waits.
-#[derive(Clone, Default)]
-pub(crate) struct Stop(Arc<Inner>);
-
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inner {
-    signal: AtomicU8,
-    bell: Arc<Event>,
+    stopped: AtomicBool,
+    event: Arc<Event>,
 }
 
-const NONE: u8 = 0;
-const INTERRUPT: u8 = 1;
-const TERMINATE: u8 = 2;
-
-impl Stop {
-    /// The end that the signal asks for, if one has come.
-    pub(crate) fn asked(&self) -> Option<Failure> {
-        match self.0.signal.load(Ordering::Acquire) {
-            NONE => None,
-            INTERRUPT => Some(Failure::interrupted()),
-            _ => Some(Failure::terminated()),
-        }
+impl Stopper {
+    /// Ends it, for good. A second call does nothing.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        self.0.event.notify(usize::MAX);
     }
 
-    /// Asks for the end as an interrupt does.
-    pub(crate) fn ask(&self) {
-        self.set(INTERRUPT);
+    /// Whether it was told to end.
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
     }
 
-    fn set(&self, code: u8) {
-        // The first one decides how the process ends.
-        let _ = self.0.signal.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
-        self.0.bell.notify(usize::MAX);
-    }
-
-    /// Rings when a signal comes.
-    pub(crate) fn bell(&self) -> Arc<Event> {
-        self.0.bell.clone()
-    }
-
-    /// Waits for a signal.
-    pub(crate) async fn wait(&self) -> Failure {
+    /// Waits until it is told to end.
+    pub async fn stopped(&self) {
         loop {
-            let listener = self.0.bell.listen();
-            if let Some(failure) = self.asked() {
-                return failure;
+            let listener = self.0.event.listen();
+            if self.is_stopped() {
+                return;
             }
             listener.await;
         }
     }
 
-    /// Hears the process's signals from now on, for as long as the future is polled.
-    #[cfg(unix)]
-    pub(crate) async fn hear_signals(&self) -> std::io::Result<()> {
-        use async_signal::{Signal, Signals};
-        use smol::stream::StreamExt;
-
-        let mut signals = Signals::new([Signal::Int, Signal::Term])?;
-        if !ignored(rustix::process::Signal::HUP) {
-            signals.add_signals([Signal::Hup])?;
-        }
-        while let Some(signal) = signals.next().await {
-            self.set(if signal? == Signal::Int { INTERRUPT } else { TERMINATE });
-        }
-        Ok(())
+    /// Notified at the end.
+    pub(crate) fn event(&self) -> Arc<Event> {
+        self.0.event.clone()
     }
-}
-
-/// Whether this process was started with the signal ignored, as `nohup` does with a hang-up: then it means to
-/// outlive its terminal. Where the system does not say, it was not.
-#[cfg(unix)]
-fn ignored(signal: rustix::process::Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let place = u32::try_from(signal.as_raw() - 1).unwrap_or(u32::MAX);
-    mask.checked_shr(place).unwrap_or(0) & 1 == 1
 }

@@ -11,8 +11,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use deaddrop::blocking::{Found, Kind, Network, Receiver, Room, Sender, SenderEvent, Stopper, TokenPrefix};
-use deaddrop::exit::Failure;
+use deaddrop::blocking::{
+    FoundOffer, Kind, Network, Receiver, Room, Sender, SenderEvent, Stopper, TokenPrefix,
+};
+use deaddrop::{Error, FetchError};
 use serde_json::{Value, json};
 use support::neighbour::{self, tell};
 use support::{
@@ -66,11 +68,30 @@ fn part(_: &[&str]) {
         "send" => send(&room, &what),
         other => receive(&room, other, &what),
     };
-    if let Err(failure) = done {
-        tell(&json!({ "event": "error", "exit": failure.exit.code(), "code": failure.code }));
+    if let Err(error) = done {
+        tell(&json!({ "event": "error", "error": kind(&error), "debug": format!("{error:?}") }));
     }
     // smol's reactor would be a thread of this name.
     assert!(!threads().contains(&"async-io".to_owned()));
+}
+
+/// The kind of an error, for the tests to compare.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Stopped => "stopped",
+        Error::Interface(_) => "interface",
+        Error::Fetch(error) => match error {
+            FetchError::Unreachable(_) => "unreachable",
+            FetchError::NotMember => "not a member",
+            FetchError::Busy(_) => "busy",
+            FetchError::Unknown | FetchError::Gone => "not there",
+            FetchError::Expired => "expired",
+            FetchError::Changed => "changed",
+            FetchError::WrongKind(_) => "wrong kind",
+            _ => "another fetch error",
+        },
+        _ => "another error",
+    }
 }
 
 fn threads() -> Vec<String> {
@@ -97,7 +118,7 @@ fn stop_on_call(what: &Value, stopper: Stopper) {
     on_call(what, "stop", move || stopper.stop());
 }
 
-fn send(room: &Room, what: &Value) -> Result<(), Failure> {
+fn send(room: &Room, what: &Value) -> Result<(), Error> {
     let mut builder = match what["file"].as_str() {
         Some(path) => Sender::file(path)?,
         None => Sender::message(what["text"].as_str().unwrap().as_bytes().to_vec())?,
@@ -137,7 +158,7 @@ fn send(room: &Room, what: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn receive(room: &Room, how: &str, what: &Value) -> Result<(), Failure> {
+fn receive(room: &Room, how: &str, what: &Value) -> Result<(), Error> {
     let mut receiver = Receiver::new(room);
     if let Some(seconds) = what["wait"].as_u64() {
         receiver = receiver.wait(Duration::from_secs(seconds));
@@ -188,7 +209,7 @@ fn receive(room: &Room, how: &str, what: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell_found(found: &[Found]) {
+fn tell_found(found: &[FoundOffer]) {
     let found: Vec<Value> = found
         .iter()
         .map(|found| {
@@ -298,7 +319,7 @@ fn each_of_several_receivers_at_once_gets_the_whole_drop_and_one_more_gets_nothi
     // The sender lingers, so that this one hears what became of the drop.
     let mut late = take(receiver, folder.path(), sender, &token, json!({}));
     let error = late.event("error");
-    assert_eq!((&error["exit"], &error["code"]), (&json!(4), &json!("unknown")));
+    assert_eq!(error["error"], "not there");
     assert_eq!(sending.event("ended")["how"], "Fetched");
     ends_well(&mut sending);
 }
@@ -363,7 +384,7 @@ fn a_stranger_is_told_so_and_the_owner_of_the_drop_too() {
     {
         let mut stranger = start(receiver, folder.path(), other, &what);
         let error = stranger.event("error");
-        assert_eq!((&error["exit"], &error["code"]), (&json!(6), &json!("not-a-member")));
+        assert_eq!(error["error"], "not a member");
     }
     let mut stranger = start(receiver, folder.path(), other, &json!({ "do": "discover", "seconds": 1 }));
     assert_eq!(stranger.event("found")["found"], json!([]));
@@ -386,7 +407,7 @@ fn a_drop_that_nobody_fetches_expires() {
     assert_eq!(sending.event("ended")["how"], "Expired { unconfirmed: false }");
     ends_well(&mut sending);
     let mut taking = take(host, folder.path(), host, &token, json!({}));
-    assert_eq!(taking.event("error")["exit"], 4);
+    assert_eq!(taking.event("error")["error"], "not there");
     let mut taking = take(host, folder.path(), host, &held_token, json!({}));
     assert_eq!(taking.event("received")["text"], "held");
     ends_well(&mut held);
@@ -440,7 +461,7 @@ fn a_stopper_ends_a_receiver_that_waits() {
         let mut waiting = start(host, folder.path(), ROOM, &what);
         waiting.event("begun");
         go_on(folder.path(), &name);
-        assert_eq!(waiting.event("error")["code"], "interrupted");
+        assert_eq!(waiting.event("error")["error"], "stopped");
     }
 }
 
@@ -454,7 +475,7 @@ fn a_claim_that_is_dropped_gives_the_drop_back() {
     let mut holding = take(host, folder.path(), host, &token, json!({ "hold": hold }));
     holding.event("claimed");
     let mut hasty = take(host, folder.path(), host, &token, json!({ "wait": 0 }));
-    assert_eq!(hasty.event("error")["exit"], 5);
+    assert_eq!(hasty.event("error")["error"], "busy");
     let mut patient = take(host, folder.path(), host, &token, json!({ "wait": 3_600 }));
     patient.event("begun");
     go_on(folder.path(), "hold");
@@ -473,8 +494,8 @@ fn a_file_that_changes_is_withdrawn() {
     write(folder.path(), "changing.bin", &noise(6, 100_000));
     let here = tempfile::tempdir().unwrap();
     let mut taking = take(host, folder.path(), host, &token, json!({ "save": here.path() }));
-    assert_eq!(taking.event("error")["code"], "changed");
-    assert_eq!(sending.event("ended")["how"], "Changed");
+    assert_eq!(taking.event("error")["error"], "changed");
+    assert_eq!(sending.event("ended")["how"], "Changed { unconfirmed: false }");
     assert_eq!(names(here.path()), Vec::<String>::new());
     ends_well(&mut sending);
 }
@@ -487,7 +508,7 @@ fn a_file_is_no_message_and_the_sender_keeps_it() {
     let path = write(folder.path(), "file.bin", b"a file");
     let (mut sending, token) = serve(host, folder.path(), json!({ "file": path }));
     let mut taking = take(host, folder.path(), host, &token, json!({}));
-    assert_eq!(taking.event("error")["code"], "usage");
+    assert_eq!(taking.event("error")["error"], "wrong kind");
     let here = tempfile::tempdir().unwrap();
     // A file of the name that means standard output on the command line.
     let mut taking = take(host, here.path(), host, &token, json!({ "save": "-" }));
@@ -504,14 +525,14 @@ fn where_interfaces_are_chosen_others_are_shut() {
     let (mut sending, token) = serve(sender, folder.path(), json!({ "text": "here", "interface": "eth0" }));
     let local = json!({ "do": "fetch", "ip": "127.0.0.1", "token": token, "wait": 0 });
     let mut shut_out = start(sender, folder.path(), ROOM, &local);
-    assert_eq!(shut_out.event("error")["exit"], 7);
+    assert_eq!(shut_out.event("error")["error"], "unreachable");
     let mut taking = take(receiver, folder.path(), sender, &token, json!({}));
     assert_eq!(taking.event("received")["text"], "here");
     ends_well(&mut sending);
 
     let what = json!({ "do": "send", "text": "nowhere", "interface": "eth7" });
     let mut failing = start(sender, folder.path(), ROOM, &what);
-    assert_eq!(failing.event("error")["code"], "usage");
+    assert_eq!(failing.event("error")["error"], "interface");
 }
 
 #[test]
@@ -522,12 +543,12 @@ fn an_address_that_nobody_has_is_given_up() {
     // On this network, but silent: connections to it are neither taken nor refused.
     let what = json!({ "do": "list", "ip": "10.77.0.99", "wait": 0 });
     let mut asking = start(host, folder.path(), ROOM, &what);
-    assert_eq!(asking.event("error")["exit"], 7);
+    assert_eq!(asking.event("error")["error"], "unreachable");
 
     let stop = folder.path().join("stop");
     let what = json!({ "do": "list", "ip": "10.77.0.99", "wait": 86_400, "stop": stop });
     let mut asking = start(host, folder.path(), ROOM, &what);
     asking.event("begun");
     go_on(folder.path(), "stop");
-    assert_eq!(asking.event("error")["code"], "interrupted");
+    assert_eq!(asking.event("error")["error"], "stopped");
 }

@@ -1,10 +1,9 @@
-//! Taking a drop from a sender: claim it, receive it, confirm it.
+//! Taking drops: one connection to a sender, its list, a claim, the bytes, the confirmation.
 
-mod claim;
-mod receive;
-mod tally;
-mod words;
-
-pub(crate) use claim::{Claim, Refusal, Wanted, claim, pick};
-pub(crate) use receive::{Broken, make_room, receive};
-pub(crate) use tally::{Tally, jittered};
+pub(crate) mod attempts;
+pub(crate) mod claim;
+pub(crate) mod connection;
+pub(crate) mod credentials;
+pub(crate) mod error;
+pub(crate) mod probe;
+pub(crate) mod receive;

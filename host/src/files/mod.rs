@@ -1,5 +1,5 @@
-//! Files: the ones that are sent, and the safe way to save what was received.
+//! Files and messages: the sources of drops, and the safe way to save a received one.
 
-pub mod name;
-pub mod receive;
-pub mod source;
+pub(crate) mod name;
+pub(crate) mod save;
+pub(crate) mod source;

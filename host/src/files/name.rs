@@ -5,7 +5,7 @@
 
 use deaddrop_core::limits::NAME_MAX;
 
-use crate::ui::escape::is_control;
+use crate::escape::is_control;
 
 /// The name of a drop whose own says nothing.
 const NAMELESS: &str = "drop";
@@ -20,7 +20,7 @@ const EXTENSION_MAX: usize = 32;
 /// - Spaces and dots at the end, which some systems drop by themselves, are dropped.
 /// - Names that Windows reserves get a `_` in front.
 /// - It has at most 255 bytes; a cut keeps the extension.
-pub fn safe(name: &str) -> String {
+pub(crate) fn safe(name: &str) -> String {
     let mut safe: String = name
         .trim_start()
         .chars()
@@ -38,7 +38,7 @@ pub fn safe(name: &str) -> String {
 }
 
 /// The `n`th other name for a file whose own is taken: `name (1).ext`.
-pub fn numbered(name: &str, n: u32) -> String {
+pub(crate) fn numbered(name: &str, n: u32) -> String {
     cut(name, &format!(" ({n})"))
 }
 

@@ -1,22 +1,93 @@
-//! What is sent: a file that stays open and must stay as it is, or a message in memory.
+//! The sources of drops: a file that stays open and must stay as it is, or a message in memory.
 
+use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::offer::{Kind, Name, NameError};
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
-
-/// Most bytes of a message. More is sent as a file.
+/// Most bytes of a message. Longer texts are sent as files.
 pub const MESSAGE_MAX: usize = 64 * 1024;
+
+/// Why a file or a text cannot be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is no such file.
+    NotFound {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It is a folder.
+    Folder {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// It is a pipe, a device or a socket.
+    NotRegular {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The file's own name is not UTF-8 text, so that it has to be offered under another.
+    NameNotText {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The chosen name is empty.
+    NameEmpty,
+    /// The name is none that a drop may have.
+    Name(NameError),
+    /// The message has more than [`MESSAGE_MAX`] bytes.
+    MessageTooLong,
+    /// The message cannot be read from where it comes.
+    MessageUnreadable(io::Error),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound { path } => write!(f, "there is no file {}", path.display()),
+            Self::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Folder { path } => write!(
+                f,
+                "{} is a folder: folders cannot be sent yet, so pack it into one file first",
+                path.display()
+            ),
+            Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
+            Self::NameNotText { path } => write!(f, "{} has no name that is text", path.display()),
+            Self::NameEmpty => f.write_str("the name of the drop is empty"),
+            Self::Name(error) => error.fmt(f),
+            Self::MessageTooLong => {
+                write!(f, "a message has at most {MESSAGE_MAX} bytes: put it into a file and send that")
+            }
+            Self::MessageUnreadable(error) => write!(f, "cannot read the message: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { error, .. } | Self::MessageUnreadable(error) => Some(error),
+            Self::Name(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// What is sent.
 #[derive(Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// A file.
     File(SourceFile),
     /// A message.
@@ -25,7 +96,7 @@ pub enum Source {
 
 impl Source {
     /// What kind of drop it makes.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::File(_) => Kind::File,
             Self::Message(_) => Kind::Message,
@@ -33,7 +104,7 @@ impl Source {
     }
 
     /// Its size in bytes, as it was when it was opened.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Self::File(file) => file.identity.size,
             Self::Message(message) => u64::try_from(message.bytes().len()).unwrap_or(u64::MAX),
@@ -41,7 +112,7 @@ impl Source {
     }
 
     /// Fills `buffer` with the bytes from `offset` on. Fails with `UnexpectedEof` if there are fewer.
-    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File(file) => file.read_at(offset, buffer),
             Self::Message(message) => {
@@ -55,7 +126,7 @@ impl Source {
     }
 
     /// Whether it is still what it was when it was opened.
-    pub fn unchanged(&self) -> io::Result<bool> {
+    pub(crate) fn unchanged(&self) -> io::Result<bool> {
         match self {
             Self::File(file) => file.unchanged(),
             Self::Message(_) => Ok(true),
@@ -65,7 +136,7 @@ impl Source {
 
 /// A file to be sent, open from the start, so that the offer and what is sent are the same file.
 #[derive(Debug)]
-pub struct SourceFile {
+pub(crate) struct SourceFile {
     file: File,
     path: PathBuf,
     identity: Identity,
@@ -95,47 +166,34 @@ impl Identity {
 
 impl SourceFile {
     /// Opens a file. Folders, pipes and devices are refused.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
         let refuse = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Failure::usage(format!("there is no file {}", path.display())),
-            _ => Failure::file("read", path, &error),
+            io::ErrorKind::NotFound => SourceError::NotFound { path: path.to_owned() },
+            _ => SourceError::Unreadable { path: path.to_owned(), error },
         };
-        // Not to wait for the other end if it is a pipe, before that is known.
+        // Opening a pipe would otherwise block until its other end is open.
         let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
         let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(refuse)?;
-        // Through the handle, so that it is this file whatever happens to the path.
+        // By the handle: the path may name another file by now.
         let metadata = file.metadata().map_err(refuse)?;
         if metadata.is_dir() {
-            return Err(Failure::usage(format!(
-                "{} is a folder: folders cannot be sent yet, so pack it into one file first",
-                path.display()
-            )));
+            return Err(SourceError::Folder { path: path.to_owned() });
         }
         if !metadata.is_file() {
-            return Err(Failure::usage(format!("{} is not a regular file", path.display())));
+            return Err(SourceError::NotRegular { path: path.to_owned() });
         }
         Ok(Self { file, path: path.to_owned(), identity: Identity::of(&metadata) })
     }
 
-    /// The path it was opened under.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The name to offer it under: `chosen`, or its own.
-    pub fn name(&self, chosen: Option<&str>) -> Result<Name, Failure> {
+    pub(crate) fn name(&self, chosen: Option<&str>) -> Result<Name, SourceError> {
         let own = || self.path.file_name().and_then(|name| name.to_str());
         let name = match chosen {
-            Some("") => return Err(Failure::usage("the name given with --name is empty")),
+            Some("") => return Err(SourceError::NameEmpty),
             Some(chosen) => chosen,
-            None => own().ok_or_else(|| {
-                Failure::usage(format!(
-                    "{} has no name that is text: give one with --name",
-                    self.path.display()
-                ))
-            })?,
+            None => own().ok_or_else(|| SourceError::NameNotText { path: self.path.clone() })?,
         };
-        Name::new(name).map_err(|error| Failure::usage(error.to_string()))
+        Name::new(name).map_err(SourceError::Name)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -149,30 +207,19 @@ impl SourceFile {
 
 /// A message to be sent, wiped when dropped.
 #[derive(Default)]
-pub struct SourceMessage(Zeroizing<Vec<u8>>);
+pub(crate) struct SourceMessage(Zeroizing<Vec<u8>>);
 
 impl SourceMessage {
-    /// Takes a message from the command line over, without another copy of it.
-    pub fn from_text(mut text: Zeroizing<String>) -> Result<Self, Failure> {
-        Self::from_bytes(Zeroizing::new(std::mem::take(&mut *text).into_bytes()))
-    }
-
-    /// Takes a message over, without another copy of it.
-    pub fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, Failure> {
+    /// Takes a message over without copying it.
+    pub(crate) fn from_bytes(bytes: Zeroizing<Vec<u8>>) -> Result<Self, SourceError> {
         let message = Self(bytes);
-        if message.bytes().len() > MESSAGE_MAX { Err(too_long()) } else { Ok(message) }
+        if message.bytes().len() > MESSAGE_MAX { Err(SourceError::MessageTooLong) } else { Ok(message) }
     }
 
-    /// Reads a message from standard input to its end, past std's buffer, which is never wiped.
-    pub fn from_stdin() -> Result<Self, Failure> {
-        let unreadable = |error: io::Error| Failure::failed(format!("cannot read standard input: {error}"));
-        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
-        Self::from_reader(File::from(stdin))
-    }
-
-    fn from_reader(mut reader: impl Read) -> Result<Self, Failure> {
-        // Memory for the longest message and one byte more, so that it neither grows and leaves a copy
-        // behind nor takes a longer one for whole.
+    /// Reads a message to its end, into memory that is wiped when dropped.
+    pub(crate) fn from_reader(mut reader: impl Read) -> Result<Self, SourceError> {
+        // Room for the longest message and one byte more: the buffer never grows, which would leave a copy behind, and a
+        // longer message shows.
         let mut message = Self(Zeroizing::new(vec![0; MESSAGE_MAX + 1]));
         let mut length = 0;
         while let Some(rest @ [_, ..]) = message.0.get_mut(length..) {
@@ -180,34 +227,25 @@ impl SourceMessage {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::failed(format!("cannot read the message: {error}"))),
+                Err(error) => return Err(SourceError::MessageUnreadable(error)),
             }
         }
         if length > MESSAGE_MAX {
-            return Err(too_long());
+            return Err(SourceError::MessageTooLong);
         }
         // Truncating keeps the memory, and zeroize wipes all of it.
         message.0.truncate(length);
         Ok(message)
     }
 
-    /// The bytes, for the one who has a reason to see them.
-    pub fn bytes(&self) -> &[u8] {
+    /// The bytes of the message, which are a secret.
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
-
-    /// Wipes it before its time.
-    pub fn wipe(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.0);
-    }
 }
 
-fn too_long() -> Failure {
-    Failure::usage(format!("a message has at most {MESSAGE_MAX} bytes: put it into a file and use send-file"))
-}
-
-impl std::fmt::Debug for SourceMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SourceMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SourceMessage(..)")
     }
 }

@@ -1,0 +1,340 @@
+//! From the process's arguments to a command.
+
+use std::ffi::OsString;
+
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
+use deaddrop_core::limits::VERSION;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Cli, Command};
+use crate::exit::Failure;
+
+/// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
+const HELP: [&str; 2] = ["-h", "--help"];
+
+/// What the arguments ask for.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of these in a process")]
+pub(crate) enum Parsed {
+    /// A command to carry out.
+    Command(Command),
+    /// A text to print, and nothing else to do.
+    Text(String),
+}
+
+/// Reads the arguments, the program's own name left out.
+///
+/// Whatever copy of them is made here is wiped: one may be a passphrase or a message. The kernel's
+/// own copy stays as it is, and others can read it while the process lives.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let mut given = Vec::new();
+    for (before, argument) in arguments.into_iter().enumerate() {
+        given.push(Zeroizing::new(argument.into_string().map_err(|argument| {
+            // Named by its place: it may be a message.
+            argument.into_encoded_bytes().zeroize();
+            Failure::usage(format!(
+                "argument {} is not UTF-8: send such a message through standard input, and rename such a file",
+                before + 1
+            ))
+        })?));
+    }
+    let ordered = order(&given)?;
+    let cli = match Cli::from_args(&["deaddrop"], &ordered) {
+        Ok(cli) => cli,
+        Err(exit) if exit.status.is_ok() => return Ok(Parsed::Text(exit.output)),
+        Err(exit) => return Err(usage(&exit.output, &ordered)),
+    };
+    if cli.version {
+        return Ok(Parsed::Text(version()));
+    }
+    let command = cli.command.ok_or_else(|| {
+        Failure::usage("say what to do: run, send-msg, send-file or fetch; deaddrop --help says more")
+    })?;
+    check(&command)?;
+    Ok(Parsed::Command(command))
+}
+
+/// Whether the arguments ask for JSON. Asked when they are otherwise wrong, so that a script gets even
+/// that error as an event.
+pub(crate) fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    arguments.into_iter().take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+fn version() -> String {
+    format!("deaddrop {} (protocol {VERSION})\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// What is wrong only in combination.
+fn check(command: &Command) -> Result<(), Failure> {
+    let Command::Fetch(fetch) = command else { return Ok(()) };
+    if fetch.json && fetch.to_stdout() {
+        return Err(Failure::usage("--json and --out - both want standard output: leave one out"));
+    }
+    match (fetch.from, fetch.port) {
+        (None, Some(_)) => Err(Failure::usage("--port is a port of the sender named by --from: give both")),
+        (Some(from), Some(port)) if from.port.is_some_and(|other| other != port) => {
+            Err(Failure::usage("--from and --port name different ports: leave one out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One line from argh's message, with the way to more help.
+fn usage(output: &str, arguments: &[&str]) -> Failure {
+    let line = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = line.trim_end_matches('.').to_owned();
+    if let Some(first) = line.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    // What refuses a value says itself what it would take.
+    if line.starts_with("error parsing option") {
+        return Failure::usage(line);
+    }
+    let command = arguments
+        .first()
+        .filter(|name| Cli::get_args_info().commands.iter().any(|command| command.name == **name))
+        .map(|name| format!(" {name}"))
+        .unwrap_or_default();
+    Failure::usage(format!("{line}; deaddrop{command} --help says what there is"))
+}
+
+/// Puts the options of a command first and its positional arguments behind `--`, so that argh sees
+/// one simple form of what people write. `--name=value` becomes two arguments.
+fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
+    let info = Cli::get_args_info();
+    let mut given = given.iter().map(|argument| argument.as_str());
+    let mut ordered = Vec::new();
+    let mut command = None;
+    let mut help = false;
+    for argument in given.by_ref() {
+        if HELP.contains(&argument) || argument == "help" {
+            help = true;
+            continue;
+        }
+        ordered.push(argument);
+        if !argument.starts_with('-') {
+            command = info.commands.iter().find(|command| command.name == argument);
+            break;
+        }
+    }
+    // argh hands a verb the word `help` when it was asked for help before it: send-msg would send it.
+    if help && (command.is_some() || ordered.is_empty()) {
+        ordered.push("--help");
+        return Ok(ordered);
+    }
+    // Without a command there is nothing to put in order, and argh says what is wrong.
+    let Some(command) = command else {
+        ordered.extend(given);
+        return Ok(ordered);
+    };
+    let mut positionals = Vec::new();
+    let mut seen = Vec::new();
+    while let Some(argument) = given.next() {
+        if argument == "--" {
+            positionals.extend(given.by_ref());
+        } else if argument == "-" || !argument.starts_with('-') {
+            positionals.push(argument);
+        } else {
+            let (name, value) = match argument.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (argument, None),
+            };
+            if HELP.contains(&argument) {
+                return Ok(vec![command.name, "--help"]);
+            }
+            if flag(&command.command, name).is_none() {
+                return Err(usage(&format!("Unrecognized argument: {name}"), &[command.name]));
+            }
+            ordered.push(name);
+            let takes_value = takes_value(&command.command, name);
+            if !takes_value && value.is_some() {
+                return Err(Failure::usage(format!("{name} takes no value")));
+            }
+            if takes_value {
+                // argh would print the value when it refuses the second: it may be the passphrase.
+                if seen.contains(&name) && !repeats(&command.command, name) {
+                    return Err(Failure::usage(format!("{name} was given twice: leave one out")));
+                }
+                seen.push(name);
+            }
+            ordered.extend(value.or_else(|| if takes_value { given.next() } else { None }));
+        }
+    }
+    if positionals.len() > command.command.positionals.len() {
+        // Not repeated to the user: it may be part of a message without quotes.
+        return Err(Failure::usage(match command.name {
+            "send-msg" => {
+                "more than one message was given: put it in quotes, or send it through standard input"
+            }
+            "send-file" => "more than one file was given: send them one by one",
+            _ => "there is an argument too many: this command takes options only",
+        }));
+    }
+    if !positionals.is_empty() {
+        ordered.push("--");
+        ordered.extend(positionals);
+    }
+    Ok(ordered)
+}
+
+fn flag<'a>(command: &'a CommandInfoWithArgs, name: &str) -> Option<&'a FlagInfo<'static>> {
+    command.flags.iter().find(|flag| flag.long == name)
+}
+
+fn takes_value(command: &CommandInfoWithArgs, name: &str) -> bool {
+    flag(command, name).is_some_and(|flag| matches!(flag.kind, FlagInfoKind::Option { .. }))
+}
+
+fn repeats(command: &CommandInfoWithArgs, name: &str) -> bool {
+    flag(command, name).is_some_and(|flag| matches!(flag.optionality, Optionality::Repeating))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn command(line: &[&str]) -> Command {
+        match parse(line.iter().map(OsString::from)) {
+            Ok(Parsed::Command(command)) => command,
+            other => panic!("{line:?} gave {other:?}"),
+        }
+    }
+
+    fn refusal(line: &[&str]) -> String {
+        let failure = parse(line.iter().map(OsString::from)).expect_err("accepted");
+        assert_eq!((failure.exit.code(), failure.code), (2, "usage"));
+        failure.message
+    }
+
+    fn message(line: &[&str]) -> Option<String> {
+        let Command::SendMsg(send) = command(line) else { panic!("not send-msg") };
+        send.message.map(|text| text.expose().to_owned())
+    }
+
+    #[test]
+    fn the_lines_people_write_mean_what_they_say() {
+        let Command::SendMsg(send) = command(&["send-msg", "--room", "R", "--ttl", "120", "hello"]) else {
+            panic!()
+        };
+        assert_eq!(send.room.as_ref().map(|room| room.expose()), Some("R"));
+        assert_eq!(send.ttl, Duration::from_secs(120));
+        assert_eq!(send.message.as_ref().map(|text| text.expose()), Some("hello"));
+        let Command::SendFile(send) = command(&["send-file", "a b", "--room=R=S", "--ttl", "300"]) else {
+            panic!()
+        };
+        assert_eq!(send.path.as_os_str(), "a b");
+        assert_eq!(send.room.as_ref().map(|room| room.expose()), Some("R=S"));
+    }
+
+    #[test]
+    fn defaults_are_the_contract() {
+        let Command::SendMsg(send) = command(&["send-msg"]) else { panic!() };
+        assert_eq!((send.ttl.as_secs(), send.fetches, send.udp_port, send.tcp_port), (120, 1, 48_555, None));
+        let Command::SendFile(send) = command(&["send-file", "x"]) else { panic!() };
+        assert_eq!((send.ttl.as_secs(), send.fetches), (300, 1));
+        let Command::Fetch(fetch) = command(&["fetch"]) else { panic!() };
+        assert_eq!((fetch.wait.as_secs(), fetch.sender(), fetch.to_stdout()), (5, None, false));
+    }
+
+    #[test]
+    fn dashes_are_messages_where_the_user_says_so() {
+        assert_eq!(message(&["send-msg", "-"]).as_deref(), Some("-"));
+        assert_eq!(message(&["send-msg", "--json", "-", "--quiet"]).as_deref(), Some("-"));
+        assert_eq!(message(&["send-msg", "--", "--json"]).as_deref(), Some("--json"));
+        assert_eq!(message(&["send-msg", "--ttl", "9", "--", "-x"]).as_deref(), Some("-x"));
+        assert_eq!(message(&["send-msg", "help"]).as_deref(), Some("help"));
+        assert_eq!(message(&["send-msg", ""]).as_deref(), Some(""));
+        assert_eq!(message(&["send-msg", "a=b"]).as_deref(), Some("a=b"));
+    }
+
+    #[test]
+    fn help_is_given_wherever_it_is_asked_for() {
+        let text = |line: &[&str]| match parse(line.iter().map(OsString::from)) {
+            Ok(Parsed::Text(text)) => text,
+            other => panic!("{line:?} gave {other:?}"),
+        };
+        for line in [&["--help"][..], &["-h"], &["help"]] {
+            assert!(text(line).starts_with("Usage: deaddrop [--version]"), "{line:?}");
+        }
+        for line in [
+            &["help", "send-msg"][..],
+            &["--help", "send-msg", "hello"],
+            &["send-msg", "hello", "-h", "--ttl", "5"],
+            &["send-msg", "--help", "--ttl", "5"],
+        ] {
+            assert!(text(line).starts_with("Usage: deaddrop send-msg"), "{line:?}");
+        }
+        assert!(refusal(&["help", "sned-msg"]).contains("sned-msg"));
+        assert_eq!(message(&["send-msg", "--room", "--help"]), None);
+    }
+
+    #[test]
+    fn a_value_may_look_like_an_option() {
+        let Command::Run(run) = command(&["run", "--room", "--json"]) else { panic!() };
+        assert_eq!((run.room.as_ref().map(|room| room.expose()), run.json), (Some("--json"), false));
+    }
+
+    #[test]
+    fn a_secret_given_wrongly_is_not_repeated() {
+        for line in [
+            &["run", "--room", "hunter2", "--room", "hunter3"][..],
+            &["run", "--room=hunter2", "--room=hunter3"],
+            &["send-msg", "hunter2", "hunter3"],
+            &["run", "hunter2"],
+        ] {
+            assert!(!refusal(line).contains("hunter"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        assert!(refusal(&[]).contains("send-msg"));
+        assert!(refusal(&["send"]).contains("send"));
+        assert!(refusal(&["fetch", "--json", "--out", "-"]).contains("--out -"));
+        assert!(refusal(&["fetch", "--port", "48556"]).contains("--from"));
+        assert!(refusal(&["fetch", "--from", "10.0.0.7:1", "--port", "2"]).contains("different"));
+        assert!(refusal(&["fetch", "--token", "9f3"]).contains("26 characters"));
+        assert!(refusal(&["run", "--json=yes"]).contains("no value"));
+        assert!(refusal(&["run", "--exec=rm"]).contains("--exec"));
+        assert!(refusal(&["send-file"]).contains("path"));
+        assert!(refusal(&["run", "--room"]).contains("--room"));
+    }
+
+    #[test]
+    fn flags_that_are_not_built_are_absent() {
+        for flag in ["--auto-fetch", "--max-size", "--exec", "-v", "--words"] {
+            assert!(refusal(&["run", flag, "1"]).contains(flag));
+        }
+        for line in [["room", "new"], ["doctor", "--json"]] {
+            assert!(refusal(&line).contains(line[0]));
+        }
+    }
+
+    #[test]
+    fn an_interface_may_be_named_more_than_once() {
+        let run = command(&["run", "--interface", "eth0", "--interface=eth1"]);
+        assert_eq!(run.net_args().interfaces, ["eth0", "eth1"]);
+    }
+
+    #[test]
+    fn either_flag_names_the_port_of_a_sender() {
+        for line in [&["--from", "10.0.0.7", "--port", "48560"][..], &["--from=10.0.0.7:48560"]] {
+            let Command::Fetch(fetch) = command(&[&["fetch"], line].concat()) else { panic!() };
+            assert_eq!(fetch.sender(), Some(([10, 0, 0, 7].into(), Some(48_560))));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let line = [OsString::from("send-file"), OsString::from_vec(vec![0xff, b'x'])];
+        assert!(parse(line).is_err_and(|failure| failure.message.starts_with("argument 2 is not UTF-8")));
+    }
+
+    #[test]
+    fn json_is_found_in_lines_that_are_otherwise_wrong() {
+        assert!(wants_json(["bogus", "--json"].map(OsString::from)));
+        assert!(!wants_json(["send-msg", "--", "--json"].map(OsString::from)));
+    }
+}

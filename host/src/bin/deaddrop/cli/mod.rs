@@ -1,0 +1,255 @@
+//! The command line as types. Help, usage errors and, later, the man page come from this file alone.
+//!
+//! What argh leaves out is done before it sees the arguments, in `arguments`: `--name=value`,
+//! options after the message or path, a lone `-`, and options given twice.
+
+mod arguments;
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use argh::{ArgsInfo, FromArgs};
+use deaddrop::TokenPrefix;
+use deaddrop_core::limits::UDP_PORT;
+
+pub(crate) use arguments::{Parsed, parse, wants_json};
+pub(crate) use values::{From, Text};
+
+use values::{any_port, fetches, out, port, ttl, wait};
+
+/// Hand a message or a file to someone on the same network, with no server between.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    name = "deaddrop",
+    help_triggers("-h", "--help"),
+    description = "Hand a message or a file to someone on the same network, with no server between.\n\nEveryone who knows the passphrase of a room is a member of it. Members see each\nother's offers, and the first to fetch one gets it. Nobody else learns what is\nhanded over.",
+    example = "{command_name} send-msg --room-file room.txt < message.txt\n{command_name} fetch --room-file room.txt",
+    note = "The passphrase of the room comes from --room, --room-file, the environment\nvariable DEADDROP_ROOM, or is asked for on a terminal; the first one given wins.",
+    note = "Other users of this machine can see the command line of every process, and the\nshell keeps it in its history: prefer --room-file to --room, and send a message\nthrough standard input.",
+    error_code(0, "done"),
+    error_code(1, "failed"),
+    error_code(2, "wrong usage"),
+    error_code(3, "expired before it was fetched"),
+    error_code(4, "not there: unknown token, or already taken"),
+    error_code(5, "busy: another receiver holds it, or the sender is flooded"),
+    error_code(6, "not a member: the other side has another passphrase"),
+    error_code(7, "nobody there"),
+    error_code(130, "interrupted"),
+    error_code(143, "terminated")
+)]
+pub(crate) struct Cli {
+    /// print the version of the program and of the protocol
+    #[argh(switch)]
+    pub(crate) version: bool,
+    /// what to do
+    #[argh(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// The four verbs.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+pub(crate) enum Command {
+    /// Show what is offered in the room.
+    Run(Run),
+    /// Offer a message.
+    SendMsg(SendMsg),
+    /// Offer a file.
+    SendFile(SendFile),
+    /// Take a drop.
+    Fetch(Fetch),
+}
+
+impl Command {
+    /// Whether `--json` was given.
+    pub(crate) fn json(&self) -> bool {
+        self.net_args().json
+    }
+
+    /// Whether `--quiet` was given.
+    pub(crate) fn quiet(&self) -> bool {
+        self.net_args().quiet
+    }
+
+    /// Takes the room's arguments out.
+    pub(crate) fn take_room(&mut self) -> RoomArgs {
+        match self {
+            Self::Run(run) => run.take_room(),
+            Self::SendMsg(send) => send.take_room(),
+            Self::SendFile(send) => send.take_room(),
+            Self::Fetch(fetch) => fetch.take_room(),
+        }
+    }
+
+    fn net_args(&self) -> NetArgs {
+        match self {
+            Self::Run(run) => run.net(),
+            Self::SendMsg(send) => send.net(),
+            Self::SendFile(send) => send.net(),
+            Self::Fetch(fetch) => fetch.net(),
+        }
+    }
+}
+
+/// Where the passphrase of the room comes from, as the command line has it.
+#[derive(Debug, Default)]
+pub(crate) struct RoomArgs {
+    /// `--room`
+    pub(crate) room: Option<Text>,
+    /// `--room-file`
+    pub(crate) room_file: Option<PathBuf>,
+}
+
+/// What all commands that join a room share, beside the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NetArgs {
+    /// `--udp-port`
+    pub(crate) udp_port: u16,
+    /// `--interface`; empty means all.
+    pub(crate) interfaces: Vec<String>,
+    /// `--json`
+    pub(crate) json: bool,
+    /// `--quiet`
+    pub(crate) quiet: bool,
+}
+
+/// argh cannot include one struct in another, so the flags that all commands share stand here once
+/// and are written into each.
+macro_rules! command {
+    ($(#[$attribute:meta])* $name:ident { $($own:tt)* }) => {
+        #[derive(FromArgs, ArgsInfo, Debug)]
+        $(#[$attribute])*
+        pub(crate) struct $name {
+            $($own)*
+            /// passphrase of the room; visible to other users of this machine, so prefer --room-file
+            #[argh(option, arg_name = "passphrase")]
+            pub(crate) room: Option<Text>,
+            /// file with the passphrase of the room, readable by its owner only
+            #[argh(option, arg_name = "path")]
+            pub(crate) room_file: Option<PathBuf>,
+            /// UDP port of discovery, the same for all members (48555)
+            #[argh(option, arg_name = "port", default = "UDP_PORT", from_str_fn(port))]
+            pub(crate) udp_port: u16,
+            /// network interface to use, instead of all; may be given several times
+            #[argh(option, arg_name = "name")]
+            pub(crate) interface: Vec<String>,
+            /// print events as JSON, one object a line, on standard output
+            #[argh(switch)]
+            pub(crate) json: bool,
+            /// print results and errors only
+            #[argh(switch)]
+            pub(crate) quiet: bool,
+        }
+
+        impl $name {
+            /// Takes the room's arguments out.
+            pub(crate) fn take_room(&mut self) -> RoomArgs {
+                RoomArgs { room: self.room.take(), room_file: self.room_file.take() }
+            }
+
+            /// The arguments that all commands share.
+            pub(crate) fn net(&self) -> NetArgs {
+                NetArgs { udp_port: self.udp_port, interfaces: self.interface.clone(), json: self.json, quiet: self.quiet }
+            }
+        }
+    };
+}
+
+command! {
+    /// Show what is offered in the room, until interrupted.
+    #[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
+    Run {}
+}
+
+command! {
+    /// Offer a message until it is fetched or its time is up.
+    #[argh(
+        subcommand,
+        name = "send-msg",
+        help_triggers("-h", "--help"),
+        example = "{command_name} --room-file room.txt < message.txt\n{command_name} --room-file room.txt --ttl 60 -- \"-a message that begins with a dash\"",
+        note = "Other users of this machine can see a message on the command line, and the shell\nkeeps it in its history: standard input has neither fault."
+    )]
+    SendMsg {
+        /// the message, at most 65536 bytes; without it, or with -, it is read from standard input
+        #[argh(positional, arg_name = "message")]
+        pub(crate) message: Option<Text>,
+        /// seconds until the offer ends (120)
+        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(120)", from_str_fn(ttl))]
+        pub(crate) ttl: Duration,
+        /// how many receivers may take it (1)
+        #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
+        pub(crate) fetches: u8,
+        /// TCP port to serve on (48556 or the next free one)
+        #[argh(option, arg_name = "port", from_str_fn(port))]
+        pub(crate) tcp_port: Option<u16>,
+    }
+}
+
+command! {
+    /// Offer a file until it is fetched or its time is up.
+    #[argh(
+        subcommand,
+        name = "send-file",
+        help_triggers("-h", "--help"),
+        example = "{command_name} --room-file room.txt photo.jpg"
+    )]
+    SendFile {
+        /// the file
+        #[argh(positional, arg_name = "path")]
+        pub(crate) path: PathBuf,
+        /// seconds until the offer ends (300)
+        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(300)", from_str_fn(ttl))]
+        pub(crate) ttl: Duration,
+        /// how many receivers may take it (1)
+        #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
+        pub(crate) fetches: u8,
+        /// name to offer the file under, instead of its own
+        #[argh(option, arg_name = "name")]
+        pub(crate) name: Option<String>,
+        /// TCP port to serve on (48556 or the next free one)
+        #[argh(option, arg_name = "port", from_str_fn(port))]
+        pub(crate) tcp_port: Option<u16>,
+    }
+}
+
+command! {
+    /// Take a drop: a message is printed, a file is saved under its own name in the current folder.
+    #[argh(
+        subcommand,
+        name = "fetch",
+        help_triggers("-h", "--help"),
+        example = "{command_name} --room-file room.txt\n{command_name} --room-file room.txt --from 192.168.1.7:48556 --token 9f3k",
+        note = "Nothing that exists is ever overwritten: a file gets a name like\n\"photo (1).jpg\" instead. Received files are readable by their owner only."
+    )]
+    Fetch {
+        /// address of the sender, IPv4 with or without a port, where discovery does not reach
+        #[argh(option, arg_name = "ip[:port]")]
+        pub(crate) from: Option<From>,
+        /// TCP port of the sender named by --from
+        #[argh(option, arg_name = "port", from_str_fn(any_port))]
+        pub(crate) port: Option<u16>,
+        /// the drop to take: its token, or the first 4 or more characters of it
+        #[argh(option, arg_name = "token")]
+        pub(crate) token: Option<TokenPrefix>,
+        /// where to save it: a new file, or a folder; - is standard output
+        #[argh(option, arg_name = "path", from_str_fn(out))]
+        pub(crate) out: Option<PathBuf>,
+        /// seconds to look and to retry before giving up (5)
+        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(5)", from_str_fn(wait))]
+        pub(crate) wait: Duration,
+    }
+}
+
+impl Fetch {
+    /// Whether the drop goes to standard output.
+    pub(crate) fn to_stdout(&self) -> bool {
+        self.out.as_ref().is_some_and(|out| out.as_os_str() == "-")
+    }
+
+    /// The address given by `--from`, with the port of either flag.
+    pub(crate) fn sender(&self) -> Option<(std::net::Ipv4Addr, Option<u16>)> {
+        self.from.map(|from| (from.ip, from.port.or(self.port)))
+    }
+}

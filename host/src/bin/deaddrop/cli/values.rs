@@ -1,0 +1,162 @@
+//! The values of options, checked as they are read. Each refusal says what would be accepted.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use deaddrop::Zeroizing;
+use deaddrop_core::limits::{FETCHES_MAX, TCP_PORT_MIN, TTL_MAX, TTL_MIN};
+
+/// Text that may be a secret: wiped when dropped, and not shown by `Debug`.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Text(Zeroizing<String>);
+
+impl Text {
+    /// The text, for the one who has a reason to see it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, still wiped when dropped.
+    pub(crate) fn into_inner(self) -> Zeroizing<String> {
+        self.0
+    }
+}
+
+impl FromStr for Text {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(Zeroizing::new(text.into())))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(..)")
+    }
+}
+
+/// The value of `--from`: where a sender is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct From {
+    /// Its address.
+    pub(crate) ip: Ipv4Addr,
+    /// Its port, if one was given.
+    pub(crate) port: Option<u16>,
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.trim_start_matches('[').trim_end_matches(']').split('%').next().unwrap_or(text);
+        if bare.parse::<Ipv6Addr>().is_ok() || text.parse::<SocketAddrV6>().is_ok() {
+            return Err("IPv6 is not there yet: give the sender's IPv4 address".into());
+        }
+        let (ip, port) = match text.split_once(':') {
+            Some((ip, port)) => (ip, Some(any_port(port)?)),
+            None => (text, None),
+        };
+        let ip: Ipv4Addr = ip.parse().map_err(|_| {
+            String::from("give an IPv4 address with or without a port, such as 192.168.1.7:48556")
+        })?;
+        if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
+            return Err("that is not the address of one machine".into());
+        }
+        Ok(Self { ip, port })
+    }
+}
+
+fn within(text: &str, low: u64, high: u64, what: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|value| (low..=high).contains(value))
+        .ok_or_else(|| format!("give {what} from {low} to {high}"))
+}
+
+pub(super) fn ttl(text: &str) -> Result<Duration, String> {
+    within(text, TTL_MIN.as_secs(), TTL_MAX.as_secs(), "whole seconds").map(Duration::from_secs)
+}
+
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    within(text, 0, 24 * 3_600, "whole seconds").map(Duration::from_secs)
+}
+
+pub(super) fn fetches(text: &str) -> Result<u8, String> {
+    let most = u64::try_from(FETCHES_MAX).unwrap_or(u64::MAX);
+    let count = within(text, 1, most, "a count")?;
+    u8::try_from(count).map_err(|error| error.to_string())
+}
+
+fn port_from(text: &str, low: u16) -> Result<u16, String> {
+    let port = within(text, u64::from(low), u64::from(u16::MAX), "a port")?;
+    u16::try_from(port).map_err(|error| error.to_string())
+}
+
+/// A port of ours: beacons may not point below 1024, so nothing below is of use.
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    port_from(text, TCP_PORT_MIN)
+}
+
+/// A port of someone else's, named by the user, who may well have forwarded a low one.
+pub(super) fn any_port(text: &str) -> Result<u16, String> {
+    port_from(text, 1)
+}
+
+pub(super) fn out(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("give a new file, a folder, or - for standard output".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_end_where_they_say() {
+        assert_eq!(ttl("1"), Ok(Duration::from_secs(1)));
+        assert_eq!(ttl("604800"), Ok(Duration::from_secs(604_800)));
+        for bad in ["0", "604801", "-1", "1.5", "", "1s", "99999999999999999999"] {
+            assert_eq!(ttl(bad), Err("give whole seconds from 1 to 604800".into()), "{bad}");
+        }
+        assert_eq!((fetches("1"), fetches("64")), (Ok(1), Ok(64)));
+        assert!(fetches("0").is_err() && fetches("65").is_err() && fetches("257").is_err());
+        assert_eq!((port("1024"), port("65535")), (Ok(1024), Ok(65535)));
+        assert!(port("0").is_err() && port("1023").is_err() && port("65536").is_err());
+        assert!(any_port("0").is_err() && any_port("1").is_ok());
+        assert!(wait("0").is_ok() && wait("86400").is_ok() && wait("86401").is_err());
+        assert!(out("").is_err());
+    }
+
+    #[test]
+    fn a_sender_is_an_ipv4_address_with_or_without_a_port() {
+        let ip = Ipv4Addr::new(10, 0, 0, 7);
+        assert_eq!("10.0.0.7".parse(), Ok(From { ip, port: None }));
+        assert_eq!("10.0.0.7:48557".parse(), Ok(From { ip, port: Some(48557) }));
+        for bad in
+            ["", "host", "10.0.0", "10.0.0.7:", "10.0.0.7:0", "0.0.0.0", "255.255.255.255", "224.0.0.1"]
+        {
+            assert!(bad.parse::<From>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_told_so() {
+        for v6 in ["::1", "fe80::1%eth0", "[::1]", "[::1]:48556", "2001:db8::7"] {
+            assert!(
+                v6.parse::<From>().is_err_and(|message| message.contains("IPv6 is not there yet")),
+                "{v6}"
+            );
+        }
+    }
+
+    #[test]
+    fn secret_text_is_not_shown() {
+        assert_eq!(format!("{:?}", "marker".parse::<Text>()), "Ok(Text(..))");
+    }
+}

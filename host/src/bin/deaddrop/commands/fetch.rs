@@ -1,0 +1,147 @@
+//! `deaddrop fetch`: take a drop.
+
+mod choose;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use deaddrop::{
+    Browser, Claim, Content as Stored, Destination, FoundOffer, Kind, Receiver, Room, TokenPrefix, Zeroizing,
+};
+
+use super::{derive, open_browser, warn_weak};
+use crate::cli::NetArgs;
+use crate::exit::Failure;
+use crate::signals::Signals;
+use crate::ui::{Content, Event, Ui};
+use choose::choose;
+
+/// What to fetch, and where to.
+pub(super) struct Job {
+    /// The sender, if it was named.
+    pub(super) sender: Option<(Ipv4Addr, Option<u16>)>,
+    /// The drop, if it was named.
+    pub(super) token: Option<TokenPrefix>,
+    /// Where to save it.
+    pub(super) out: Option<PathBuf>,
+    /// How long to look and to retry.
+    pub(super) wait: Duration,
+    /// What all commands share.
+    pub(super) net: NetArgs,
+    /// The room.
+    pub(super) passphrase: Zeroizing<String>,
+}
+
+/// Takes the drop.
+pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
+    warn_weak(ui, &job.passphrase)?;
+    let destination = match job.out.as_deref() {
+        Some(out) if out.as_os_str() == "-" => Destination::spool(),
+        out => Destination::path(out.unwrap_or(Path::new(".")))?,
+    };
+    let deriving = Room::derive(std::mem::take(&mut job.passphrase));
+    let browser = match job.sender {
+        Some(_) => None,
+        // Answers come while the secret is derived.
+        None => Some(open_browser(ui, &job.net)?),
+    };
+    let room = derive(deriving, signals).await?;
+    let receiver = Receiver::new(&room).wait(job.wait).stopped_by(signals.stopper());
+    drop(room);
+    let claim = claim(ui, signals, &job, &receiver, browser).await?;
+    take(ui, signals, &job, destination, claim).await
+}
+
+/// Finds the drop that is wanted, and claims it.
+async fn claim(
+    ui: &Ui,
+    signals: &Signals,
+    job: &Job,
+    receiver: &Receiver,
+    browser: Option<Browser>,
+) -> Result<Claim, Failure> {
+    let until = Instant::now() + job.wait;
+    let failure = |error| signals.failure(error);
+    let found = match (job.sender, &job.token) {
+        (Some((ip, port)), Some(token)) => {
+            return receiver.claim_from(IpAddr::V4(ip), port, *token).await.map_err(failure);
+        }
+        (Some((ip, port)), None) => listed(receiver.list(IpAddr::V4(ip), port).await.map_err(failure)?)?,
+        (None, token) => {
+            // Opened above, as no sender was named.
+            let Some(mut browser) = browser else { return Err(Failure::failed("nothing was browsed")) };
+            let found = receiver.find(&mut browser, token.as_ref()).await.map_err(failure)?;
+            discovered(found, &browser)?
+        }
+    };
+    let chosen = choose(ui, signals, found).await?;
+    let receiver = receiver.clone().wait(until.saturating_duration_since(Instant::now()));
+    receiver.claim(&chosen).await.map_err(failure)
+}
+
+/// What the senders at a named address offer.
+fn listed(found: Vec<FoundOffer>) -> Result<Vec<FoundOffer>, Failure> {
+    if found.is_empty() {
+        return Err(Failure::unknown(
+            "no sender there offers anything: what it had has ended, or another receiver is about to have it",
+        ));
+    }
+    Ok(found)
+}
+
+/// What is offered on the LAN and matches.
+fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffer>, Failure> {
+    match (found.is_empty(), browser.offers().next().is_none()) {
+        (false, _) => Ok(found),
+        (true, false) => Err(Failure::unknown(
+            "nobody on this network offers a drop with that token: check it, or name its sender with --from",
+        )),
+        (true, true) => Err(Failure::unreachable(
+            "nothing is offered in this room on this network: check the passphrase, look longer with --wait, or \
+             name the sender with --from",
+        )),
+    }
+}
+
+/// Receives a claimed drop, shows it, and confirms it.
+async fn take(
+    ui: &Ui,
+    signals: &Signals,
+    job: &Job,
+    destination: Destination,
+    claim: Claim,
+) -> Result<(), Failure> {
+    let (offer, sender) = (claim.offer().clone(), claim.from());
+    // A message is shown, unless a file was named for it.
+    let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
+    let destination = if shown { Destination::spool() } else { destination };
+    // What is taken, in the words of its sender, before anything of it is here.
+    ui.taking(&Event::offer(&offer, sender))?;
+    let mut unconfirmed = claim.receive(&destination).await.map_err(|error| signals.failure(error))?;
+    let content = match unconfirmed.content_mut() {
+        Stored::Saved(path) => Content::Saved(path),
+        Stored::Spooled(spool) if shown => Content::Message(spool.in_memory().unwrap_or_default()),
+        Stored::Spooled(spool) => {
+            ui.copy_out(spool)?;
+            Content::Written
+        }
+    };
+    let saved = matches!(content, Content::Saved(_));
+    let (token, kind, name, size) = (offer.token, offer.kind, &offer.name, offer.size);
+    let unshown = match ui.show(&Event::Received { token, kind, name, size, content }) {
+        // The file is there all the same, and its sender is told so.
+        Err(failure) if saved => Some(failure),
+        shown => {
+            shown?;
+            None
+        }
+    };
+    if !unconfirmed.confirm().await {
+        ui.show(&Event::Warning {
+            code: "unconfirmed",
+            message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
+        })?;
+    }
+    unshown.or_else(|| signals.received()).map_or(Ok(()), Err)
+}

@@ -1,0 +1,37 @@
+//! `deaddrop run`: browse, and show offers as they come and go.
+
+use deaddrop::{OfferEvent, Receiver, Room, Zeroizing};
+use smol::future;
+
+use super::{derive, open_browser, warn_weak};
+use crate::cli::NetArgs;
+use crate::exit::Failure;
+use crate::signals::Signals;
+use crate::ui::{Event, Ui};
+
+/// Browses until a signal ends it.
+pub(super) async fn run(
+    ui: &Ui,
+    signals: &Signals,
+    net: NetArgs,
+    passphrase: Zeroizing<String>,
+) -> Result<(), Failure> {
+    warn_weak(ui, &passphrase)?;
+    let deriving = Room::derive(passphrase);
+    let mut browser = open_browser(ui, &net)?;
+    let receiver = Receiver::new(&derive(deriving, signals).await?);
+    receiver.browse(&mut browser);
+    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None })?;
+    loop {
+        let event = async { Ok(browser.next_event().await) };
+        let event = future::or(async { Err(signals.wait().await) }, event).await?;
+        show(ui, &event)?;
+    }
+}
+
+fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {
+    match event {
+        OfferEvent::Appeared { offer: known } => ui.show(&Event::offer(&known.offer, known.from)),
+        OfferEvent::Gone { token, reason, .. } => ui.show(&Event::Gone { token: *token, reason: *reason }),
+    }
+}

@@ -1,0 +1,132 @@
+//! `deaddrop send-msg` and `deaddrop send-file`: hold a drop until it is fetched or its time is up.
+
+use std::path::{Path, PathBuf};
+
+use deaddrop::{Ended, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use deaddrop_core::limits::WARN_WINDOW;
+
+use super::{derive, network, warn_network, warn_weak};
+use crate::cli::NetArgs;
+use crate::descriptors::raise_limit;
+use crate::exit::{Exit, Failure};
+use crate::signals::Signals;
+use crate::ui::{Event, Serving, Ui};
+
+/// What to offer.
+pub(super) struct Job {
+    /// The drop.
+    pub(super) drop: SenderBuilder,
+    /// The file that it is, if it is one.
+    pub(super) path: Option<PathBuf>,
+    /// The TCP port to serve on, if it has to be that one.
+    pub(super) tcp_port: Option<u16>,
+    /// What all commands share.
+    pub(super) net: NetArgs,
+    /// The room.
+    pub(super) passphrase: Zeroizing<String>,
+}
+
+/// Holds the drop.
+pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
+    let Job { mut drop, path, tcp_port, net, passphrase } = job;
+    warn_weak(ui, &passphrase)?;
+    raise_limit();
+    let room = derive(Room::derive(passphrase), signals).await?;
+    if let Some(port) = tcp_port {
+        drop = drop.tcp_port(port);
+    }
+    let mut sender = drop.network(network(&net)).offer(&room)?.stopped_by(signals.stopper());
+    std::mem::drop(room);
+    // From here on others know of the drop, and are told of its end whatever brings it about.
+    let end = match announce(ui, &sender) {
+        Ok(()) => hold(ui, signals, &mut sender, path.as_deref()).await,
+        Err(failure) => Err(failure),
+    };
+    if end.as_ref().is_err_and(|failure| failure.exit != Exit::Expired) {
+        sender.withdraw();
+    }
+    let lingered = sender.linger().await.map_err(|error| signals.failure(error));
+    end.and(lingered)
+}
+
+/// Shows that the drop can be fetched.
+fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
+    let addresses = sender.addresses();
+    warn_network(ui, addresses.is_empty(), sender.skipped())?;
+    ui.show(&Event::Ready {
+        addresses: &addresses,
+        serving: Some(Serving {
+            port: sender.port(),
+            token: sender.token(),
+            kind: sender.kind(),
+            name: sender.name(),
+            size: sender.size(),
+            ttl: sender.ttl(),
+        }),
+    })
+}
+
+/// Serves the drop until it ends, or until a signal ends it.
+async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
+    loop {
+        match sender.next_event().await.map_err(|error| signals.failure(error))? {
+            SenderEvent::Fetched { by } => {
+                ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() })?;
+            }
+            SenderEvent::Guessing { source, failures } => {
+                let whose = match source {
+                    Some(source) => format!("from {source}"),
+                    None => "in all".into(),
+                };
+                let message = format!(
+                    "{failures} handshakes with another passphrase {whose} within {} s: a neighbour's room, or \
+                     somebody guesses",
+                    WARN_WINDOW.as_secs()
+                );
+                ui.show(&Event::Warning { code: "guessing", message: &message })?;
+            }
+            SenderEvent::Ended(ended) => return end(ui, signals, sender, path, ended),
+            _ => {}
+        }
+    }
+}
+
+/// Shows how the drop ended.
+fn end(
+    ui: &Ui,
+    signals: &Signals,
+    sender: &Sender,
+    path: Option<&Path>,
+    ended: Ended,
+) -> Result<(), Failure> {
+    let unconfirmed = || {
+        ui.show(&Event::Warning {
+            code: "unconfirmed",
+            message: "a receiver was given the whole drop and never confirmed it: it may have it",
+        })
+    };
+    match ended {
+        Ended::Fetched => Ok(()),
+        Ended::Expired { unconfirmed: maybe } => {
+            if maybe {
+                unconfirmed()?;
+            }
+            ui.show(&Event::Expired { token: sender.token() })?;
+            Err(Failure::expired("the drop expired before it was fetched: send it again with a longer --ttl"))
+        }
+        Ended::Changed { unconfirmed: maybe } => {
+            if maybe {
+                unconfirmed()?;
+            }
+            let message = match path {
+                Some(path) => format!(
+                    "{} changed while it was offered, so it was withdrawn: send it again",
+                    path.display()
+                ),
+                None => "the drop's source changed, so it was withdrawn".into(),
+            };
+            Err(Failure::new(Exit::Failed, "changed", message))
+        }
+        _ => signals.received().map_or(Ok(()), Err),
+    }
+}

@@ -1,0 +1,43 @@
+//! The `deaddrop` command: the library's first user, and the only place with flags, exit codes and prose for people.
+
+mod cli;
+mod commands;
+mod descriptors;
+mod exit;
+mod messages;
+mod passphrase;
+mod signals;
+mod strength;
+mod ui;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::Parsed;
+use exit::{Exit, Failure};
+use ui::Ui;
+
+fn main() -> ExitCode {
+    let arguments = || std::env::args_os().skip(1);
+    let (ui, done) = match cli::parse(arguments()) {
+        Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
+        Ok(Parsed::Command(mut command)) => {
+            let ui = Ui::new(command.json(), command.quiet());
+            let variable = std::env::var_os(passphrase::VARIABLE);
+            let passphrase = passphrase::passphrase(command.take_room(), variable);
+            let done = passphrase.and_then(|passphrase| commands::execute(command, &ui, passphrase));
+            (ui, done)
+        }
+        Err(failure) => (Ui::new(cli::wants_json(arguments()), false), Err(failure)),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(failure) => ui.fail(&failure),
+    }
+    .into()
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+}

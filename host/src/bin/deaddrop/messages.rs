@@ -1,0 +1,188 @@
+//! What the program says of the library's errors: exit code, JSON code, and advice that names flags.
+
+use std::fmt::Display;
+
+use deaddrop::{
+    Error, FetchError, InterfaceError, PortError, PutError, SaveError, SkippedInterface, SourceError,
+};
+
+use crate::exit::{Exit, Failure};
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Passphrase(error) => Self::usage(error.to_string()),
+            Error::Source(error) => error.into(),
+            Error::Offer(error) => error.into(),
+            Error::Port(error) => error.into(),
+            Error::Interface(error) => error.into(),
+            Error::Fetch(error) => error.into(),
+            Error::Save(error) => error.into(),
+            Error::Stopped => Self::interrupted(),
+            other => Self::failed(other.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match &error {
+            SourceError::NotFound { .. } | SourceError::Folder { .. } | SourceError::NotRegular { .. } => {
+                Self::usage(error.to_string())
+            }
+            SourceError::Unreadable { .. } => Self::new(Exit::Failed, "file", error.to_string()),
+            SourceError::NameNotText { .. } => advise(Self::usage, &error, ": give one with --name"),
+            SourceError::NameEmpty => Self::usage("the name given with --name is empty"),
+            SourceError::Name(_) => Self::usage(error.to_string()),
+            SourceError::MessageTooLong => Self::usage(format!(
+                "a message has at most {} bytes: put it into a file and use send-file",
+                deaddrop::MESSAGE_MAX
+            )),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<PutError> for Failure {
+    fn from(error: PutError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        let advice = match error.port {
+            Some(_) => "; choose another with --tcp-port",
+            None => "; choose one with --tcp-port",
+        };
+        advise(Self::failed, &error, advice)
+    }
+}
+
+impl From<InterfaceError> for Failure {
+    fn from(error: InterfaceError) -> Self {
+        match error {
+            InterfaceError::Unknown { .. } => Self::usage(error.to_string()),
+            other => Self::failed(other.to_string()),
+        }
+    }
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        match &error {
+            SaveError::NoFolder { .. } => advise(Self::usage, &error, ": make it first"),
+            SaveError::NotAFileName { .. } => advise(Self::usage, &error, ": give a new file or a folder"),
+            SaveError::NoSpace { .. } => advise(
+                no_space,
+                &error,
+                ": free some, or choose another place with --out (for standard output with TMPDIR)",
+            ),
+            SaveError::Io { .. } if error.is_no_space() => {
+                advise(no_space, &error, "; free some space, or choose another place")
+            }
+            SaveError::Io { .. } => Self::new(Exit::Failed, "file", error.to_string()),
+            SaveError::NamesTaken { .. } => advise(Self::failed, &error, ": choose another with --out"),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+fn no_space(message: String) -> Failure {
+    Failure::new(Exit::Failed, "no-space", message)
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        match &error {
+            FetchError::Unreachable(_) => advise(
+                Self::unreachable,
+                &error,
+                ": check that it is still running, its address, and that no firewall is in the way of its TCP \
+                 port, one of 48556 to 48571 unless it chose another",
+            ),
+            FetchError::Lost(_) => {
+                advise(Self::unreachable, &error, "; fetch again, it may be available again in 15 seconds")
+            }
+            FetchError::NotMember => {
+                advise(Self::not_a_member, &error, "; check the passphrase on both sides")
+            }
+            FetchError::Busy(_) => advise(Self::busy, &error, ": try again, or wait longer with --wait"),
+            FetchError::Unknown => advise(Self::unknown, &error, ": check both"),
+            FetchError::Gone => Self::unknown(error.to_string()),
+            FetchError::Expired => advise(Self::expired, &error, ": ask for it again"),
+            FetchError::Changed => {
+                let changed = |message| Self::new(Exit::Failed, "changed", message);
+                advise(changed, &error, "; ask for it again")
+            }
+            FetchError::Ambiguous => advise(Self::usage, &error, ": give more of its characters"),
+            FetchError::NoBudget => advise(Self::busy, &error, ": wait, or name the port with --port"),
+            FetchError::Unsupported(_) => advise(Self::failed, &error, ": update deaddrop on this side"),
+            FetchError::Stopped => Self::interrupted(),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+/// A failure whose message is the library's statement of the fact, followed by advice.
+fn advise(failure: impl FnOnce(String) -> Failure, fact: &impl Display, advice: &str) -> Failure {
+    failure(format!("{fact}{advice}"))
+}
+
+/// The warning of an interface that beacons cannot use, or not fully.
+pub(crate) fn skipped(skipped: &SkippedInterface) -> String {
+    let SkippedInterface { interface, error, .. } = skipped;
+    match skipped.receive_unavailable {
+        Some(port) => format!(
+            "nothing is heard on UDP port {port} of {interface}: {error}; end the program that holds it, or agree \
+             with the others on another --udp-port"
+        ),
+        None => format!(
+            "discovery does not reach the network behind {interface}: {error}; others there can still fetch with \
+             --from"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_its_own_word_wherever_it_shows() {
+        let of = |kind: io::ErrorKind| {
+            let error = io::Error::from(kind);
+            Failure::from(SaveError::Io { operation: "write", path: "x".into(), error })
+        };
+        assert_eq!(of(io::ErrorKind::StorageFull).code, "no-space");
+        assert_eq!(of(io::ErrorKind::PermissionDenied).code, "file");
+        let full = SaveError::NoSpace { folder: "d".into(), needed: 9 };
+        assert_eq!(Failure::from(full).code, "no-space");
+    }
+
+    #[test]
+    fn every_refusal_has_its_exit_code() {
+        let table = [
+            (FetchError::Unreachable("x".into()), 7),
+            (FetchError::Lost("x".into()), 7),
+            (FetchError::NotMember, 6),
+            (FetchError::Busy(Some(Duration::ZERO)), 5),
+            (FetchError::NoBudget, 5),
+            (FetchError::Unknown, 4),
+            (FetchError::Gone, 4),
+            (FetchError::Expired, 3),
+            (FetchError::Ambiguous, 2),
+            (FetchError::Changed, 1),
+            (FetchError::Protocol("x".into()), 1),
+            (FetchError::Stopped, 130),
+        ];
+        for (error, code) in table {
+            let failure = Failure::from(Error::from(error.clone()));
+            assert_eq!(failure.exit.code(), code, "{error:?}");
+            assert!(!failure.message.is_empty());
+        }
+    }
+}

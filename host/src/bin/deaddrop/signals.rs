@@ -1,0 +1,79 @@
+//! Signals that end the command.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use async_signal::{Signal, Signals as SignalStream};
+use deaddrop::{Error, Stopper};
+use smol::stream::StreamExt;
+
+use crate::exit::Failure;
+
+/// The first signal that asked the command to end, and the stopper that passes it on to the library.
+#[derive(Clone, Default)]
+pub(crate) struct Signals(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    first: AtomicU8,
+    stopper: Stopper,
+}
+
+const NONE: u8 = 0;
+const INTERRUPT: u8 = 1;
+const TERMINATE: u8 = 2;
+
+impl Signals {
+    /// How the command ends, if a signal has come.
+    pub(crate) fn received(&self) -> Option<Failure> {
+        match self.0.first.load(Ordering::Acquire) {
+            NONE => None,
+            INTERRUPT => Some(Failure::interrupted()),
+            _ => Some(Failure::terminated()),
+        }
+    }
+
+    /// Used when a signal comes.
+    pub(crate) fn stopper(&self) -> &Stopper {
+        &self.0.stopper
+    }
+
+    /// Waits for a signal.
+    pub(crate) async fn wait(&self) -> Failure {
+        self.0.stopper.stopped().await;
+        self.received().unwrap_or_else(Failure::interrupted)
+    }
+
+    /// The failure for an error of the library: the signal, if that was the reason.
+    pub(crate) fn failure(&self, error: Error) -> Failure {
+        match error {
+            Error::Stopped => self.received().unwrap_or_else(Failure::interrupted),
+            error => error.into(),
+        }
+    }
+
+    /// Handles the process's signals for as long as the future is polled.
+    pub(crate) async fn handle(&self) -> std::io::Result<()> {
+        let mut signals = SignalStream::new([Signal::Int, Signal::Term])?;
+        if !ignored(rustix::process::Signal::HUP) {
+            signals.add_signals([Signal::Hup])?;
+        }
+        while let Some(signal) = signals.next().await {
+            let code = if signal? == Signal::Int { INTERRUPT } else { TERMINATE };
+            // The first signal decides how the process ends: a later one finds it set.
+            let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
+            self.0.stopper.stop();
+        }
+        Ok(())
+    }
+}
+
+/// Whether this process was started with the signal ignored, as `nohup` does with a hang-up: it is then meant to outlive
+/// its terminal. Where the system does not say, it was not.
+fn ignored(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let bit = u32::try_from(signal.as_raw() - 1).unwrap_or(u32::MAX);
+    mask.checked_shr(bit).unwrap_or(0) & 1 == 1
+}

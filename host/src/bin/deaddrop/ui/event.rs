@@ -1,0 +1,193 @@
+//! Everything that can be told, and its form as JSON. The fields are a contract with scripts.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use data_encoding::BASE64;
+use deaddrop::{EndReason, Kind, Name, Offer, Token};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// Something that happened.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum Event<'a> {
+    /// A sender serves its drop, or a listener listens.
+    Ready {
+        /// This machine's addresses that others may reach it at.
+        addresses: &'a [IpAddr],
+        /// What a sender serves; absent from a listener.
+        #[serde(flatten)]
+        serving: Option<Serving<'a>>,
+    },
+    /// A drop can be fetched.
+    Offer {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// Where its sender serves it.
+        from: SocketAddr,
+        /// What it holds.
+        #[serde(serialize_with = "as_text")]
+        kind: Kind,
+        /// Its name, in its sender's words.
+        #[serde(serialize_with = "as_name")]
+        name: &'a Name,
+        /// Its size in bytes.
+        size: u64,
+        /// What is left of its TTL.
+        #[serde(rename = "ttl_ms", serialize_with = "as_millis")]
+        ttl: Duration,
+    },
+    /// A drop can no longer be fetched.
+    Gone {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// Why.
+        #[serde(serialize_with = "as_text")]
+        reason: EndReason,
+    },
+    /// A drop is here, whole and verified.
+    Received {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// What it holds.
+        #[serde(serialize_with = "as_text")]
+        kind: Kind,
+        /// Its name, in its sender's words.
+        #[serde(serialize_with = "as_name")]
+        name: &'a Name,
+        /// Its size in bytes.
+        size: u64,
+        /// The bytes, or where they are.
+        #[serde(flatten, serialize_with = "as_content")]
+        content: Content<'a>,
+    },
+    /// A receiver has confirmed that it holds the drop.
+    Fetched {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// The receiver's address.
+        by: IpAddr,
+        /// The drop's size in bytes.
+        size: u64,
+    },
+    /// The TTL passed.
+    Expired {
+        /// Names the drop.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+    },
+    /// Something is not as it should be, and the command goes on.
+    Warning {
+        /// The word for it.
+        code: &'a str,
+        /// One line for a person.
+        message: &'a str,
+    },
+    /// The command ends with a code other than 0.
+    Error {
+        /// The word for it.
+        code: &'a str,
+        /// One line for a person.
+        message: &'a str,
+    },
+}
+
+/// What a sender serves.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Serving<'a> {
+    /// The TCP port it serves on.
+    pub(crate) port: u16,
+    /// Names the drop.
+    #[serde(serialize_with = "as_text")]
+    pub(crate) token: Token,
+    /// What it holds.
+    #[serde(serialize_with = "as_text")]
+    pub(crate) kind: Kind,
+    /// Its name.
+    #[serde(serialize_with = "as_name")]
+    pub(crate) name: &'a Name,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// Its TTL.
+    #[serde(rename = "ttl_ms", serialize_with = "as_millis")]
+    pub(crate) ttl: Duration,
+}
+
+/// Where a received drop is.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'a> {
+    /// A message: these bytes.
+    Message(&'a [u8]),
+    /// Saved under this path.
+    Saved(&'a Path),
+    /// Written to standard output already.
+    Written,
+}
+
+impl<'a> Event<'a> {
+    /// That this drop can be fetched from this address.
+    pub(crate) fn offer(offer: &'a Offer, from: SocketAddr) -> Self {
+        Self::Offer {
+            token: offer.token,
+            from,
+            kind: offer.kind,
+            name: &offer.name,
+            size: offer.size,
+            ttl: offer.ttl_left,
+        }
+    }
+
+    /// One line of JSON. It is wiped when dropped, because it may hold a message.
+    pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        // No byte of a text takes more than six in JSON, so that the buffer does not grow and leave
+        // a part of a message in memory that was given back.
+        let content = match self {
+            Event::Received { content: Content::Message(bytes), .. } => bytes.len() * 6,
+            Event::Warning { message, .. } | Event::Error { message, .. } => message.len() * 6,
+            _ => 0,
+        };
+        let mut line = Zeroizing::new(Vec::with_capacity(8 * 1024 + content));
+        // Writing numbers and strings into memory does not fail.
+        let written = serde_json::to_writer(&mut *line, self);
+        debug_assert!(written.is_ok(), "{written:?}");
+        line.push(b'\n');
+        line
+    }
+}
+
+fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn as_name<S: Serializer>(value: &&Name, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(value.as_str())
+}
+
+fn as_millis<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn as_content<S: Serializer>(value: &Content<'_>, to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(1))?;
+    match value {
+        Content::Message(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => map.serialize_entry("text", text)?,
+            Err(_) => {
+                let mut text = Zeroizing::new(String::with_capacity(BASE64.encode_len(bytes.len())));
+                BASE64.encode_append(bytes, &mut text);
+                map.serialize_entry("base64", text.as_str())?;
+            }
+        },
+        Content::Saved(path) => map.serialize_entry("path", &path.to_string_lossy())?,
+        Content::Written => {}
+    }
+    map.end()
+}

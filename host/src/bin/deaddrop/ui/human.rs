@@ -1,0 +1,127 @@
+//! Events as text for a person.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use deaddrop::{Kind, Name, escape};
+use zeroize::Zeroizing;
+
+use super::event::{Content, Event, Serving};
+
+/// What an event adds to standard output, and to standard error always or unless `--quiet`.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) results: Zeroizing<Vec<u8>>,
+    pub(super) errors: Vec<u8>,
+    pub(super) notices: Vec<u8>,
+}
+
+pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
+    let mut lines = Lines::default();
+    match event {
+        Event::Ready { addresses, serving: Some(serving) } => {
+            lines.notices = serving_notice(addresses, serving);
+        }
+        Event::Ready { addresses, serving: None } => {
+            let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let on = if addresses.is_empty() { "no network yet" } else { &addresses };
+            lines.notices = format!("Listening on {on}; interrupt to stop.\n").into_bytes();
+        }
+        Event::Offer { token, from, kind, name, size, ttl } => {
+            let what = what(*kind, name, *size);
+            let offer =
+                format!("{what}, for {} more\n  {}\n", span(*ttl), fetch_line(*from, &token.to_string()));
+            lines.results = Zeroizing::new(offer.into_bytes());
+        }
+        Event::Gone { token, reason } => {
+            lines.results = Zeroizing::new(format!("Gone ({reason}): {token}\n").into_bytes());
+        }
+        Event::Received { content: Content::Message(bytes), .. } => {
+            lines.results = message(bytes, out_is_terminal);
+        }
+        Event::Received { content: Content::Saved(path), size, .. } => {
+            let path = path.to_string_lossy();
+            lines.errors = format!("Saved {}, {}\n", escape::line(&path), bytes(*size)).into_bytes();
+        }
+        Event::Received { content: Content::Written, .. } => {}
+        Event::Fetched { by, size, .. } => {
+            lines.notices = format!("Fetched by {by}, {}\n", bytes(*size)).into_bytes();
+        }
+        Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
+        Event::Warning { message, .. } => {
+            lines.notices = format!("deaddrop: warning: {}\n", escape::line(message)).into_bytes();
+        }
+        Event::Error { message, .. } => {
+            lines.errors = format!("deaddrop: {}\n", escape::line(message)).into_bytes();
+        }
+    }
+    lines
+}
+
+/// The notice that a drop is being taken.
+pub(super) fn taking(event: &Event<'_>) -> Vec<u8> {
+    match event {
+        Event::Offer { from, kind, name, size, .. } => {
+            format!("Taking {} from {}\n", what(*kind, name, *size), from.ip()).into_bytes()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A message byte for byte; on a terminal with its control characters escaped and a line end added.
+fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
+    if !out_is_terminal {
+        return Zeroizing::new(bytes.to_vec());
+    }
+    // No byte takes more than six when escaped (`\u{9b}` stands for two, `\xff` and `\u{1b}` for one).
+    let mut shown = Zeroizing::new(Vec::with_capacity(bytes.len() * 6 + 1));
+    // Writing into memory does not fail.
+    let _ = write!(shown, "{}", escape::lines(bytes));
+    if !bytes.ends_with(b"\n") {
+        shown.push(b'\n');
+    }
+    shown
+}
+
+fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<u8> {
+    let what = what(serving.kind, serving.name, serving.size);
+    let mut text = format!("Offering {what}, for {}\n  {}\n", span(serving.ttl), serving.token);
+    // The loopback address is of use only where there is no other.
+    let mut reachable: Vec<_> = addresses.iter().filter(|address| !address.is_loopback()).collect();
+    if reachable.is_empty() {
+        reachable = addresses.iter().collect();
+    }
+    for address in reachable {
+        let from = SocketAddr::new(*address, serving.port);
+        text.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
+    }
+    text.into_bytes()
+}
+
+/// The command by which a drop can be fetched by hand, to be copied as it stands.
+fn fetch_line(from: SocketAddr, token: &str) -> String {
+    format!("deaddrop fetch --from {from} --token {token}")
+}
+
+/// A drop in words, those of its sender escaped.
+pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
+    match name.as_str() {
+        "" => format!("{kind}, {}", bytes(size)),
+        name => format!("{kind} \"{}\", {}", escape::line(name), bytes(size)),
+    }
+}
+
+fn bytes(size: u64) -> String {
+    if size == 1 { "1 byte".into() } else { format!("{size} bytes") }
+}
+
+/// A span of time in its largest fitting unit, rounded down.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..=600 => format!("{seconds} s"),
+        seconds @ 601..=36_000 => format!("{} min", seconds / 60),
+        seconds @ 36_001..=259_200 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

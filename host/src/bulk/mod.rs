@@ -1,0 +1,7 @@
+//! The data records of a large drop, encrypted or decrypted by several threads (decision 0015).
+
+pub(crate) mod decrypt;
+pub(crate) mod encrypt;
+mod pool;
+
+pub(crate) use pool::WorkerPanicked;

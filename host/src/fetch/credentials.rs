@@ -1,0 +1,33 @@
+//! What a client needs to show senders that it is a member of their room.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use deaddrop_core::crypto::keys::{Prs, RoomSecret};
+use deaddrop_core::guard::ClientGuard;
+
+use crate::clock;
+use crate::lock::lock;
+
+/// Addresses whose unconfirmed handshakes are remembered.
+const ADDRESSES: usize = 256;
+
+/// The core's client guard, with a host's capacity.
+pub(crate) type HostClientGuard = ClientGuard<ADDRESSES>;
+
+/// The room's password-related string, and the guard that limits how often a fake sender may test guesses of it on us.
+pub(crate) struct Credentials {
+    pub(crate) prs: Prs,
+    pub(crate) guard: Mutex<HostClientGuard>,
+}
+
+impl Credentials {
+    pub(crate) fn new(room: &RoomSecret) -> Self {
+        Self { prs: room.prs(), guard: Mutex::new(ClientGuard::new(clock::now())) }
+    }
+
+    /// Whether a handshake with this address may be tried now (section 4.5).
+    pub(crate) fn may_try(&self, address: IpAddr) -> bool {
+        lock(&self.guard).has(clock::now(), address)
+    }
+}

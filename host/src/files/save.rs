@@ -1,0 +1,108 @@
+//! Saves a received drop, so that it appears whole or not at all and replaces nothing.
+//!
+//! Bytes go to a file with a random name in the folder where the drop will be. Once all of them are there, a rename
+//! that does not replace puts the file in its place. Every step is relative to the folder's handle, so that neither a
+//! name nor a symbolic link swapped in leads out of it. A received drop is a secret: only its owner can read the file.
+
+mod error;
+mod incoming;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+pub use error::SaveError;
+pub use incoming::Spool;
+pub(crate) use incoming::{Finished, Incoming, PositionedWriter};
+
+/// Where a received drop goes.
+///
+/// ```
+/// use deaddrop::Destination;
+///
+/// # fn main() -> Result<(), deaddrop::SaveError> {
+/// let folder = std::env::temp_dir();
+/// assert!(!Destination::path(&folder)?.is_spool());
+/// assert!(Destination::spool().is_spool());
+/// assert!(Destination::path("/no/such/folder/file").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Destination(pub(crate) Place);
+
+#[derive(Debug)]
+pub(crate) enum Place {
+    Folder(Folder),
+    Spool,
+}
+
+/// A folder that a drop is to go into.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    dir: Dir,
+    /// As the caller wrote it, for error messages and the final path.
+    path: PathBuf,
+    /// The name the caller has chosen; without one the drop's own, made safe.
+    name: Option<String>,
+}
+
+impl Destination {
+    /// A folder, in which the drop gets its own name, made safe; or a file that does not exist yet, in a folder that
+    /// does. When the name is taken, a number is added to it.
+    ///
+    /// A symbolic link to a folder counts as that folder: it is the caller's own. A link to a file counts as a file
+    /// that exists.
+    ///
+    /// # Errors
+    /// If there is no such folder, it cannot be opened, or the path names no file.
+    pub fn path(out: impl AsRef<Path>) -> Result<Self, SaveError> {
+        let out = out.as_ref();
+        match std::fs::metadata(out) {
+            Ok(metadata) if metadata.is_dir() => return Self::folder(out, None),
+            Ok(_) => {}
+            // Not there, or a link to what is not there: the file is still to be made.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(SaveError::io("save to", out, error)),
+        }
+        if out.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(SaveError::NoFolder { path: out.to_owned() });
+        }
+        let parent = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let name = out
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| SaveError::NotAFileName { path: out.to_owned() })?;
+        Self::folder(parent, Some(name.to_owned()))
+    }
+
+    /// A [`Spool`]: memory up to 1 MiB, and above that a file without a name in the system's folder for temporary
+    /// files, which is gone when it is closed. For drops that go on to a terminal or another program.
+    pub const fn spool() -> Self {
+        Self(Place::Spool)
+    }
+
+    /// Whether this is a [`spool`](Self::spool).
+    pub const fn is_spool(&self) -> bool {
+        matches!(self.0, Place::Spool)
+    }
+
+    fn folder(path: &Path, name: Option<String>) -> Result<Self, SaveError> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| {
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                SaveError::NoFolder { path: path.to_owned() }
+            } else {
+                SaveError::io("open the folder", path, error)
+            }
+        })?;
+        Ok(Self(Place::Folder(Folder { dir, path: path.to_owned(), name })))
+    }
+}
+
+#[cfg(test)]
+mod tests;

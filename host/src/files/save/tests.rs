@@ -1,0 +1,207 @@
+use super::*;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use deaddrop_core::offer::Name;
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn receive(out: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let destination = Destination::path(out).unwrap();
+    let size = bytes.len().try_into().unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new(name).unwrap(), size).unwrap();
+    let (start, end) = bytes.split_at(bytes.len() / 2);
+    incoming.append(start).unwrap();
+    incoming.reserve_tail(end.len().try_into().unwrap()).unwrap();
+    incoming.append(end).unwrap();
+    let Finished::Saved(path) = incoming.finish().unwrap() else { panic!("not saved") };
+    path
+}
+
+/// Everything in a folder, sorted.
+fn listing(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_drop_is_saved_under_its_own_name_and_for_its_owner_only() {
+    let folder = folder();
+    let path = receive(folder.path(), "报告.pdf", b"secret");
+    assert_eq!(path, folder.path().join("报告.pdf"));
+    assert_eq!(fs::read(&path).unwrap(), b"secret");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(listing(folder.path()), ["报告.pdf"]);
+}
+
+#[test]
+fn an_empty_drop_is_a_file_too() {
+    let folder = folder();
+    assert_eq!(fs::read(receive(folder.path(), "empty", b"")).unwrap(), b"");
+}
+
+#[test]
+fn nothing_shows_under_its_name_before_it_is_whole() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    incoming.append(b"abc").unwrap();
+    assert_eq!((incoming.stored(), incoming.size()), (3, 4));
+    let names = listing(folder.path());
+    assert!(
+        names.len() == 1 && names[0].starts_with(".deaddrop-") && names[0].ends_with(".part"),
+        "{names:?}"
+    );
+    let error = incoming.finish().unwrap_err();
+    assert!(matches!(error, SaveError::Truncated { stored: 3, size: 4 }), "{error}");
+    assert!(listing(folder.path()).is_empty(), "and the part is gone");
+}
+
+#[test]
+fn giving_up_removes_the_part_and_nothing_else() {
+    let folder = folder();
+    fs::write(folder.path().join("a"), "mine").unwrap();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    incoming.append(b"abc").unwrap();
+    drop(incoming);
+    assert_eq!(listing(folder.path()), ["a"]);
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_sender_cannot_write_more_than_it_offered() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    incoming.append(b"abcd").unwrap();
+    assert!(incoming.append(b"e").is_err());
+    assert_eq!(incoming.stored(), 4);
+    drop(incoming);
+    assert!(listing(folder.path()).is_empty());
+}
+
+#[test]
+fn hostile_names_stay_inside_the_folder() {
+    let outer = folder();
+    let inner = outer.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    for name in ["..", ".", "...", r"..\x", ".ssh", "-rf", "con", "a\u{1b}b", "\u{202e}", ""] {
+        let path = receive(&inner, name, b"x");
+        assert_eq!(path.parent(), Some(inner.as_path()), "{name:?}");
+    }
+    assert_eq!(listing(outer.path()), ["inner"]);
+    assert!(listing(&inner).iter().all(|name| !name.starts_with(['.', '-'])));
+}
+
+#[test]
+fn nothing_that_exists_is_overwritten() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.txt"), "mine").unwrap();
+    assert_eq!(receive(folder.path(), "a.txt", b"1"), at("a (1).txt"));
+    // The same when `--out` names the file itself.
+    assert_eq!(receive(&at("a.txt"), "other", b"2"), at("a (2).txt"));
+    // A folder of that name is not replaced or entered by a peer's name.
+    fs::create_dir(at("b")).unwrap();
+    assert_eq!(receive(folder.path(), "b", b"3"), at("b (1)"));
+    assert!(listing(&at("b")).is_empty());
+    assert_eq!(fs::read(at("a.txt")).unwrap(), b"mine");
+    assert_eq!(fs::read(at("a (1).txt")).unwrap(), b"1");
+}
+
+#[test]
+fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 1).unwrap();
+    incoming.append(b"x").unwrap();
+    fs::write(folder.path().join("a"), "mine").unwrap();
+    let Finished::Saved(path) = incoming.finish().unwrap() else { panic!() };
+    assert_eq!(path, folder.path().join("a (1)"));
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"mine");
+}
+
+#[test]
+fn links_are_not_followed_for_writing() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("target"), "mine").unwrap();
+    symlink(at("target"), at("link")).unwrap();
+    symlink(at("missing"), at("dangling")).unwrap();
+    // Planted under the name that the peer will use, and given as `--out`.
+    assert_eq!(receive(folder.path(), "link", b"x"), at("link (1)"));
+    assert_eq!(receive(&at("link"), "other", b"x"), at("link (2)"));
+    assert_eq!(receive(&at("dangling"), "other", b"x"), at("dangling (1)"));
+    assert_eq!(fs::read(at("target")).unwrap(), b"mine");
+    assert!(!at("missing").exists());
+    // A link to a folder that the user names is the user's own choice.
+    fs::create_dir(at("folder")).unwrap();
+    symlink(at("folder"), at("short")).unwrap();
+    assert_eq!(receive(&at("short"), "a", b"x"), at("short/a"));
+    assert_eq!(listing(&at("folder")), ["a"]);
+}
+
+#[test]
+fn out_names_a_folder_or_a_new_file() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    assert_eq!(receive(&at("new.bin"), "peer", b"x"), at("new.bin"));
+    // The user's own name is taken as it is.
+    assert_eq!(receive(&at(".hidden"), "peer", b"x"), at(".hidden"));
+    fs::create_dir(at("d")).unwrap();
+    assert_eq!(receive(&at("d/"), "peer", b"x"), at("d/peer"));
+    for bad in ["missing/x", "missing/", "new.bin/x"] {
+        assert!(Destination::path(at(bad)).is_err(), "{bad}");
+    }
+    let error = Destination::path(at("missing/x")).unwrap_err();
+    assert!(matches!(&error, SaveError::NoFolder { path } if path.ends_with("missing")), "{error}");
+}
+
+#[test]
+fn a_drop_too_large_for_the_disk_is_refused_before_it_is_sent() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    let error = Incoming::create(&destination, &Name::new("a").unwrap(), u64::MAX / 2).unwrap_err();
+    assert!(matches!(error, SaveError::NoSpace { .. }), "{error}");
+    assert!(listing(folder.path()).is_empty());
+}
+
+#[test]
+fn an_exchanged_folder_does_not_divert_the_drop() {
+    let outer = folder();
+    let at = |name: &str| outer.path().join(name);
+    fs::create_dir(at("d")).unwrap();
+    fs::create_dir(at("elsewhere")).unwrap();
+    let destination = Destination::path(at("d")).unwrap();
+    fs::rename(at("d"), at("moved")).unwrap();
+    symlink(at("elsewhere"), at("d")).unwrap();
+    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 1).unwrap();
+    incoming.append(b"x").unwrap();
+    incoming.finish().unwrap();
+    assert!(listing(&at("elsewhere")).is_empty());
+    assert_eq!(listing(&at("moved")), ["a"]);
+}
+
+#[test]
+fn a_small_spooled_drop_is_held_in_memory() {
+    let destination = Destination::spool();
+    assert!(destination.is_spool());
+    let mut incoming = Incoming::create(&destination, &Name::default(), 5).unwrap();
+    incoming.append(b"he").unwrap();
+    incoming.reserve_tail(3).unwrap();
+    incoming.append(b"llo").unwrap();
+    let Finished::Spooled(mut spool) = incoming.finish().unwrap() else { panic!() };
+    assert_eq!(spool.in_memory(), Some(&b"hello"[..]));
+    let mut bytes = Vec::new();
+    spool.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"hello");
+}

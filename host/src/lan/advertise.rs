@@ -1,0 +1,83 @@
+//! Announces a sender on its networks, and answers solicits.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use deaddrop_core::discovery::Advertiser;
+use deaddrop_core::time::Instant;
+
+use super::beacons::BeaconSockets;
+use super::receiver::BeaconReceiver;
+use crate::serve::server::Server;
+use crate::{clock, random::system};
+
+/// Sources of solicits that are remembered, so that none is answered too often.
+const ANSWERED: usize = 256;
+
+/// Drives the core's [`Advertiser`] over the beacon sockets.
+pub(crate) struct Announcement {
+    server: Arc<Server>,
+    beacons: BeaconSockets,
+    receiver: BeaconReceiver,
+    advertiser: Box<Advertiser<ANSWERED>>,
+    /// The TCP port that the server serves on.
+    port: u16,
+}
+
+impl Announcement {
+    /// Nothing has been announced yet.
+    pub(crate) fn new(server: Arc<Server>, beacons: BeaconSockets, port: u16) -> io::Result<Self> {
+        let receiver = BeaconReceiver::of(&beacons)?;
+        let advertiser = Box::new(Advertiser::new(server.instance()));
+        Ok(Self { server, beacons, receiver, advertiser, port })
+    }
+
+    /// The addresses at which this machine can be reached, loopback last.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        self.beacons.addresses()
+    }
+
+    /// Handles the server's timeouts and sends the beacons that are due; returns when the next are.
+    pub(crate) fn send_due(&mut self) -> Instant {
+        let tick = self.server.tick();
+        let now = clock::now();
+        self.advertiser.set(now, self.server.live().map(|revision| (self.port, revision)), &mut system());
+        while let Some(beacon) = self.advertiser.poll_transmit(now, &mut system()) {
+            self.beacons.broadcast(&beacon);
+        }
+        [tick, self.advertiser.poll_timeout()].into_iter().flatten().fold(self.beacons.due(), Instant::min)
+    }
+
+    /// Checks the machine's interfaces if it is time to: true if they have changed.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let now = clock::now();
+        let changed = self.beacons.refresh_if_due(now);
+        if changed {
+            self.advertiser.reannounce(now);
+            // Without handles to the new sockets, solicits go unanswered until the next change; the regular announcements
+            // still go out.
+            if let Ok(receiver) = BeaconReceiver::of(&self.beacons) {
+                self.receiver = receiver;
+            }
+        }
+        changed
+    }
+
+    /// Waits until a beacon may have arrived.
+    pub(crate) async fn ready(&self) {
+        self.receiver.ready().await;
+    }
+
+    /// Handles the beacons that have arrived: solicits are answered.
+    pub(crate) fn receive(&mut self) {
+        let Self { receiver, advertiser, beacons, .. } = self;
+        receiver.receive(|arrival, beacon| {
+            if arrival.attached
+                && let Some(answer) = advertiser.handle_beacon(clock::now(), arrival.from, beacon)
+            {
+                beacons.answer(&answer, arrival.from);
+            }
+        });
+    }
+}

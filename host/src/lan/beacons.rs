@@ -1,0 +1,190 @@
+//! Beacon sockets: two UDP sockets on every usable interface, loopback included.
+//!
+//! One is bound to the shared port and receives broadcasts. The other, on an ephemeral port, sends, and receives the
+//! answers to solicits. Each is bound to its interface, so that the interface a beacon came in by is known.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use deaddrop_core::time::Instant;
+use deaddrop_core::wire::Beacon;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::interfaces::{Interface, InterfaceError, interfaces};
+use crate::clock;
+use crate::network::Network;
+
+/// How often to check whether the machine's interfaces have changed.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// The beacon sockets of one process.
+pub(crate) struct BeaconSockets {
+    network: Network,
+    sockets: Vec<InterfaceSockets>,
+    refresh_at: Instant,
+}
+
+/// The sockets of one interface.
+struct InterfaceSockets {
+    interface: Interface,
+    shared: Option<UdpSocket>,
+    own: UdpSocket,
+}
+
+/// An interface that beacons cannot use, or not fully.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SkippedInterface {
+    /// The system's name for it.
+    pub interface: String,
+    /// The shared UDP port, if only that could not be bound: beacons are sent on this interface, but none is received
+    /// except answers to our own solicits. `None` if the interface is not used at all.
+    pub receive_unavailable: Option<u16>,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl BeaconSockets {
+    /// Opens the sockets of every interface of the network that has them, and returns the interfaces that do not.
+    pub(crate) fn open(network: &Network) -> Result<(Self, Vec<SkippedInterface>), InterfaceError> {
+        let refresh_at = clock::now() + REFRESH;
+        let mut beacons = Self { network: network.clone(), sockets: Vec::new(), refresh_at };
+        let (_, skipped) = beacons.refresh().map_err(InterfaceError::Unreadable)?;
+        if let Some(name) = network.interfaces.iter().find(|name| !beacons.has(name)) {
+            let available = interfaces().unwrap_or_default().into_iter().map(|interface| interface.name);
+            return Err(InterfaceError::Unknown { name: name.clone(), available: available.collect() });
+        }
+        Ok((beacons, skipped))
+    }
+
+    /// Checks the machine's interfaces if it is time to: true if the sockets are others now.
+    pub(crate) fn refresh_if_due(&mut self, now: Instant) -> bool {
+        if now < self.refresh_at {
+            return false;
+        }
+        self.refresh_at = now + REFRESH;
+        // A list of interfaces that cannot be read now may be readable in two seconds.
+        matches!(self.refresh(), Ok((true, _)))
+    }
+
+    /// When to check again.
+    pub(crate) fn due(&self) -> Instant {
+        self.refresh_at
+    }
+
+    /// Opens and closes sockets as the machine's interfaces have changed: true if they have.
+    fn refresh(&mut self) -> io::Result<(bool, Vec<SkippedInterface>)> {
+        let mut found = interfaces()?;
+        let chosen = &self.network.interfaces;
+        found.retain(|interface| chosen.is_empty() || chosen.contains(&interface.name));
+        let before = self.sockets.len();
+        self.sockets.retain(|sockets| found.contains(&sockets.interface));
+        let mut changed = self.sockets.len() != before;
+        let mut skipped = Vec::new();
+        let shared_port = self.network.udp_port;
+        for sockets in self.sockets.iter_mut().filter(|sockets| sockets.shared.is_none()) {
+            changed |= sockets.bind_shared(shared_port).is_ok();
+        }
+        for interface in found {
+            if self.sockets.iter().any(|sockets| sockets.interface == interface) {
+                continue;
+            }
+            match InterfaceSockets::open(&interface) {
+                Ok(mut sockets) => {
+                    if let Err(error) = sockets.bind_shared(shared_port) {
+                        let receive_unavailable = Some(shared_port);
+                        let interface = interface.name;
+                        skipped.push(SkippedInterface { interface, receive_unavailable, error });
+                    }
+                    self.sockets.push(sockets);
+                    changed = true;
+                }
+                Err(error) => {
+                    let interface = interface.name;
+                    skipped.push(SkippedInterface { interface, receive_unavailable: None, error });
+                }
+            }
+        }
+        Ok((changed, skipped))
+    }
+
+    /// Whether this interface is in use.
+    fn has(&self, name: &str) -> bool {
+        self.sockets.iter().any(|sockets| sockets.interface.name == name)
+    }
+
+    /// The addresses at which this machine can be reached, loopback last.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let mut interfaces: Vec<&Interface> = self.sockets.iter().map(|sockets| &sockets.interface).collect();
+        interfaces.sort_by_key(|interface| interface.is_loopback());
+        interfaces.iter().map(|interface| IpAddr::V4(interface.address)).collect()
+    }
+
+    /// Sends a beacon to everybody on every interface. Errors are ignored: the next beacon may pass.
+    pub(crate) fn broadcast(&self, beacon: &Beacon) {
+        let bytes = beacon.emit();
+        for sockets in &self.sockets {
+            for to in sockets.broadcasts() {
+                let _ = sockets.own.send_to(&bytes, SocketAddrV4::new(to, self.network.udp_port));
+            }
+        }
+    }
+
+    /// Sends a beacon to the source of a solicit.
+    pub(crate) fn answer(&self, beacon: &Beacon, to: SocketAddr) {
+        let IpAddr::V4(address) = to.ip() else { return };
+        if let Some(sockets) = self.sockets.iter().find(|sockets| sockets.interface.attached(address)) {
+            // A solicit that is not answered is repeated.
+            let _ = sockets.own.send_to(&beacon.emit(), to);
+        }
+    }
+
+    /// A second handle to every socket, with the interface that it is bound to.
+    pub(crate) fn handles(&self) -> io::Result<Vec<(UdpSocket, Interface)>> {
+        let mut handles = Vec::new();
+        for sockets in &self.sockets {
+            for socket in sockets.shared.iter().chain([&sockets.own]) {
+                handles.push((socket.try_clone()?, sockets.interface.clone()));
+            }
+        }
+        Ok(handles)
+    }
+}
+
+impl InterfaceSockets {
+    fn open(interface: &Interface) -> io::Result<Self> {
+        let own = socket(interface, interface.address, 0)?;
+        Ok(Self { interface: interface.clone(), shared: None, own })
+    }
+
+    /// Receives on the shared port too. Without it, answers to our own solicits are still received.
+    fn bind_shared(&mut self, port: u16) -> io::Result<()> {
+        self.shared = Some(socket(&self.interface, Ipv4Addr::UNSPECIFIED, port)?);
+        Ok(())
+    }
+
+    /// The broadcast addresses of this network. Some networks pass only the one, some only the other.
+    fn broadcasts(&self) -> impl Iterator<Item = Ipv4Addr> {
+        // On loopback the limited broadcast would leave by another interface.
+        let limited =
+            (!self.interface.is_loopback() && !self.interface.point_to_point).then_some(Ipv4Addr::BROADCAST);
+        self.interface.directed_broadcast().into_iter().chain(limited)
+    }
+}
+
+fn socket(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_broadcast(true)?;
+    if port != 0 {
+        socket.set_reuse_address(true)?;
+        // Elsewhere than on Linux, sharing a port takes this too.
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        socket.set_reuse_port(true)?;
+        socket.bind_device_by_index_v4(NonZeroU32::new(interface.index))?;
+    }
+    socket.bind(&SocketAddrV4::new(address, port).into())?;
+    Ok(socket.into())
+}

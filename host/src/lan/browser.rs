@@ -1,0 +1,165 @@
+//! Finds senders on the LAN: solicits, receives beacons, probes the senders that answer.
+
+use std::future::pending;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender, unbounded};
+use deaddrop_core::discovery::{Known, OfferEvent, Probe};
+use smol::{Executor, future};
+
+use super::beacons::{BeaconSockets, SkippedInterface};
+use super::catalogue::Catalogue;
+use super::interfaces::InterfaceError;
+use super::receiver::BeaconReceiver;
+use crate::clock;
+use crate::fetch::credentials::Credentials;
+use crate::fetch::error::ConnectionError;
+use crate::fetch::probe::{Listing, probe};
+use crate::network::Network;
+use crate::transport::socket::sleep_until;
+
+/// Follows what is offered on the LAN.
+///
+/// It solicits when it is opened, which takes no room: the answers arrive while the room's secret is derived, and wait
+/// in the sockets. From [`Receiver::browse`](crate::Receiver::browse) on it probes the senders that answer, and its
+/// events tell of their offers. It works while [`next_event`](Self::next_event) is polled.
+///
+/// ```
+/// use deaddrop::{Browser, Network};
+///
+/// # fn main() -> Result<(), deaddrop::Error> {
+/// // One interface, and a port of its own, so that nobody else is heard.
+/// let network = Network { udp_port: 48_711, interfaces: vec!["lo".into()] };
+/// let browser = Browser::open(&network)?;
+/// assert!(browser.addresses().iter().all(|address| address.is_loopback()));
+/// assert_eq!(browser.offers().count(), 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Browser {
+    beacons: BeaconSockets,
+    skipped: Vec<SkippedInterface>,
+    receiver: BeaconReceiver,
+    catalogue: Catalogue,
+    credentials: Option<Arc<Credentials>>,
+    probes: Executor<'static>,
+    ended: (Sender<EndedProbe>, Receiver<EndedProbe>),
+}
+
+struct EndedProbe {
+    probe: Probe,
+    result: Result<Listing, ConnectionError>,
+}
+
+impl Browser {
+    /// Opens the sockets, and asks who is there.
+    ///
+    /// # Errors
+    /// If an interface that was named is not there, or the system refuses the sockets.
+    pub fn open(network: &Network) -> Result<Self, InterfaceError> {
+        let (beacons, skipped) = BeaconSockets::open(network)?;
+        let receiver = BeaconReceiver::of(&beacons).map_err(InterfaceError::Listen)?;
+        let mut browser = Self {
+            beacons,
+            skipped,
+            receiver,
+            catalogue: Catalogue::new(),
+            credentials: None,
+            probes: Executor::new(),
+            ended: unbounded(),
+        };
+        browser.solicit();
+        Ok(browser)
+    }
+
+    /// Interfaces that beacons cannot use, or not fully, when the browser was opened.
+    pub fn skipped(&self) -> &[SkippedInterface] {
+        &self.skipped
+    }
+
+    /// The addresses of this machine, loopback last.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.beacons.addresses()
+    }
+
+    /// The offers known now.
+    pub fn offers(&self) -> impl Iterator<Item = &Known> {
+        self.catalogue.offers().iter()
+    }
+
+    /// Probes senders as a member of a room from now on.
+    pub(crate) fn join(&mut self, credentials: Arc<Credentials>) {
+        self.credentials = Some(credentials);
+    }
+
+    /// The next change among the offers. Dropping the future loses nothing.
+    pub async fn next_event(&mut self) -> OfferEvent {
+        loop {
+            if let Some(event) = self.catalogue.poll_event() {
+                return event;
+            }
+            self.step().await;
+        }
+    }
+
+    fn solicit(&mut self) {
+        while let Some(beacon) = self.catalogue.poll_transmit() {
+            self.beacons.broadcast(&beacon);
+        }
+    }
+
+    /// Does what is due, then waits for one thing to happen.
+    async fn step(&mut self) {
+        if self.beacons.refresh_if_due(clock::now()) {
+            self.catalogue.resolicit();
+            // Without handles to the new sockets, only our own solicits still find senders.
+            if let Ok(receiver) = BeaconReceiver::of(&self.beacons) {
+                self.receiver = receiver;
+            }
+        }
+        self.solicit();
+        let mut due = self.beacons.due();
+        if let Some(credentials) = &self.credentials {
+            let (probes, next) = self.catalogue.handle_timeout();
+            due = next.map_or(due, |next| next.min(due));
+            for next in probes {
+                let (credentials, ended) = (credentials.clone(), self.ended.0.clone());
+                let probing = async move {
+                    let result = probe(next.peer, &credentials, Some(next.instance), None).await;
+                    // Only a browser that is gone does not take it.
+                    let _ = ended.try_send(EndedProbe { probe: next, result });
+                };
+                self.probes.spawn(probing).detach();
+            }
+        }
+
+        let beacons = async {
+            self.receiver.ready().await;
+            None
+        };
+        let ended = async {
+            match self.ended.1.recv().await {
+                Ok(ended) => Some(ended),
+                // Never: the browser holds a sender itself.
+                Err(_) => pending().await,
+            }
+        };
+        let late = async {
+            sleep_until(due).await;
+            None
+        };
+        let happened = self.probes.run(future::or(ended, future::or(beacons, late))).await;
+        if let Some(EndedProbe { probe, result }) = happened {
+            self.catalogue.handle_probe(&probe, result);
+        }
+        let Self { receiver, catalogue, .. } = self;
+        receiver.receive(|arrival, beacon| catalogue.handle_beacon(arrival, beacon));
+    }
+}
+
+impl std::fmt::Debug for Browser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Browser").field("offers", &self.offers().count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! The local network: interfaces, beacons over UDP, announcing a sender and browsing for senders.
+
+pub(crate) mod advertise;
+pub(crate) mod beacons;
+pub(crate) mod browser;
+mod catalogue;
+pub(crate) mod interfaces;
+mod receiver;

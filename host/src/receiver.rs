@@ -1,0 +1,297 @@
+//! Finds drops and claims them.
+
+mod rounds;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deaddrop_core::discovery::{Known, OfferEvent};
+use deaddrop_core::offer::Offer;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
+use smol::future;
+
+use crate::claim::Claim;
+use crate::error::Error;
+use crate::fetch::attempts::jittered;
+use crate::fetch::claim::{Wanted, claim_at};
+use crate::fetch::credentials::Credentials;
+use crate::fetch::error::FetchError;
+use crate::lan::browser::Browser;
+use crate::network::Network;
+use crate::room::Room;
+use crate::serve::listen::ports;
+use crate::stop::Stopper;
+use crate::transport::socket::sleep_until;
+use crate::{clock, random::system};
+
+/// How long to ask again unless something else is said.
+const WAIT: Duration = Duration::from_secs(5);
+/// How long to wait for other offers after the first that matches.
+const COLLECT: Duration = Duration::from_secs(1);
+
+/// A member of a room that looks for drops and takes them.
+///
+/// Keep one for as long as drops are looked for, and clone it rather than make another: clones share the memory of
+/// which addresses failed to show that they know the passphrase, and allow them few tries, so that no fake sender can
+/// use the receiver to guess. They share the [`Stopper`] too.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+/// use std::time::Duration;
+/// use deaddrop::{Error, FetchError, Receiver, Room};
+///
+/// # fn main() -> Result<(), Error> {
+/// let room = Room::from_passphrase("copper lantern harbour ninety")?;
+/// let receiver = Receiver::new(&room).wait(Duration::ZERO);
+/// // Nobody serves on a port that was free a moment ago.
+/// let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+/// let listed = smol::block_on(receiver.list(Ipv4Addr::LOCALHOST.into(), Some(port)));
+/// assert!(matches!(listed, Err(Error::Fetch(FetchError::Unreachable(_)))));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Receiver {
+    credentials: Arc<Credentials>,
+    network: Network,
+    wait: Duration,
+    stopper: Stopper,
+}
+
+/// An offer, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundOffer {
+    /// The drop as its sender lists it. The name is the sender's words: no part of a path, and not fit for a terminal as
+    /// it stands.
+    pub offer: Offer,
+    /// Where its sender serves it.
+    pub from: SocketAddr,
+    /// The process that its sender is, if its beacon was heard.
+    instance: Option<Instance>,
+}
+
+impl FoundOffer {
+    /// An offer at an address, for instance one that was stored.
+    pub fn new(offer: Offer, from: SocketAddr) -> Self {
+        Self { offer, from, instance: None }
+    }
+}
+
+impl From<&Known> for FoundOffer {
+    fn from(known: &Known) -> Self {
+        Self { offer: known.offer.clone(), from: known.from, instance: Some(known.instance) }
+    }
+}
+
+impl Receiver {
+    /// A receiver in this room. It asks a sender that is busy or does not answer again for 5 seconds.
+    pub fn new(room: &Room) -> Self {
+        Self {
+            credentials: Arc::new(Credentials::new(&room.secret)),
+            network: Network::default(),
+            wait: WAIT,
+            stopper: Stopper::default(),
+        }
+    }
+
+    /// Where to receive beacons.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// For how long to ask a sender again that is busy or does not answer. Every port is asked at least once, and a port
+    /// that refuses twice.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Ends what this receiver and its clones are doing, from anywhere and for good: the call fails with
+    /// [`Error::Stopped`], as does every later one. A drop that is whole already is still confirmed.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Has this stopper end its calls, instead of one of its own.
+    #[must_use]
+    pub fn stopped_by(mut self, stopper: &Stopper) -> Self {
+        self.stopper = stopper.clone();
+        self
+    }
+
+    /// Has a browser probe senders as a member of this receiver's room.
+    pub fn browse(&self, browser: &mut Browser) {
+        browser.join(self.credentials.clone());
+    }
+
+    /// Browses for as long as `span`, and returns what members of the room offer then.
+    ///
+    /// Senders answer at once, so that a second or two suffice on most networks. A network on which the system receives
+    /// no beacons is passed over.
+    ///
+    /// # Errors
+    /// If an interface that was named is not there, or the system refuses the sockets.
+    pub async fn discover(&self, span: Duration) -> Result<Vec<FoundOffer>, Error> {
+        let mut browser = Browser::open(&self.network)?;
+        self.browse(&mut browser);
+        self.collect(&mut browser, clock::now() + span, |_| None).await?;
+        Ok(sorted(browser.offers().map(FoundOffer::from).collect()))
+    }
+
+    /// Browses until an offer matches the token, or any offer without one, and returns those that do; none if none is
+    /// found within the time of [`wait`](Self::wait).
+    ///
+    /// A whole token settles it at once. Otherwise other offers are waited for during one more second: the token of
+    /// another sender's drop may begin with the same characters, the more so if that sender means it to.
+    ///
+    /// # Errors
+    /// If the [`Stopper`] is used.
+    pub async fn find(
+        &self,
+        browser: &mut Browser,
+        token: Option<&TokenPrefix>,
+    ) -> Result<Vec<FoundOffer>, Error> {
+        self.browse(browser);
+        let matches = |offer: &Offer| token.is_none_or(|token| token.matches(&offer.token));
+        let settle = |offer: &Offer| {
+            let whole = token.is_some_and(|token| token.whole().is_some());
+            matches(offer).then_some(if whole { Duration::ZERO } else { COLLECT })
+        };
+        self.collect(browser, clock::now() + self.wait, settle).await?;
+        let found = browser.offers().filter(|known| matches(&known.offer)).map(FoundOffer::from);
+        Ok(sorted(found.collect()))
+    }
+
+    /// Browses until `until`, or until the time is over that `settle` gives an offer that appears.
+    async fn collect(
+        &self,
+        browser: &mut Browser,
+        until: Instant,
+        settle: impl Fn(&Offer) -> Option<Duration>,
+    ) -> Result<(), Error> {
+        let mut until = until;
+        loop {
+            let late = async {
+                sleep_until(until).await;
+                None
+            };
+            let event = async { Some(browser.next_event().await) };
+            match self.unless_stopped(future::or(event, late)).await? {
+                Some(OfferEvent::Appeared { offer }) => {
+                    if let Some(span) = settle(&offer.offer) {
+                        until = until.min(clock::now() + span);
+                    }
+                }
+                Some(OfferEvent::Gone { .. }) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// What the members of the room at this address offer. Without a port, every default port is asked, 48556 to 48571.
+    /// Once one has answered with offers, the others have one more second.
+    ///
+    /// # Errors
+    /// If nobody answers, everybody there is in another room, or all are busy.
+    pub async fn list(&self, ip: IpAddr, port: Option<u16>) -> Result<Vec<FoundOffer>, Error> {
+        let listed = self.rounds(ports(port), |round| rounds::list(self, ip, round)).await;
+        match listed {
+            // Members are there, and none has anything.
+            Err(Error::Fetch(FetchError::Unknown)) => Ok(Vec::new()),
+            listed => Ok(sorted(listed?)),
+        }
+    }
+
+    /// Claims the drop whose token is this, or begins like this, from the member of the room at this address that has
+    /// it. Without a port, every default port is asked, 48556 to 48571.
+    ///
+    /// # Errors
+    /// If nobody answers there, nobody is in the room, nobody has the drop, or somebody else holds it.
+    pub async fn claim_from(
+        &self,
+        ip: IpAddr,
+        port: Option<u16>,
+        token: impl Into<TokenPrefix>,
+    ) -> Result<Claim, Error> {
+        let wanted = Wanted::Token(token.into());
+        // The same in every round: a sender whose answer was lost recognises the claim as its own.
+        let id = FetchId::random(&mut system());
+        let claimed = self.rounds(ports(port), |round| rounds::claim(self, ip, &wanted, id, round)).await?;
+        Claim::new(claimed, &self.credentials, &self.stopper)
+    }
+
+    /// Claims a drop that was found.
+    ///
+    /// # Errors
+    /// If its sender does not answer any more, the drop has ended, it is not what was found, or somebody else holds it.
+    pub async fn claim(&self, found: &FoundOffer) -> Result<Claim, Error> {
+        let until = clock::now() + self.wait;
+        let id = FetchId::random(&mut system());
+        let wanted = Wanted::Offered(Box::new(found.offer.clone()));
+        loop {
+            let claimed =
+                claim_at(found.from, &self.credentials, found.instance, &wanted, id, &self.stopper).await;
+            match claimed {
+                Ok(claimed) => return Claim::new(claimed, &self.credentials, &self.stopper),
+                Err(_) if self.stopper.is_stopped() => return Err(Error::Stopped),
+                Err(error @ (FetchError::Busy(_) | FetchError::Unreachable(_))) if clock::now() < until => {
+                    let after = if let FetchError::Busy(after) = error { after } else { None };
+                    self.pause(after).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits before a sender is asked again.
+    async fn pause(&self, retry_after: Option<Duration>) -> Result<(), Error> {
+        self.unless_stopped(sleep_until(clock::now() + jittered(retry_after))).await
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let stopped = async {
+            self.stopper.stopped().await;
+            Err(Error::Stopped)
+        };
+        future::or(stopped, async { Ok(work.await) }).await
+    }
+}
+
+/// By token and address: a sender that copies the token of another's drop does not stand in its place, as both are
+/// returned.
+fn sorted(mut found: Vec<FoundOffer>) -> Vec<FoundOffer> {
+    found.sort_by_key(|found| (found.offer.token, found.from));
+    found
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver")
+            .field("network", &self.network)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_futures_run_on_any_executor() {
+        fn is_send<T: Send>(_: &T) {}
+        let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
+        let receiver = Receiver::new(&room);
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let token: TokenPrefix = "0123".parse().unwrap();
+        is_send(&receiver.discover(Duration::ZERO));
+        is_send(&receiver.list(ip, None));
+        is_send(&receiver.claim_from(ip, None, token));
+    }
+}

@@ -1,0 +1,137 @@
+//! Asks every port of an address at once, in rounds, until one answers as wanted or the matter is settled.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::FetchId;
+use smol::future;
+
+use super::{COLLECT, FoundOffer, Receiver};
+use crate::clock;
+use crate::error::Error;
+use crate::fetch::attempts::Attempts;
+use crate::fetch::claim::{ClaimedConnection, Wanted, claim_at};
+use crate::fetch::error::FetchError;
+use crate::fetch::probe::probe;
+use crate::transport::socket::sleep_until;
+
+/// Why the servers on some ports gave nothing.
+pub(super) type Refusals = Vec<(u16, FetchError)>;
+
+/// How long the first round may take at least: long enough for a connection and a handshake.
+const FIRST_ROUND: Duration = Duration::from_secs(3);
+
+/// One round: the ports to ask, once each.
+pub(super) struct Round {
+    ports: Vec<u16>,
+    /// When to stop waiting for answers. One whole round is always made, each of its connections within its own
+    /// deadline.
+    until: Instant,
+}
+
+impl Receiver {
+    /// Runs rounds until `ask` returns what is wanted, the answers settle that there is none, or the time is over.
+    pub(super) async fn rounds<T, F: Future<Output = Result<T, Refusals>>>(
+        &self,
+        mut ports: Vec<u16>,
+        ask: impl Fn(Round) -> F,
+    ) -> Result<T, Error> {
+        let until = clock::now() + self.wait;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.begin_round();
+            let round = Round { ports: ports.clone(), until: until.max(clock::now() + FIRST_ROUND) };
+            match self.unless_stopped(ask(round)).await? {
+                Ok(wanted) => return Ok(wanted),
+                Err(refusals) => refusals.into_iter().for_each(|(port, why)| attempts.note(port, why)),
+            }
+            if let Some(error) = attempts.verdict() {
+                return Err(error.into());
+            }
+            if clock::now() >= until && !attempts.must_go_on() {
+                return Err(attempts.likeliest().into());
+            }
+            ports.retain(|port| attempts.is_worth_asking(*port));
+            self.pause(attempts.retry_after()).await?;
+        }
+    }
+}
+
+/// Lists the offers at every port, if there are any.
+pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Result<Vec<FoundOffer>, Refusals> {
+    let Round { ports, mut until } = round;
+    let mut refusals = Refusals::new();
+    let mut answers = Answers::of(&ports, ip, |from| probe(from, &receiver.credentials, None, None));
+    let mut found = Vec::new();
+    while let Some((from, result)) = answers.next_by(until).await {
+        match result {
+            Ok(listing) if listing.offers.is_empty() => refusals.push((from.port(), FetchError::Unknown)),
+            Ok(listing) => {
+                found.extend(listing.offers.into_iter().map(|offer| FoundOffer::new(offer, from)));
+                until = until.min(clock::now() + COLLECT);
+            }
+            Err(error) => refusals.push((from.port(), error.into())),
+        }
+    }
+    if found.is_empty() { Err(refusals) } else { Ok(found) }
+}
+
+/// Claims the drop from the first port that has it.
+pub(super) async fn claim(
+    receiver: &Receiver,
+    ip: IpAddr,
+    wanted: &Wanted,
+    id: FetchId,
+    round: Round,
+) -> Result<ClaimedConnection, Refusals> {
+    let Round { ports, until } = round;
+    let mut refusals = Refusals::new();
+    let Receiver { credentials, stopper, .. } = receiver;
+    let mut answers = Answers::of(&ports, ip, |from| claim_at(from, credentials, None, wanted, id, stopper));
+    while let Some((from, result)) = answers.next_by(until).await {
+        match result {
+            Ok(claimed) => return Ok(claimed),
+            Err(error) => refusals.push((from.port(), error)),
+        }
+    }
+    Err(refusals)
+}
+
+/// Attempts at several ports at once, in the order in which they end. Dropping it drops those that have not.
+struct Answers<F>(Vec<(SocketAddr, Pin<Box<F>>)>);
+
+impl<F: Future> Answers<F> {
+    fn of(ports: &[u16], ip: IpAddr, ask: impl Fn(SocketAddr) -> F) -> Self {
+        let attempt = |port: &u16| {
+            let to = SocketAddr::new(ip, *port);
+            (to, Box::pin(ask(to)))
+        };
+        Self(ports.iter().map(attempt).collect())
+    }
+
+    /// The next answer; `None` once all have answered, or the time is over.
+    async fn next_by(&mut self, until: Instant) -> Option<(SocketAddr, F::Output)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let next = poll_fn(|context| {
+            for (place, (from, attempt)) in self.0.iter_mut().enumerate() {
+                if let Poll::Ready(output) = attempt.as_mut().poll(context) {
+                    let from = *from;
+                    drop(self.0.swap_remove(place));
+                    return Poll::Ready(Some((from, output)));
+                }
+            }
+            Poll::Pending
+        });
+        let late = async {
+            sleep_until(until).await;
+            None
+        };
+        future::or(next, late).await
+    }
+}

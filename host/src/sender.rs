@@ -1,0 +1,509 @@
+//! Offers a drop and serves it until it ends.
+
+use std::future::pending;
+use std::io::Read;
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use deaddrop_core::drops::DropSpec;
+use deaddrop_core::guard::Warning;
+use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED};
+use deaddrop_core::offer::{EndReason, Kind, Name};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::Token;
+use smol::future;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::error::Error;
+use crate::files::source::{Source, SourceError, SourceFile, SourceMessage};
+use crate::lan::advertise::Announcement;
+use crate::lan::beacons::{BeaconSockets, SkippedInterface};
+use crate::lan::interfaces::InterfaceError;
+use crate::lock::lock;
+use crate::network::Network;
+use crate::room::Room;
+use crate::serve::accept::{Only, accept};
+use crate::serve::listen::listen_on;
+use crate::serve::server::{Server, ServerEvent};
+use crate::stop::Stopper;
+use crate::transport::socket::sleep_until;
+
+/// How long a drop lives unless something else is said.
+const TTL: Duration = Duration::from_secs(300);
+
+/// A drop that is about to be offered. It lives for five minutes and may be fetched once, unless something else is said.
+#[derive(Debug)]
+#[must_use = "nothing is offered before `offer`"]
+pub struct SenderBuilder {
+    source: Source,
+    name: Name,
+    ttl: Duration,
+    fetches: u8,
+    tcp_port: Option<u16>,
+    network: Network,
+}
+
+impl SenderBuilder {
+    fn new(source: Source, name: Name) -> Self {
+        Self { source, name, ttl: TTL, fetches: 1, tcp_port: None, network: Network::default() }
+    }
+
+    /// How long the drop can be fetched, counted from [`offer`](Self::offer): 1 second to 7 days. The time that the
+    /// machine sleeps counts.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How many receivers may have the drop, each of them whole: 1 to 64.
+    pub fn fetches(mut self, fetches: u8) -> Self {
+        self.fetches = fetches;
+        self
+    }
+
+    /// The name to offer the drop under: 1 to 255 bytes of text without `/` and NUL. A file has its own unless another is
+    /// given, a message has none.
+    ///
+    /// # Errors
+    /// If a drop may not have this name.
+    pub fn name(mut self, name: &str) -> Result<Self, Error> {
+        if name.is_empty() {
+            return Err(SourceError::NameEmpty.into());
+        }
+        self.name = Name::new(name).map_err(SourceError::Name)?;
+        Ok(self)
+    }
+
+    /// Serves on this TCP port, rather than on the first free one of 48556 to 48571. With 0 the system chooses one.
+    /// Receivers follow no announcement of a port below 1024.
+    pub fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp_port = Some(port);
+        self
+    }
+
+    /// Where to announce the drop and to take connections from.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Takes a port, opens the drop to the members of `room`, and announces it. Connections wait until
+    /// [`Sender::next_event`] is polled; the TTL runs.
+    ///
+    /// # Errors
+    /// If no port is free, an interface that was named is not there, a file's name is not text, or the TTL or the number
+    /// of fetches is out of range.
+    pub fn offer(self, room: &Room) -> Result<Sender, Error> {
+        let (listener, port) = listen_on(self.tcp_port)?;
+        let (beacons, skipped) = BeaconSockets::open(&self.network)?;
+        let server = Arc::new(Server::new(&room.secret));
+        let spec = DropSpec {
+            kind: self.source.kind(),
+            name: self.name,
+            size: self.source.size(),
+            ttl: self.ttl,
+            fetches: self.fetches,
+        };
+        let token = server.put(spec.clone(), self.source)?;
+        let chosen = !self.network.interfaces.is_empty();
+        let only = Arc::new(Mutex::new(chosen.then(|| beacons.addresses())));
+        let mut announcement =
+            Announcement::new(server.clone(), beacons, port).map_err(InterfaceError::Listen)?;
+        announcement.send_due();
+        Ok(Sender {
+            server,
+            listener: Some(listener),
+            connections: None,
+            port,
+            announcement,
+            skipped,
+            token,
+            spec,
+            only,
+            stopper: Stopper::default(),
+            withdrawn: false,
+            ended: None,
+        })
+    }
+}
+
+/// A drop that is offered, and the port that it is served on.
+///
+/// It serves while [`next_event`](Self::next_event) or [`linger`](Self::linger) is polled. Dropping it takes the drop
+/// back, and its message is wiped.
+///
+/// A sender and a receiver in one process:
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr};
+/// use deaddrop::{Ended, Network, Receiver, Room, Sender, SenderEvent};
+///
+/// # fn main() -> Result<(), deaddrop::Error> {
+/// let room = Room::from_passphrase("copper lantern harbour ninety")?;
+/// // Beacons stay on loopback, on a port of their own; the system chooses the TCP port.
+/// let network = Network { udp_port: 48_712, interfaces: vec!["lo".into()] };
+/// let message = b"the door code is 4711".to_vec();
+/// let mut sender = Sender::message(message)?.tcp_port(0).network(network).offer(&room)?;
+/// let (token, port) = (sender.token(), sender.port());
+///
+/// let serving = async {
+///     loop {
+///         if let SenderEvent::Ended(ended) = sender.next_event().await? {
+///             break Ok(ended);
+///         }
+///     }
+/// };
+/// let fetching = async {
+///     let receiver = Receiver::new(&room);
+///     let claim = receiver.claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token).await?;
+///     claim.message().await
+/// };
+/// let (ended, received) = smol::block_on(smol::future::zip(serving, fetching));
+/// let ended: Result<Ended, deaddrop::Error> = ended;
+/// assert_eq!(ended?, Ended::Fetched);
+/// assert_eq!(received?.content.as_slice(), b"the door code is 4711");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sender {
+    server: Arc<Server>,
+    /// `None` once connections are accepted.
+    listener: Option<TcpListener>,
+    /// Accepts connections and serves them.
+    connections: Option<Connections>,
+    port: u16,
+    announcement: Announcement,
+    skipped: Vec<SkippedInterface>,
+    token: Token,
+    spec: DropSpec,
+    only: Only,
+    stopper: Stopper,
+    withdrawn: bool,
+    ended: Option<Ended>,
+}
+
+type Connections = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+
+/// Something that happened while a drop was served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SenderEvent {
+    /// A receiver has confirmed that it holds the whole drop.
+    Fetched {
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// Handshakes with another passphrase fail: a neighbour's room, or somebody guesses.
+    Guessing {
+        /// Where they come from; `None` if from many places.
+        source: Option<IpAddr>,
+        /// How many have failed since there was last a minute without.
+        failures: u32,
+    },
+    /// The drop has ended. The last event.
+    Ended(Ended),
+}
+
+/// How a drop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The last receiver it was meant for has confirmed that it holds the whole drop.
+    Fetched,
+    /// The TTL passed.
+    Expired {
+        /// A receiver was given the whole drop and never confirmed it: it may have it.
+        unconfirmed: bool,
+    },
+    /// The file changed while it was offered, so it was withdrawn: nobody gets a mixture of the two.
+    Changed {
+        /// A receiver was given the whole drop and never confirmed it: it may have it.
+        unconfirmed: bool,
+    },
+    /// A [`Stopper`] or [`Sender::withdraw`] took it back.
+    Stopped {
+        /// A receiver was given the whole drop and had not confirmed it yet: it may have it.
+        unconfirmed: bool,
+    },
+}
+
+impl Sender {
+    /// A message of at most 64 KiB: any bytes. They are wiped from memory when the drop ends; a copy that the caller keeps
+    /// is the caller's to wipe.
+    ///
+    /// # Errors
+    /// If it is longer.
+    pub fn message(bytes: impl Into<Zeroizing<Vec<u8>>>) -> Result<SenderBuilder, Error> {
+        Ok(Self::source_message(SourceMessage::from_bytes(bytes.into())?))
+    }
+
+    /// A message that is read to its end now, straight into memory that is wiped when the drop ends. Standard input has a
+    /// buffer that is never wiped: pass a [`File`](std::fs::File) of its descriptor.
+    ///
+    /// # Errors
+    /// If it is longer than 64 KiB or cannot be read.
+    pub fn message_from(reader: impl Read) -> Result<SenderBuilder, Error> {
+        Ok(Self::source_message(SourceMessage::from_reader(reader)?))
+    }
+
+    fn source_message(message: SourceMessage) -> SenderBuilder {
+        SenderBuilder::new(Source::Message(message), Name::default())
+    }
+
+    /// A file, under its own name. It stays open, and has to stay as it is until the drop ends.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no regular file, or its name is not text.
+    pub fn file(path: impl AsRef<Path>) -> Result<SenderBuilder, Error> {
+        Self::file_as(path, None)
+    }
+
+    /// A file under this name, or its own without one.
+    ///
+    /// # Errors
+    /// As [`file`](Self::file); and if a drop may not have this name.
+    pub fn file_as(path: impl AsRef<Path>, name: Option<&str>) -> Result<SenderBuilder, Error> {
+        let file = SourceFile::open(path.as_ref())?;
+        let name = file.name(name)?;
+        Ok(SenderBuilder::new(Source::File(file), name))
+    }
+
+    /// Names the drop: what a receiver asks for.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The TCP port that the drop is served on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What kind of drop it is.
+    pub fn kind(&self) -> Kind {
+        self.spec.kind
+    }
+
+    /// The name it is offered under; empty for a message.
+    pub fn name(&self) -> &Name {
+        &self.spec.name
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.spec.size
+    }
+
+    /// How long it can be fetched, counted from the offer.
+    pub fn ttl(&self) -> Duration {
+        self.spec.ttl
+    }
+
+    /// The addresses at which others reach this machine, loopback last.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.announcement.addresses()
+    }
+
+    /// Interfaces on which the drop is not announced, or no solicit for it is received. Receivers there can still fetch it
+    /// by this machine's address.
+    pub fn skipped(&self) -> &[SkippedInterface] {
+        &self.skipped
+    }
+
+    /// Takes the drop back, from anywhere: the next event is then [`SenderEvent::Ended`]. After the end it shortens
+    /// [`linger`](Self::linger).
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Has this stopper take the drop back, instead of one of its own.
+    pub fn stopped_by(mut self, stopper: &Stopper) -> Self {
+        self.stopper = stopper.clone();
+        self
+    }
+
+    /// Takes the drop back.
+    pub fn withdraw(&mut self) {
+        self.withdrawn = true;
+        self.server.withdraw_all();
+    }
+
+    /// Serves until something happens. Dropping the future loses nothing. After [`SenderEvent::Ended`] it waits for ever.
+    ///
+    /// # Errors
+    /// If the system refuses what serving takes. Drop the sender then.
+    pub async fn next_event(&mut self) -> Result<SenderEvent, Error> {
+        loop {
+            if let Some(event) = self.poll_event() {
+                return Ok(event);
+            }
+            if self.stopper.is_stopped() && self.ended.is_none() {
+                self.server.withdraw_all();
+                continue;
+            }
+            self.step(None).await?;
+        }
+    }
+
+    /// Goes on answering for a while after the end, so that a receiver that comes late hears what became of the drop:
+    /// three seconds, or until the [`Stopper`] is used; less than a second if the drop was taken back.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub async fn linger(&mut self) -> Result<(), Error> {
+        while self.poll_event().is_some() {}
+        let early = !matches!(self.ended, Some(Ended::Fetched | Ended::Expired { .. }));
+        let withdrawn = self.withdrawn || early;
+        let until = clock::now() + if withdrawn { LINGER_INTERRUPTED } else { LINGER };
+        while clock::now() < until && (withdrawn || !self.stopper.is_stopped()) {
+            self.step(Some(until)).await?;
+        }
+        Ok(())
+    }
+
+    fn poll_event(&mut self) -> Option<SenderEvent> {
+        loop {
+            match self.server.next_event()? {
+                ServerEvent::Fetched { by, .. } => return Some(SenderEvent::Fetched { by }),
+                ServerEvent::Warning(Warning::Guessing { source, failures }) => {
+                    return Some(SenderEvent::Guessing { source, failures });
+                }
+                ServerEvent::Warning(_) => {}
+                ServerEvent::Ended { reason, unconfirmed, changed, .. } => {
+                    let ended = ended(reason, unconfirmed, changed);
+                    self.ended = Some(ended);
+                    return Some(SenderEvent::Ended(ended));
+                }
+            }
+        }
+    }
+
+    /// Does what is due, then waits for one thing to happen.
+    async fn step(&mut self, until: Option<Instant>) -> Result<(), Error> {
+        if let Some(listener) = self.listener.take() {
+            self.connections = Some(Box::pin(accept(listener, self.server.clone(), self.only.clone())));
+        }
+        let changed = self.server.changed.listen();
+        if self.announcement.refresh() {
+            let mut only = lock(&self.only);
+            if only.is_some() {
+                *only = Some(self.announcement.addresses());
+            }
+        }
+        let due = self.announcement.send_due();
+        let due = until.map_or(due, |until| until.min(due));
+        // A stop that has been answered by the end does not end a wait again.
+        let stop = self.ended.is_none_or(|ended| !matches!(ended, Ended::Stopped { .. }));
+        let stop = stop.then(|| self.stopper.clone());
+
+        let connections = async {
+            match &mut self.connections {
+                Some(connections) => connections.as_mut().await.map_err(Error::Wait),
+                None => pending().await,
+            }
+        };
+        let beacons = async {
+            self.announcement.ready().await;
+            Ok(())
+        };
+        let late = async {
+            sleep_until(due).await;
+            Ok(())
+        };
+        let changed = async {
+            changed.await;
+            Ok(())
+        };
+        let stopped = async {
+            match &stop {
+                Some(stop) if !stop.is_stopped() => stop.stopped().await,
+                _ => pending().await,
+            }
+            Ok(())
+        };
+        let own = future::or(changed, future::or(beacons, future::or(late, stopped)));
+        future::or(connections, own).await?;
+        self.announcement.receive();
+        Ok(())
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // Connections close as their sessions say, rather than by a reset.
+        self.server.stop();
+    }
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("token", &self.token).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+fn ended(reason: EndReason, unconfirmed: bool, changed: bool) -> Ended {
+    match reason {
+        EndReason::Fetched => Ended::Fetched,
+        EndReason::Expired => Ended::Expired { unconfirmed },
+        EndReason::Withdrawn if changed => Ended::Changed { unconfirmed },
+        // The core knows no other reason to end a drop of ours.
+        _ => Ended::Stopped { unconfirmed },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_word() {
+        let table = [
+            (ended(EndReason::Fetched, false, false), Ended::Fetched),
+            (ended(EndReason::Expired, true, false), Ended::Expired { unconfirmed: true }),
+            (ended(EndReason::Withdrawn, false, true), Ended::Changed { unconfirmed: false }),
+            (ended(EndReason::Withdrawn, true, false), Ended::Stopped { unconfirmed: true }),
+        ];
+        for (told, expected) in table {
+            assert_eq!(told, expected);
+        }
+    }
+
+    /// A sender on loopback, on ports of its own.
+    fn sender(udp_port: u16) -> Sender {
+        let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
+        let network = Network { udp_port, interfaces: vec!["lo".into()] };
+        Sender::message(b"drop".to_vec()).unwrap().tcp_port(0).network(network).offer(&room).unwrap()
+    }
+
+    #[test]
+    fn a_stop_takes_the_drop_back_and_the_sender_still_answers_for_a_moment() {
+        let mut sender = sender(48_720);
+        sender.stopper().stop();
+        smol::block_on(async {
+            let ended = SenderEvent::Ended(Ended::Stopped { unconfirmed: false });
+            assert_eq!(sender.next_event().await.unwrap(), ended);
+            let begun = clock::now();
+            sender.linger().await.unwrap();
+            assert!(clock::now() >= begun + LINGER_INTERRUPTED);
+        });
+    }
+
+    #[test]
+    fn a_stop_after_the_end_cuts_the_linger_short() {
+        let mut sender = sender(48_721);
+        sender.ended = Some(Ended::Fetched);
+        sender.stopper().stop();
+        let begun = clock::now();
+        smol::block_on(sender.linger()).unwrap();
+        assert!(clock::now() < begun + LINGER);
+    }
+
+    #[test]
+    fn its_futures_run_on_any_executor() {
+        fn is_send<T: Send>(_: &T) {}
+        let mut sender = sender(48_722);
+        is_send(&sender.next_event());
+    }
+}

@@ -1,0 +1,213 @@
+//! The state that a sender's connections share: the table of drops, the guard, and the drops' sources.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::drops::{DropEvent, DropSpec, PutError};
+use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, ServerSession, SessionEvent};
+use deaddrop_core::guard::Warning;
+use deaddrop_core::limits::HOST;
+use deaddrop_core::offer::EndReason;
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, Token};
+use event_listener::Event;
+
+use crate::cipher::cipher;
+use crate::files::source::Source;
+use crate::lock::lock;
+use crate::{clock, random::system};
+
+/// Drops one process holds, live and lately ended.
+const DROPS: usize = 16;
+/// Fetches of one drop.
+const FETCHES: usize = deaddrop_core::limits::FETCHES_MAX;
+/// Sources the guard remembers.
+const SOURCES: usize = 1_024;
+/// Connections the guard watches: unauthenticated and parked.
+const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
+
+/// The core's server, with a host's capacities.
+pub(crate) type HostServer = CoreServer<DROPS, FETCHES, SOURCES, CONNECTIONS>;
+
+/// What happens at a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ServerEvent {
+    /// A receiver confirmed that it holds the whole drop.
+    Fetched {
+        /// The drop.
+        token: Token,
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// A drop has ended.
+    Ended {
+        /// The drop.
+        token: Token,
+        /// Why.
+        reason: EndReason,
+        /// A receiver was given all of it and never confirmed.
+        unconfirmed: bool,
+        /// Its source had changed.
+        changed: bool,
+    },
+    /// The guard warns of guesses.
+    Warning(Warning),
+}
+
+/// The server of one sender.
+pub(crate) struct Server {
+    state: Mutex<State>,
+    stopping: AtomicBool,
+    /// Notified when the state has changed in a way that concerns connections or the event reader.
+    pub(crate) changed: Arc<Event>,
+}
+
+struct State {
+    serving: Box<HostServer>,
+    sources: BTreeMap<Token, Arc<Source>>,
+    changed: BTreeSet<Token>,
+    events: VecDeque<ServerEvent>,
+}
+
+impl Server {
+    /// A server of this room, without drops.
+    pub(crate) fn new(room: &RoomSecret) -> Self {
+        let serving = CoreServer::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(cipher());
+        let serving = Box::new(serving);
+        let state =
+            State { serving, sources: BTreeMap::new(), changed: BTreeSet::new(), events: VecDeque::new() };
+        Self { state: Mutex::new(state), stopping: AtomicBool::new(false), changed: Arc::new(Event::new()) }
+    }
+
+    /// Offers a drop.
+    pub(crate) fn put(&self, spec: DropSpec, source: Source) -> Result<Token, PutError> {
+        let mut state = lock(&self.state);
+        let token = state.serving.drops.put(clock::now(), spec, &mut system())?;
+        state.sources.insert(token, Arc::new(source));
+        Ok(token)
+    }
+
+    /// Takes all drops back.
+    pub(crate) fn withdraw_all(&self) {
+        let mut state = lock(&self.state);
+        let tokens: Vec<Token> = state.sources.keys().copied().collect();
+        for token in tokens {
+            state.serving.drops.withdraw(clock::now(), &token, &mut system());
+        }
+        self.settle(&mut state);
+    }
+
+    /// The name of this process on the wire.
+    pub(crate) fn instance(&self) -> Instance {
+        lock(&self.state).serving.instance()
+    }
+
+    /// The revision of the drops to announce, while there are any.
+    pub(crate) fn live(&self) -> Option<u32> {
+        let state = lock(&self.state);
+        (state.serving.drops.live() > 0).then(|| state.serving.drops.revision())
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn open(&self, source: IpAddr) -> ServerSession {
+        let mut state = lock(&self.state);
+        let session = state.serving.open(clock::now(), source, &mut system());
+        self.settle(&mut state);
+        session
+    }
+
+    /// Runs `act` on the core's server, then handles the events that it causes.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut HostServer) -> T) -> T {
+        let mut state = lock(&self.state);
+        let result = act(&mut state.serving);
+        self.settle(&mut state);
+        result
+    }
+
+    /// Handles the timeouts of the table of drops and the guard; returns when the next one is due.
+    pub(crate) fn tick(&self) -> Option<Instant> {
+        self.with(|serving| {
+            let now = clock::now();
+            serving.handle_timeout(now, &mut system());
+            serving.poll_timeout()
+        })
+    }
+
+    fn settle(&self, state: &mut State) {
+        let now = clock::now();
+        let mut woken = false;
+        while let Some(event) = state.serving.poll_event(now, &mut system()) {
+            match event {
+                // Every connection is notified; the one that is meant finds out by itself.
+                CoreEvent::Wake(_) => {}
+                CoreEvent::Warning(warning) => state.events.push_back(ServerEvent::Warning(warning)),
+                CoreEvent::Drop(DropEvent::Ended { token, reason, unconfirmed }) => {
+                    // The last reference, unless a connection is reading from the source at this moment.
+                    state.sources.remove(&token);
+                    let changed = state.changed.remove(&token);
+                    state.events.push_back(ServerEvent::Ended { token, reason, unconfirmed, changed });
+                }
+                _ => continue,
+            }
+            woken = true;
+        }
+        if woken {
+            self.changed.notify(usize::MAX);
+        }
+    }
+
+    /// A whole message has come on a connection.
+    pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
+        let mut state = lock(&self.state);
+        let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
+        if let Ok(Some(SessionEvent::Fetched { token })) = event {
+            // Before the drop's end, which this fetch may cause and which `settle` reports.
+            state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
+            self.changed.notify(usize::MAX);
+        }
+        if session.is_parked() {
+            // The time at which the next guess token comes is a new timeout.
+            self.changed.notify(usize::MAX);
+        }
+        self.settle(&mut state);
+    }
+
+    /// The source of the drop that a connection is sending is no longer what was offered.
+    pub(crate) fn handle_changed(&self, session: &mut ServerSession, token: Token) {
+        let mut state = lock(&self.state);
+        state.changed.insert(token);
+        session.handle_changed(clock::now(), &mut state.serving, &mut system());
+        self.settle(&mut state);
+    }
+
+    /// The next event, if there is one.
+    pub(crate) fn next_event(&self) -> Option<ServerEvent> {
+        lock(&self.state).events.pop_front()
+    }
+
+    /// The source of a drop, while the drop lives.
+    pub(crate) fn source(&self, token: &Token) -> Option<Arc<Source>> {
+        lock(&self.state).sources.get(token).cloned()
+    }
+
+    /// A connection has ended.
+    pub(crate) fn closed(&self, session: &mut ServerSession) {
+        let mut state = lock(&self.state);
+        session.closed(clock::now(), &mut state.serving);
+        self.settle(&mut state);
+    }
+
+    /// Ends every connection.
+    pub(crate) fn stop(&self) {
+        lock(&self.state).serving.stop();
+        self.stopping.store(true, Ordering::Release);
+        self.changed.notify(usize::MAX);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,204 @@
+//! One TCP connection.
+
+use std::future::pending;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_net::TcpStream as AsyncStream;
+use deaddrop_core::limits::CONNECT_TIMEOUT;
+use deaddrop_core::session::Close;
+use deaddrop_core::time::Instant;
+use event_listener::Event;
+use rustix::io::Errno;
+use smol::future;
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::poll;
+use super::socket::{Socket, sleep_until};
+use super::wakeup::Wakeup;
+use crate::clock;
+use crate::stop::Stopper;
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Interest {
+    /// Bytes from the peer, or its close.
+    pub(crate) read: bool,
+    /// Room for bytes to the peer.
+    pub(crate) write: bool,
+    /// When to stop waiting.
+    pub(crate) until: Option<Instant>,
+}
+
+/// A non-blocking TCP connection that can be waited for.
+pub(crate) struct Link {
+    socket: Socket<TcpStream>,
+    notify: Arc<Event>,
+    wakeup: Wakeup,
+}
+
+impl Link {
+    fn new(socket: Socket<TcpStream>, also: Option<Arc<Event>>) -> io::Result<Self> {
+        // Small messages go back and forth: Nagle's algorithm would have each wait for the last one's acknowledgement.
+        socket.get_ref().set_nodelay(true)?;
+        let notify = Arc::new(Event::new());
+        let wakeup = Wakeup::new([notify.clone()].into_iter().chain(also));
+        Ok(Self { socket, notify, wakeup })
+    }
+
+    /// A connection that was accepted. `changed` is notified when the server's state has changed in a way that
+    /// concerns its connections.
+    pub(crate) fn accepted(stream: TcpStream, changed: Arc<Event>) -> io::Result<Self> {
+        Self::new(Socket::new(stream)?, Some(changed))
+    }
+
+    /// Connects within the protocol's deadline, or fails with `TimedOut`. Fails with `Interrupted` when `stop` asks for
+    /// the end before; later it ends waits early.
+    pub(crate) async fn connect(to: SocketAddr, stop: Option<&Stopper>) -> io::Result<Self> {
+        let deadline = clock::now() + CONNECT_TIMEOUT;
+        let late = async {
+            sleep_until(deadline).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        let stopped = async {
+            match stop {
+                Some(stop) => stop.stopped().await,
+                None => pending().await,
+            }
+            Err(io::ErrorKind::Interrupted.into())
+        };
+        let socket = future::or(open(to), future::or(late, stopped)).await?;
+        Self::new(socket, stop.map(Stopper::event))
+    }
+
+    /// Has `stop` end waits early, on a connection that was made without regard to it.
+    pub(crate) fn woken_by(mut self, stop: &Stopper) -> Self {
+        self.wakeup = Wakeup::new([self.notify.clone(), stop.event()]);
+        self
+    }
+
+    /// The socket; reads and writes that would block say so.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.socket.get_ref()
+    }
+
+    /// Notified by another thread to end a wait: the current one, or else the next.
+    pub(crate) fn notify(&self) -> &Arc<Event> {
+        &self.notify
+    }
+
+    /// Waits for any of these, or for a notification. May return early.
+    pub(crate) async fn wait(&self, interest: Interest) -> io::Result<()> {
+        let ready = self.socket.ready(interest.read, interest.write);
+        let notified = async {
+            self.wakeup.notified().await;
+            Ok(())
+        };
+        let late = async {
+            match interest.until {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+            Ok(())
+        };
+        future::or(future::or(ready, notified), late).await
+    }
+
+    /// Closes the connection as the session says.
+    pub(crate) fn close(&self, how: Close) {
+        // Both fail only on a connection that is broken already and needs no closing.
+        match how {
+            Close::Clean => {
+                let _ = self.stream().shutdown(std::net::Shutdown::Write);
+            }
+            Close::Reset => {
+                let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
+            }
+        }
+    }
+}
+
+async fn open(to: SocketAddr) -> io::Result<Socket<TcpStream>> {
+    if poll::current().is_none() {
+        return Ok(Socket::Smol(AsyncStream::connect(to).await?.into()));
+    }
+    let socket = socket2::Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    let in_progress = match socket.connect(&to.into()) {
+        Ok(()) => false,
+        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
+        Err(error) => return Err(error),
+    };
+    let socket = Socket::new(TcpStream::from(socket))?;
+    // Writable before it is connected or has failed is a spurious wake-up.
+    while in_progress && socket.get_ref().peer_addr().is_err() {
+        socket.ready(false, true).await?;
+        if let Some(error) = socket.get_ref().take_error()? {
+            return Err(error);
+        }
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Runs the same in both reactors.
+    fn in_both<T>(future: impl Fn() -> T)
+    where
+        T: Future<Output = ()>,
+    {
+        smol::block_on(future());
+        poll::block_on(future()).unwrap();
+    }
+
+    async fn pair(stop: &Stopper) -> (Link, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = Link::connect(listener.local_addr().unwrap(), Some(stop)).await.unwrap();
+        (link, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn bytes_and_stops_end_the_wait() {
+        in_both(|| async {
+            let stop = Stopper::default();
+            let (link, mut far) = pair(&stop).await;
+            let until = Some(clock::now() + HOUR);
+            far.write_all(b"x").unwrap();
+            link.wait(Interest { read: true, write: false, until }).await.unwrap();
+            link.wait(Interest { read: false, write: true, until }).await.unwrap();
+            stop.stop();
+            link.wait(Interest { read: false, write: false, until }).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_peer_that_hung_up_does_not_end_a_wait_for_something_else() {
+        in_both(|| async {
+            let stop = Stopper::default();
+            let (link, far) = pair(&stop).await;
+            SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(far);
+            let until = clock::now() + Duration::from_millis(30);
+            link.wait(Interest { read: false, write: false, until: Some(until) }).await.unwrap();
+            assert!(clock::now() >= until);
+        });
+    }
+
+    #[test]
+    fn where_nobody_listens_the_connection_is_refused() {
+        in_both(|| async {
+            let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let refused = Link::connect(closed, Some(&Stopper::default())).await.err().expect("a refusal");
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        });
+    }
+}
