@@ -1,6 +1,7 @@
-//! From a passphrase to the room secret. For hosts: it needs an allocator and 32 MiB.
+//! Key derivation from a passphrase to the room secret (protocol.md, section 2.1). Needs an allocator and 32
+//! MiB, so only hosts use it.
 //!
-//! Boards do not derive; they are given the room secret. This is the one place of the crate with `alloc`.
+//! Boards are given the room secret. No other module of the crate uses `alloc`.
 
 extern crate alloc;
 
@@ -16,7 +17,8 @@ use zeroize::Zeroizing;
 use crate::crypto::keys::RoomSecret;
 use crate::limits::PASSPHRASE_MAX;
 
-/// The salt of scrypt. Members share nothing but the passphrase, so it is the same everywhere.
+/// The salt of scrypt (protocol.md, section 2.1). Members share nothing but the passphrase, so the salt is
+/// the same everywhere.
 pub const LABEL: &[u8] = b"deaddrop/1 room";
 /// log2 of scrypt's N.
 pub const SCRYPT_LOG_N: u8 = 15;
@@ -29,16 +31,16 @@ pub const SCRYPT_P: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PassphraseError {
-    /// There is none.
+    /// The text is empty.
     Empty,
     /// More than 1,024 bytes, as given or as prepared.
     TooLong,
-    /// A character that RFC 8265 refuses. The character itself is not told: it is part of a secret.
+    /// A character that RFC 8265 rejects. The error does not hold the character, which is part of a secret.
     Character {
-        /// Which character of the text, counted from 1.
+        /// Position of the character in the text, counted from 1.
         position: usize,
     },
-    /// scrypt refused its parameters. They are constants, so this is a bug.
+    /// scrypt rejected its parameters. They are constants, so this is a bug.
     Parameters,
 }
 
@@ -61,7 +63,7 @@ impl fmt::Display for PassphraseError {
 
 impl core::error::Error for PassphraseError {}
 
-/// Drops one line end, as the last line of a file has it.
+/// Drops one trailing line end (LF or CR LF), as text files have it.
 pub fn strip_line_end(text: &str) -> &str {
     text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
@@ -78,7 +80,7 @@ pub fn prepare(passphrase: &str) -> Result<Zeroizing<String>, PassphraseError> {
     if class.allows(passphrase).is_err() {
         return Err(PassphraseError::Character { position: class.seen.get() });
     }
-    // Room for all it may hold, so that it never moves and leaves a copy behind.
+    // Preallocated, so that it never reallocates and leaves an unwiped copy behind.
     let mut prepared = Zeroizing::new(String::with_capacity(PASSPHRASE_MAX));
     for c in passphrase.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc() {
         if prepared.len() + c.len_utf8() > PASSPHRASE_MAX {
@@ -89,7 +91,8 @@ pub fn prepare(passphrase: &str) -> Result<Zeroizing<String>, PassphraseError> {
     Ok(prepared)
 }
 
-/// The secret of the room that this passphrase names: [`prepare`], then scrypt. Takes a while.
+/// Derives the room secret of a passphrase: [`prepare`], then scrypt (protocol.md, section 2.1). Takes some
+/// 65 ms of one core.
 pub fn room_secret(passphrase: &str) -> Result<RoomSecret, PassphraseError> {
     let prepared = prepare(passphrase)?;
     let params = Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| PassphraseError::Parameters)?;
@@ -101,7 +104,7 @@ pub fn room_secret(passphrase: &str) -> Result<RoomSecret, PassphraseError> {
     Ok(secret)
 }
 
-/// The FreeformClass of RFC 8264, counting the characters looked at: the last one is the one refused.
+/// The FreeformClass of RFC 8264, counting the characters it has checked: the last one is the one rejected.
 #[derive(Default)]
 struct Counting {
     class: FreeformClass,

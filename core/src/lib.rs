@@ -1,23 +1,25 @@
-//! The deaddrop protocol, version 1: bytes in, bytes out, time and randomness handed in.
+//! The deaddrop protocol, version 1, as sans-IO state machines: bytes in, bytes out, with time and randomness
+//! passed in.
 //!
-//! No allocator, no clock, no sockets, no global randomness, no unsafe code. A front end owns all of
-//! those and drives what stands here. From the bottom up:
+//! No allocator, no clock, no sockets, no global randomness, no unsafe code. A front end owns all of those
+//! and drives the state machines. From the bottom up:
 //!
-//! - [`limits`]: every capacity and deadline. [`time`], [`secret`], [`token`], [`offer`]: the types.
-//! - [`wire`]: what the bytes mean; parse and emit, nothing else.
-//! - [`crypto`]: CPace, the key schedule, and the sealing of records.
-//! - [`drops`]: the table of drops; who may take one, and when it is gone.
-//! - [`guard`]: how often anyone may guess, and how many connections may wait.
-//! - [`discovery`]: beacons to send, senders heard, offers known.
-//! - [`session`]: one connection: the handshake, and the fetching end.
-//! - [`exchange`]: whole lists, whole fetches and a whole server, over as many messages and connections as it takes.
+//! - [`limits`]: every capacity and deadline. [`time`], [`secret`], [`token`], [`offer`]: the basic types.
+//! - [`wire`]: parsers and emitters of all messages.
+//! - [`crypto`]: CPace, the key schedule, and the AEAD of records.
+//! - [`drops`]: the table of drops, the claims on them, and their ends.
+//! - [`guard`]: rate limits on passphrase guesses, and admission control of connections.
+//! - [`discovery`]: beacons, probes of peers, and the offers found.
+//! - [`session`]: one connection: the handshake, and the client's end.
+//! - [`exchange`]: a whole list, a whole fetch and a whole server, over as many messages and connections as
+//!   they take.
 //!
 //! The normative text is `docs/protocol.md` in this crate.
 //!
 //! # Both ends in one process
 //!
-//! A front end carries bytes between two sessions and does what each side asks for. Here the network is a buffer, and the
-//! clock stands still:
+//! A front end moves bytes between two sessions and does what each side asks for. In this example the network
+//! is a buffer and time stands still:
 //!
 //! ```
 //! use core::net::{IpAddr, Ipv4Addr};
@@ -36,7 +38,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (now, address) = (Instant::from_millis(0), IpAddr::V4(Ipv4Addr::LOCALHOST));
-//! let mut rng = ChaCha20Rng::seed_from_u64(1); // never in life: the system's randomness
+//! let mut rng = ChaCha20Rng::seed_from_u64(1); // real programs: the system's CSPRNG
 //! let room = RoomSecret::new([7; 32]);
 //!
 //! // The sender holds a message of five bytes for one receiver.
@@ -83,7 +85,7 @@
 //!     }
 //! }
 //! assert_eq!(received, secret);
-//! assert_eq!(server.drops.live(), 0); // fetched, and gone
+//! assert_eq!(server.drops.live(), 0); // fetched, so it has ended
 //! # Ok(())
 //! # }
 //! ```

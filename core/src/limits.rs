@@ -1,7 +1,7 @@
-//! Every capacity and deadline of the protocol, in one place.
+//! Every capacity and deadline of the protocol (protocol.md, section 9).
 //!
-//! What differs between a host and a board stands in [`Profile`]; all else is the same everywhere,
-//! because both ends of a connection rely on it.
+//! [`Profile`] holds what differs between a host and a board. All else is the same everywhere, because both
+//! ends of a connection rely on it.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ pub const UDP_PORT: u16 = 48_555;
 pub const TCP_PORT_FIRST: u16 = 48_556;
 /// Last TCP port a sender tries.
 pub const TCP_PORT_LAST: u16 = 48_571;
-/// The lowest TCP port a beacon may point at: no beacon sends a listener to a system service.
+/// The lowest TCP port a beacon may name, so that no beacon makes a listener connect to a system service.
 pub const TCP_PORT_MIN: u16 = 1_024;
 
 /// Protocol version on the wire.
@@ -21,7 +21,7 @@ pub const VERSION: u8 = 1;
 pub const TAG: usize = 16;
 /// Bytes of a record's trailer: kind `u8`, payload length `u24`.
 pub const TRAILER: usize = 4;
-/// What a record adds to its payload space.
+/// Bytes that a record has beside its payload space: trailer and tag.
 pub const RECORD_OVERHEAD: usize = TRAILER + TAG;
 /// Bytes of a control record on the wire.
 pub const CONTROL_RECORD: usize = 512;
@@ -45,7 +45,7 @@ pub const FETCHES_MAX: usize = 64;
 /// Fewest characters of a token prefix.
 pub const TOKEN_PREFIX_MIN: usize = 4;
 
-/// Unknown keys skipped in one control message before it is refused.
+/// Unknown keys skipped in one control message; with more it is rejected.
 pub const UNKNOWN_KEYS_MAX: usize = 4;
 /// Most requests on one connection.
 pub const REQUESTS_MAX: u8 = 16;
@@ -53,12 +53,12 @@ pub const REQUESTS_MAX: u8 = 16;
 pub const LIST_RECORDS: usize = 8;
 /// Most offers and endings in one answer to `list`.
 pub const LIST_ENTRIES: usize = LIST_RECORDS - 1;
-/// How much of what a receiver already holds its digest covers.
+/// Most bytes that the digest of a resumed fetch covers.
 pub const PREFIX_DIGEST_MAX: u64 = 1024 * 1024;
 
 /// Deadline for a TCP connection to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Deadline for the greeting: a server has nothing to wait for before it.
+/// Deadline for the greeting. Short, because a server waits for nothing before it.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Deadline for message 2 after the greeting was sent.
 pub const MESSAGE2_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,39 +67,39 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a client waits for the next answer, or a data stream for its next record.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often a receiver says what it has stored.
+/// Interval of `progress` messages.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(3);
-/// A claim without a sign of its receiver for this long lapses.
+/// The lease of a claim: it lapses after this long without a sign of life of its receiver.
 pub const LEASE: Duration = Duration::from_secs(15);
-/// The span over which a receiver's rate is judged.
+/// The window over which a receiver's rate is measured.
 pub const SLOW_WINDOW: Duration = Duration::from_secs(30);
 /// Fewest bytes per [`SLOW_WINDOW`]: 1 KiB a second.
 pub const SLOW_BYTES: u64 = 30 * 1024;
-/// A claim whose data was all sent must say `ready` within this.
+/// Deadline for `ready` after the last data record.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// A claim held at the end of the TTL may go on for the TTL again, but no longer than this.
+/// Most grace: a claim held at the end of the TTL may go on for the TTL again, but no longer than this.
 pub const GRACE_MAX: Duration = Duration::from_secs(600);
 /// How long an ended drop is still listed with its reason.
 pub const ENDING_LISTED: Duration = Duration::from_secs(60);
 
 /// Shortest wait before a client tries again.
 pub const RETRY_MIN: Duration = Duration::from_millis(100);
-/// Longest wait before a client that has a claim tries again.
+/// Longest wait of the exponential backoff of a client that has a claim.
 pub const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Most jitter on top of either.
 pub const RETRY_JITTER: Duration = Duration::from_millis(200);
-/// A fetch that waits for a busy server asks again no later than this, whatever the server asked for.
+/// Most retry-after that a fetch believes a busy server.
 pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(1);
-/// A fetch with a claim gives up after so long without progress.
+/// A fetch with a claim gives up after this long without a new byte.
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a receiver that holds the whole drop tries to confirm it.
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same after an interrupt.
 pub const COMMIT_TIMEOUT_INTERRUPTED: Duration = Duration::from_millis(800);
-/// How long it waits for the answer on one connection, before it tries another.
+/// How long it waits for `burned` on one connection before it tries another.
 pub const COMMIT_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a sender answers after its last drop has ended.
+/// Linger: how long a sender still answers after its last drop has ended.
 pub const LINGER: Duration = Duration::from_secs(3);
 /// The same after an interrupt.
 pub const LINGER_INTERRUPTED: Duration = Duration::from_millis(800);
@@ -120,72 +120,74 @@ pub const SOLICIT_AT: [Duration; 5] = [
 pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
 /// Most answers a second, to all sources together.
 pub const ANSWERS_PER_SECOND: u32 = 64;
-/// Most jitter before a listener connects to a new instance.
+/// Most jitter before a listener probes a new peer.
 pub const PROBE_JITTER_MAX: Duration = Duration::from_millis(2_500);
-/// A member whose revision differs is listed again no sooner than this.
+/// A member with a new revision is probed again no sooner than this after the last probe.
 pub const RELIST_EVERY: Duration = Duration::from_secs(2);
-/// Silence after which a listener looks for itself.
+/// Silence of a member after which a listener probes it.
 pub const SILENCE: Duration = Duration::from_secs(45);
-/// Connects that must fail in a row before a member counts as lost.
+/// Probes that must fail in a row before a member counts as lost.
 pub const LOST_AFTER: u8 = 3;
-/// Gap between those connects.
+/// Gap between those probes.
 pub const LOST_RETRY: Duration = Duration::from_millis(300);
-/// A server that is not a member is looked at again after this, and after twice as long each time.
+/// A stranger is probed again after this, and after twice as long each time (exponential backoff).
 pub const STRANGER_MEMORY: Duration = Duration::from_secs(600);
-/// But no later than this.
+/// Upper bound of that backoff.
 pub const STRANGER_MEMORY_MAX: Duration = Duration::from_secs(86_400);
-/// Ports of one address a listener will connect to within [`PORTS_WINDOW`].
+/// Ports of one address that a listener connects to within [`PORTS_WINDOW`], so that it is no port scanner.
 pub const PORTS_PER_ADDRESS: usize = 16;
-/// See [`PORTS_PER_ADDRESS`].
+/// The window of [`PORTS_PER_ADDRESS`].
 pub const PORTS_WINDOW: Duration = Duration::from_secs(60);
 
-/// A source that succeeded within this keeps a bucket of its own.
+/// A source that succeeded within this has a token bucket of its own (protocol.md, section 4.5).
 pub const KNOWN_GOOD: Duration = Duration::from_secs(600);
-/// Known-good addresses together may spend this part of what all others may, and no faster.
+/// All known-good sources together have one share in this many of the budget of all others, and of its refill
+/// rate.
 pub const KNOWN_SHARE: u32 = 4;
-/// Failed guesses of one source within a minute at which the owner is warned.
+/// Failed guesses of one source within [`WARN_WINDOW`] at which the user is warned.
 pub const WARN_SOURCE: u32 = 3;
-/// Failed guesses in all within a minute at which the owner is warned.
+/// Failed guesses of all sources within [`WARN_WINDOW`] at which the user is warned.
 pub const WARN_TOTAL: u32 = 32;
-/// The span of the two above.
+/// The window of [`WARN_SOURCE`] and [`WARN_TOTAL`].
 pub const WARN_WINDOW: Duration = Duration::from_secs(60);
-/// Unconfirmed handshakes a client allows itself with one address.
+/// Burst of the client's budget of unconfirmed handshakes with one address.
 pub const CLIENT_PER_ADDRESS: u32 = 10;
-/// Unconfirmed handshakes a client allows itself in all.
+/// Burst of the client's budget of unconfirmed handshakes in all.
 pub const CLIENT_TOTAL: u32 = 1_024;
-/// After that, one per address within this.
+/// Refill of the budget of one address: one handshake per this.
 pub const CLIENT_REFILL: Duration = Duration::from_secs(60);
 
-/// What a host and a board do differently.
+/// The limits in which a host and a board differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Guess tokens one source may spend at once.
+    /// Burst of one source's bucket of guess tokens.
     pub source_burst: u32,
-    /// One guess token of a source comes back in this time.
+    /// Refill interval of one source's bucket.
     pub source_refill: Duration,
-    /// Guess tokens all sources together may spend at once.
+    /// Burst of the bucket of all sources together.
     pub total_burst: u32,
-    /// One of them comes back in this time.
+    /// Refill interval of the bucket of all sources.
     pub total_refill: Duration,
-    /// Guess tokens a source that has succeeded keeps beside the others.
+    /// Burst of the bucket of one known-good source.
     pub known_burst: u32,
-    /// Connections that may wait for a guess token.
+    /// Parking slots: connections that may wait for a guess token.
     pub parked: usize,
-    /// Connections that may be open before they have authenticated, parked ones aside.
+    /// Slots for connections that have not authenticated, parked ones aside.
     pub unauthenticated: usize,
-    /// Once all places are taken, a connection that has owed message 4 for this long makes room for another.
+    /// When all slots are in use, a connection whose message 4 has been due for this long may be evicted.
     ///
-    /// On a board, with one place, less than a guess token takes to come back: or whoever has one after the other
-    /// could hold it all the time.
+    /// On a board, with one slot, this is less than the refill of a guess token: otherwise an attacker that
+    /// gets each token could hold the slot all the time.
     pub proof_patience: Duration,
-    /// An authenticated connection without a claim closes after this much silence.
+    /// Idle time-out of an authenticated connection without a claim.
     pub idle: Duration,
     /// Largest data record this side takes or sends.
     pub record_max: u32,
-    /// How long one probe may take: connect, handshake and whole list. It bounds what a sender that says a word every
-    /// few seconds can cost a listener. Long enough to wait for a guess token, where there are several probes at a time.
+    /// Deadline of one probe: connect, handshake and whole list. It bounds what a slow sender (slowloris) can
+    /// cost a listener. On a host, which runs several probes at once, it is long enough to wait for a guess
+    /// token.
     pub probe: Duration,
-    /// How long one connection of a fetch may last, where it keeps the side from everything else.
+    /// Deadline of one connection of a fetch, on boards, where it blocks everything else.
     pub fetch_connection: Option<Duration>,
 }
 
@@ -218,7 +220,7 @@ pub const BOARD: Profile = Profile {
     idle: Duration::from_secs(1),
     record_max: 512,
     probe: Duration::from_secs(15),
-    // As long as the whole store of a board takes at the least rate (SLOW_BYTES).
+    // The time that the whole store of a board takes at the lowest rate (SLOW_BYTES).
     fetch_connection: Some(Duration::from_secs(60)),
 };
 
@@ -230,5 +232,8 @@ const _: () = {
     assert!(HOST.record_max == RECORD_MAX);
     assert!(BOARD.proof_patience.as_millis() * 2 <= BOARD.total_refill.as_millis());
     assert!(TCP_PORT_FIRST <= TCP_PORT_LAST && TCP_PORT_FIRST >= TCP_PORT_MIN);
-    assert!(PROGRESS_EVERY.as_secs() * 4 < LEASE.as_secs(), "a lease survives three lost signs");
+    assert!(
+        PROGRESS_EVERY.as_secs() * 4 < LEASE.as_secs(),
+        "a lease survives three lost `progress` messages"
+    );
 };

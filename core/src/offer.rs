@@ -1,4 +1,4 @@
-//! What a drop is from the outside: its kind, its name, and the offer a listener sees.
+//! A drop as others see it: its kind, its name, and the offer in a list (protocol.md, section 6).
 
 use core::fmt;
 use core::time::Duration;
@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The number that stands for it on the wire.
+    /// Its code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Message => 0,
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// The kind a number stands for.
+    /// The kind with this code.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Message),
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// The word for it.
+    /// Its name in text and JSON.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Message => "message",
@@ -58,13 +58,13 @@ impl fmt::Display for Kind {
 
 /// A drop's name: up to 255 bytes of UTF-8 without NUL or `/`. Empty for a message without one.
 ///
-/// It may still be hostile in every other way: `..`, escape sequences, names a system reserves.
-/// Whoever shows it escapes it, and whoever writes a file by it makes it safe first.
+/// It may still be hostile: `..`, escape sequences, names that a system reserves. Escape it before it is
+/// displayed, and sanitise it before a file is created under it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Name(String<NAME_MAX>);
 
 impl Name {
-    /// Checks and takes a name.
+    /// Checks a name and takes it over.
     pub fn new(name: &str) -> Result<Self, NameError> {
         if name.contains(['\0', '/']) {
             return Err(NameError::Character);
@@ -78,13 +78,13 @@ impl Name {
     }
 }
 
-/// Why a text cannot name a drop.
+/// Why a text is not a legal name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
     /// More than 255 bytes.
     Length,
-    /// It has a NUL or a `/`.
+    /// It contains NUL or `/`.
     Character,
 }
 
@@ -104,35 +104,35 @@ impl core::error::Error for NameError {}
 pub struct Offer {
     /// Names the drop.
     pub token: Token,
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
     /// Its name; empty for a message.
     pub name: Name,
     /// Its exact size in bytes.
     pub size: u64,
-    /// What is left of its TTL.
+    /// Remaining TTL.
     pub ttl_left: Duration,
-    /// How many more receivers may take it.
+    /// Fetches left.
     pub fetches_left: u8,
 }
 
-/// Why a drop is no longer there.
+/// Why a drop has ended (protocol.md, section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EndReason {
-    /// Its last allowed fetch was confirmed.
+    /// Its last fetch was burned.
     Fetched,
     /// Its TTL passed.
     Expired,
-    /// Its sender took it back, or its source changed.
+    /// Its sender withdrew it, or its source changed.
     Withdrawn,
-    /// Its sender no longer answers. A listener concludes this by itself: it is never on the wire.
+    /// Its sender no longer answers. A local conclusion of a listener, never on the wire.
     Lost,
 }
 
 impl EndReason {
-    /// The number that stands for it on the wire (protocol.md, section 6); `None` for [`Lost`](Self::Lost).
+    /// Its code on the wire (protocol.md, section 6); `None` for [`Lost`](Self::Lost).
     pub const fn code(self) -> Option<u8> {
         match self {
             Self::Fetched => Some(0),
@@ -142,7 +142,7 @@ impl EndReason {
         }
     }
 
-    /// The reason a number stands for.
+    /// The reason with this code.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Fetched),
@@ -152,7 +152,7 @@ impl EndReason {
         }
     }
 
-    /// The word for it.
+    /// Its name in text and JSON.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Fetched => "fetched",
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(Name::new("a/b"), Err(NameError::Character));
         assert_eq!(Name::new("a\0b"), Err(NameError::Character));
         assert_eq!(Name::new("../..").map(|n| n.as_str().len()), Err(NameError::Character));
-        assert!(Name::new("..").is_ok(), "core keeps what is legal; the writer makes it safe");
+        assert!(Name::new("..").is_ok(), "core keeps every legal name; the writer sanitises it");
     }
 
     #[test]

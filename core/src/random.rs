@@ -1,4 +1,4 @@
-//! Uniform choices out of the front end's randomness.
+//! Uniform random choices, drawn from the front end's generator.
 
 use core::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) fn below(rng: &mut impl CryptoRng, n: u32) -> u32 {
     u32::try_from((u64::from(rng.next_u32()) * u64::from(n)) >> 32).unwrap_or(0)
 }
 
-/// A span of whole milliseconds from zero to `most`, both possible.
+/// A random duration of whole milliseconds from zero to `most`, both inclusive.
 pub(crate) fn up_to(rng: &mut impl CryptoRng, most: Duration) -> Duration {
     let ms = u32::try_from(most.as_millis()).unwrap_or(u32::MAX);
     Duration::from_millis(u64::from(below(rng, ms.saturating_add(1))))
@@ -22,7 +22,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     #[test]
-    fn both_ends_are_reached_and_nothing_past_them() {
+    fn both_bounds_are_reached_and_never_exceeded() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut seen = [false; 4];
         for _ in 0..200 {

@@ -1,28 +1,28 @@
-//! Bytes that are wiped when dropped, compared in constant time, and never shown.
+//! Secret bytes: wiped (zeroized) when dropped, compared in constant time, redacted in debug output.
 
 use core::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// `N` secret bytes. No `Clone`, no `Deref`, no `Display`; `Debug` says only that there is a secret.
+/// `N` secret bytes. No `Clone`, no `Deref`, no `Display`; `Debug` is redacted.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
-    /// Takes the bytes over. The caller's copy, if it made one, is the caller's to wipe.
+    /// Takes the bytes over. The caller wipes its own copy, if it made one.
     pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 
-    /// A secret of zeros that `fill` then writes, so that no copy of it is left on the stack.
+    /// A secret that `fill` writes in place, so that no copy is left on the stack.
     pub fn fill_with(fill: impl FnOnce(&mut [u8; N])) -> Self {
         let mut secret = Self([0; N]);
         fill(&mut secret.0);
         secret
     }
 
-    /// The bytes, for the one who has a reason to see them.
+    /// The bytes. Named `expose` so that each use stands out in review.
     pub const fn expose(&self) -> &[u8; N] {
         &self.0
     }

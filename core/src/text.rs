@@ -1,19 +1,19 @@
-//! Text for people, the same on every front end: a peer's words made harmless, byte counts and spans of time.
+//! Text shown to users, the same in every front end: peers' text escaped, byte counts and durations.
 //!
-//! A terminal obeys control characters, and directional marks make a text read as another. Both are shown escaped, as
-//! `\u{1b}`, and bytes that are no UTF-8 as `\xff`.
+//! A terminal executes control characters, and bidirectional marks reorder text ("Trojan Source"). Both are
+//! escaped, as `\u{1b}`, and bytes that are not UTF-8 as `\xff`.
 
 use core::fmt::{self, Write};
 use core::time::Duration;
 
-/// Whether a terminal or a text layout obeys this character instead of showing it: the controls, line and paragraph
-/// separators, and the directional overrides.
+/// Whether a terminal or text layout interprets this character instead of printing it: control characters,
+/// line and paragraph separators, and bidirectional controls.
 pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether this character takes part in a text without being seen.
+/// Whether this character is invisible (zero width).
 pub fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -23,21 +23,21 @@ pub fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Bytes as text that can be shown. Made by [`line()`] and [`lines()`].
+/// Bytes that display as escaped text. Made by [`line()`] and [`lines()`].
 #[derive(Clone, Copy)]
 pub struct Escaped<'a> {
     bytes: &'a [u8],
-    /// What to write for a line end; `None` escapes it, and tabs too.
+    /// Replacement of a line feed; `None` escapes line feeds and tabs.
     line_end: Option<&'static str>,
 }
 
-/// A text on one line.
+/// Escapes a text to one line.
 pub const fn line(text: &str) -> Escaped<'_> {
     Escaped { bytes: text.as_bytes(), line_end: None }
 }
 
-/// Any bytes, with their tabs and line ends kept. A line feed becomes `line_end`: `"\n"` for a terminal of the system,
-/// `"\r\n"` for a serial line.
+/// Escapes bytes and keeps tabs and line feeds. A line feed becomes `line_end`: `"\n"` on a system's
+/// terminal, `"\r\n"` on a serial line.
 pub const fn lines<'a>(bytes: &'a [u8], line_end: &'static str) -> Escaped<'a> {
     Escaped { bytes, line_end: Some(line_end) }
 }
@@ -61,7 +61,8 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// How many bytes at the end of a piece of a text may belong to a character that goes on in the next piece.
+/// Number of bytes at the end of a chunk that may be an incomplete UTF-8 character, continued in the next
+/// chunk.
 pub fn unfinished(piece: &[u8]) -> usize {
     for (behind, byte) in piece.iter().rev().take(3).enumerate() {
         let needed = match byte {
@@ -76,7 +77,7 @@ pub fn unfinished(piece: &[u8]) -> usize {
     0
 }
 
-/// A number of bytes: `1 byte`, `12 bytes`.
+/// Formats a number of bytes: `1 byte`, `12 bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
@@ -86,7 +87,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A span of time in its largest fitting unit, rounded down: `90 s`, `20 min`, `11 h`, `3 days`.
+/// Formats a duration in its largest fitting unit, rounded down: `90 s`, `20 min`, `11 h`, `3 days`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_hides_or_turns_a_text_around() {
+    fn bidirectional_and_invisible_characters_are_escaped() {
         let marks = (0x202a..=0x202e).chain(0x2066..=0x2069).chain([
             0x61c, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x2028, 0x2029, 0x2060, 0xfeff, 0xad, 0x3164,
             0xe0041,
@@ -133,16 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_as_bytes_and_text_as_it_is() {
+    fn invalid_utf8_is_escaped_and_valid_text_is_kept() {
         assert_eq!(lines(b"ok\xff\xc3(\xe2\x82", "\n").to_string(), r"ok\xff\xc3(\xe2\x82");
         for text in ["plain", "naïve 中文 العربية", r"C:\x", "🎉️", "e\u{301}"] {
             assert_eq!(line(text).to_string(), text);
         }
     }
 
-    /// A text that is escaped in pieces reads as one that is escaped at once.
+    /// Escaping in chunks gives the same text as escaping at once.
     #[test]
-    fn pieces_never_part_a_character() {
+    fn chunks_never_split_a_character() {
         let text = [
             &b"a\xff"[..],
             "é中🎉".as_bytes(),

@@ -1,17 +1,17 @@
-//! Time as the protocol sees it: milliseconds of a clock the front end owns.
+//! Monotonic time in milliseconds, passed in by the front end, which owns the clock.
 //!
-//! The origin means nothing. The clock must never run backwards, and for the sake of TTLs it should
-//! count the time the machine sleeps (Linux: `CLOCK_BOOTTIME`).
+//! The origin is arbitrary. The clock must be monotonic, and should count the time that the machine sleeps,
+//! because TTLs do (Linux: `CLOCK_BOOTTIME`).
 
 use core::ops::Add;
 use core::time::Duration;
 
-/// A moment, in milliseconds since an origin of the front end's choosing.
+/// A point in time, in milliseconds since an origin that the front end chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The moment `ms` milliseconds after the origin.
+    /// The instant `ms` milliseconds after the origin.
     pub const fn from_millis(ms: u64) -> Self {
         Self(ms)
     }
@@ -21,17 +21,17 @@ impl Instant {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it has not happened yet.
+    /// Duration since `earlier`; zero if that is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// How long it is until `later`; zero if that has passed.
+    /// Duration until `later`; zero if that has passed.
     pub const fn until(self, later: Self) -> Duration {
         later.since(self)
     }
 
-    /// The earlier of two optional moments; `None` is never.
+    /// The earlier of two optional instants; `None` is never.
     pub fn earliest(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -43,7 +43,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates at the end of time. Fractions of a millisecond are dropped.
+    /// Saturates. Fractions of a millisecond are dropped.
     fn add(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn never_is_later_than_any_moment() {
+    fn none_is_later_than_any_instant() {
         let t = Some(Instant::from_millis(5));
         assert_eq!(Instant::earliest(None, t), t);
         assert_eq!(Instant::earliest(t, None), t);

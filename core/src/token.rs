@@ -1,4 +1,4 @@
-//! The names things go by: tokens, token prefixes, fetch ids, instances and connections.
+//! Identifiers: tokens, token prefixes, fetch ids, instances and connections (protocol.md, section 1).
 
 use core::fmt;
 use core::str::FromStr;
@@ -11,10 +11,10 @@ use crate::limits::TOKEN_PREFIX_MIN;
 /// Crockford's base 32, lower case (<https://www.crockford.com/base32.html>).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Characters of a written token: 128 bits, five to a character, the last two bits of the last zero.
+/// Characters of a written token: 128 bits, five to a character, padded with two zero bits.
 pub const TOKEN_CHARS: usize = 26;
 
-/// Names one drop: 128 random bits, written as 26 characters of Crockford base 32.
+/// Identifies one drop: 128 random bits, written as 26 characters of Crockford base 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token([u8; 16]);
 
@@ -24,7 +24,7 @@ impl Token {
         Self(bytes)
     }
 
-    /// A new one.
+    /// A new random one.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 16];
         rng.fill_bytes(&mut bytes);
@@ -67,12 +67,12 @@ impl FromStr for Token {
     }
 }
 
-/// The first characters of a token: enough of them name one drop among those at hand.
+/// The first characters of a token, which select a drop if they match exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenPrefix {
-    /// The bits, from the top; the rest are zero.
+    /// The bits, most significant first; the rest are zero.
     bits: u128,
-    /// How many characters were given.
+    /// Number of characters.
     chars: u8,
 }
 
@@ -91,7 +91,7 @@ impl TokenPrefix {
 
 impl From<Token> for TokenPrefix {
     fn from(token: Token) -> Self {
-        // 26 fits a u8 as it stands in TOKEN_CHARS.
+        // TOKEN_CHARS is 26 and fits a u8.
         Self { bits: u128::from_be_bytes(token.0), chars: 26 }
     }
 }
@@ -116,7 +116,8 @@ impl FromStr for TokenPrefix {
             let used = u32::from(chars) * 5;
             bits |= match used {
                 0..=120 => digit << (123 - used),
-                // The last character has three bits of the token and two that must be zero.
+                // The last character carries three bits of the token and two padding bits, which must be
+                // zero.
                 125 if digit & 0b11 == 0 => digit >> 2,
                 125 => return Err(TokenError::Character(c)),
                 _ => return Err(TokenError::Length),
@@ -136,7 +137,7 @@ impl FromStr for TokenPrefix {
 pub enum TokenError {
     /// Fewer than 4 or more than 26 characters, or fewer than 26 where the whole token is needed.
     Length,
-    /// A character that no token has in that place.
+    /// A character that no token has at that position.
     Character(char),
 }
 
@@ -153,7 +154,7 @@ impl fmt::Display for TokenError {
 
 impl core::error::Error for TokenError {}
 
-/// Names one receiver's attempt at one drop: its secret, by which it may come back for it.
+/// Identifies one receiver's attempt at one drop: a bearer secret that lets the receiver resume its claim.
 #[derive(Clone, Copy)]
 pub struct FetchId([u8; 16]);
 
@@ -163,7 +164,7 @@ impl FetchId {
         Self(bytes)
     }
 
-    /// A new one.
+    /// A new random one.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 16];
         rng.fill_bytes(&mut bytes);
@@ -190,7 +191,7 @@ impl fmt::Debug for FetchId {
     }
 }
 
-/// Names one serving process while it lives: 64 random bits, sent in clear, derived from nothing.
+/// Identifies one serving process while it lives: 64 random bits, sent in clear, derived from nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Instance([u8; 8]);
 
@@ -200,7 +201,7 @@ impl Instance {
         Self(bytes)
     }
 
-    /// A new one.
+    /// A new random one.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 8];
         rng.fill_bytes(&mut bytes);
@@ -213,7 +214,7 @@ impl Instance {
     }
 }
 
-/// Names one connection while it is open. The front end chooses the numbers; none is used twice at a time.
+/// Identifies one connection while it is open. No two open connections have the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConnId(pub u32);
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_forgiven() {
+    fn look_alike_characters_are_accepted() {
         let text = "0011".to_string() + &"0".repeat(22);
         let alike = "oOiL".to_string() + &"o".repeat(22);
         assert_eq!(text.parse::<Token>(), alike.parse::<Token>());
@@ -254,7 +255,7 @@ mod tests {
             }
             let prefix = prefix.unwrap();
             assert!(prefix.matches(&token));
-            // Flip the last bit that the prefix covers, then the first that it does not.
+            // Flip the last bit that the prefix covers, then the first bit after it.
             let covered = (n * 5).min(128);
             for (bit, expected) in [(covered - 1, false), (covered, true)] {
                 if bit < 128 {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_token_is_refused() {
+    fn malformed_tokens_are_rejected() {
         let good = Token::from_bytes(BYTES).to_string();
         assert_eq!((good.clone() + "0").parse::<Token>(), Err(TokenError::Length));
         assert_eq!(good[..25].parse::<Token>(), Err(TokenError::Length));
@@ -275,7 +276,7 @@ mod tests {
             let text: String = core::iter::once(bad).chain(good.chars().skip(1)).collect();
             assert_eq!(text.parse::<Token>(), Err(TokenError::Character(bad)));
         }
-        // The two bits past the 128th must be zero, so that a token has one spelling.
+        // The two padding bits must be zero, so that a token has one encoding.
         let last = good[..25].to_string() + "1";
         assert_eq!(last.parse::<Token>(), Err(TokenError::Character('1')));
     }

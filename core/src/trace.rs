@@ -1,20 +1,21 @@
-//! One line for each decision of core, for the one who asks why something was or was not found.
+//! A trace facade: one log line for each decision of core (decision 0020).
 //!
-//! Off by default, and then no code at all. The feature `log` hands the lines to the [`log`](https://docs.rs/log) crate,
-//! under the target `deaddrop`, as hosts do; `defmt` to [`defmt`](https://docs.rs/defmt), as boards can. A decision is at
-//! level debug; what happens for every beacon or every retry is at level trace.
+//! Off by default, and then compiled to nothing. The feature `log` passes the lines to the
+//! [`log`](https://docs.rs/log) crate under the target `deaddrop` (hosts), the feature `defmt` to
+//! [`defmt`](https://docs.rs/defmt) (boards). A decision has level debug; what happens for every beacon or
+//! every retry has level trace.
 //!
-//! A line names connections by number and peers by address. It never holds a token, a fetch id, a passphrase or anything
-//! that grows from one, a drop's name or its bytes: `tests/trace.rs` looks for them.
+//! A line names connections by number and peers by address. It never contains a token, a fetch id, a
+//! passphrase or anything derived from one, a drop's name or its bytes: `tests/trace.rs` checks that.
 
-/// A decision: level debug. Arguments are positional, because that is what both crates understand.
+/// Logs a decision at level debug. Arguments are positional, because defmt takes no inline ones.
 macro_rules! decision {
     ($text:literal $(, $value:expr)* $(,)?) => {
         $crate::trace::line!(debug, $text $(, $value)*)
     };
 }
 
-/// What happens too often to be read by default: level trace.
+/// Logs what happens too often for level debug, at level trace.
 macro_rules! detail {
     ($text:literal $(, $value:expr)* $(,)?) => {
         $crate::trace::line!(trace, $text $(, $value)*)
@@ -34,7 +35,7 @@ macro_rules! line {
         }
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         {
-            // Nothing is computed; it only has to compile.
+            // Never evaluated: keeps the arguments used and type-checked.
             if false {
                 let _ = ($(&$value,)*);
             }

@@ -125,7 +125,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
 }
 
 #[test]
-fn a_buffer_of_another_size_uses_nothing_up() {
+fn a_buffer_of_the_wrong_size_consumes_no_counter() {
     let desk = &mut Desk::new(3, &HOST);
     let (mut session, ..) = served(desk, 2_000);
     let sealer = session.batch_sealer().unwrap();
@@ -144,7 +144,7 @@ fn a_buffer_of_another_size_uses_nothing_up() {
 }
 
 #[test]
-fn a_source_that_has_changed_is_told_in_the_place_of_a_record() {
+fn a_changed_source_is_reported_in_place_of_a_record() {
     let desk = &mut Desk::new(4, &HOST);
     let (mut session, mut channel, _) = served(desk, 5_000);
     let sealer = session.batch_sealer().unwrap();
@@ -181,7 +181,7 @@ fn a_source_that_has_changed_is_told_in_the_place_of_a_record() {
 }
 
 #[test]
-fn nothing_is_taken_for_a_claim_that_has_lapsed() {
+fn a_lapsed_claim_gives_no_batch() {
     let desk = &mut Desk::new(5, &HOST);
     let (mut session, mut channel, _) = served(desk, 5_000);
     let sealer = session.batch_sealer().unwrap();
@@ -199,7 +199,7 @@ fn nothing_is_taken_for_a_claim_that_has_lapsed() {
 }
 
 #[test]
-fn what_is_taken_counts_as_given_out() {
+fn taken_batches_count_as_sent() {
     let desk = &mut Desk::new(6, &HOST);
     let (mut session, mut channel, token) = served(desk, 5_000);
     let held = |channel: &mut Channel, stored| ask(channel, &Request::Progress { token, id: id(1), stored });
@@ -246,7 +246,7 @@ fn an_altered_record_opens_nowhere_and_leaves_nothing() {
 }
 
 #[test]
-fn a_client_that_is_busy_with_storing_does_not_take_the_server_for_silent() {
+fn storing_does_not_count_as_silence_of_the_server() {
     let desk = &mut Desk::new(9, &HOST);
     let (mut session, _) = fetching(desk, 5_000);
     desk.now = desk.now + ANSWER_TIMEOUT;

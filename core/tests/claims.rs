@@ -130,7 +130,7 @@ fn a_commit_counts_on_any_connection_and_any_number_of_times() {
 }
 
 #[test]
-fn what_was_burned_is_gone_for_all_and_for_the_one_who_had_it() {
+fn a_burned_drop_is_gone_for_every_receiver() {
     let (mut world, token, _) = uncommitted(1);
     let n = world.member(&[Goal::Commit(token, id(1))]);
     world.run(seconds(5));
@@ -177,7 +177,7 @@ fn three_fetches_are_exactly_three() {
 }
 
 #[test]
-fn of_sixty_four_at_once_one_gets_it_and_none_is_called_a_stranger() {
+fn of_sixty_four_concurrent_receivers_one_gets_it_and_none_is_called_a_stranger() {
     for seed in 0..3 {
         let mut world = World::new(seed);
         let token = world.put(5_000, 1);
@@ -201,7 +201,7 @@ fn of_sixty_four_at_once_one_gets_it_and_none_is_called_a_stranger() {
 static FEW: Profile = Profile { source_burst: 2, source_refill: Duration::from_secs(3), ..HOST };
 
 #[test]
-fn the_parked_get_on_when_tokens_return() {
+fn parked_connections_continue_when_tokens_return() {
     let mut world = World::with(3, &FEW);
     let strangers: Vec<usize> = (0..2).map(|_| world.connect(client(1), 2, &[Goal::List])).collect();
     world.run(Duration::from_millis(900));

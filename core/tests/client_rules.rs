@@ -51,7 +51,7 @@ fn requests(server: &mut Channel, records: Vec<Vec<u8>>) -> Vec<Request> {
 }
 
 #[test]
-fn a_close_says_no_member_only_once_a_proof_is_out() {
+fn a_close_means_not_a_member_only_after_message_4() {
     let desk = &mut Desk::new(1, &HOST);
     let (mut client, _) = desk.visit(ROOM);
     assert_eq!(client.handle_close(true), ClientError::Reset, "nothing was asked");
@@ -63,7 +63,7 @@ fn a_close_says_no_member_only_once_a_proof_is_out() {
 }
 
 #[test]
-fn without_a_guess_of_our_own_the_server_is_not_cost_one() {
+fn a_spent_client_budget_costs_the_server_no_guess() {
     let desk = &mut Desk::new(9, &HOST);
     while desk.guard.take(desk.now, net::SERVER) {}
     let mut client = ClientSession::new(desk.now, net::SERVER, None, None);

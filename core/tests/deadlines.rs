@@ -76,7 +76,7 @@ fn a_stranger_is_closed_in_order_and_counts_as_a_guess() {
 }
 
 #[test]
-fn one_who_leaves_before_its_proof_counts_as_a_guess() {
+fn a_close_before_message_4_counts_as_a_guess() {
     let desk = &mut Desk::new(4, &HOST);
     for _ in 0..3 {
         let (mut session, _) = desk.serve(client(1), ROOM);
@@ -87,7 +87,7 @@ fn one_who_leaves_before_its_proof_counts_as_a_guess() {
 }
 
 #[test]
-fn one_whose_share_is_no_point_is_reset_and_counts_as_a_guess() {
+fn an_undecodable_share_is_reset_and_counts_as_a_guess() {
     let desk = &mut Desk::new(5, &HOST);
     for _ in 0..3 {
         let mut session = desk.serving.open(desk.now, client(1), &mut desk.rng);
@@ -187,7 +187,7 @@ fn a_greeting_of_another_instance_or_our_own_goes_no_further() {
 }
 
 #[test]
-fn a_client_waits_for_no_one_for_ever() {
+fn every_wait_of_a_client_has_a_deadline() {
     let desk = &mut Desk::new(11, &HOST);
     let start = desk.now;
     let mut waiting = ClientSession::new(start, SERVER, None, None);
@@ -207,7 +207,7 @@ fn a_client_waits_for_no_one_for_ever() {
 }
 
 #[test]
-fn a_fake_server_hears_a_sealed_request_ten_times_and_no_more() {
+fn a_fake_server_gets_ten_sealed_requests_and_no_more() {
     let desk = &mut Desk::new(12, &HOST);
     for round in 0..10 {
         let (mut session, mut channel) = desk.visit(2);

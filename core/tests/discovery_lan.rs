@@ -272,7 +272,7 @@ fn on_a_good_network_all_is_shown_within_a_second() {
 }
 
 #[test]
-fn loss_delay_reordering_and_doubles_only_take_longer() {
+fn loss_delay_reordering_and_duplication_only_delay_discovery() {
     for seed in 0..40 {
         let mut lan = Lan::new(seed, 6, 3, FOUL);
         let mut tokens: BTreeSet<Token> = (0..6).map(|sender| lan.put(sender, LONG)).collect();
@@ -308,7 +308,7 @@ fn a_sender_that_is_cut_off_is_lost_and_found_again() {
 }
 
 #[test]
-fn a_ttl_ends_an_offer_without_a_word() {
+fn a_ttl_ends_an_offer_without_a_datagram() {
     let mut lan = Lan::new(1, 1, 2, FINE);
     let token = lan.put(0, Duration::from_secs(5));
     lan.run(Duration::from_secs(1));

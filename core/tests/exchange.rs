@@ -113,7 +113,7 @@ fn a_fetch_resumes_from_any_offset_of_which_the_bytes_are_held() {
 }
 
 #[test]
-fn a_wrong_digest_hears_changed_and_leaves_the_drop_where_it_was() {
+fn a_wrong_digest_is_answered_with_changed_and_releases_the_claim() {
     for (seed, size) in (0..).zip([1_000, 10_000, 300_000]) {
         let (mut world, token, n) = partial(seed, size, 700);
         world.receiver(n).digest = Some([7; 32]);
@@ -141,7 +141,7 @@ fn an_offset_at_or_past_the_end_is_malformed_and_claims_nothing() {
 }
 
 #[test]
-fn a_changed_source_is_told_and_never_sent_whole() {
+fn a_changed_source_is_reported_and_never_sent_whole() {
     for (seed, size) in (0..).zip([0, 1, 513, 70_000]) {
         let mut world = World::new(seed);
         let token = world.put(size, 2);

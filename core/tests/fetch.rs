@@ -56,7 +56,7 @@ fn a_fetch_that_is_cut_anywhere_again_and_again_arrives_whole_and_resumes() {
 }
 
 #[test]
-fn a_cut_between_ready_and_the_final_record_is_made_good_by_the_same_id() {
+fn a_cut_between_ready_and_the_final_record_is_resumed_under_the_same_id() {
     for seed in 0..4 {
         for size in [0_usize, 5, 100_000] {
             let mut world = World::new(seed);
@@ -76,7 +76,7 @@ fn a_cut_between_ready_and_the_final_record_is_made_good_by_the_same_id() {
 }
 
 #[test]
-fn an_outage_is_outlasted_until_nothing_has_moved_for_a_minute() {
+fn a_fetch_survives_an_outage_up_to_a_minute_without_progress() {
     for (outage, outcome) in [
         (LEASE - seconds(1), Outcome::Done),
         (LEASE + seconds(5), Outcome::Done),
@@ -101,7 +101,7 @@ fn an_outage_is_outlasted_until_nothing_has_moved_for_a_minute() {
 }
 
 #[test]
-fn a_claim_that_lapsed_meanwhile_is_lost_to_the_one_who_came() {
+fn a_claim_that_lapsed_in_an_outage_is_lost_to_another_receiver() {
     let mut world = World::new(7);
     let token = world.put(200_000, 1);
     let n = persistent(&mut world, token);
@@ -119,7 +119,7 @@ fn a_claim_that_lapsed_meanwhile_is_lost_to_the_one_who_came() {
 }
 
 #[test]
-fn before_the_claim_a_busy_sender_is_asked_until_patience_ends() {
+fn before_the_claim_a_busy_sender_is_retried_until_the_deadline() {
     for (holds, outcome) in [(seconds(3), Outcome::Done), (seconds(20), Outcome::Refused(ErrorCode::Gone))] {
         let mut world = World::new(3);
         let token = world.put(5_000, 1);
@@ -145,7 +145,7 @@ fn before_the_claim_a_busy_sender_is_asked_until_patience_ends() {
 }
 
 #[test]
-fn a_sender_of_another_room_is_asked_once() {
+fn a_sender_of_another_room_is_not_retried() {
     let mut world = World::new(1);
     let token = world.put(10, 1);
     let n = world.connect(client(9), ROOM + 1, &[Goal::Fetch(token, id(1))]);
@@ -156,7 +156,7 @@ fn a_sender_of_another_room_is_asked_once() {
 }
 
 #[test]
-fn signs_of_life_go_from_begin_until_the_commit() {
+fn progress_is_sent_from_begin_until_commit() {
     // A drop of one record: the receiver is asked for room before it has seen a byte.
     for (size, ready_after, persist_for) in [(10, 40, 0), (70_000, 40, 0), (10, 0, 70), (70_000, 20, 100)] {
         let mut world = World::new(2);
@@ -182,7 +182,7 @@ fn whole(seed: u64, ttl: Duration, persist_for: Duration) -> (World, Token, usiz
 }
 
 #[test]
-fn a_commit_that_is_refused_leaves_the_drop_here_and_unconfirmed_at_once() {
+fn a_refused_commit_leaves_the_drop_unconfirmed_at_once() {
     // Past TTL and grace the sender has given the claim up.
     let (mut world, token, n) = whole(4, seconds(4), seconds(20));
     let persisted = world.now + seconds(20);
@@ -208,7 +208,7 @@ fn a_commit_is_tried_again_on_other_connections() {
 }
 
 #[test]
-fn a_commit_that_nobody_takes_is_given_up_after_its_time_or_sooner_when_hurried() {
+fn an_unanswered_commit_times_out_and_sooner_after_an_interrupt() {
     for (hurried, most) in [(false, COMMIT_TIMEOUT), (true, COMMIT_TIMEOUT_INTERRUPTED)] {
         let (mut world, _, n) = whole(6, seconds(3_600), seconds(2));
         let latest = world.latest(n);
@@ -261,7 +261,7 @@ fn a_fetch_by_prefix_takes_the_one_drop_that_the_list_has() {
 }
 
 #[test]
-fn a_prefix_that_names_no_drop_says_why() {
+fn a_prefix_without_a_match_reports_the_reason() {
     let mut world = World::new(1);
     let (taken, expired) = (world.put(10, 1), world.put_for(10, 1, seconds(2)));
     let n = world.member(&[Goal::Fetch(taken, id(1))]);
@@ -313,7 +313,7 @@ fn a_drop_that_is_not_the_one_listed_is_given_back() {
 }
 
 #[test]
-fn tries_are_spaced_and_grow_no_denser() {
+fn retries_back_off() {
     let mut world = World::new(9);
     let token = world.put(200_000, 1);
     let n = persistent(&mut world, token);

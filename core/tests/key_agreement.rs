@@ -33,7 +33,7 @@ fn members_of_one_room_understand_each_other_both_ways() {
 }
 
 #[test]
-fn a_record_sent_back_does_not_open() {
+fn a_reflected_record_does_not_open() {
     let (client, _) = session([1, 1], [b"hello", b"hello"]);
     let mut record = [0; 512];
     Sealer::new(client.c2s).seal(&mut record, RecordKind::Control, 2).unwrap();

@@ -212,7 +212,7 @@ fn a_handshake_a_list_and_fetches() {
 }
 
 #[test]
-fn refusals_timeouts_and_what_is_forged() {
+fn refusals_timeouts_and_forgeries() {
     unallocated(|| {
         let mut meeting = Meeting::new(&HOST);
         let token = meeting.serving.drops.put(meeting.now, spec(9, 1), &mut meeting.rng).unwrap();

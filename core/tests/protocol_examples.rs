@@ -96,7 +96,7 @@ fn lv_cat(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn every_example_is_what_the_code_does() {
+fn every_example_matches_the_code() {
     let mut examples = Examples::read();
     token(&mut examples);
     beacons(&mut examples);
@@ -377,7 +377,7 @@ fn spaced(value: &str) -> String {
 }
 
 #[test]
-fn every_test_that_the_threat_model_names_is_there() {
+fn every_test_that_the_threat_model_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut named = 0;
     for word in THREATS.split('`').skip(1).step_by(2) {

@@ -90,7 +90,7 @@ fn records_of_all_sizes_round_trip() {
 }
 
 #[test]
-fn what_was_behind_the_payload_is_not_sent() {
+fn bytes_behind_the_payload_are_not_sent() {
     let mut clean = vec![0; 512];
     key().seal_at(counter(0), &mut clean, RecordKind::Control, 0).unwrap();
     assert_eq!(sealed(0, 512, RecordKind::Control, 0), clean);
@@ -117,7 +117,7 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn what_is_longer_is_refused() {
+fn every_extension_is_refused() {
     let mut record = sealed(0, 512, RecordKind::Data, 300);
     record.push(0);
     assert_refused(0, record, OpenError::Forged);

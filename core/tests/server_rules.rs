@@ -48,7 +48,7 @@ fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
 }
 
 #[test]
-fn a_wake_goes_on_with_a_token_closes_who_made_room_and_changes_nothing_else() {
+fn a_wake_continues_a_granted_connection_and_closes_an_evicted_one() {
     let desk = &mut Desk::new(1, &ONE_GUESS);
     let wake = |desk: &mut Desk, session: &mut ServerSession| {
         session.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
@@ -86,7 +86,7 @@ fn an_evicted_connection_is_named_once() {
 }
 
 #[test]
-fn a_deadline_closes_even_if_an_answer_is_still_here() {
+fn a_deadline_closes_even_if_an_answer_is_unsent() {
     let desk = &mut Desk::new(2, &HOST);
     let mut member = desk.serve(client(1), ROOM);
     let message = ask(&mut member.1, &Request::Ready { token: Token::from_bytes([0; 16]), id: id(1) });
@@ -98,7 +98,7 @@ fn a_deadline_closes_even_if_an_answer_is_still_here() {
 }
 
 #[test]
-fn a_sign_of_life_without_a_claim_ends_the_connection() {
+fn progress_without_a_claim_ends_the_connection() {
     let desk = &mut Desk::new(3, &HOST);
     let token = desk.put(10);
     for held in [
@@ -125,7 +125,7 @@ fn sixteen_requests_and_no_more() {
 }
 
 #[test]
-fn signs_of_life_are_not_counted_as_requests() {
+fn progress_is_not_counted_as_a_request() {
     let desk = &mut Desk::new(5, &HOST);
     let token = desk.put(10);
     let mut member = desk.serve(client(1), ROOM);
@@ -219,7 +219,7 @@ fn only_control_records_are_requests() {
 }
 
 #[test]
-fn a_request_of_a_later_version_is_told_so_and_the_connection_goes_on() {
+fn an_unknown_request_is_unsupported_and_the_connection_goes_on() {
     let desk = &mut Desk::new(10, &HOST);
     let mut member = desk.serve(client(1), ROOM);
     let message = seal(&mut member.1, RecordKind::Control, b"\xa1\x00\x0f", 512);

@@ -35,7 +35,7 @@ fn claimed(desk: &mut Desk, token: Token) -> u8 {
 }
 
 #[test]
-fn whoever_does_not_read_its_answers_is_not_read_from() {
+fn a_peer_that_does_not_read_its_answers_gets_backpressure() {
     let desk = &mut Desk::new(1, &HOST);
     let (mut session, mut channel) = desk.serve(client(1), ROOM);
     let token = Token::from_bytes([0; 16]);
@@ -80,7 +80,7 @@ fn no_data_goes_out_once_the_claim_has_lapsed() {
 }
 
 #[test]
-fn signs_of_life_keep_the_claim() {
+fn progress_renews_the_lease() {
     let desk = &mut Desk::new(3, &HOST);
     let (mut session, mut channel, token) = begun(desk);
     desk.said(&mut session);
@@ -95,7 +95,7 @@ fn signs_of_life_keep_the_claim() {
 }
 
 #[test]
-fn nobody_holds_what_was_not_given_out() {
+fn progress_beyond_what_was_sent_is_refused() {
     let malformed = Answer::Error(ErrorCode::Malformed);
     let desk = &mut Desk::new(4, &HOST);
     let (mut session, mut channel, token) = begun(desk);

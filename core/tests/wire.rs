@@ -269,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(bytes in vec(any::<u8>(), 0..600)) {
+    fn arbitrary_bytes_are_parsed_without_harm(bytes in vec(any::<u8>(), 0..600)) {
         no_second_spelling::<Beacon>(&bytes);
         no_second_spelling::<Greeting>(&bytes);
         no_second_spelling::<ClientHello>(&bytes);
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_nearly_a_message_are_read_without_harm(bytes in nearly_control()) {
+    fn near_messages_are_parsed_without_harm(bytes in nearly_control()) {
         no_second_spelling::<Request>(&bytes);
         no_second_spelling::<Answer>(&bytes);
     }

@@ -330,7 +330,7 @@ fn exchange() -> Book {
 }
 
 #[test]
-fn the_written_exchange_is_what_is_said() {
+fn the_document_matches_the_exchange() {
     let book = exchange();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (path, text) in

@@ -21,7 +21,7 @@ fn long() -> bool {
 }
 
 /// Everybody has been shown every offer of their room, and nobody was kept from a probe.
-fn assert_nobody_starves(report: &Report) {
+fn assert_no_starvation(report: &Report) {
     let figures = &report.figures;
     for (what, waits) in [
         ("at the start", &figures.start),
@@ -48,7 +48,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 #[test]
-fn a_sender_in_the_calm_says_two_datagrams_in_eleven_seconds() {
+fn a_sender_in_steady_state_sends_two_datagrams_in_eleven_seconds() {
     for (hosts, rooms) in [(50, 1), (200, 20)] {
         let report =
             run(Plan { calm: 60 * SECOND, settle: 35 * SECOND, ..short(hosts, rooms, Net::Wired, 3) });
@@ -74,7 +74,7 @@ fn the_first_seconds_cost_a_listener_ten_datagrams_and_a_sender_its_answers() {
 fn no_member_starves_with_200_rooms() {
     let hosts = if long() { 2_000 } else { 1_000 };
     let report = run(short(hosts, 200, Net::Wired, 5));
-    assert_nobody_starves(&report);
+    assert_no_starvation(&report);
     // All strangers of a LAN come once, and a sender has a guess for each.
     assert!(report.most.failed >= hosts as u64 * 9 / 10, "nobody else was there");
     assert_eq!(report.sum.parked == 0, hosts <= 1_024, "{} parked", report.sum.parked);
@@ -84,10 +84,10 @@ fn no_member_starves_with_200_rooms() {
 }
 
 #[test]
-fn a_room_of_500_does_not_trample_its_sender() {
+fn a_room_of_500_does_not_overload_its_sender() {
     let hosts = if long() { 2_000 } else { 500 };
     let report = run(short(hosts, 1, Net::Wired, 6));
-    assert_nobody_starves(&report);
+    assert_no_starvation(&report);
     // All probe a new offer within the jitter, and the sender has a place for each of them.
     let in_vain = report.probes.busy + report.probes.failed;
     assert!(in_vain * 100 <= report.probes.all, "{in_vain} of {} probes were in vain", report.probes.all);
@@ -96,7 +96,7 @@ fn a_room_of_500_does_not_trample_its_sender() {
 #[test]
 fn in_a_small_room_an_offer_is_shown_in_tens_of_milliseconds() {
     let report = run(short(50, 1, Net::Wired, 7));
-    assert_nobody_starves(&report);
+    assert_no_starvation(&report);
     let fresh = report.figures.fresh.percentile(100).unwrap();
     assert!(fresh < 60 * MILLI, "{fresh} us");
     let late = report.figures.late_all.percentile(100).unwrap();
@@ -104,15 +104,15 @@ fn in_a_small_room_an_offer_is_shown_in_tens_of_milliseconds() {
 }
 
 #[test]
-fn losses_of_wifi_only_take_longer() {
+fn wifi_losses_only_delay_discovery() {
     let hosts = if long() { 500 } else { 100 };
     for seed in 0..3 {
-        assert_nobody_starves(&run(short(hosts, 10, Net::Wifi, seed)));
+        assert_no_starvation(&run(short(hosts, 10, Net::Wifi, seed)));
     }
 }
 
 #[test]
-fn a_listener_without_a_guess_costs_no_sender_one() {
+fn a_listener_with_a_spent_budget_costs_no_sender_a_guess() {
     // Twenty hosts that never stop sending: after ten strangers an address has no more of our guesses.
     let plan = Plan { calm: 400 * SECOND, messages: 3_600, ..short(20, 10, Net::Wired, 8) };
     let report = run(plan);

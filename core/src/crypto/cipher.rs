@@ -1,4 +1,4 @@
-//! The record cipher as a trait, so that a host can plug in a faster implementation.
+//! The record AEAD as a trait, so that a host can pass a faster implementation (decision 0014).
 //!
 //! Every implementation is ChaCha20-Poly1305 of RFC 8439: a peer cannot tell which one is in use.
 
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 const _: () = assert!(TAG == portable::TAG_LEN);
 
-/// The cipher rejected a record: its tag does not match, or no record has its size.
+/// The AEAD rejected a record: its tag does not match, or no record has its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CipherError;
 
@@ -23,7 +23,7 @@ impl fmt::Display for CipherError {
 
 impl core::error::Error for CipherError {}
 
-/// ChaCha20-Poly1305 over whole records in place, with no associated data.
+/// ChaCha20-Poly1305 (RFC 8439) over whole records in place, with no associated data.
 ///
 /// `record` is the plaintext or the ciphertext, followed by the 16 bytes of the tag.
 pub trait Cipher: Sync {
@@ -34,8 +34,8 @@ pub trait Cipher: Sync {
     fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError>;
 }
 
-/// The default implementation, by RustCrypto's `chacha20poly1305`: portable and `no_std`, and constant-time on every
-/// processor whose multiplication is. `deaddrop-record-cipher` says why it has a crate of its own.
+/// The default implementation, by RustCrypto's `chacha20poly1305`: portable and `no_std`, and constant-time
+/// on every processor whose multiplication is. `deaddrop-record-cipher` says why it has a crate of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 

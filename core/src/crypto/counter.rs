@@ -1,12 +1,14 @@
-//! Record counters: each is issued once, in order, and is used up by the record it names.
+//! Record counters, from which AEAD nonces are made: each is issued once, in order, and consumed by its
+//! record.
 
 use core::fmt;
 use core::iter::FusedIterator;
 use core::ops::Range;
 
-/// The place of one record in its direction, and with it the record's nonce.
+/// The sequence number of one record in its direction, from which its AEAD nonce is made (protocol.md,
+/// section 5).
 ///
-/// Neither `Clone` nor `Copy`: who seals with it has used it up.
+/// Neither `Clone` nor `Copy`: sealing consumes it, so that a nonce is never reused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Counter(u64);
 
@@ -29,7 +31,7 @@ impl fmt::Display for Exhausted {
 
 impl core::error::Error for Exhausted {}
 
-/// Issues the counters of one key: 0, 1, ... up to `u64::MAX - 1`, none of them twice.
+/// Issues the counters of one key: 0, 1, ... up to `u64::MAX - 1`, each once.
 #[derive(Debug)]
 pub struct Counters {
     next: u64,
@@ -47,7 +49,7 @@ impl Counters {
         Ok(Counter(n))
     }
 
-    /// The next `n` counters, or none of them.
+    /// The next `n` counters, or none if fewer are left.
     pub fn take(&mut self, n: u64) -> Result<CounterRange, Exhausted> {
         let end = self.next.checked_add(n).ok_or(Exhausted)?;
         let range = CounterRange(self.next..end);
@@ -56,12 +58,12 @@ impl Counters {
     }
 }
 
-/// Counters that [`Counters::take`] issued together. Those not used are lost.
+/// Consecutive counters issued by [`Counters::take`]. Unused ones are lost.
 #[derive(Debug)]
 pub struct CounterRange(Range<u64>);
 
 impl CounterRange {
-    /// How many are left.
+    /// Number of counters left.
     pub const fn left(&self) -> u64 {
         self.0.end.saturating_sub(self.0.start)
     }
@@ -100,7 +102,7 @@ mod tests {
     fn counters_end_and_never_wrap() {
         let mut counters = Counters::new();
         let _ = counters.take(u64::MAX - 2).unwrap();
-        // Two are left. Asking for three gives none of them away.
+        // Two are left. Asking for three issues none.
         assert!(counters.take(3).is_err());
         assert_eq!(counters.issue(), Ok(Counter(u64::MAX - 2)));
         assert_eq!(counters.issue(), Ok(Counter(u64::MAX - 1)));

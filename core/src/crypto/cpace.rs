@@ -1,8 +1,9 @@
 //! CPace, draft-irtf-cfrg-cpace-21: CPACE-RISTR255-SHA512, initiator and responder.
 //!
-//! The client is the initiator (Ya, ADa = "client"), the server the responder (Yb, ADb = "server").
-//! Both end with the same [`Isk`] only if they agree on PRS, CI and sid; neither learns from a run
-//! more than whether one guess at the PRS was right, and that only once a record opens or does not.
+//! The client is the initiator (Ya, ADa = "client"), the server the responder (Yb, ADb = "server"). CPace is
+//! a balanced PAKE: both sides derive the same [`Isk`] only if they agree on PRS, CI and sid, and a run
+//! reveals at most whether one guess at the PRS was right (protocol.md, section 2.2). The first record of
+//! each side is the key confirmation.
 
 use core::fmt;
 
@@ -23,12 +24,12 @@ const DSI: &[u8] = b"CPaceRistretto255";
 const DSI_ISK: &[u8] = b"CPaceRistretto255_ISK";
 /// H.s_in_bytes: the input block of SHA-512.
 const BLOCK: usize = 128;
-/// Associated data of the initiator. Not sent: it binds the roles.
+/// Associated data of the initiator (ADa). Not sent: it binds the role.
 const AD_CLIENT: &[u8] = b"client";
-/// Associated data of the responder.
+/// Associated data of the responder (ADb).
 const AD_SERVER: &[u8] = b"server";
 
-/// The peer's share is no group element, or leads to the identity: end the connection.
+/// The peer's share is no group element, or the product is the identity. End the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPeer;
 
@@ -55,7 +56,7 @@ impl fmt::Debug for Isk {
     }
 }
 
-/// One side of one run. Finishing consumes it, so that no scalar is used twice.
+/// One side of one run (typestate). Finishing consumes it, so the scalar is ephemeral.
 pub struct Exchange {
     scalar: Zeroizing<Scalar>,
     share: [u8; 32],
@@ -63,12 +64,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Draws a scalar and computes the share to send.
+    /// Draws the ephemeral scalar and computes the public share.
     ///
-    /// `ci` is what both sides said before (at most 64 bytes in this protocol), `sid` the server's
-    /// nonce followed by the client's.
+    /// `ci` is the channel identifier (at most 64 bytes in this protocol), `sid` the session identifier: the
+    /// server's nonce, then the client's.
     pub fn start(prs: &Prs, ci: &[u8], sid: &[u8; 32], rng: &mut impl CryptoRng) -> Self {
-        // Twice the width of the group order, so that the reduction leaves no bias.
+        // Twice the width of the group order, so that the reduction has no bias.
         let mut wide = Zeroizing::new([0; 64]);
         rng.fill_bytes(&mut *wide);
         Self::with_scalar(prs.expose(), ci, sid, Zeroizing::new(Scalar::from_bytes_mod_order_wide(&wide)))
@@ -84,13 +85,13 @@ impl Exchange {
         &self.share
     }
 
-    /// The client's end, with the server's share.
+    /// Finishes as the client, with the server's share.
     pub fn finish_initiator(self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
         let k = scalar_mult_vfy(&self.scalar, peer_share)?;
         Ok(isk_ir(&self.sid, &k, (&self.share, AD_CLIENT), (peer_share, AD_SERVER)))
     }
 
-    /// The server's end, with the client's share.
+    /// Finishes as the server, with the client's share.
     pub fn finish_responder(self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
         let k = scalar_mult_vfy(&self.scalar, peer_share)?;
         Ok(isk_ir(&self.sid, &k, (peer_share, AD_CLIENT), (&self.share, AD_SERVER)))
@@ -103,7 +104,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// A share, or a byte string in its place, with the associated data of its sender.
+/// A share (or, in tests, any byte string) and the associated data of its sender.
 type Party<'a> = (&'a [u8], &'a [u8]);
 
 /// `prepend_len`: the length in LEB128, then the bytes, written into `out`.
@@ -121,7 +122,7 @@ fn put_lv(out: &mut impl Update, part: &[u8]) {
     out.update(part);
 }
 
-/// How many bytes [`put_lv`] writes.
+/// Length of what [`put_lv`] writes.
 fn lv_len(part: &[u8]) -> usize {
     let mut bytes = 1;
     let mut rest = part.len() >> 7;
@@ -139,8 +140,8 @@ fn put_lv_cat(out: &mut impl Update, parts: &[&[u8]]) {
     }
 }
 
-/// `generator_string`, written into `out`. The padding fills the hash's first block, so that the PRS
-/// alone with the DSI is processed there.
+/// `generator_string`, written into `out`. ZPAD fills the first block of the hash, so that this block
+/// contains only DSI and PRS.
 fn put_generator_string(out: &mut impl Update, prs: &[u8], ci: &[u8], sid: &[u8]) {
     let pad = BLOCK.saturating_sub(1 + lv_len(prs) + lv_len(DSI));
     let zeros = [0; BLOCK];
@@ -152,15 +153,15 @@ fn put_transcript_ir(out: &mut impl Update, initiator: Party<'_>, responder: Par
     put_lv_cat(out, &[initiator.0, initiator.1, responder.0, responder.1]);
 }
 
-/// `calculate_generator`. Whoever sees its result can test guesses at the PRS, so it is wiped too.
-// This and what follows is kept apart, here and in `handshake`, because a board's stack has to hold what the deepest of
-// them needs, and not what all of them need together.
+/// `calculate_generator`. Its result allows an offline test of PRS guesses, so it is wiped too.
+// Not inlined, here and in `handshake`, so that stack frames do not add up: a board's stack then holds the
+// largest of them, not their sum.
 #[inline(never)]
 fn generator(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<RistrettoPoint> {
     Zeroizing::new(RistrettoPoint::from_uniform_bytes(&generator_hash(prs, ci, sid)))
 }
 
-/// The hash of `generator_string`.
+/// SHA-512 of `generator_string`.
 #[inline(never)]
 fn generator_hash(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<[u8; 64]> {
     let mut hash = Sha512::new();
@@ -170,11 +171,11 @@ fn generator_hash(prs: &[u8], ci: &[u8], sid: &[u8]) -> Zeroizing<[u8; 64]> {
     uniform
 }
 
-/// `scalar_mult_vfy`: the product's encoding, or an error where the draft returns the identity.
+/// `scalar_mult_vfy`: the encoding of the product, or an error where the draft returns the identity.
 fn scalar_mult_vfy(scalar: &Scalar, share: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, InvalidPeer> {
     let product = product(scalar, &decode(share).ok_or(InvalidPeer)?);
-    // The group has prime order: only the identity, or a scalar of zero, comes to the identity, and its encoding alone
-    // is all zeros (RFC 9496, section 4.3.2).
+    // The group has prime order, so only the identity or a zero scalar gives the identity, whose encoding
+    // alone is all zeros (RFC 9496, section 4.3.2).
     if bool::from(product.ct_eq(&[0; 32])) {
         return Err(InvalidPeer);
     }

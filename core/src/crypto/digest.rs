@@ -1,4 +1,5 @@
-//! The digest by which a receiver shows, and a sender checks, that what is held already is the drop's.
+//! The prefix digest: on resume it proves that the receiver's bytes are those of the drop (protocol.md,
+//! section 7).
 
 use core::ops::Range;
 
@@ -14,7 +15,7 @@ pub struct PrefixDigest {
 }
 
 impl PrefixDigest {
-    /// The digest of a drop of which the first `offset` bytes are held.
+    /// The digest of the first `offset` bytes of a drop.
     pub fn new(offset: u64) -> Self {
         Self {
             hash: Sha512_256::new_with_prefix(offset.to_be_bytes()),
@@ -22,12 +23,12 @@ impl PrefixDigest {
         }
     }
 
-    /// Which bytes of the drop to [`update`](Self::update) it with, from the first to the last.
+    /// The range of the drop with which to [`update`](Self::update) it, in order.
     pub const fn range(&self) -> Range<u64> {
         self.range.start..self.range.end
     }
 
-    /// The next bytes of that range, in pieces of any size. More or fewer give another digest.
+    /// Adds the next bytes of that range, in chunks of any size. More or fewer bytes give another digest.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
     }
@@ -37,7 +38,7 @@ impl PrefixDigest {
         self.hash.finalize().into()
     }
 
-    /// Whether it is `other`, in constant time: the bytes it covers are the drop's.
+    /// Whether it equals `other`, by constant-time comparison.
     pub fn matches(self, other: &[u8; 32]) -> bool {
         self.finish().ct_eq(other).into()
     }

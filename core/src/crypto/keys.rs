@@ -1,4 +1,5 @@
-//! The key schedule: room secret -> PRS -> (CPace) -> ISK -> one record key for each direction.
+//! The key schedule: room secret -> PRS -> (CPace) -> ISK -> one record key per direction (protocol.md,
+//! section 2).
 
 use core::fmt;
 
@@ -16,7 +17,8 @@ pub const INFO_C2S: &[u8] = b"deaddrop/1 c2s";
 /// HKDF info of the key from server to client.
 pub const INFO_S2C: &[u8] = b"deaddrop/1 s2c";
 
-/// What the members of a room share. A host derives it from the passphrase; a board is given it.
+/// The room secret, shared by all members. A host derives it from the passphrase; a board is provisioned with
+/// it.
 pub struct RoomSecret(Secret<32>);
 
 impl RoomSecret {
@@ -47,11 +49,11 @@ impl fmt::Debug for RoomSecret {
     }
 }
 
-/// The password-related string of CPace: all a device needs to meet its room.
+/// The password-related string (PRS) of CPace: all that a device needs to be a member of its room.
 pub struct Prs(Secret<32>);
 
 impl Prs {
-    /// Takes the bytes over, for a device that holds nothing but these.
+    /// Takes the bytes over, on a device that is provisioned with the PRS alone.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(Secret::new(bytes))
     }
@@ -68,7 +70,7 @@ impl fmt::Debug for Prs {
     }
 }
 
-/// The two keys of one connection.
+/// The two record keys of one connection.
 #[derive(Debug)]
 pub struct SessionKeys {
     /// Seals what the client sends.
@@ -80,14 +82,14 @@ pub struct SessionKeys {
 impl SessionKeys {
     /// HKDF-SHA-512(ISK, salt = `transcript`), [`INFO_C2S`] and [`INFO_S2C`].
     ///
-    /// Derive once per handshake: a second set of the same keys would start its counters at zero again.
+    /// Derive once per handshake: a second set of the same keys would restart its counters and reuse nonces.
     pub fn derive(isk: Isk, transcript: &[u8; 64]) -> Self {
         let hkdf = Hkdf::new(Some(transcript), isk.expose());
         Self { c2s: RecordKey::new(expand(&hkdf, INFO_C2S)), s2c: RecordKey::new(expand(&hkdf, INFO_S2C)) }
     }
 }
 
-/// SHA-512 of the three messages in clear, as they went over the wire.
+/// Transcript hash: SHA-512 of the messages 1 to 3 as sent.
 pub fn transcript(msg1: &[u8], msg2: &[u8], msg3: &[u8]) -> [u8; 64] {
     Sha512::new().chain_update(msg1).chain_update(msg2).chain_update(msg3).finalize().into()
 }

@@ -1,11 +1,11 @@
-//! What keeps the room closed: CPace, the key schedule, the sealing of records, and the digest of what is held.
+//! Cryptography: CPace, the key schedule, the AEAD of records, and the prefix digest.
 //!
-//! [`keys::RoomSecret`] gives the [`keys::Prs`]; a [`cpace::Exchange`] turns that into a [`cpace::Isk`]
-//! shared with whoever knows it too; [`keys::SessionKeys`] come of it and of all that was said; and
-//! [`record`] seals with them. Nothing here reads a clock, a socket or a global source of randomness.
+//! [`keys::RoomSecret`] derives the [`keys::Prs`]; a [`cpace::Exchange`] turns it into a [`cpace::Isk`]
+//! shared with a peer that has the same PRS; [`keys::SessionKeys`] are derived from that and the transcript;
+//! [`record`] seals with them. Nothing here uses a clock, a socket or a global source of randomness.
 //!
-//! Every secret is wiped when it is dropped. What the compiler and the libraries leave of one in
-//! registers and in dead stack frames is out of a safe program's reach.
+//! Every secret is wiped when it is dropped. Safe code cannot wipe the copies that the compiler and libraries
+//! leave in registers and dead stack frames.
 
 pub mod cipher;
 pub mod counter;

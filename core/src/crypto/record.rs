@@ -1,4 +1,4 @@
-//! Sealing and opening of fixed-size records, in place, with ChaCha20-Poly1305.
+//! Records of fixed size, sealed and opened in place with ChaCha20-Poly1305 (protocol.md, section 5).
 //!
 //! ```text
 //! record    = sealed plaintext, tag (16 bytes)
@@ -6,9 +6,9 @@
 //! nonce     = 4 zero bytes, u64 counter of this direction; no associated data
 //! ```
 //!
-//! A [`RecordKey`] seals and opens by index and behind `&self`, so that several cores may share one
-//! stream. Two records never share a nonce: a [`Counter`] is issued once, by the [`Counters`] that the
-//! key's one [`Sealer`] owns, and sealing consumes it.
+//! A [`RecordKey`] seals and opens by index behind `&self`, so that several cores can work on one stream. Two
+//! records never share an AEAD nonce: the [`Counters`] that the key's only [`Sealer`] owns issue each
+//! [`Counter`] once, and sealing consumes it.
 
 use core::fmt;
 
@@ -22,7 +22,7 @@ use crate::secret::Secret;
 /// Most bytes of a record on the wire.
 pub const RECORD_WIRE_MAX: usize = RECORD_MAX as usize + RECORD_OVERHEAD;
 
-/// What a record carries.
+/// The kind of a record (protocol.md, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -50,13 +50,13 @@ impl TryFrom<u8> for RecordKind {
 /// What [`RecordKey::open_at`] found: the payload is the record's first `len` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// What the record carries.
+    /// The kind of the record.
     pub kind: RecordKind,
     /// Bytes of payload.
     pub len: usize,
 }
 
-/// Why a record was not sealed. The buffer is as it was, or zeros behind the payload.
+/// Why a record was not sealed. The buffer is unchanged, or zero after the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SealError {
@@ -64,7 +64,7 @@ pub enum SealError {
     RecordSize,
     /// The payload does not fit the buffer.
     PayloadSize,
-    /// The key has sealed all it may.
+    /// The counters of the key are exhausted.
     Exhausted,
 }
 
@@ -86,21 +86,21 @@ impl From<Exhausted> for SealError {
     }
 }
 
-/// Why a record was not opened. The buffer was wiped; the connection is to end.
+/// Why a record was not opened. The buffer is wiped. End the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The buffer is smaller or larger than any record.
     RecordSize,
-    /// Not sealed with this key and counter, or altered since.
+    /// Authentication failed: another key or counter, or an altered record.
     Forged,
-    /// Sealed by the peer, of a kind this version does not know.
+    /// Authentic, but of an unknown kind.
     Kind(u8),
-    /// Sealed by the peer, with a payload longer than the record.
+    /// Authentic, but the payload length exceeds the record.
     Length,
-    /// Sealed by the peer, with padding that is not zero.
+    /// Authentic, but the padding is not zero.
     Padding,
-    /// The key has opened all it may.
+    /// The counters of the key are exhausted.
     Exhausted,
 }
 
@@ -125,31 +125,33 @@ impl From<Exhausted> for OpenError {
     }
 }
 
-/// The key of one direction of one connection. Wiped when dropped; never shown; not `Clone`.
+/// The AEAD key of one direction of one connection. Wiped when dropped, redacted in debug output, not
+/// `Clone`.
 pub struct RecordKey {
     key: Secret<32>,
     cipher: &'static dyn Cipher,
 }
 
 impl RecordKey {
-    /// A cipher of this key. Give each key to one [`Sealer`] or [`Opener`] only: it issues the counters.
+    /// The default cipher with this key. Give each key to one [`Sealer`] or [`Opener`] only, which issues its
+    /// counters.
     pub fn new(key: Secret<32>) -> Self {
         Self { key, cipher: &RustCrypto }
     }
 
-    /// The same key under another implementation of the cipher.
+    /// The same with another implementation of the cipher.
     pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
         self.cipher = cipher;
     }
 
-    /// The same key again, for another thread. Who has it seals only under counters of the one [`Sealer`].
+    /// A copy of the key for another thread, which may seal only with counters of the one [`Sealer`].
     pub(crate) const fn duplicate(&self) -> Self {
         Self { key: Secret::new(*self.key.expose()), cipher: self.cipher }
     }
 
     /// Seals `record[..len]` as record `n`: zeroes the padding, writes trailer and tag.
     ///
-    /// `record` is the whole record as it goes on the wire.
+    /// `record` is the whole record as sent.
     pub fn seal_at(
         &self,
         n: Counter,
@@ -198,7 +200,7 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// All but the tag of a buffer that has the size of a record.
+/// All but the tag, if the buffer has the size of a record.
 fn plaintext(record: &mut [u8]) -> Option<&mut [u8]> {
     if !(CONTROL_RECORD..=RECORD_WIRE_MAX).contains(&record.len()) {
         return None;
@@ -223,7 +225,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Takes the key over and begins with record 0.
+    /// Takes the key over and starts with record 0.
     pub const fn new(key: RecordKey) -> Self {
         Self { key, counters: Counters::new() }
     }
@@ -233,7 +235,7 @@ impl Sealer {
         self.key.seal_at(self.counters.issue()?, record, kind, len)
     }
 
-    /// The same key under another implementation of the cipher.
+    /// The same with another implementation of the cipher.
     pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
         self.key.use_cipher(cipher);
     }
@@ -243,7 +245,7 @@ impl Sealer {
         &self.key
     }
 
-    /// Where the key's counters are issued.
+    /// The issuer of the key's counters.
     pub const fn counters(&mut self) -> &mut Counters {
         &mut self.counters
     }
@@ -257,17 +259,17 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// Takes the key over and begins with record 0.
+    /// Takes the key over and starts with record 0.
     pub const fn new(key: RecordKey) -> Self {
         Self { key, counters: Counters::new() }
     }
 
-    /// Opens the next record. An error is final: the counter has moved on.
+    /// Opens the next record. An error is final, because the counter has advanced.
     pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, OpenError> {
         self.key.open_at(self.counters.issue()?, record)
     }
 
-    /// The same key under another implementation of the cipher.
+    /// The same with another implementation of the cipher.
     pub(crate) fn use_cipher(&mut self, cipher: &'static dyn Cipher) {
         self.key.use_cipher(cipher);
     }
@@ -277,7 +279,7 @@ impl Opener {
         &self.key
     }
 
-    /// Where the key's counters are issued.
+    /// The issuer of the key's counters.
     pub const fn counters(&mut self) -> &mut Counters {
         &mut self.counters
     }

@@ -7,7 +7,7 @@ fn prepared(text: &str) -> Result<String, PassphraseError> {
     prepare(text).map(|prepared| prepared.to_string())
 }
 
-/// RFC 8265 section 4.2.3: the strings that comply, and what they become.
+/// RFC 8265, section 4.2.3: strings that comply, and their prepared form.
 #[test]
 fn rfc_8265_legal_examples() {
     for (given, expected) in [
@@ -21,7 +21,7 @@ fn rfc_8265_legal_examples() {
     }
 }
 
-/// RFC 8265 section 4.2.3: the strings that do not.
+/// RFC 8265, section 4.2.3: strings that do not comply.
 #[test]
 fn rfc_8265_illegal_examples() {
     assert_eq!(prepared(""), Err(PassphraseError::Empty));
@@ -48,16 +48,15 @@ fn every_space_separator_becomes_a_space_and_nothing_else_does() {
     }
 }
 
-/// Alone, and between two letters: an answer for every character there is, the same answer again for
-/// what was prepared, and no panic.
+/// Every Unicode scalar value, alone and between two letters: no panic, and preparation is idempotent.
 #[test]
 fn every_character_is_prepared_once_or_refused() {
     let mut refused = 0;
     for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
         for text in [String::from(c), std::format!("l{c}l")] {
             match prepared(&text) {
-                // The Greek ano teleia composes to the middle dot, which then lacks its context.
-                // The RFC checks before it maps, so the passphrase is good; it is not prepared twice.
+                // The Greek ano teleia composes to the middle dot, which then lacks its context. The RFC
+                // checks before it maps, so the passphrase is legal; only preparing it twice would fail.
                 Ok(once) if c == '\u{387}' => assert!(once.contains('\u{b7}')),
                 Ok(once) => assert_eq!(prepared(&once).as_deref(), Ok(once.as_str()), "{c:?}"),
                 Err(PassphraseError::Character { position }) => {
@@ -72,7 +71,7 @@ fn every_character_is_prepared_once_or_refused() {
     assert!(refused > 0);
 }
 
-/// What Unicode 6.3 did not know yet is refused, for its normal form was not settled then.
+/// Characters not assigned in Unicode 6.3 are rejected, because their normal form was not fixed then.
 #[test]
 fn unassigned_characters_are_refused() {
     for c in ['\u{378}', '\u{fffe}', '\u{10ffff}', '\u{e000}', '\u{1f980}'] {
@@ -103,7 +102,7 @@ fn length_is_bounded_before_and_after() {
     // U+0958 is excluded from composition: three bytes become six.
     assert_eq!(prepared(&"\u{958}".repeat(PASSPHRASE_MAX / 6)).unwrap().len(), PASSPHRASE_MAX / 6 * 6);
     assert_eq!(prepared(&"\u{958}".repeat(PASSPHRASE_MAX / 6 + 1)), Err(PassphraseError::TooLong));
-    // And what shrinks must have fitted before.
+    // A text that shrinks is also checked before.
     assert_eq!(prepared(&"\u{3000}".repeat(PASSPHRASE_MAX / 3)).unwrap().len(), PASSPHRASE_MAX / 3);
     assert_eq!(prepared(&"\u{3000}".repeat(PASSPHRASE_MAX / 3 + 1)), Err(PassphraseError::TooLong));
 }
@@ -126,7 +125,7 @@ fn one_line_end_is_dropped() {
 }
 
 #[test]
-fn errors_do_not_tell_the_character() {
+fn errors_do_not_reveal_the_character() {
     let error = prepare("secret\u{7}").unwrap_err();
     let text = std::format!("{error} {error:?}");
     assert!(text.contains('7') && !text.contains('\u{7}') && !text.contains("u{"), "{text}");
@@ -140,7 +139,7 @@ fn the_room_secret_is_the_known_one() {
         0x24, 0x98, 0xd9, 0x4d, 0x82, 0x60, 0x73, 0xcb, 0x0d, 0x05, 0xe7, 0x0b, 0x2c, 0x65, 0xf2,
     ];
     assert_eq!(room_secret("correct horse battery staple").unwrap().expose(), &EXPECTED);
-    // Prepared first: an ideographic space is a space.
+    // Preparation comes first: an ideographic space becomes a space.
     assert_eq!(room_secret("correct\u{3000}horse battery staple").unwrap().expose(), &EXPECTED);
     assert_eq!(room_secret("").unwrap_err(), PassphraseError::Empty);
 }

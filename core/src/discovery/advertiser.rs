@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sleep_is_not_made_up_for() {
+    fn announcements_missed_while_asleep_are_not_sent_late() {
         let mut a = live();
         assert!(a.poll_transmit(at(3_600_000), &mut Constant(0)).is_some());
         assert_eq!(a.poll_transmit(at(3_600_000), &mut Constant(0)), None);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_nothing_but_a_solicit_of_another_from_one_host() {
+    fn answers_only_a_solicit_of_another_instance_from_one_host() {
         let mut a = live();
         for kind in [BeaconKind::Announce, BeaconKind::Answer, BeaconKind::Farewell] {
             assert_eq!(a.handle_beacon(at(0), from(1), &other(kind)), None);

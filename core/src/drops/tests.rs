@@ -133,7 +133,7 @@ fn a_fetch_runs_from_claim_to_burned() {
 }
 
 #[test]
-fn terms_are_checked() {
+fn a_spec_is_checked() {
     let mut b = Bench::new();
     for (ttl, good) in [(999, false), (1_000, true), (604_800_000, true), (604_800_001, false)] {
         let spec = DropSpec { ttl: Duration::from_millis(ttl), ..Bench::spec(1) };
@@ -150,7 +150,7 @@ fn terms_are_checked() {
 }
 
 #[test]
-fn a_live_drop_never_makes_room_and_the_first_ended_does() {
+fn only_the_drop_that_ended_first_is_evicted() {
     let mut b = Bench::new();
     let tokens: Vec<_> = (0..3).map(|_| b.put(1).unwrap()).collect();
     assert_eq!(b.put(1), Err(PutError::Full));
@@ -291,7 +291,7 @@ fn after_the_ttl_one_lapse_leaves_the_other_claim_alone() {
 }
 
 #[test]
-fn the_owner_takes_a_drop_back() {
+fn the_owner_withdraws_a_drop() {
     let (mut b, token) = Bench::with(3);
     b.fetch(&token, &ANN).unwrap();
     b.claim(&token, &BOB, ONE).unwrap();
@@ -307,7 +307,7 @@ fn the_owner_takes_a_drop_back() {
 }
 
 #[test]
-fn a_changed_source_is_told_to_whoever_asks() {
+fn a_changed_source_is_answered_with_changed() {
     let (mut b, token) = Bench::with(2);
     b.fetch(&token, &ANN).unwrap();
     b.claim(&token, &BOB, ONE).unwrap();

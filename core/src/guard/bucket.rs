@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lent_token_keeps_its_place() {
+    fn a_lent_token_is_not_refilled() {
         let mut b = Bucket::full(rate(), at(0));
         assert!(b.lend(rate(), at(0)) && b.lend(rate(), at(0)));
         assert!(!b.lend(rate(), at(1_000_000)), "time does not replace what may come back");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_and_of_numbers() {
+    fn extreme_times_and_rates() {
         let rate = Rate::new(u32::MAX, Duration::ZERO);
         let mut b = Bucket::full(rate, at(u64::MAX));
         assert!(b.lend(rate, at(0)), "a clock that ran backwards");

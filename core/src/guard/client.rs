@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn to_ask_costs_nothing_and_is_answered_truly() {
+    fn has_predicts_take_and_costs_nothing() {
         let mut g = ClientGuard::<2048>::new(at(0));
         for _ in 0..10 {
             assert!(g.has(at(0), host(1)));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_gives_the_total_back_once() {
+    fn a_confirmation_returns_the_token_of_the_total_once() {
         let mut g = ClientGuard::<2048>::new(at(0));
         for _ in 0..3 {
             assert!(g.take(at(0), host(1)));

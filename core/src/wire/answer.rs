@@ -1,4 +1,4 @@
-//! What a server answers, inside control records.
+//! Answers: control messages from server to client (protocol.md, section 6).
 
 use core::time::Duration;
 
@@ -16,38 +16,38 @@ const BEGIN: u64 = 20;
 const BURNED: u64 = 21;
 const ERROR: u64 = 22;
 
-/// A drop that was there until not long ago.
+/// A drop that has ended recently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// Which drop.
+    /// The drop.
     pub token: Token,
-    /// Why it is gone.
+    /// Why it ended.
     pub reason: EndReason,
 }
 
-/// The drop was claimed; its data records follow.
+/// `begin`: the drop is claimed, and its data records follow (protocol.md, section 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begin {
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: Name,
     /// Its exact size in bytes.
     pub size: u64,
-    /// Where the data starts: before `size`, or both are 0.
+    /// Offset of the first data byte: below `size`, or both are 0.
     pub offset: u64,
     /// The size R of its data records: a power of two from [`RECORD_MIN`] to [`RECORD_MAX`].
     pub record: u32,
 }
 
-/// An answer, or one record of an answer that has several.
+/// An answer, or one record of an answer of several records (protocol.md, section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// To `list`: a drop that can be fetched.
     Offer(Offer),
-    /// To `list`: a drop that is gone.
+    /// To `list`: a drop that has ended.
     Ending(Ending),
-    /// To `list`: nothing, so that all lists are equally long.
+    /// To `list`: padding, so that all lists have the same length.
     Filler,
     /// To `list`: its last record.
     End {
@@ -58,15 +58,15 @@ pub enum Answer {
     },
     /// To `fetch`: data records follow.
     Begin(Begin),
-    /// To `commit`: the drop is gone for good.
+    /// To `commit`: this fetch is burned.
     Burned,
-    /// To any request: it was refused.
+    /// To any request: the error for which it failed.
     Error(ErrorCode),
 }
 
 impl Answer {
-    /// Writes the message to `out` and says how many bytes it took:
-    /// [`CONTROL_PAYLOAD`](crate::limits::CONTROL_PAYLOAD) is always enough.
+    /// Encodes the message into `out` and returns its length;
+    /// [`CONTROL_PAYLOAD`](crate::limits::CONTROL_PAYLOAD) bytes are always enough.
     pub fn emit(&self, out: &mut [u8]) -> Result<usize, ControlError> {
         self.check()?;
         match self {
@@ -104,7 +104,7 @@ impl Answer {
         }
     }
 
-    /// The answer these bytes hold.
+    /// Decodes an answer.
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlError> {
         let (mut fields, kind) = Fields::open(bytes)?;
         let answer = match kind {
@@ -142,7 +142,7 @@ impl Answer {
         Ok(answer)
     }
 
-    /// The rules that a value must keep both to be written and to be read.
+    /// Checks the rules that hold both for encoding and for decoding.
     fn check(&self) -> Result<(), ControlError> {
         let broken = match self {
             Self::Offer(offer) if offer.ttl_left > TTL_MAX => "TTL",
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// Reads an unsigned integer into a type that may be too narrow for it.
+/// Decodes an unsigned integer into a narrower type, with a range check.
 fn narrow<T: TryFrom<u64>>(fields: &mut Fields<'_>, name: &'static str) -> Result<T, ControlError> {
     T::try_from(fields.uint()?).map_err(|_| ControlError::Range(name))
 }
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(Answer::parse(&bytes), Ok(Answer::Begin(largest)));
     }
 
-    /// What becomes of `answer` when the bytes `from` in it are replaced.
+    /// Decodes `answer` with its bytes `from` replaced.
     fn altered(answer: &Answer, from: &[u8], to: &[u8]) -> Result<Answer, ControlError> {
         let bytes = emit(answer).unwrap();
         let at = bytes.windows(from.len()).rposition(|w| w == from).unwrap();
@@ -311,7 +311,11 @@ mod tests {
         assert_eq!(parsed(b"\x65a.txt", &long), range("name"));
         assert_eq!(parsed(b"\x65a.txt", b"\x61\xff"), Err(ControlError::Malformed), "not UTF-8");
         assert_eq!(parsed(b"\x65a.txt", b"\x45a.txt"), Err(ControlError::Malformed), "bytes, not text");
-        assert_eq!(parsed(b"\x65a.txt", b"\x78\x05a.txt"), Err(ControlError::Malformed), "a longer head");
+        assert_eq!(
+            parsed(b"\x65a.txt", b"\x78\x05a.txt"),
+            Err(ControlError::Malformed),
+            "a head that is not the shortest"
+        );
     }
 
     #[test]
@@ -330,7 +334,7 @@ mod tests {
         let check = |size, offset, record| {
             let answer = Answer::Begin(Begin { size, offset, record, ..begin() });
             let emitted = emit(&answer).map(|_| ());
-            // The same values, written without the rules.
+            // The same values, encoded without the checks.
             let mut out = [0; CONTROL_PAYLOAD];
             let mut w = Writer::begin(&mut out, BEGIN, 5).unwrap();
             w.uint(1, 2).unwrap().text(2, "é").unwrap();
@@ -352,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_told_by_their_number() {
+    fn unknown_types_are_reported_by_their_number() {
         for n in (0..=255_u8).filter(|n| !(16..=22).contains(n)) {
             let bytes: &[u8] = if n < 24 { &[0xa1, 0x00, n] } else { &[0xa1, 0x00, 0x18, n] };
             assert_eq!(Answer::parse(bytes), Err(ControlError::UnknownType(n.into())));

@@ -1,4 +1,4 @@
-//! The beacon: 32 bytes in clear by which a server is noticed, and by which a listener asks.
+//! The beacon: a UDP datagram of 32 bytes in clear, for discovery (protocol.md, section 3.1).
 //!
 //! ```text
 //! 0       4     5      6      8          16         20          32
@@ -14,17 +14,17 @@ use crate::token::Instance;
 /// Bytes of a beacon.
 pub const BEACON_LEN: usize = 32;
 
-/// What a beacon says.
+/// The kind of a beacon (protocol.md, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BeaconKind {
-    /// "I serve", said unasked.
+    /// Unsolicited: this process serves.
     Announce,
-    /// "Who serves?"
+    /// A listener asks which processes serve.
     Solicit,
-    /// "I serve", said to the one who asked.
+    /// Unicast answer to a solicit.
     Answer,
-    /// "I am about to stop."
+    /// The last drop has ended; the server lingers and then stops.
     Farewell,
 }
 
@@ -49,22 +49,22 @@ impl BeaconKind {
     }
 }
 
-/// One beacon. Nothing in it is secret, and nothing in it is to be trusted.
+/// One beacon. Neither confidential nor authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beacon {
-    /// What it says.
+    /// Its kind.
     pub kind: BeaconKind,
-    /// Where the server listens: [`TCP_PORT_MIN`] or higher, and 0 in a solicit.
+    /// TCP port of the server: [`TCP_PORT_MIN`] or higher, and 0 in a solicit.
     pub port: u16,
-    /// Who says it.
+    /// The process that sends it.
     pub instance: Instance,
-    /// Drawn anew whenever the server's set of drops changes.
+    /// A random number, redrawn whenever the server's set of drops changes.
     pub revision: u32,
 }
 
 impl Beacon {
-    /// Its bytes. A port that is illegal for the kind is written as it stands, and every listener
-    /// refuses such a beacon.
+    /// Encodes it. A port that is illegal for the kind is encoded unchecked, and every peer ignores such a
+    /// beacon.
     pub fn emit(&self) -> [u8; BEACON_LEN] {
         let fields = MAGIC
             .into_iter()
@@ -72,7 +72,7 @@ impl Beacon {
             .chain(self.port.to_be_bytes())
             .chain(*self.instance.as_bytes())
             .chain(self.revision.to_be_bytes());
-        // What no field covers is reserved, and stays zero.
+        // Bytes outside of the fields are reserved and stay zero.
         let mut out = [0; BEACON_LEN];
         for (to, from) in out.iter_mut().zip(fields) {
             *to = from;
@@ -80,11 +80,11 @@ impl Beacon {
         out
     }
 
-    /// The beacon that a datagram holds.
+    /// Decodes a datagram.
     pub fn parse(bytes: &[u8]) -> Result<Self, BeaconError> {
         let rest = bytes.strip_prefix(&MAGIC).ok_or(BeaconError::Magic)?;
         let (&version, rest) = rest.split_first().ok_or(BeaconError::Length)?;
-        // Before the length: a later version may have another.
+        // Checked before the length, which a later version may change.
         if version != VERSION {
             return Err(BeaconError::Version(version));
         }
@@ -111,7 +111,7 @@ impl Beacon {
     }
 }
 
-/// Why a datagram is not a beacon. None of these is worth more than a line in a trace.
+/// Why a datagram is not a beacon of this version. Ignore it; at most trace it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BeaconError {
@@ -121,11 +121,11 @@ pub enum BeaconError {
     Version(u8),
     /// It is not [`BEACON_LEN`] bytes long.
     Length,
-    /// Its kind is none of this version.
+    /// Unknown kind.
     Kind(u8),
-    /// Its port is not one a beacon of its kind may carry.
+    /// The port is illegal for its kind.
     Port(u16),
-    /// Bytes that must be zero are not.
+    /// A reserved byte is not zero.
     Reserved,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_told_by_its_number_at_any_length() {
+    fn another_version_is_reported_by_its_number_at_any_length() {
         assert_eq!(Beacon::parse(b"DDRP\x02"), Err(BeaconError::Version(2)));
     }
 

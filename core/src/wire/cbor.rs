@@ -1,8 +1,8 @@
-//! The shape all control messages share: one map with unsigned keys, in the deterministic encoding
-//! of RFC 8949, section 4.2.1, where key 0 holds the message type.
+//! The common form of all control messages (protocol.md, section 6): a CBOR map with unsigned keys in the
+//! deterministic encoding of RFC 8949, section 4.2.1. Key 0 is the message type.
 //!
-//! The codec is `minicbor`. It reads more than the deterministic encoding, so what it has read is
-//! held against the length that the one legal spelling would have had.
+//! The codec is `minicbor`. It accepts more than the deterministic encoding, so every value is rejected whose
+//! length differs from that of its shortest encoding.
 
 use minicbor::data::Type;
 use minicbor::encode::write::{Cursor, EndOfSlice};
@@ -11,13 +11,13 @@ use minicbor::{Decoder, Encoder, decode, encode};
 use super::ControlError;
 use crate::limits::UNKNOWN_KEYS_MAX;
 
-/// How deep arrays, maps and tags may stand in one another inside the value of an unknown key.
+/// Most nesting of arrays, maps and tags inside the value of an unknown key.
 const UNKNOWN_DEPTH_MAX: u8 = 4;
 
 /// The key of the message type.
 const TYPE: u64 = 0;
 
-/// Bytes of the shortest head that carries `argument`: the only legal one.
+/// Length of the shortest head for `argument`: the only legal one.
 const fn head_len(argument: u64) -> usize {
     match argument {
         0..=23 => 1,
@@ -28,13 +28,13 @@ const fn head_len(argument: u64) -> usize {
     }
 }
 
-/// Reads the fields of one message. Keys ascend, and the known ones of a message have no gaps: they
-/// are asked for in ascending order, and those that are left after that are unknown.
+/// Decodes the fields of one message. Keys ascend, and the known keys of a message have no gaps. So the
+/// caller asks for known keys in ascending order, and all that follow are unknown.
 pub(super) struct Fields<'b> {
     decoder: Decoder<'b>,
-    /// Entries of the map whose key has not been read.
+    /// Map entries whose key has not been read.
     left: u64,
-    /// A key that was read and not yet asked for.
+    /// Lookahead: a key that was read and not yet asked for.
     pending: Option<u64>,
     /// The last key that was read.
     last: Option<u64>,
@@ -53,7 +53,7 @@ impl<'b> Fields<'b> {
         Ok((fields, kind))
     }
 
-    /// Whether the message has `key`; if so its value is to be read next.
+    /// Whether the message has `key`; if so, its value comes next.
     pub(super) fn find(&mut self, key: u64) -> Result<bool, ControlError> {
         let found = self.peek()? == Some(key);
         if found {
@@ -62,12 +62,12 @@ impl<'b> Fields<'b> {
         Ok(found)
     }
 
-    /// Goes to a key that must be there.
+    /// Advances to a mandatory key.
     pub(super) fn need(&mut self, key: u64) -> Result<&mut Self, ControlError> {
         if self.find(key)? { Ok(self) } else { Err(ControlError::Malformed) }
     }
 
-    /// Ends the message: unknown keys may follow, and then nothing.
+    /// Ends the message: skips unknown keys and rejects trailing bytes.
     pub(super) fn finish(mut self) -> Result<(), ControlError> {
         let mut unknown = 0;
         while self.peek()?.is_some() {
@@ -85,7 +85,7 @@ impl<'b> Fields<'b> {
         }
     }
 
-    /// The key that comes next.
+    /// Reads the next key.
     fn peek(&mut self) -> Result<Option<u64>, ControlError> {
         if self.pending.is_none() && self.left > 0 {
             self.left -= 1;
@@ -118,7 +118,7 @@ impl<'b> Fields<'b> {
             Type::String => return self.text().map(|_| ()),
             Type::Bool | Type::Null | Type::Undefined => return self.advance(1),
             Type::Simple => {
-                // No spelling is legal for 24 to 31.
+                // Simple values 24 to 31 have no legal encoding.
                 let len = |simple: &u8| match simple {
                     0..=23 => 1,
                     24..=31 => 0,
@@ -132,7 +132,7 @@ impl<'b> Fields<'b> {
             Type::Array => self.shortest(Decoder::array, container_len)?.unwrap_or(0),
             Type::Map => {
                 let pairs = self.shortest(Decoder::map, container_len)?.unwrap_or(0);
-                // A count that overflows is a count of more values than any message has bytes.
+                // A count that overflows exceeds the number of bytes of any message.
                 pairs.checked_mul(2).ok_or(ControlError::Malformed)?
             }
             Type::Tag => {
@@ -142,17 +142,17 @@ impl<'b> Fields<'b> {
             _ => return Err(ControlError::Malformed),
         };
         let depth = depth.checked_sub(1).ok_or(ControlError::Malformed)?;
-        // Each round takes a byte or fails, so a count beyond the message ends early.
+        // Each round consumes a byte or fails, so a count beyond the message ends early.
         (0..children).try_for_each(|_| self.skip(depth))
     }
 
-    /// Moves over `n` bytes. Past the end nothing can be read, and no message ends there.
+    /// Advances by `n` bytes. A position past the end fails at the next read or at the end of the message.
     fn advance(&mut self, n: usize) -> Result<(), ControlError> {
         self.decoder.set_position(self.decoder.position().saturating_add(n));
         Ok(())
     }
 
-    /// Reads a value and checks that it took as many bytes as its shortest spelling has.
+    /// Decodes a value and checks that it has its shortest encoding.
     fn shortest<T>(
         &mut self,
         read: impl FnOnce(&mut Decoder<'b>) -> Result<T, decode::Error>,
@@ -168,7 +168,7 @@ impl<'b> Fields<'b> {
         self.shortest(Decoder::u64, |n| head_len(*n))
     }
 
-    /// A truth value.
+    /// A boolean.
     pub(super) fn bool(&mut self) -> Result<bool, ControlError> {
         Ok(self.decoder.bool()?)
     }
@@ -189,25 +189,24 @@ impl<'b> Fields<'b> {
     }
 }
 
-/// Bytes of a byte or text string in its shortest spelling.
+/// Length of the shortest encoding of a byte or text string.
 fn string_len(content: &[u8]) -> usize {
     u64::try_from(content.len()).map_or(9, head_len).saturating_add(content.len())
 }
 
-/// Bytes of the shortest head of an array or map; none for one of indefinite length, so that it is
-/// refused.
+/// Length of the shortest head of an array or map; `None` for indefinite length, which is rejected.
 fn container_len(count: &Option<u64>) -> usize {
     count.map_or(0, head_len)
 }
 
 impl From<decode::Error> for ControlError {
-    /// Which of the ways to break CBOR it was says nothing that helps.
+    /// The kind of CBOR error is dropped: it does not help anyone to act on it.
     fn from(_: decode::Error) -> Self {
         Self::Malformed
     }
 }
 
-/// Writes the fields of one message; the caller gives them in ascending order.
+/// Encodes the fields of one message; the caller passes them in ascending order of keys.
 pub(super) struct Writer<'o>(Encoder<Cursor<&'o mut [u8]>>);
 
 impl<'o> Writer<'o> {
@@ -224,7 +223,7 @@ impl<'o> Writer<'o> {
         Ok(self)
     }
 
-    /// A truth value.
+    /// A boolean.
     pub(super) fn bool(&mut self, key: u64, value: bool) -> Result<&mut Self, ControlError> {
         self.0.u64(key)?.bool(value)?;
         Ok(self)
@@ -242,14 +241,14 @@ impl<'o> Writer<'o> {
         Ok(self)
     }
 
-    /// How many bytes were written.
+    /// Number of bytes written.
     pub(super) fn len(&self) -> usize {
         self.0.writer().position()
     }
 }
 
 impl From<encode::Error<EndOfSlice>> for ControlError {
-    /// Writing to a slice fails in one way only.
+    /// Writing to a slice fails only when the slice is full.
     fn from(_: encode::Error<EndOfSlice>) -> Self {
         Self::Space
     }
@@ -272,7 +271,7 @@ mod tests {
     const MALFORMED: Result<Answer, ControlError> = Err(ControlError::Malformed);
 
     #[test]
-    fn heads_have_the_lengths_of_the_specification() {
+    fn heads_have_the_lengths_of_rfc_8949() {
         let lengths = [
             (0, 1),
             (23, 1),
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_spelling_of_the_map_is_read() {
+    fn only_the_canonical_map_is_accepted() {
         assert_eq!(Answer::parse(b"\xa1\x00\x12"), Ok(Answer::Filler));
         let refused: [&[u8]; 15] = [
             b"",                 // nothing
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_follow_and_nothing_may_miss() {
+    fn trailing_and_missing_bytes_are_rejected() {
         assert_eq!(filler(1, b"\x00"), MALFORMED, "a trailing byte");
         assert_eq!(filler(1, b"\xf6"), MALFORMED, "a trailing null");
         assert_eq!(filler(2, b""), MALFORMED, "a key short");
@@ -410,7 +409,7 @@ mod tests {
         ];
         for value in values {
             assert_eq!(filler(2, &[b"\x01", value].concat()), MALFORMED, "{value:02x?}");
-            // The rules hold inside of a container as well.
+            // The same inside of an array.
             assert_eq!(filler(2, &[b"\x01\x81", value].concat()), MALFORMED, "[{value:02x?}]");
         }
     }

@@ -1,19 +1,19 @@
-//! Why a control message, be it a request or an answer, cannot be read or written.
+//! Errors of encoding and decoding control messages.
 
 use core::fmt;
 
-/// Why a control message could not be read or written.
+/// Why a control message could not be decoded or encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Not the deterministic CBOR of a message: a wrong type, a missing key, a key out of order, a
-    /// second spelling of a value, trailing bytes, or too many unknown keys.
+    /// Not the deterministic CBOR of a message: a wrong type, a missing key, a key out of order, an encoding
+    /// that is not the shortest, trailing bytes, or too many unknown keys.
     Malformed,
-    /// A message type that this version does not know, or that does not go in this direction.
+    /// A message type that is unknown in this version or in this direction.
     UnknownType(u64),
-    /// A field, named here, holds what it may not.
+    /// The named field is out of range.
     Range(&'static str),
-    /// The buffer lent for the message is too short for it.
+    /// The buffer is too short for the message.
     Space,
 }
 

@@ -1,4 +1,4 @@
-//! Why a server refuses a request, as an answer says it.
+//! The error codes of the answer `error` (protocol.md, section 6).
 
 use core::fmt;
 use core::time::Duration;
@@ -6,35 +6,35 @@ use core::time::Duration;
 use super::cbor::Fields;
 use super::{ControlError, retry};
 
-/// Why a request was refused.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorCode {
-    /// The drop was fetched or taken back, or this fetch id has had it.
+    /// The drop was fetched or withdrawn, or this fetch id has committed.
     Gone,
     /// The drop's TTL passed.
     Expired,
     /// Another receiver has claimed the drop.
     Busy {
-        /// It may be free again after this long. On the wire whole milliseconds, rounded up, from 1
-        /// to `u32::MAX`.
+        /// A fetch may be free after this. On the wire in whole milliseconds, rounded up, from 1 to
+        /// `u32::MAX`.
         retry_after: Duration,
     },
-    /// There is no such drop here.
+    /// There is no such drop, or no such claim on this connection.
     Unknown,
-    /// The drop's source changed, so that it cannot be sent whole.
+    /// The drop's source changed, so it cannot be sent.
     Changed,
-    /// The request was not a legal message.
+    /// The request breaks the protocol.
     Malformed,
     /// The request is of a type the server does not know.
     Unsupported,
-    /// An error of a later version. Writing one of this version's numbers this way is refused.
+    /// An error of a later version. Encoding a code of this version as `Other` is rejected.
     Other(u64),
 }
 
 impl ErrorCode {
-    /// The number that stands for it on the wire.
+    /// Its code on the wire.
     pub const fn code(self) -> u64 {
         match self {
             Self::Gone => 1,
@@ -48,7 +48,7 @@ impl ErrorCode {
         }
     }
 
-    /// The retry-after that goes with it, in milliseconds.
+    /// Its retry-after in milliseconds.
     pub(super) fn retry_after(self) -> Option<u32> {
         match self {
             Self::Busy { retry_after } => Some(retry::to_wire(retry_after, u32::MAX)),
@@ -56,12 +56,12 @@ impl ErrorCode {
         }
     }
 
-    /// Whether it is not a number of this version in the guise of one of a later version.
+    /// Whether it is not a code of this version wrapped in [`Other`](Self::Other).
     pub(super) const fn is_canonical(self) -> bool {
         !matches!(self, Self::Other(1..=7))
     }
 
-    /// Reads the fields of an error.
+    /// Decodes the fields of an error.
     pub(super) fn parse(fields: &mut Fields<'_>) -> Result<Self, ControlError> {
         let code = fields.need(1)?.uint()?;
         let retry_after = if fields.find(2)? { Some(fields.uint()?) } else { None };

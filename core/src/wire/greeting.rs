@@ -1,11 +1,11 @@
-//! Message 1, server to client: who serves here, what it can do, and whether it has time.
+//! Message 1, server to client: instance, suites, and whether the server is busy (protocol.md, section 4.1).
 //!
 //! ```text
 //! 0       4     5       6        8             10         18       34
 //! "DDRP"  vers  status  suites   retry after   instance   nonce
 //! ```
 //!
-//! The first [`GREETING_FIXED_LEN`] bytes, all but the nonce, are bound into the key exchange.
+//! The first [`GREETING_FIXED_LEN`] bytes, all but the nonce, are bound into the key exchange (CI).
 
 use core::fmt;
 use core::time::Duration;
@@ -19,7 +19,7 @@ pub const GREETING_LEN: usize = 34;
 /// Bytes of a greeting before its nonce.
 pub const GREETING_FIXED_LEN: usize = 18;
 
-/// A way to shake hands and to seal records.
+/// A cipher suite: key exchange and AEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suite {
@@ -31,14 +31,14 @@ impl Suite {
     /// Every suite of this version, the best first.
     const BEST_FIRST: [Self; 1] = [Self::Ristretto255Sha512ChaCha20Poly1305];
 
-    /// The number that stands for it on the wire: from 1 to 16.
+    /// Its number on the wire: from 1 to 16.
     pub const fn code(self) -> u8 {
         match self {
             Self::Ristretto255Sha512ChaCha20Poly1305 => 1,
         }
     }
 
-    /// The suite a number stands for.
+    /// The suite with this number.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Ristretto255Sha512ChaCha20Poly1305),
@@ -46,18 +46,18 @@ impl Suite {
         }
     }
 
-    /// Its place in [`Suites`].
+    /// Its bit in [`Suites`].
     const fn bit(self) -> u16 {
         1 << (self.code() - 1)
     }
 }
 
-/// A set of suites: suite `s` is bit `s - 1`. Bits of suites yet to come are kept.
+/// A set of suites: suite `s` is bit `s - 1`. Bits of unknown suites are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suites(u16);
 
 impl Suites {
-    /// What this version can do.
+    /// The suites that this version supports.
     pub const SUPPORTED: Self = Self(Suite::Ristretto255Sha512ChaCha20Poly1305.bit());
 
     /// The set with these bits.
@@ -81,33 +81,33 @@ impl Suites {
     }
 }
 
-/// Whether the server has time for this client.
+/// Whether the server accepts this client now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It awaits message 2.
     Ok,
-    /// It closes; the client may come back.
+    /// It is overloaded and closes; the client may retry.
     Busy {
-        /// After this long. On the wire whole milliseconds, rounded up, from 1 to 65,535.
+        /// Wait this long before a retry. On the wire in whole milliseconds, rounded up, from 1 to 65,535.
         retry_after: Duration,
     },
 }
 
-/// Message 1.
+/// Message 1 (protocol.md, section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// Whether to go on.
+    /// Ok or busy.
     pub status: Status,
-    /// What the server can do. Not empty when the status is ok.
+    /// Suites that the server supports. Not empty when the status is ok.
     pub suites: Suites,
-    /// Who serves.
+    /// The serving process.
     pub instance: Instance,
     /// The server's half of the session id.
     pub nonce: [u8; 16],
 }
 
 impl Greeting {
-    /// Its bytes. An ok greeting without suites is written as it stands, and every client refuses it.
+    /// Encodes it. An ok greeting without suites is encoded unchecked, and every client rejects it.
     pub fn emit(&self) -> [u8; GREETING_LEN] {
         let (status, retry_after) = match self.status {
             Status::Ok => (0, 0),
@@ -130,11 +130,11 @@ impl Greeting {
         out
     }
 
-    /// The greeting these bytes hold.
+    /// Decodes a greeting.
     pub fn parse(bytes: &[u8]) -> Result<Self, GreetingError> {
         let rest = bytes.strip_prefix(&MAGIC).ok_or(GreetingError::Magic)?;
         let (&version, rest) = rest.split_first().ok_or(GreetingError::Length)?;
-        // Before the length: a later version may have another.
+        // Checked before the length, which a later version may change.
         if version != VERSION {
             return Err(GreetingError::Version(version));
         }
@@ -158,17 +158,17 @@ impl Greeting {
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum GreetingError {
-    /// They are of another protocol.
+    /// Another protocol: the magic bytes differ.
     Magic,
-    /// The server speaks another version.
+    /// The server has another protocol version.
     Version(u8),
-    /// They are not [`GREETING_LEN`] bytes.
+    /// Not [`GREETING_LEN`] bytes long.
     Length,
-    /// A status of no meaning in this version.
+    /// An unknown status.
     Status(u8),
-    /// A retry-after with an ok, or none with a busy.
+    /// A retry-after with ok, or none with busy.
     RetryAfter(u16),
-    /// An ok without any suite.
+    /// Ok without any suite.
     Suites,
 }
 
@@ -261,20 +261,20 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_server_may_keep_its_suites_to_itself() {
+    fn a_busy_greeting_may_have_no_suites() {
         let silent = Greeting { suites: Suites::from_bits(0), ..busy(1) };
         assert_eq!(Greeting::parse(&silent.emit()), Ok(silent));
     }
 
     #[test]
-    fn retry_after_is_forced_into_what_the_wire_can_say() {
+    fn retry_after_is_clamped_to_the_wire_range() {
         assert_eq!(Greeting::parse(&busy(0).emit()), Ok(busy(1)));
         assert_eq!(Greeting::parse(&busy(65_535).emit()), Ok(busy(65_535)));
         assert_eq!(Greeting::parse(&busy(65_536).emit()), Ok(busy(65_535)));
     }
 
     #[test]
-    fn suites_yet_to_come_are_kept_and_never_chosen() {
+    fn unknown_suites_are_kept_and_never_chosen() {
         let known = Suite::Ristretto255Sha512ChaCha20Poly1305;
         for bits in 1..=u16::MAX {
             let suites = Suites::from_bits(bits);

@@ -1,11 +1,11 @@
-//! Messages 2 and 3, the two shares of the key exchange.
+//! Messages 2 and 3: the public shares of the key exchange (protocol.md, section 4.1).
 //!
 //! ```text
 //! 2, client to server:  suite u8 · nonce 16 · share 32
 //! 3, server to client:  share 32
 //! ```
 //!
-//! Whether a share is a point at all is for the key exchange to judge.
+//! The key exchange checks whether a share is a valid point.
 
 use core::fmt;
 
@@ -19,7 +19,7 @@ pub const SERVER_HELLO_LEN: usize = 32;
 /// Message 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientHello {
-    /// The suite the client chose among the server's.
+    /// The suite that the client chose.
     pub suite: Suite,
     /// The client's half of the session id.
     pub nonce: [u8; 16],
@@ -28,7 +28,7 @@ pub struct ClientHello {
 }
 
 impl ClientHello {
-    /// Its bytes.
+    /// Encodes it.
     pub fn emit(&self) -> [u8; CLIENT_HELLO_LEN] {
         let fields = [self.suite.code()].into_iter().chain(self.nonce).chain(self.share);
         let mut out = [0; CLIENT_HELLO_LEN];
@@ -38,7 +38,7 @@ impl ClientHello {
         out
     }
 
-    /// The message these bytes hold.
+    /// Decodes the message.
     pub fn parse(bytes: &[u8]) -> Result<Self, HelloError> {
         let bytes: &[u8; CLIENT_HELLO_LEN] = bytes.try_into().map_err(|_| HelloError::Length)?;
         let (&[suite], rest) = bytes.split_first_chunk().ok_or(HelloError::Length)?;
@@ -56,12 +56,12 @@ pub struct ServerHello {
 }
 
 impl ServerHello {
-    /// Its bytes.
+    /// Encodes it.
     pub const fn emit(&self) -> [u8; SERVER_HELLO_LEN] {
         self.share
     }
 
-    /// The message these bytes hold.
+    /// Decodes the message.
     pub fn parse(bytes: &[u8]) -> Result<Self, HelloError> {
         bytes.try_into().map(|share| Self { share }).map_err(|_| HelloError::Length)
     }
@@ -72,9 +72,9 @@ impl ServerHello {
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HelloError {
-    /// They are not as long as the message.
+    /// They have not the length of the message.
     Length,
-    /// A suite of no meaning in this version.
+    /// An unknown suite.
     Suite(u8),
 }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_suites_are_told_by_their_number() {
+    fn unknown_suites_are_reported_by_their_number() {
         let mut bytes = CLIENT.emit();
         for suite in (0..=255).filter(|s| *s != 1) {
             bytes[0] = suite;

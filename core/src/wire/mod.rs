@@ -1,14 +1,15 @@
-//! What the bytes mean: parse and emit, nothing else.
+//! Wire formats: parsers and emitters of every message, and nothing else.
 //!
-//! - [`Beacon`]: the datagram by which a server is noticed.
-//! - [`Greeting`], [`ClientHello`], [`ServerHello`]: the three messages of the handshake in clear.
-//! - [`Request`], [`Answer`]: the control messages inside sealed records, in deterministic CBOR.
+//! - [`Beacon`]: the datagram of discovery (protocol.md, section 3.1).
+//! - [`Greeting`], [`ClientHello`], [`ServerHello`]: messages 1 to 3 of the handshake, in clear (section
+//!   4.1).
+//! - [`Request`], [`Answer`]: the control messages inside sealed records, in deterministic CBOR (section 6).
 //!
-//! Every value has exactly one spelling: what a parser accepts, emitting gives back byte for byte.
-//! The one exception is a control message with keys of a later version, which are skipped. Anything
-//! else that is not the one spelling is refused, so two ends never read the same bytes differently.
+//! Every value has exactly one encoding (canonical form): emitting what was parsed gives the same bytes. The
+//! only exception is a control message with keys of a later version, which are skipped. Every other encoding
+//! is rejected, so two ends never read the same bytes differently (no parser differential).
 //!
-//! Numbers that a later version may give a meaning to are kept in the errors, for messages to show.
+//! Errors keep codes that a later version may define, so that messages can show them.
 
 mod answer;
 mod beacon;
@@ -28,5 +29,5 @@ pub use greeting::{GREETING_FIXED_LEN, GREETING_LEN, Greeting, GreetingError, St
 pub use handshake::{CLIENT_HELLO_LEN, ClientHello, HelloError, SERVER_HELLO_LEN, ServerHello};
 pub use request::{FetchRequest, Request};
 
-/// What beacons and greetings begin with.
+/// The magic bytes of beacons and greetings.
 const MAGIC: [u8; 4] = *b"DDRP";

@@ -1,4 +1,4 @@
-//! What a client asks: one request per control record, one after the other.
+//! Requests: control messages from client to server (protocol.md, section 6).
 
 use super::ControlError;
 use super::cbor::{Fields, Writer};
@@ -12,19 +12,19 @@ const READY: u64 = 4;
 const COMMIT: u64 = 5;
 const RELEASE: u64 = 6;
 
-/// Asks for a drop, from its start or from where an earlier connection broke.
+/// `fetch`: claims a drop, from its start or resumed after an earlier connection (protocol.md, section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchRequest {
-    /// Which drop.
+    /// The drop.
     pub token: Token,
-    /// Under which id it is claimed.
+    /// The fetch id of the claim.
     pub id: FetchId,
-    /// Largest data record the receiver takes: [`RECORD_MIN`] or more. Above
-    /// [`RECORD_MAX`](crate::limits::RECORD_MAX) it is legal, for a later version may send more.
+    /// Largest data record the receiver takes: [`RECORD_MIN`] or more. Values above
+    /// [`RECORD_MAX`](crate::limits::RECORD_MAX) are legal, because a later version may send larger records.
     pub record_max: u32,
-    /// How many bytes the receiver holds already.
+    /// Bytes that the receiver holds already.
     pub offset: u64,
-    /// Digest over what it holds; there unless `offset` is 0.
+    /// Digest over those bytes; present unless `offset` is 0.
     pub digest: Option<[u8; 32]>,
 }
 
@@ -49,51 +49,51 @@ impl FetchRequest {
     }
 }
 
-/// A request.
+/// A request (protocol.md, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Which drops are there?
+    /// `list`: asks for the offers.
     List {
-        /// Only those whose tokens come after this one.
+        /// Only drops whose tokens sort after this one.
         after: Option<Token>,
     },
-    /// Claim a drop and send it.
+    /// `fetch`: claims a drop and asks for its data.
     Fetch(FetchRequest),
-    /// So much of the drop is stored. No reply.
+    /// `progress`: sign of life of the receiver. No answer.
     Progress {
-        /// Which drop.
+        /// The drop.
         token: Token,
-        /// Under which id it was claimed.
+        /// The fetch id of the claim.
         id: FetchId,
         /// Bytes stored, counted from the drop's start.
         stored: u64,
     },
-    /// All but the final record is written: send that.
+    /// `ready`: all but the final record is stored; asks for the final record.
     Ready {
-        /// Which drop.
+        /// The drop.
         token: Token,
-        /// Under which id it was claimed.
+        /// The fetch id of the claim.
         id: FetchId,
     },
-    /// The whole drop is verified and safely stored: forget it.
+    /// `commit`: the whole drop is verified and durable.
     Commit {
-        /// Which drop.
+        /// The drop.
         token: Token,
-        /// Under which id it was claimed.
+        /// The fetch id of the claim.
         id: FetchId,
     },
-    /// The receiver gives up. No reply.
+    /// `release`: the receiver gives its claim up. No answer.
     Release {
-        /// Which drop.
+        /// The drop.
         token: Token,
-        /// Under which id it was claimed.
+        /// The fetch id of the claim.
         id: FetchId,
     },
 }
 
 impl Request {
-    /// Writes the message to `out` and says how many bytes it took:
-    /// [`CONTROL_PAYLOAD`](crate::limits::CONTROL_PAYLOAD) is always enough.
+    /// Encodes the message into `out` and returns its length;
+    /// [`CONTROL_PAYLOAD`](crate::limits::CONTROL_PAYLOAD) bytes are always enough.
     pub fn emit(&self, out: &mut [u8]) -> Result<usize, ControlError> {
         self.check()?;
         match self {
@@ -123,7 +123,7 @@ impl Request {
         }
     }
 
-    /// The request these bytes hold.
+    /// Decodes a request.
     pub fn parse(bytes: &[u8]) -> Result<Self, ControlError> {
         let (mut fields, kind) = Fields::open(bytes)?;
         let request = match kind {
@@ -154,13 +154,13 @@ impl Request {
     }
 }
 
-/// Writes a message that has only a token and a fetch id.
+/// Encodes a message that has only a token and a fetch id.
 fn emit_claim(out: &mut [u8], kind: u64, token: &Token, id: &FetchId) -> Result<usize, ControlError> {
     let mut w = Writer::begin(out, kind, 2)?;
     Ok(w.bytes(1, token.as_bytes())?.bytes(2, id.as_bytes())?.len())
 }
 
-/// Reads the token and the fetch id of a message.
+/// Decodes the token and the fetch id of a message.
 fn parse_claim(fields: &mut Fields<'_>) -> Result<(Token, FetchId), ControlError> {
     let token = Token::from_bytes(fields.need(1)?.array()?);
     Ok((token, FetchId::from_bytes(fields.need(2)?.array()?)))
@@ -220,11 +220,11 @@ mod tests {
             b"\xa2\x00\x01\x01\x4fTTTTTTTTTTTTTTT",                          // a token of 15 bytes
             b"\xa2\x00\x01\x01\x51TTTTTTTTTTTTTTTTT",                        // of 17
             b"\xa2\x00\x01\x01\x70TTTTTTTTTTTTTTTT",                         // a text
-            b"\xa2\x00\x01\x01\x58\x10TTTTTTTTTTTTTTTT",                     // a longer head than needed
-            b"\xa2\x00\x01\x01\x5f\x50TTTTTTTTTTTTTTTT\xff",                 // of indefinite length
-            b"\xa2\x00\x01\x01\xf6",                                         // null
-            b"\xa1\x00\x04",                                                 // no token
-            b"\xa2\x00\x04\x01\x50TTTTTTTTTTTTTTTT",                         // no fetch id
+            b"\xa2\x00\x01\x01\x58\x10TTTTTTTTTTTTTTTT", // a head that is not the shortest
+            b"\xa2\x00\x01\x01\x5f\x50TTTTTTTTTTTTTTTT\xff", // of indefinite length
+            b"\xa2\x00\x01\x01\xf6",                     // null
+            b"\xa1\x00\x04",                             // no token
+            b"\xa2\x00\x04\x01\x50TTTTTTTTTTTTTTTT",     // no fetch id
             b"\xa3\x00\x03\x01\x50TTTTTTTTTTTTTTTT\x02\x50IIIIIIIIIIIIIIII", // no count
         ];
         for bytes in refused {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_told_by_their_number() {
+    fn unknown_types_are_reported_by_their_number() {
         for n in (0..=255_u8).filter(|n| !(1..=6).contains(n)) {
             let bytes: &[u8] = if n < 24 { &[0xa1, 0x00, n] } else { &[0xa1, 0x00, 0x18, n] };
             assert_eq!(Request::parse(bytes), Err(ControlError::UnknownType(n.into())));

@@ -1,11 +1,11 @@
-//! How long a busy server asks to be left alone, in whole milliseconds.
+//! Retry-after as a wire value: whole milliseconds.
 
 use core::time::Duration;
 
-/// `after` as a number for the wire: rounded up, so that nobody comes back too early, and from 1 to
-/// `max`, for zero means "not busy" and a longer wait may be asked for again.
+/// `after` as a wire value: rounded up, so that no client retries too early, and clamped to 1 to `max`,
+/// because 0 means "not busy". A client that needs to wait longer is told again.
 pub(super) fn to_wire(after: Duration, max: u32) -> u32 {
-    // Not by way of `as_nanos`: a division of 128 bits takes a board 800 bytes of code.
+    // Not `as_nanos`: a 128-bit division costs a board 800 bytes of code.
     let millis = after.as_secs().saturating_mul(1_000);
     let millis = millis.saturating_add(after.subsec_nanos().div_ceil(1_000_000).into());
     u32::try_from(millis).unwrap_or(u32::MAX).clamp(1, max.max(1))

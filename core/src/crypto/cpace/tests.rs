@@ -1,8 +1,8 @@
-//! The vectors of the draft, as far as they are of this suite and mode, and what two parties reach.
+//! The draft's test vectors of this suite and mode, and runs between two parties.
 //!
-//! `core/tests/vectors/cpace-ristr255-sha512.json` also holds what this protocol does not use:
-//! `o_cat`, `transcript_oc`, `ISK_SY` and `sid_output_oc` (no initiator), and `sid_output_ir`, which is
-//! checked here though a deaddrop session has its sid from its nonces.
+//! `core/tests/vectors/cpace-ristr255-sha512.json` also has vectors that this protocol does not use: `o_cat`,
+//! `transcript_oc`, `ISK_SY` and `sid_output_oc` (no initiator), and `sid_output_ir`, which is checked here
+//! although a deaddrop session makes its sid from nonces.
 
 extern crate std;
 use std::string::String;
@@ -17,7 +17,7 @@ use super::*;
 
 const VECTORS: &str = include_str!("../../../tests/vectors/cpace-ristr255-sha512.json");
 
-/// Takes what would be hashed.
+/// Collects the hash input.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -129,7 +129,7 @@ fn shares_and_keys_of_both_sides() {
         let isk = isk_ir(&sid, &k, (&share_a, &ada), (&share_b, &adb));
         assert_eq!(isk.expose()[..], hex(&v["ISK_IR"]));
     }
-    // Not part of the protocol, but of the draft: a sid from the transcript.
+    // Part of the draft, not of the protocol: a sid made from the transcript.
     let sid_output = Sha512::digest(written(|out| {
         out.update(b"CPaceSidOutput");
         put_transcript_ir(out, (&share_a, &ada), (&share_b, &adb));
@@ -149,9 +149,9 @@ fn points() {
     }
 }
 
-/// The run a session makes, with the draft's scalars: the public calls give what the steps give.
+/// A run through the public API with the draft's scalars gives the same results as the single steps.
 #[test]
-fn an_exchange_is_made_of_the_checked_steps() {
+fn the_public_api_gives_what_the_checked_steps_give() {
     let v = section("main");
     let (scalar_a, scalar_b) = (scalar(&v["ya"]), scalar(&v["yb"]));
     let (prs, ci, sid) = ([1; 32], [2; 48], [3; 32]);
@@ -172,7 +172,7 @@ fn start(prs: [u8; 32], ci: &[u8], sid: &[u8; 32], seed: u64) -> Exchange {
 }
 
 #[test]
-fn both_sides_refuse_what_is_no_peer() {
+fn both_sides_reject_undecodable_shares_and_the_identity() {
     let v = section("points");
     for name in ["Invalid Y1", "Invalid Y2"] {
         let share = hex32(&v[name]);
@@ -194,7 +194,7 @@ fn two_clients_or_two_servers_do_not_agree() {
 }
 
 #[test]
-fn a_share_sent_back_is_not_a_peer_who_knows() {
+fn a_reflected_share_proves_nothing() {
     let share = *start([1; 32], b"ci", &[2; 32], 3).share();
     let client = start([1; 32], b"ci", &[2; 32], 3).finish_initiator(&share).unwrap();
     let server = start([1; 32], b"ci", &[2; 32], 4).finish_responder(&share).unwrap();
@@ -202,7 +202,7 @@ fn a_share_sent_back_is_not_a_peer_who_knows() {
 }
 
 #[test]
-fn every_start_draws_its_own_scalar() {
+fn every_start_draws_a_fresh_scalar() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let prs = Prs::new([1; 32]);
     let mut run = || *Exchange::start(&prs, b"ci", &[2; 32], &mut rng).share();
@@ -217,7 +217,7 @@ fn debug_shows_nothing() {
     assert_eq!(std::format!("{:?}", run.finish_initiator(&share).unwrap()), "Isk(..)");
 }
 
-/// A value and another that differs from it, or does not.
+/// A value, and another that may differ from it.
 fn pair<T: Clone + fmt::Debug>(of: impl Strategy<Value = T> + Clone) -> impl Strategy<Value = (T, T)> {
     prop_oneof![of.clone().prop_map(|x| (x.clone(), x)), (of.clone(), of)]
 }
@@ -242,7 +242,7 @@ proptest! {
     }
 }
 
-/// The file says where it comes from: a vector without a source proves nothing.
+/// The file names its source: vectors without a source prove nothing.
 #[test]
 fn the_vectors_name_their_source() {
     let source = serde_json::from_str::<Value>(VECTORS).unwrap()["_source"].as_str().map(String::from);

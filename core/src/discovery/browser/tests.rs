@@ -67,7 +67,7 @@ fn a_whole_list_is_shown_and_what_the_next_one_lacks_is_withdrawn() {
 }
 
 #[test]
-fn a_first_list_that_broke_off_is_taken_back_once_its_sender_is_given_up() {
+fn a_first_list_that_broke_off_is_withdrawn_once_its_sender_is_given_up() {
     for (error, tries) in [
         (ProbeError::Session(ClientError::NotMember), 1),
         (ProbeError::Session(ClientError::Reset), 3),
@@ -88,7 +88,7 @@ fn a_first_list_that_broke_off_is_taken_back_once_its_sender_is_given_up() {
 }
 
 #[test]
-fn a_list_that_broke_off_takes_nothing_from_a_member() {
+fn a_list_that_broke_off_withdraws_nothing_of_a_member() {
     let (mut browser, probe, mut rng) = probing();
     browser.handle_line(at(2), &probe, &ListEvent::Offer(offer(1)));
     browser.handle_probe(at(3), &probe, Ok(7));

@@ -51,7 +51,7 @@ fn events(o: &mut Offers<4>) -> StdVec<std::string::String> {
 }
 
 #[test]
-fn what_a_later_list_does_not_have_is_withdrawn() {
+fn an_offer_missing_from_a_later_list_is_withdrawn() {
     let mut o = Offers::new();
     list(&mut o, 0, A, &[1, 2]);
     list(&mut o, 0, B, &[3]);
@@ -75,7 +75,7 @@ fn an_ending_gives_the_reason() {
 }
 
 #[test]
-fn a_broken_list_takes_nothing_away() {
+fn a_list_that_broke_off_withdraws_nothing() {
     let mut o = Offers::new();
     list(&mut o, 0, A, &[1, 2]);
     events(&mut o);
@@ -101,7 +101,7 @@ fn two_lists_at_once_withdraw_only_what_neither_had() {
 }
 
 #[test]
-fn heard_by_two_addresses_it_is_one_and_stays_where_it_was() {
+fn an_offer_listed_at_two_addresses_is_one_and_keeps_the_first() {
     let mut o = Offers::new();
     list(&mut o, 0, A, &[1]);
     o.begin_list(A);
@@ -160,7 +160,7 @@ fn lost_ends_all_of_one_instance_and_none_of_another() {
 }
 
 #[test]
-fn what_was_never_shown_ends_without_a_word() {
+fn an_offer_never_shown_ends_without_an_event() {
     let mut o = Offers::new();
     list(&mut o, 0, A, &[1]);
     o.lost(A);

@@ -91,7 +91,7 @@ fn an_answer_to_our_own_solicit_is_probed_at_once() {
 }
 
 #[test]
-fn jitter_grows_with_the_instances_heard_and_ends_at_two_and_a_half_seconds() {
+fn jitter_grows_with_the_known_peers_up_to_two_and_a_half_seconds() {
     let mut b = Bench::<1024>::new();
     let mut worst = [0; 2];
     for n in 1..=1_000_u64 {
@@ -110,7 +110,7 @@ fn jitter_grows_with_the_instances_heard_and_ends_at_two_and_a_half_seconds() {
 }
 
 #[test]
-fn what_does_not_count() {
+fn beacons_that_are_ignored() {
     let arrival =
         |from: &str, attached, loopback| Arrival { from: from.parse().unwrap(), attached, loopback };
     let good = beacon(ANNOUNCE, 1_024, 1, 7);
@@ -182,7 +182,7 @@ fn a_farewell_is_acted_on_once() {
 }
 
 #[test]
-fn a_forged_farewell_does_not_have_the_real_one_ignored() {
+fn a_forged_farewell_does_not_suppress_the_real_one() {
     let mut b = Bench::<64>::with_member();
     b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
     let probe = b.probe(500).unwrap();
@@ -198,7 +198,7 @@ fn a_forged_farewell_does_not_have_the_real_one_ignored() {
 }
 
 #[test]
-fn silence_makes_it_look() {
+fn a_silent_member_is_probed() {
     let mut b = Bench::<64>::with_member();
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     assert_eq!(b.next(), Some(55_000));
@@ -239,7 +239,7 @@ fn failures_in_a_row_only() {
 }
 
 #[test]
-fn who_never_was_a_member_is_tried_three_times_and_forgotten() {
+fn a_peer_that_never_was_a_member_is_probed_three_times_and_forgotten() {
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let mut ms = 300;
@@ -253,7 +253,7 @@ fn who_never_was_a_member_is_tried_three_times_and_forgotten() {
 }
 
 #[test]
-fn a_stranger_is_left_alone_for_ten_minutes_and_then_twice_as_long_each_time() {
+fn a_stranger_is_probed_again_after_ten_minutes_then_with_backoff() {
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let mut met = 300;
@@ -316,7 +316,7 @@ fn busy_and_an_empty_budget_put_a_probe_off() {
 }
 
 #[test]
-fn forged_beacons_of_a_member_divert_nothing() {
+fn forged_beacons_of_a_member_redirect_no_probe() {
     let mut b = Bench::<64>::with_member();
     b.hear(5_000, 9, beacon(FAREWELL, 5_000, 1, 8)); // another address
     b.hear(5_000, 1, beacon(FAREWELL, 6_000, 1, 8)); // another port
@@ -369,7 +369,7 @@ fn one_probe_per_address_and_eight_in_all() {
 }
 
 #[test]
-fn a_silent_service_beside_a_sender_does_not_hold_it_up() {
+fn a_silent_service_beside_a_sender_does_not_delay_its_probe() {
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_432, 1, 7));
     assert!(b.probe(300).is_some());
@@ -385,7 +385,7 @@ fn a_silent_service_beside_a_sender_does_not_hold_it_up() {
 }
 
 #[test]
-fn a_flood_of_forged_beacons_makes_no_scanner() {
+fn a_flood_of_forged_beacons_causes_no_port_scan() {
     // Someone forges one address with any port and instance; every connect is refused at once.
     let mut b = Bench::<64>::new();
     let mut probes: StdVec<(u64, u16)> = StdVec::new();
@@ -413,7 +413,7 @@ fn a_flood_of_forged_beacons_makes_no_scanner() {
 }
 
 #[test]
-fn a_flood_from_every_address_leaves_members_alone_and_is_bounded() {
+fn a_flood_from_every_address_evicts_no_member_and_is_bounded() {
     let mut b = Bench::<64>::with_member();
     let mut probes = 0;
     for ms in 1..60_000_u64 {
@@ -453,7 +453,7 @@ fn a_real_peer_at_a_forged_address_is_probed_in_the_end() {
 }
 
 #[test]
-fn strangers_make_room_first_and_a_silent_member_is_said_to_be_lost() {
+fn strangers_are_evicted_first_and_a_silent_member_is_reported_lost() {
     let mut b = Bench::<4>::with_member();
     for host in 2..=4 {
         b.hear(0, host, beacon(ANSWER, 5_000, u64::from(host), 7));

@@ -32,7 +32,7 @@ fn no_timer_is_needed_for_a_lapse() {
 }
 
 #[test]
-fn all_sent_is_no_sign_of_the_receiver() {
+fn all_data_sent_does_not_renew_the_lease() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
     b.wait(10 * SECOND);
@@ -98,7 +98,7 @@ fn a_slow_receiver_loses_its_claim() {
 }
 
 #[test]
-fn a_window_that_a_late_sign_ends_is_judged_over_its_whole_length() {
+fn a_window_that_a_late_progress_ends_is_judged_over_its_whole_length() {
     for (stored, good) in [(SLOW_BYTES / 30 * 40, true), (SLOW_BYTES / 30 * 40 - 1, false)] {
         let (mut b, token, _) = at_rate(&[0, 0]);
         b.wait(10 * SECOND - MS);
@@ -120,7 +120,7 @@ fn the_rate_counts_only_while_data_is_sent() {
 }
 
 #[test]
-fn a_receiver_that_takes_back_what_it_stored_is_malformed() {
+fn a_progress_that_goes_down_is_malformed() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
     assert_eq!(b.progress(&token, &ANN, ONE, 10), Ok(()));
@@ -167,7 +167,7 @@ fn a_released_claim_is_available_at_once() {
 }
 
 #[test]
-fn final_never_lapses_and_is_nobody_elses() {
+fn final_never_lapses_and_never_passes_to_another() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
     b.finalise(&token, &ANN, ONE).unwrap();
@@ -220,7 +220,7 @@ fn n_receivers_take_it_and_no_more() {
 }
 
 #[test]
-fn busy_says_when_to_come_back() {
+fn busy_names_when_to_retry() {
     let (mut b, token) = Bench::with(3);
     b.claim(&token, &ANN, ONE).unwrap();
     b.finalise(&token, &ANN, ONE).unwrap();

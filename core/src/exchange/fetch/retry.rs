@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_to_their_bound_and_a_server_is_obeyed_within_its_own() {
+    fn waits_back_off_to_a_bound_and_a_retry_after_is_clamped() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for failures in 0..40 {
             let least = (RETRY_MIN * (1 << failures.min(8))).min(RETRY_MAX);

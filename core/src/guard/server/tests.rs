@@ -27,7 +27,12 @@ fn rng() -> ChaCha8Rng {
 }
 
 /// Admits a connection and brings its message 2.
-fn knock<const S: usize, const C: usize>(g: &mut Guard<S, C>, ms: u64, id: u32, from: IpAddr) -> Guess {
+fn send_message_2<const S: usize, const C: usize>(
+    g: &mut Guard<S, C>,
+    ms: u64,
+    id: u32,
+    from: IpAddr,
+) -> Guess {
     match g.admit(at(ms), ConnId(id), from) {
         Admission::Busy { .. } => Guess::Refused,
         _ => g.message2(at(ms), ConnId(id)),
@@ -35,7 +40,7 @@ fn knock<const S: usize, const C: usize>(g: &mut Guard<S, C>, ms: u64, id: u32, 
 }
 
 fn fail<const S: usize, const C: usize>(g: &mut Guard<S, C>, ms: u64, id: u32, from: IpAddr) -> bool {
-    let granted = knock(g, ms, id, from) == Guess::Granted;
+    let granted = send_message_2(g, ms, id, from) == Guess::Granted;
     if granted {
         g.failed(at(ms), ConnId(id));
     } else {
@@ -67,7 +72,7 @@ fn all_sources_share_the_total() {
 fn a_board_refuses_instead_of_parking() {
     let mut g = Board::new(&BOARD, at(0));
     assert!((0..4).all(|n| fail(&mut g, 0, n, ip(1))));
-    assert_eq!(knock(&mut g, 1_999, 9, ip(1)), Guess::Refused);
+    assert_eq!(send_message_2(&mut g, 1_999, 9, ip(1)), Guess::Refused);
     g.closed(at(1_999), ConnId(9));
     assert!(fail(&mut g, 2_000, 10, ip(1)));
 }
@@ -76,7 +81,7 @@ fn a_board_refuses_instead_of_parking() {
 fn success_is_free_and_makes_known_good() {
     let mut g = Host::new(&HOST, at(0));
     for n in 0..5_000 {
-        assert_eq!(knock(&mut g, 0, n, ip(1)), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Granted);
         g.confirmed(at(0), ConnId(n));
     }
     // Strangers spend the total; the known source still has its own.
@@ -89,12 +94,12 @@ fn success_is_free_and_makes_known_good() {
 fn known_good_ends_after_ten_minutes() {
     for (ms, granted) in [(599_999, true), (600_000, false)] {
         let mut g = Host::new(&HOST, at(0));
-        assert_eq!(knock(&mut g, 0, 1, ip(1)), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, 1, ip(1)), Guess::Granted);
         g.confirmed(at(0), ConnId(1));
         for n in 0..1024 {
             assert!(fail(&mut g, ms, n, ip(100 + u16::try_from(n / 16).unwrap())));
         }
-        assert_eq!(knock(&mut g, ms, 5_000, ip(1)) == Guess::Granted, granted);
+        assert_eq!(send_message_2(&mut g, ms, 5_000, ip(1)) == Guess::Granted, granted);
     }
 }
 
@@ -102,9 +107,9 @@ fn known_good_ends_after_ten_minutes() {
 fn a_returned_token_wakes_its_own_source_at_once() {
     let mut g = Host::new(&HOST, at(0));
     for n in 0..16 {
-        assert_eq!(knock(&mut g, 0, n, ip(1)), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Granted);
     }
-    assert_eq!(knock(&mut g, 0, 16, ip(1)), Guess::Parked);
+    assert_eq!(send_message_2(&mut g, 0, 16, ip(1)), Guess::Parked);
     assert_eq!(g.poll_granted(at(0), &mut rng()), None);
     assert_eq!(g.poll_timeout(), None, "all its tokens are lent: time alone brings none");
     g.closed(at(0), ConnId(3));
@@ -113,17 +118,17 @@ fn a_returned_token_wakes_its_own_source_at_once() {
     assert_eq!(g.poll_granted(at(0), &mut rng()), None);
     assert_eq!(g.sources.common(at(0), ip(1)), (0, 16));
     g.failed(at(0), ConnId(4));
-    assert_eq!(knock(&mut g, 0, 17, ip(1)), Guess::Parked, "a spent token is not returned");
+    assert_eq!(send_message_2(&mut g, 0, 17, ip(1)), Guess::Parked, "a spent token is not returned");
     assert_eq!(g.poll_timeout(), Some(at(5_000)));
     assert_eq!(g.poll_granted(at(4_999), &mut rng()), None);
     assert_eq!(g.poll_granted(at(5_000), &mut rng()), Some(ConnId(17)));
 }
 
 #[test]
-fn a_token_handed_to_one_who_left_goes_on() {
+fn a_token_granted_to_a_closed_connection_passes_on() {
     let mut g = Host::new(&HOST, at(0));
     for n in 0..18 {
-        let _ = knock(&mut g, 0, n, ip(1));
+        let _ = send_message_2(&mut g, 0, n, ip(1));
     }
     g.closed(at(0), ConnId(0));
     g.closed(at(0), ConnId(16)); // it was handed the token and had not heard
@@ -136,18 +141,18 @@ fn a_token_handed_to_one_who_left_goes_on() {
 }
 
 #[test]
-fn no_newcomer_overtakes_the_parked() {
+fn no_new_connection_overtakes_the_parked() {
     let mut g = Host::new(&HOST, at(0));
     assert!((0..1024).all(|n| fail(&mut g, 0, n, ip(100 + u16::try_from(n / 16).unwrap()))));
-    assert_eq!(knock(&mut g, 0, 2_000, ip(1)), Guess::Parked);
-    assert_eq!(knock(&mut g, 250, 2_001, ip(2)), Guess::Parked, "the token of 250 ms is owed");
+    assert_eq!(send_message_2(&mut g, 0, 2_000, ip(1)), Guess::Parked);
+    assert_eq!(send_message_2(&mut g, 250, 2_001, ip(2)), Guess::Parked, "the token of 250 ms is owed");
     let first = g.poll_granted(at(250), &mut rng()).unwrap();
     assert!([ConnId(2_000), ConnId(2_001)].contains(&first));
     assert_eq!(g.poll_granted(at(250), &mut rng()), None);
 }
 
 #[test]
-fn the_cap_evicts_the_oldest_before_message_2_of_whoever_holds_most() {
+fn a_full_table_evicts_the_oldest_before_message_2_of_the_largest_source() {
     let mut g = Host::new(&HOST, at(0));
     for n in 0..10 {
         assert_eq!(g.admit(at(0), ConnId(n), ip(1)), Admission::Open);
@@ -162,9 +167,9 @@ fn the_cap_evicts_the_oldest_before_message_2_of_whoever_holds_most() {
 }
 
 #[test]
-fn busy_when_nobody_can_go() {
+fn busy_when_no_connection_can_be_evicted() {
     let mut g = Board::new(&BOARD, at(0));
-    assert_eq!(knock(&mut g, 0, 1, ip(1)), Guess::Granted);
+    assert_eq!(send_message_2(&mut g, 0, 1, ip(1)), Guess::Granted);
     assert_eq!(g.admit(at(0), ConnId(3), ip(2)), Admission::Busy { retry_after: RETRY_AFTER });
     g.failed(at(0), ConnId(1));
     assert_eq!(g.admit(at(0), ConnId(3), ip(2)), Admission::Open);
@@ -175,14 +180,14 @@ fn one_source_cannot_keep_the_parking_to_itself() {
     let mut g = Host::new(&HOST, at(0));
     assert!((0..16).all(|n| fail(&mut g, 0, n, ip(1))));
     for n in 0..64 {
-        assert_eq!(knock(&mut g, 0, n, ip(1)), Guess::Parked);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Parked);
     }
     assert!(matches!(g.admit(at(0), ConnId(70), ip(1)), Admission::Busy { .. }), "its own next is busy");
-    assert_eq!(knock(&mut g, 0, 71, ip(2)), Guess::Granted, "who needs no parking is not kept out");
+    assert_eq!(send_message_2(&mut g, 0, 71, ip(2)), Guess::Granted, "who needs no parking is not kept out");
     for n in 80..95 {
-        assert_eq!(knock(&mut g, 0, n, ip(2)), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(2)), Guess::Granted);
     }
-    assert_eq!(knock(&mut g, 0, 100, ip(2)), Guess::ParkedFor(ConnId(63)), "who does gets a share");
+    assert_eq!(send_message_2(&mut g, 0, 100, ip(2)), Guess::ParkedFor(ConnId(63)), "who does gets a share");
     assert_eq!(g.parked(), 64);
     assert_eq!(g.sources.parked(Key::of(ip(1))), 63);
 }
@@ -210,10 +215,10 @@ fn warnings_come_at_the_third_of_a_source_and_the_thirty_second_of_all() {
 }
 
 #[test]
-fn success_and_leaving_early_warn_nobody() {
+fn success_and_early_close_raise_no_warning() {
     let mut g = Host::new(&HOST, at(0));
     for n in 0..100 {
-        assert_eq!(knock(&mut g, 0, n, ip(1)), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Granted);
         if n % 2 == 0 { g.confirmed(at(0), ConnId(n)) } else { g.closed(at(0), ConnId(n)) }
     }
     assert_eq!(g.poll_warning(at(0)), None);
@@ -235,7 +240,7 @@ fn a_network_is_one_source_and_a_link_is_not() {
 #[test]
 fn churn_of_sources_gains_no_more_than_the_total_and_evicts_the_known_last() {
     let mut g = Guard::<16, 128>::new(&HOST, at(0));
-    assert_eq!(knock(&mut g, 0, 1, ip(1)), Guess::Granted);
+    assert_eq!(send_message_2(&mut g, 0, 1, ip(1)), Guess::Granted);
     g.confirmed(at(0), ConnId(1));
     let mut guesses = 0;
     for ms in 0..60_000 {
@@ -243,7 +248,7 @@ fn churn_of_sources_gains_no_more_than_the_total_and_evicts_the_known_last() {
         guesses += u32::from(fail(&mut g, ms, 2, from));
     }
     assert!((1024..=1024 + 240).contains(&guesses), "{guesses}");
-    assert_eq!(knock(&mut g, 60_000, 3, ip(1)), Guess::Granted, "still known");
+    assert_eq!(send_message_2(&mut g, 60_000, 3, ip(1)), Guess::Granted, "still known");
 }
 
 #[test]
@@ -251,7 +256,7 @@ fn a_relay_that_makes_many_sources_known_gains_no_more_than_the_known_total() {
     // It hands a member's handshake on from each of its addresses, and guesses from there afterwards.
     let mut g = Host::new(&HOST, at(0));
     for n in 0..1_000 {
-        assert_eq!(knock(&mut g, 0, n, ip(u16::try_from(n).unwrap())), Guess::Granted);
+        assert_eq!(send_message_2(&mut g, 0, n, ip(u16::try_from(n).unwrap())), Guess::Granted);
         g.confirmed(at(0), ConnId(n));
     }
     let mut guesses = 0;
@@ -262,14 +267,15 @@ fn a_relay_that_makes_many_sources_known_gains_no_more_than_the_known_total() {
 }
 
 #[test]
-fn whoever_owes_message_4_for_long_makes_room() {
+fn a_connection_that_owes_message_4_for_long_is_evicted() {
     // Strangers get as far as Yb in every place there is, and then say no more.
     let mut g = Host::new(&HOST, at(0));
-    assert!(
-        (0..256).all(
-            |n| knock(&mut g, u64::from(n), n, ip(100 + u16::try_from(n / 4).unwrap())) == Guess::Granted
-        )
-    );
+    assert!((0..256).all(|n| send_message_2(
+        &mut g,
+        u64::from(n),
+        n,
+        ip(100 + u16::try_from(n / 4).unwrap())
+    ) == Guess::Granted));
     let member = ip(1);
     assert!(matches!(g.admit(at(1_999), ConnId(900), member), Admission::Busy { .. }), "they may be slow");
     assert_eq!(g.admit(at(2_000), ConnId(901), member), Admission::Evict(ConnId(0)));
@@ -278,7 +284,7 @@ fn whoever_owes_message_4_for_long_makes_room() {
     g.confirmed(at(2_000), ConnId(0));
     assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "whatever is heard of it later");
     let mut g = Board::new(&BOARD, at(0));
-    assert_eq!(knock(&mut g, 0, 0, ip(2)), Guess::Granted);
+    assert_eq!(send_message_2(&mut g, 0, 0, ip(2)), Guess::Granted);
     assert!(matches!(g.admit(at(999), ConnId(8), member), Admission::Busy { .. }));
     assert_eq!(g.admit(at(1_000), ConnId(9), member), Admission::Evict(ConnId(0)));
 }
@@ -299,14 +305,14 @@ fn a_flood_delays_a_member_but_never_locks_it_out() {
         for n in 0..20 {
             id += 1;
             let conn = ConnId(id);
-            if knock(&mut g, ms, id, ip(300 + n)) == Guess::Granted {
+            if send_message_2(&mut g, ms, id, ip(300 + n)) == Guess::Granted {
                 g.failed(at(ms), conn);
             } else if !g.conns.iter().any(|c| c.id == conn && c.state == State::Parked) {
                 g.closed(at(ms), conn);
             }
         }
         if ms >= 1_000 && !waiting {
-            waiting = matches!(knock(&mut g, ms, 1, ip(1)), Guess::Parked | Guess::ParkedFor(_));
+            waiting = matches!(send_message_2(&mut g, ms, 1, ip(1)), Guess::Parked | Guess::ParkedFor(_));
             if !waiting {
                 g.closed(at(ms), member);
             }
@@ -325,7 +331,7 @@ fn a_flood_delays_a_member_but_never_locks_it_out() {
     }
     assert!(granted.is_some_and(|ms| ms <= 15_000), "{granted:?}");
     // From now on it is known, and does not wait at all.
-    assert_eq!(knock(&mut g, granted.unwrap(), 2, ip(1)), Guess::Granted);
+    assert_eq!(send_message_2(&mut g, granted.unwrap(), 2, ip(1)), Guess::Granted);
 }
 
 proptest! {
