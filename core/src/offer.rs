@@ -91,8 +91,8 @@ pub enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length => "a drop's name has at most 255 bytes: give a shorter one with --name",
-            Self::Character => "a drop's name has no NUL and no slash: give another with --name",
+            Self::Length => "a drop's name has at most 255 bytes: give a shorter one",
+            Self::Character => "a drop's name has no NUL and no slash: give another",
         })
     }
 }

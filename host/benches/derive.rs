@@ -1,5 +1,5 @@
 //! From a passphrase to the room secret: scrypt and its 32 MiB. It is most of what a small drop takes, and what one
-//! guess costs whoever has stolen a device.
+//! guess costs a thief of a device.
 
 use deaddrop_core::derive::{prepare, room_secret};
 use divan::black_box;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use deaddrop::blocking::{Ended, Kind, Receiver, Room, Sender, SenderBuilder, SenderEvent, TokenPrefix};
-use deaddrop::escape;
+use deaddrop::text;
 
 const USAGE: &str = "usage: DEADDROP_ROOM=... blocking send TEXT | send-file PATH | list | fetch IP TOKEN";
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // It may quote a peer's words.
-            eprintln!("blocking: {}", escape::line(&error.to_string()));
+            eprintln!("blocking: {}", text::line(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -59,7 +59,7 @@ fn list(room: &Room) -> Result<(), Box<dyn Error>> {
     for found in Receiver::new(room).discover(Duration::from_secs(2))? {
         let offer = &found.offer;
         // A name is its sender's words, which may hold what a terminal obeys.
-        let name = escape::line(offer.name.as_str());
+        let name = text::line(offer.name.as_str());
         println!("{} {} {name} {} bytes, from {}", offer.token, offer.kind, offer.size, found.from);
     }
     Ok(())
@@ -71,7 +71,7 @@ fn fetch(room: &Room, ip: IpAddr, token: TokenPrefix) -> Result<(), Box<dyn Erro
     match claim.offer().kind {
         Kind::Message => {
             let message = claim.message()?.content;
-            println!("{}", escape::lines(&message));
+            println!("{}", text::lines(&message, "\n"));
         }
         _ => println!("saved as {}", claim.save(".")?.content.display()),
     }

@@ -70,13 +70,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use crate::{
-    Ended, FoundOffer, Kind, Name, Network, Offer, Received, Room, SenderEvent, Stopper, Token, TokenPrefix,
-    Zeroizing,
-};
+pub use deaddrop_core::offer::{Kind, Name, Offer};
+pub use deaddrop_core::token::{Token, TokenPrefix};
+pub use zeroize::Zeroizing;
+
+pub use crate::claim::Received;
+pub use crate::network::Network;
+pub use crate::receiver::FoundOffer;
+pub use crate::room::Room;
+pub use crate::sender::{Ended, SenderEvent};
+pub use crate::stop::Stopper;
 
 use crate::error::Error;
+use crate::files::save::SaveError;
+use crate::lan::beacons::SkippedInterface;
 use crate::transport::poll;
+use crate::{claim, receiver, sender};
 
 fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     poll::block_on(future).map_err(Error::Wait)?
@@ -85,7 +94,7 @@ fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Erro
 /// A drop that is about to be offered. It lives for five minutes and may be fetched once, unless something else is said.
 #[derive(Debug)]
 #[must_use = "nothing is offered before `offer`"]
-pub struct SenderBuilder(crate::SenderBuilder);
+pub struct SenderBuilder(sender::SenderBuilder);
 
 impl SenderBuilder {
     /// As [`crate::SenderBuilder::ttl`].
@@ -129,7 +138,7 @@ impl SenderBuilder {
 
 /// A drop that is offered, and the port that it is served on. Dropping it takes the drop back.
 #[derive(Debug)]
-pub struct Sender(crate::Sender);
+pub struct Sender(sender::Sender);
 
 impl Sender {
     /// A message of at most 64 KiB: any bytes. They are wiped from memory when the drop ends; a copy that the caller keeps
@@ -138,7 +147,7 @@ impl Sender {
     /// # Errors
     /// If it is longer.
     pub fn message(bytes: impl Into<Zeroizing<Vec<u8>>>) -> Result<SenderBuilder, Error> {
-        crate::Sender::message(bytes).map(SenderBuilder)
+        sender::Sender::message(bytes).map(SenderBuilder)
     }
 
     /// A file, under its own name. It stays open, and has to stay as it is until the drop ends.
@@ -146,7 +155,7 @@ impl Sender {
     /// # Errors
     /// If it cannot be read, is no regular file, or its name is not text.
     pub fn file(path: impl AsRef<Path>) -> Result<SenderBuilder, Error> {
-        crate::Sender::file(path).map(SenderBuilder)
+        sender::Sender::file(path).map(SenderBuilder)
     }
 
     /// Names the drop: what a receiver asks for.
@@ -165,7 +174,7 @@ impl Sender {
     }
 
     /// Interfaces on which the drop is not announced, as [`crate::Sender::skipped`].
-    pub fn skipped(&self) -> &[crate::SkippedInterface] {
+    pub fn skipped(&self) -> &[SkippedInterface] {
         self.0.skipped()
     }
 
@@ -200,12 +209,12 @@ impl Sender {
 /// A member of a room that looks for drops and takes them. Keep one for as long as drops are looked for, as
 /// [`crate::Receiver`] explains.
 #[derive(Clone, Debug)]
-pub struct Receiver(crate::Receiver);
+pub struct Receiver(receiver::Receiver);
 
 impl Receiver {
     /// A receiver in this room. It asks a sender that is busy or does not answer again for 5 seconds.
     pub fn new(room: &Room) -> Self {
-        Self(crate::Receiver::new(room))
+        Self(receiver::Receiver::new(room))
     }
 
     /// Where to receive beacons.
@@ -271,11 +280,11 @@ pub struct Claim {
     offer: Offer,
     from: SocketAddr,
     /// `None` once it is being received.
-    claim: Option<crate::Claim>,
+    claim: Option<claim::Claim>,
 }
 
 impl Claim {
-    fn new(claim: crate::Claim) -> Self {
+    fn new(claim: claim::Claim) -> Self {
         Self { offer: claim.offer().clone(), from: claim.from(), claim: Some(claim) }
     }
 
@@ -306,9 +315,9 @@ impl Claim {
         block_on(self.take()?.save(out))
     }
 
-    fn take(&mut self) -> Result<crate::Claim, Error> {
+    fn take(&mut self) -> Result<claim::Claim, Error> {
         // It is there until the one call that takes it.
-        self.claim.take().ok_or(Error::Save(crate::SaveError::Bug))
+        self.claim.take().ok_or(Error::Save(SaveError::Bug))
     }
 }
 

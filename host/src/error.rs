@@ -15,7 +15,7 @@ use crate::serve::listen::PortError;
 /// Why a call did not do what it was asked to.
 ///
 /// Its text states what happened and to what, for a log or a developer. It may contain words that a peer chose, so
-/// control characters have to be escaped before it goes to a terminal: [`escape`](crate::escape).
+/// control characters have to be escaped before it goes to a terminal: [`text`](deaddrop_core::text).
 ///
 /// ```
 /// use deaddrop::{Error, Sender, SourceError};

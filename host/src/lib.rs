@@ -19,7 +19,7 @@
 //! | network | `lan`: interfaces, beacons, announcing and browsing |
 //! | drops | `serve`: the sender's state and connections; `fetch`: probes, claims, receiving |
 //! | streams | `bulk`: encryption and decryption by several threads |
-//! | basis | `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random`, [`escape`] |
+//! | basis | `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random` |
 
 pub mod blocking;
 mod bulk;
@@ -28,7 +28,6 @@ pub mod cipher;
 mod claim;
 mod clock;
 mod error;
-pub mod escape;
 mod fetch;
 mod files;
 mod lan;
@@ -47,6 +46,7 @@ pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};
 pub use deaddrop_core::drops::PutError;
 pub use deaddrop_core::offer::{EndReason, Kind, Name, NameError, Offer};
+pub use deaddrop_core::text;
 pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use error::Error;
 pub use fetch::error::FetchError;

@@ -172,9 +172,9 @@ pub enum PutError {
 impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ttl => f.write_str("a drop lives from 1 second to 7 days: give another --ttl"),
+            Self::Ttl => f.write_str("a drop lives from 1 second to 7 days: give another TTL"),
             Self::Fetches { most } => {
-                write!(f, "a drop allows 1 to {most} fetches here: give another --fetches")
+                write!(f, "a drop allows 1 to {most} fetches here: give another number of fetches")
             }
             Self::Full => {
                 f.write_str("there is no place for another drop: wait for one to end or withdraw one")

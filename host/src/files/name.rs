@@ -4,8 +4,7 @@
 //! glob or another system takes for something else. Ordinary names in any script stay as they are.
 
 use deaddrop_core::limits::NAME_MAX;
-
-use crate::escape::is_control;
+use deaddrop_core::text::is_control;
 
 /// The name of a drop whose own says nothing.
 const NAMELESS: &str = "drop";

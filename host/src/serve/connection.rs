@@ -289,7 +289,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         // The sender's socket takes less at once than one record, so that the last one, too, is written in parts.
-        // The receiver's takes some, for with less than a segment TCP waits for timers and all takes seconds.
+        // The receiver's takes some: with less than a segment TCP waits for timers, and the test takes seconds.
         let small = |stream: &std::net::TcpStream| {
             socket2::SockRef::from(stream).set_send_buffer_size(4_096).unwrap();
             socket2::SockRef::from(stream).set_recv_buffer_size(128 << 10).unwrap();

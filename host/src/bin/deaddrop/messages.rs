@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use deaddrop::{
-    Error, FetchError, InterfaceError, PortError, PutError, SaveError, SkippedInterface, SourceError,
+    Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError, SkippedInterface,
+    SourceError,
 };
 
 use crate::exit::{Exit, Failure};
@@ -33,6 +34,12 @@ impl From<SourceError> for Failure {
             SourceError::Unreadable { .. } => Self::new(Exit::Failed, "file", error.to_string()),
             SourceError::NameNotText { .. } => advise(Self::usage, &error, ": give one with --name"),
             SourceError::NameEmpty => Self::usage("the name given with --name is empty"),
+            SourceError::Name(NameError::Length) => {
+                Self::usage("a drop's name has at most 255 bytes: give a shorter one with --name")
+            }
+            SourceError::Name(NameError::Character) => {
+                Self::usage("a drop's name has no NUL and no slash: give another with --name")
+            }
             SourceError::Name(_) => Self::usage(error.to_string()),
             SourceError::MessageTooLong => Self::usage(format!(
                 "a message has at most {} bytes: put it into a file and use send-file",
@@ -45,7 +52,13 @@ impl From<SourceError> for Failure {
 
 impl From<PutError> for Failure {
     fn from(error: PutError) -> Self {
-        Self::usage(error.to_string())
+        match error {
+            PutError::Ttl => Self::usage("a drop lives from 1 second to 7 days: give another --ttl"),
+            PutError::Fetches { most } => {
+                Self::usage(format!("a drop allows 1 to {most} fetches here: give another --fetches"))
+            }
+            other => Self::usage(other.to_string()),
+        }
     }
 }
 

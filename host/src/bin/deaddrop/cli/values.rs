@@ -14,7 +14,7 @@ use deaddrop_core::limits::{FETCHES_MAX, TCP_PORT_MIN, TTL_MAX, TTL_MIN};
 pub(crate) struct Text(Zeroizing<String>);
 
 impl Text {
-    /// The text, for the one who has a reason to see it.
+    /// The text, which may be a secret.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -101,7 +101,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     port_from(text, TCP_PORT_MIN)
 }
 
-/// A port of someone else's, named by the user, who may well have forwarded a low one.
+/// A port of another machine, which may well have a low one forwarded.
 pub(super) fn any_port(text: &str) -> Result<u16, String> {
     port_from(text, 1)
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use deaddrop::{Kind, Name, escape};
+use deaddrop::text::{self, Bytes, Span};
+use deaddrop::{Kind, Name};
 use zeroize::Zeroizing;
 
 use super::event::{Content, Event, Serving};
@@ -31,7 +31,7 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Offer { token, from, kind, name, size, ttl } => {
             let what = what(*kind, name, *size);
             let offer =
-                format!("{what}, for {} more\n  {}\n", span(*ttl), fetch_line(*from, &token.to_string()));
+                format!("{what}, for {} more\n  {}\n", Span(*ttl), fetch_line(*from, &token.to_string()));
             lines.results = Zeroizing::new(offer.into_bytes());
         }
         Event::Gone { token, reason } => {
@@ -42,18 +42,18 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         }
         Event::Received { content: Content::Saved(path), size, .. } => {
             let path = path.to_string_lossy();
-            lines.errors = format!("Saved {}, {}\n", escape::line(&path), bytes(*size)).into_bytes();
+            lines.errors = format!("Saved {}, {}\n", text::line(&path), Bytes(*size)).into_bytes();
         }
         Event::Received { content: Content::Written, .. } => {}
         Event::Fetched { by, size, .. } => {
-            lines.notices = format!("Fetched by {by}, {}\n", bytes(*size)).into_bytes();
+            lines.notices = format!("Fetched by {by}, {}\n", Bytes(*size)).into_bytes();
         }
         Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
         Event::Warning { message, .. } => {
-            lines.notices = format!("deaddrop: warning: {}\n", escape::line(message)).into_bytes();
+            lines.notices = format!("deaddrop: warning: {}\n", text::line(message)).into_bytes();
         }
         Event::Error { message, .. } => {
-            lines.errors = format!("deaddrop: {}\n", escape::line(message)).into_bytes();
+            lines.errors = format!("deaddrop: {}\n", text::line(message)).into_bytes();
         }
     }
     lines
@@ -77,7 +77,7 @@ fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
     // No byte takes more than six when escaped (`\u{9b}` stands for two, `\xff` and `\u{1b}` for one).
     let mut shown = Zeroizing::new(Vec::with_capacity(bytes.len() * 6 + 1));
     // Writing into memory does not fail.
-    let _ = write!(shown, "{}", escape::lines(bytes));
+    let _ = write!(shown, "{}", text::lines(bytes, "\n"));
     if !bytes.ends_with(b"\n") {
         shown.push(b'\n');
     }
@@ -86,7 +86,7 @@ fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
 
 fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<u8> {
     let what = what(serving.kind, serving.name, serving.size);
-    let mut text = format!("Offering {what}, for {}\n  {}\n", span(serving.ttl), serving.token);
+    let mut notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
     // The loopback address is of use only where there is no other.
     let mut reachable: Vec<_> = addresses.iter().filter(|address| !address.is_loopback()).collect();
     if reachable.is_empty() {
@@ -94,9 +94,9 @@ fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<
     }
     for address in reachable {
         let from = SocketAddr::new(*address, serving.port);
-        text.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
+        notice.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
     }
-    text.into_bytes()
+    notice.into_bytes()
 }
 
 /// The command by which a drop can be fetched by hand, to be copied as it stands.
@@ -107,21 +107,7 @@ fn fetch_line(from: SocketAddr, token: &str) -> String {
 /// A drop in words, those of its sender escaped.
 pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
     match name.as_str() {
-        "" => format!("{kind}, {}", bytes(size)),
-        name => format!("{kind} \"{}\", {}", escape::line(name), bytes(size)),
-    }
-}
-
-fn bytes(size: u64) -> String {
-    if size == 1 { "1 byte".into() } else { format!("{size} bytes") }
-}
-
-/// A span of time in its largest fitting unit, rounded down.
-fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..=600 => format!("{seconds} s"),
-        seconds @ 601..=36_000 => format!("{} min", seconds / 60),
-        seconds @ 36_001..=259_200 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
+        "" => format!("{kind}, {}", Bytes(size)),
+        name => format!("{kind} \"{}\", {}", text::line(name), Bytes(size)),
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use deaddrop::{Zeroizing, escape};
+use deaddrop::{Zeroizing, text};
 
 pub(crate) use event::{Content, Event, Serving};
 pub(crate) use human::what;
@@ -91,9 +91,9 @@ impl Ui {
 
     /// A line for a person, which no script waits for: shown on standard error, unless `--quiet` or
     /// `--json` was given. Control characters in it are escaped.
-    pub(crate) fn notice(&self, text: &str) {
+    pub(crate) fn notice(&self, notice: &str) {
         if !self.json && !self.quiet {
-            self.to_err(format!("{}\n", escape::line(text)).as_bytes());
+            self.to_err(format!("{}\n", text::line(notice)).as_bytes());
         }
     }
 
