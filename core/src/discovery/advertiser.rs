@@ -1,4 +1,4 @@
-//! The sender's side: announce, answer, say farewell.
+//! The sender's side of discovery: announce, answer, farewell (protocol.md, section 3.3).
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -13,14 +13,14 @@ use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
 
-/// How often a farewell is sent: datagrams get lost, and a listener acts on the first only.
+/// Number of farewells: datagrams get lost, and a listener acts on the first only (decision 0009).
 pub const FAREWELLS: u8 = 3;
-/// The gap between them.
+/// The gap between farewells.
 pub const FAREWELL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing to say.
+    /// Silent: no drops.
     Quiet,
     /// Drops are live; `next` announcement, and the longest gap after it.
     Live { next: Instant, gap: Duration },
@@ -28,27 +28,27 @@ enum State {
     Lingering { next: Instant, left: u8, until: Instant },
 }
 
-/// What a sender says, remembering up to `A` sources it has answered within a second.
+/// The beacons of a sender. Remembers up to `A` sources that it has answered within a second.
 ///
-/// `A` also bounds the answers a second where it is less than [`ANSWERS_PER_SECOND`].
+/// `A` also limits the answers per second if it is less than [`ANSWERS_PER_SECOND`].
 pub struct Advertiser<const A: usize> {
     instance: Instance,
     state: State,
     port: u16,
     revision: u32,
-    /// Whom an answer was sent to, and when; only those of the last second.
+    /// Destination and time of the answers of the last second.
     answered: Vec<(SocketAddr, Instant), A>,
 }
 
 impl<const A: usize> Advertiser<A> {
-    /// Says nothing until there are drops.
+    /// Silent until there are drops.
     pub fn new(instance: Instance) -> Self {
         Self { instance, state: State::Quiet, port: 0, revision: 0, answered: Vec::new() }
     }
 
-    /// Whether drops are live, at which port, and the revision of their set. A new revision is
-    /// announced at once; the end of the last drop is followed by a farewell, and by answers while
-    /// the sender lingers.
+    /// Updates whether drops are live, at which port, and the revision of their set. A new revision is
+    /// announced at once. After the end of the last drop come farewells, and answers while the sender
+    /// lingers.
     pub fn set(&mut self, now: Instant, live: Option<(u16, u32)>, rng: &mut impl CryptoRng) {
         match (live, self.state) {
             (Some((port, revision)), state) => {
@@ -59,7 +59,7 @@ impl<const A: usize> Advertiser<A> {
                 }
             }
             (None, State::Live { .. }) => {
-                // The set has changed for the last time.
+                // The last change of the set.
                 self.revision = rng.next_u32();
                 self.state = State::Lingering { next: now, left: FAREWELLS, until: now + LINGER };
             }
@@ -67,7 +67,7 @@ impl<const A: usize> Advertiser<A> {
         }
     }
 
-    /// Announces what is live once more, as if it were new: an interface has come up.
+    /// Restarts the announcements of live drops, after an interface has come up.
     pub fn reannounce(&mut self, now: Instant) {
         if let State::Live { .. } = self.state {
             self.state = State::Live { next: now, gap: ANNOUNCE_FIRST };
@@ -106,7 +106,7 @@ impl<const A: usize> Advertiser<A> {
     pub fn poll_transmit(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Beacon> {
         match self.state {
             State::Live { next, gap } if next <= now => {
-                // Between three quarters of the gap and all of it, so that senders drift apart.
+                // Jitter: between three quarters of the gap and all of it, so that senders desynchronise.
                 let wait = gap - up_to(rng, gap / 4);
                 self.state = State::Live { next: now + wait, gap: (gap * 2).min(ANNOUNCE_LAST) };
                 Some(self.beacon(BeaconKind::Announce))
@@ -132,15 +132,15 @@ impl<const A: usize> Advertiser<A> {
     }
 }
 
-/// Whether an answer to this address goes to one host: a forged source must not turn it into a
-/// broadcast.
+/// Whether an answer to this address is unicast: a forged source must not make it a broadcast (no
+/// amplification).
 fn is_one_host(from: SocketAddr) -> bool {
     let ip = from.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     from.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
-/// Equal but for what a sender can vary freely (the flow label of IPv6).
+/// Equality without what a sender can vary freely (the flow label of IPv6).
 fn same_host_and_port(a: &SocketAddr, b: &SocketAddr) -> bool {
     a.ip() == b.ip() && a.port() == b.port()
 }
@@ -155,7 +155,7 @@ mod tests {
     use rand_core::{SeedableRng, TryCryptoRng, TryRng};
     use std::vec::Vec as StdVec;
 
-    /// Every draw the same, so that jitter is all or nothing.
+    /// Every draw is the same, so that jitter is minimal or maximal.
     struct Constant(u32);
     impl TryRng for Constant {
         type Error = Infallible;
@@ -188,7 +188,7 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], port))
     }
 
-    /// Sends whenever it is due, until `end`.
+    /// Polls whenever a beacon is due, until `end`.
     fn run(a: &mut Advertiser<256>, rng: &mut impl CryptoRng, end: u64) -> StdVec<(u64, BeaconKind)> {
         let mut out = StdVec::new();
         while let Some(when) = a.poll_timeout().filter(|t| *t <= at(end)) {
@@ -250,7 +250,11 @@ mod tests {
         a.set(at(99_000), None, &mut Constant(0));
         assert_eq!(a.poll_timeout(), None);
         a.set(at(99_000), Some((5_000, 1)), &mut Constant(0));
-        assert_eq!(a.poll_timeout(), Some(at(99_000)), "drops again: announced, though the revision is old");
+        assert_eq!(
+            a.poll_timeout(),
+            Some(at(99_000)),
+            "live drops are announced again, although the revision is old"
+        );
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! What a listener does on the LAN: ask who is there, probe those who answer, and know what they offer.
+//! Browses the LAN: solicits senders, probes those that answer, and merges their lists into offers
+//! (protocol.md, section 3.4).
 //!
 //! # Use
 //!
 //! Pass every beacon to [`Browser::handle_beacon`]. After every call, and at [`Browser::poll_timeout`] after
 //! [`Browser::handle_timeout`]:
 //!
-//! 1. [`poll_event`](Browser::poll_event) until `None`, showing what it gives;
+//! 1. [`poll_event`](Browser::poll_event) until `None`, showing each event;
 //! 2. [`poll_transmit`](Browser::poll_transmit) until `None`, sending each beacon on every interface;
-//! 3. [`poll_probe`](Browser::poll_probe) until `None`. For each probe connect, shake hands and read the whole
-//!    [`List`](crate::exchange::List), within the profile's time for a probe; hand over each of its lines with
-//!    [`handle_line`](Browser::handle_line), and once, at the end, what came of it with
+//! 3. [`poll_probe`](Browser::poll_probe) until `None`. For each probe connect, shake hands and read the
+//!    whole [`List`](crate::exchange::List), within the profile's deadline for a probe; pass each of its
+//!    lines to [`handle_line`](Browser::handle_line), and the result, exactly once, to
 //!    [`handle_probe`](Browser::handle_probe).
 
 use core::net::{IpAddr, SocketAddr};
@@ -26,17 +27,17 @@ use crate::time::Instant;
 use crate::token::{Instance, TokenPrefix};
 use crate::wire::Beacon;
 
-/// When to probe a busy sender again that named no time.
+/// When to probe a sender again that is busy and gave no retry-after.
 pub const BUSY_RETRY: Duration = Duration::from_millis(500);
 
-/// How a probe ended without a whole list.
+/// Why a probe ended without a whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeError {
     /// No connection could be opened.
     Unreachable,
     /// The connection ended before the list was whole.
     Session(ClientError),
-    /// This side broke it off, because it has something else to do or has lost its network. It says nothing of the
+    /// This side aborted it, because it has other work or has lost its network. It proves nothing about the
     /// sender.
     Interrupted,
 }
@@ -47,48 +48,49 @@ impl From<ClientError> for ProbeError {
     }
 }
 
-/// Up to `P` peers heard of, and up to `O` offers that they have listed.
+/// A browser with tables for `P` peers and `O` offers.
 pub struct Browser<const P: usize, const O: usize> {
     prober: Prober<P>,
     offers: Offers<O>,
-    /// A list had an offer for which there was no room, and none has become free since.
+    /// The table of offers overflowed, and no entry has become free since.
     crowded: bool,
 }
 
 impl<const P: usize, const O: usize> Browser<P, O> {
-    /// Knows nobody, and asks at once. Beacons of `own`, the instance of this process, are ignored.
+    /// A browser with empty tables, which solicits at once. Ignores beacons of `own`, the instance of this
+    /// process.
     pub fn new(now: Instant, own: Instance) -> Self {
         Self { prober: Prober::new(now, own), offers: Offers::new(), crowded: false }
     }
 
-    /// A beacon has arrived.
+    /// Handles a beacon.
     pub fn handle_beacon(&mut self, now: Instant, via: &Arrival, beacon: &Beacon, rng: &mut impl CryptoRng) {
         self.prober.handle_beacon(now, via, beacon, rng);
     }
 
-    /// Asks again from the start: an interface has come up.
+    /// Restarts the solicits, after an interface has come up.
     pub fn resolicit(&mut self, now: Instant) {
         self.prober.resolicit(now);
     }
 
-    /// What to send on every interface now. Call until `None`.
+    /// The next beacon to send on every interface. Call until `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Beacon> {
         self.prober.poll_transmit(now)
     }
 
-    /// Whom to probe now. Call until `None`.
+    /// The next probe to start. Call until `None`.
     pub fn poll_probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Probe> {
         let probe = self.prober.poll_probe(now, rng)?;
         self.offers.begin_list(probe.instance);
         Some(probe)
     }
 
-    /// A line of the list that a probe reads.
+    /// Handles a line of the list that a probe reads.
     #[inline(never)]
     pub fn handle_line(&mut self, now: Instant, probe: &Probe, line: &ListEvent) {
         match line {
             ListEvent::Offer(offer) => {
-                // The sender still has what there is no room for here.
+                // The sender still has an offer for which there is no room here.
                 self.crowded |= self.offers.offer(now, probe.instance, probe.peer, offer).is_err();
             }
             ListEvent::Ending(ending) => {
@@ -98,7 +100,7 @@ impl<const P: usize, const O: usize> Browser<P, O> {
         }
     }
 
-    /// A probe has ended: with the revision of a whole list, or early.
+    /// Handles the end of a probe: with the revision of a whole list, or early.
     #[inline(never)]
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, end: Result<u32, ProbeError>) {
         let result = result(end);
@@ -108,11 +110,11 @@ impl<const P: usize, const O: usize> Browser<P, O> {
             self.offers.abort_list(probe.instance);
         }
         self.prober.handle_probe(now, probe, result);
-        // The first list of a sender may have broken off half-way. Nobody would ever say that what it had is gone.
+        // The first list of a sender may have broken off half-way. No later list would withdraw its offers.
         let mut known = self.prober.peers().filter(|peer| peer.instance() == probe.instance);
         let lost = match result {
             ProbeResult::NotMember => !known.any(Peer::is_member),
-            // It is probed again, until it is forgotten.
+            // It is probed again until it is forgotten.
             ProbeResult::Failed => known.next().is_none(),
             _ => false,
         };
@@ -121,17 +123,17 @@ impl<const P: usize, const O: usize> Browser<P, O> {
         }
     }
 
-    /// Ends what has outlived its TTL.
+    /// Ends offers whose TTL has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.offers.handle_timeout(now);
     }
 
-    /// When to poll again, if nothing happens before.
+    /// When to poll again, unless something happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         Instant::earliest(self.prober.poll_timeout(), self.offers.poll_timeout())
     }
 
-    /// What has changed among the offers, each once. Call until `None`.
+    /// The next change of the offers. Call until `None`.
     pub fn poll_event(&mut self) -> Option<OfferEvent> {
         while let Some(event) = self.prober.poll_event() {
             match event {
@@ -151,34 +153,34 @@ impl<const P: usize, const O: usize> Browser<P, O> {
         self.offers.iter()
     }
 
-    /// The offer a token prefix names.
+    /// Looks up an offer by token prefix.
     pub fn find(&self, prefix: &TokenPrefix) -> Find<'_> {
         self.offers.find(prefix)
     }
 
-    /// Whether there are offers for which there is no room.
+    /// Whether senders have offers for which there is no room here.
     pub const fn is_crowded(&self) -> bool {
         self.crowded
     }
 
-    /// The peers heard of.
+    /// The known peers.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.prober.peers()
     }
 
-    /// The ports heard from an address, each as often as there are instances at it.
+    /// The ports of the known peers at an address, once per instance.
     pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
         self.prober.ports_of(ip)
     }
 
-    /// Where a member was listed, other than at `peer`: it may have another address by now.
+    /// Another address than `peer` at which the member was listed: it may have moved.
     pub fn elsewhere(&self, instance: Instance, peer: SocketAddr) -> Option<SocketAddr> {
         let mut members = self.peers().filter(|known| known.is_member() && known.instance() == instance);
         members.find(|known| known.address() != peer).map(Peer::address)
     }
 }
 
-/// What the end of a probe says of the sender (protocol.md, sections 3.4 and 4.3).
+/// What the end of a probe means for the peer (protocol.md, sections 3.4 and 4.3).
 fn result(end: Result<u32, ProbeError>) -> ProbeResult {
     match end {
         Ok(revision) => ProbeResult::Listed { revision },
@@ -190,7 +192,7 @@ fn result(end: Result<u32, ProbeError>) -> ProbeResult {
         Err(ProbeError::Session(ClientError::Busy) | ProbeError::Interrupted) => {
             ProbeResult::Busy { retry_after: BUSY_RETRY }
         }
-        // Another instance, another program, another version, a broken message: nobody of ours is there.
+        // Another instance, another program, another version or a malformed message: the peer is not there.
         Err(ProbeError::Unreachable | ProbeError::Session(_)) => ProbeResult::Failed,
     }
 }

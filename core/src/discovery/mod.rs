@@ -1,7 +1,7 @@
-//! Who is there: beacons to send and peers heard.
+//! Discovery: beacons to send, and peers to browse (protocol.md, section 3).
 //!
-//! Beacons are hints that anyone can forge. They make a [`Browser`] probe senders, within limits, and change nothing
-//! else: what it shows comes only out of authenticated lists.
+//! Beacons are not authenticated, so they are only hints: they make a [`Browser`] probe senders, within
+//! limits. The offers that it shows come from authenticated lists alone.
 
 pub mod advertiser;
 pub mod browser;

@@ -1,7 +1,7 @@
-//! What a listener shows: the offers that members have listed.
+//! The table of offers that members have listed (protocol.md, section 3.4).
 //!
-//! An offer is known by its instance and token: heard by way of two addresses it is one, and no
-//! member can take over or end another's.
+//! Its key is instance and token: an offer listed at two addresses is one offer, and no member can replace or
+//! end the offer of another.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -13,23 +13,23 @@ use crate::offer::{EndReason, Offer};
 use crate::time::Instant;
 use crate::token::{Instance, Token, TokenPrefix};
 
-/// Lists that may be under way at once and still tell what was withdrawn.
+/// Concurrent lists that can be tracked for withdrawals.
 const LISTS: usize = 16;
 
 /// An offer that can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// As its sender listed it.
+    /// The offer as listed.
     pub offer: Offer,
-    /// Where it was first listed; when that address is lost, where else the instance is.
+    /// The address at which it was listed first or, once that is lost, another one of the instance.
     pub from: SocketAddr,
-    /// Whose it is.
+    /// The sender.
     pub instance: Instance,
     /// When its TTL passes.
     pub until: Instant,
 }
 
-/// What has changed.
+/// A change of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to box it with")]
 pub enum OfferEvent {
@@ -38,18 +38,18 @@ pub enum OfferEvent {
         /// The offer.
         offer: Known,
     },
-    /// An offer that had appeared is gone.
+    /// An offer that had appeared has ended.
     Gone {
         /// Its token.
         token: Token,
-        /// Whose it was.
+        /// The sender.
         instance: Instance,
-        /// Why.
+        /// The reason.
         reason: EndReason,
     },
 }
 
-/// There is no room for another offer.
+/// The table is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -61,33 +61,33 @@ impl fmt::Display for Full {
 
 impl core::error::Error for Full {}
 
-/// What a token prefix names.
+/// The result of a lookup by token prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Find<'a> {
     /// One offer.
     Found(&'a Known),
-    /// No offer that is known.
+    /// No known offer.
     None,
-    /// More than one.
+    /// More than one offer.
     Ambiguous,
 }
 
 struct Entry {
     known: Known,
-    /// In the list under way.
+    /// Contained in the list that is being read.
     seen: bool,
-    /// Has appeared, so that its end is worth an event.
+    /// Reported as appeared, so that its end is reported too.
     shown: bool,
-    /// Is to appear.
+    /// To be reported as appeared.
     fresh: bool,
     gone: Option<EndReason>,
 }
 
-/// Up to `O` offers, and what is to be said of them.
+/// Up to `O` offers and their pending events.
 pub struct Offers<const O: usize> {
     entries: Vec<Entry, O>,
-    /// Instances being listed, with the number of lists under way: a host with two addresses may be
-    /// listed by way of both at once, and only after the last is it known what neither had.
+    /// Instances being listed, with their number of concurrent lists: a host may be listed at two addresses
+    /// at once, and an offer is withdrawn only if it is in neither list.
     lists: Vec<(Instance, u8), LISTS>,
 }
 
@@ -98,12 +98,12 @@ impl<const O: usize> Default for Offers<O> {
 }
 
 impl<const O: usize> Offers<O> {
-    /// None.
+    /// An empty table.
     pub const fn new() -> Self {
         Self { entries: Vec::new(), lists: Vec::new() }
     }
 
-    /// A list of `instance` begins; exactly one of [`Self::complete`] and [`Self::abort_list`] ends it.
+    /// Starts a list of `instance`. End it with exactly one of [`Self::complete`] and [`Self::abort_list`].
     pub fn begin_list(&mut self, instance: Instance) {
         if let Some((_, under_way)) = self.lists.iter_mut().find(|l| l.0 == instance) {
             *under_way = under_way.saturating_add(1);
@@ -112,10 +112,10 @@ impl<const O: usize> Offers<O> {
                 entry.seen = false;
             }
         }
-        // Without room to remember it, the list still adds offers; it only cannot withdraw any.
+        // Without an entry for it, the list still adds offers but withdraws none.
     }
 
-    /// The list of `instance`, read from `from`, has this offer.
+    /// Adds an offer from the list of `instance`, read at `from`.
     pub fn offer(
         &mut self,
         now: Instant,
@@ -139,14 +139,14 @@ impl<const O: usize> Offers<O> {
         self.entries.push(entry).map_err(|_| Full)
     }
 
-    /// The list of `instance` says that this drop has ended.
+    /// Ends an offer that the list of `instance` reports as ended.
     pub fn ending(&mut self, _now: Instant, instance: Instance, token: Token, reason: EndReason) {
         if let Some(entry) = self.entry(instance, token) {
             entry.end(reason);
         }
     }
 
-    /// The whole list of `instance` was read: what it did not have is withdrawn.
+    /// Completes the list of `instance`: offers that it did not have are withdrawn.
     pub fn complete(&mut self, _now: Instant, instance: Instance) {
         if self.end_list(instance) {
             for entry in self.entries.iter_mut().filter(|e| e.known.instance == instance && !e.seen) {
@@ -155,19 +155,19 @@ impl<const O: usize> Offers<O> {
         }
     }
 
-    /// The list of `instance` broke off: what it had counts, what it did not have says nothing.
+    /// Aborts the list of `instance`: its offers stay, and none is withdrawn.
     pub fn abort_list(&mut self, instance: Instance) {
         self.end_list(instance);
     }
 
-    /// The instance no longer answers.
+    /// Ends all offers of a lost instance.
     pub fn lost(&mut self, instance: Instance) {
         for entry in self.entries.iter_mut().filter(|e| e.known.instance == instance) {
             entry.end(EndReason::Lost);
         }
     }
 
-    /// The instance no longer answers at `from`, but does at `to`.
+    /// Moves the offers of an instance that is lost at `from` and still answers at `to`.
     pub fn moved(&mut self, instance: Instance, from: SocketAddr, to: SocketAddr) {
         for entry in self.entries.iter_mut().filter(|e| e.known.instance == instance) {
             if entry.known.from == from {
@@ -176,7 +176,7 @@ impl<const O: usize> Offers<O> {
         }
     }
 
-    /// Ends what has outlived its TTL.
+    /// Ends offers whose TTL has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|e| e.known.until <= now) {
             entry.end(EndReason::Expired);
@@ -188,9 +188,9 @@ impl<const O: usize> Offers<O> {
         self.iter().map(|k| k.until).min()
     }
 
-    /// What has changed, each once: first what is gone, then what has appeared. Call until `None`.
+    /// The next event: first offers that have ended, then those that have appeared. Call until `None`.
     pub fn poll_event(&mut self) -> Option<OfferEvent> {
-        // What is gone before it was shown needs no word.
+        // An offer that ended before it was reported needs no event.
         self.entries.retain(|e| e.gone.is_none() || e.shown);
         if let Some((at, reason)) = self.entries.iter().enumerate().find_map(|(i, e)| Some((i, e.gone?))) {
             let Known { offer, instance, .. } = self.entries.remove(at).known;
@@ -206,7 +206,7 @@ impl<const O: usize> Offers<O> {
         self.entries.iter().filter(|e| e.gone.is_none()).map(|e| &e.known)
     }
 
-    /// The offer a token prefix names.
+    /// Looks up an offer by token prefix.
     pub fn find(&self, prefix: &TokenPrefix) -> Find<'_> {
         let mut matching = self.iter().filter(|k| prefix.matches(&k.offer.token));
         match (matching.next(), matching.next()) {
@@ -220,7 +220,7 @@ impl<const O: usize> Offers<O> {
         self.entries.iter_mut().find(|e| e.known.instance == instance && e.known.offer.token == token)
     }
 
-    /// Whether that was the last list of the instance under way.
+    /// Whether that was the last concurrent list of the instance.
     fn end_list(&mut self, instance: Instance) -> bool {
         let Some(at) = self.lists.iter().position(|l| l.0 == instance) else { return false };
         let Some((_, under_way)) = self.lists.get_mut(at) else { return false };
@@ -234,7 +234,7 @@ impl<const O: usize> Offers<O> {
 }
 
 impl Entry {
-    /// The first reason stands.
+    /// Keeps the first reason.
     fn end(&mut self, reason: EndReason) {
         self.gone.get_or_insert(reason);
     }

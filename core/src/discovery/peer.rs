@@ -1,4 +1,4 @@
-//! One sender a listener has heard of.
+//! A peer: a sender known from beacons (protocol.md, section 3.4).
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -7,24 +7,24 @@ use crate::limits::SILENCE;
 use crate::time::Instant;
 use crate::token::Instance;
 
-/// What is known of it.
+/// Its membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It has not been listed yet.
     New,
-    /// It was listed: it knows the passphrase.
+    /// It was listed: a member of our room.
     Member {
-        /// The revision its list gave.
+        /// The revision of its list.
         revision: u32,
     },
-    /// It does not know the passphrase.
+    /// A stranger: it does not know the passphrase.
     Stranger,
-    /// It was a member and is no longer; kept until that is said.
+    /// It was a member and is lost; kept until that is reported.
     Lost,
 }
 
-/// A sender, told apart by address, port and instance together: a forged beacon that differs in any
-/// of them is about another peer and diverts nothing.
+/// A peer, identified by address, port and instance together: a forged beacon that differs in any of them is
+/// of another peer and redirects no probe.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub(super) address: SocketAddr,
@@ -41,13 +41,13 @@ pub struct Peer {
     pub(super) in_flight: bool,
     /// Probes that failed in a row.
     pub(super) failures: u8,
-    /// How often it was found to be a stranger.
+    /// How often it was a stranger, for the backoff.
     pub(super) refusals: u8,
     /// A farewell has been acted on.
     pub(super) left: bool,
     /// A farewell came while it was being probed.
     pub(super) again: bool,
-    /// A share of 256, drawn for each probe: how far a retry is put off.
+    /// Jitter of the next retry, in 1/256, drawn for each probe.
     pub(super) jitter: u8,
 }
 
@@ -70,27 +70,27 @@ impl Peer {
         }
     }
 
-    /// Where it listens.
+    /// Its address and port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The process it is.
+    /// Its instance.
     pub fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// Whether it has been listed and is not lost.
+    /// Whether it was listed and is not lost.
     pub fn is_member(&self) -> bool {
         matches!(self.standing, Standing::Member { .. })
     }
 
     pub(super) fn is(&self, address: SocketAddr, instance: Instance) -> bool {
-        // The instance first: it tells most of them apart.
+        // Compares the instance first, in which most peers differ.
         self.instance == instance && self.address == address && self.standing != Standing::Lost
     }
 
-    /// When it should be probed, if nothing holds that up.
+    /// When its next probe is due, unless limits delay it.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.standing {
             Standing::Lost => None,
@@ -108,7 +108,7 @@ impl Peer {
         self.probe_at = Instant::earliest(self.probe_at, Some(at));
     }
 
-    /// A part of `span`, as drawn for this probe.
+    /// Jitter: the drawn share of `span`.
     pub(super) fn part_of(&self, span: Duration) -> Duration {
         span * u32::from(self.jitter) / 256
     }

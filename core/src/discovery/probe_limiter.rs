@@ -1,7 +1,7 @@
-//! Whom a listener has connected to lately without knowing them as members.
+//! Rate limit of connects to peers that are not known members (protocol.md, section 3.4).
 //!
-//! Beacons can be forged. This is what keeps those who forge them from using listeners as a port
-//! scanner or against a third party.
+//! Beacons can be forged. Without this limit, an attacker could use listeners as a port scanner or to flood a
+//! third party.
 
 use core::net::IpAddr;
 
@@ -30,7 +30,7 @@ impl<const N: usize> ProbeLimiter<N> {
         Self { entries: Vec::new() }
     }
 
-    /// Counts a connect to `port` of `ip`; if that would be one too many, says when to ask again.
+    /// Counts a connect to `port` of `ip`. At the limit, returns when to try again.
     pub(super) fn connect(&mut self, now: Instant, ip: IpAddr, port: u16) -> Result<(), Instant> {
         let ip = ip.to_canonical();
         self.entries.retain(|c| now.since(c.first) < PORTS_WINDOW);
@@ -50,7 +50,7 @@ impl<const N: usize> ProbeLimiter<N> {
         self.entries.push(Contact { ip, port, probes: 1, first: now }).map_err(|_| now + PORTS_WINDOW)
     }
 
-    /// A member was found there: connecting to it was no scan.
+    /// A member was found there, so the connect no longer counts.
     pub(super) fn proved(&mut self, ip: IpAddr, port: u16) {
         let ip = ip.to_canonical();
         self.entries.retain(|c| c.ip != ip || c.port != port);
@@ -99,6 +99,6 @@ mod tests {
         assert_eq!(c.connect(at(1), B, 1), Ok(()));
         assert_eq!(c.connect(at(2), B, 2), Err(at(60_000)));
         c.proved(B, 1);
-        assert_eq!(c.connect(at(2), B, 2), Ok(()), "a member takes no place in it");
+        assert_eq!(c.connect(at(2), B, 2), Ok(()), "a member takes no entry");
     }
 }

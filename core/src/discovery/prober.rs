@@ -1,9 +1,9 @@
-//! The receiver's side: ask who is there, and probe those who answer.
+//! Solicits senders and schedules probes of peers (protocol.md, section 3.4).
 //!
-//! The front end passes in every beacon, sends what [`Prober::poll_transmit`] gives, and for each
-//! [`Probe`] connects, shakes hands and lists. It reports every probe back, once, with
-//! [`Prober::handle_probe`]. After every call: drain `poll_event`, then `poll_transmit`, then
-//! `poll_probe`, then sleep until `poll_timeout`.
+//! The caller passes in every beacon, sends what [`Prober::poll_transmit`] returns, and for each [`Probe`]
+//! connects, shakes hands and lists. It reports the result of every probe exactly once, with
+//! [`Prober::handle_probe`]. After every call: drain `poll_event`, then `poll_transmit`, then `poll_probe`,
+//! then sleep until `poll_timeout`.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -23,82 +23,82 @@ use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
 
-/// Probes under way at once.
+/// Concurrent probes.
 pub const PROBES_IN_FLIGHT: usize = 8;
-/// Peers remembered of one address that are not members; at most half of the table.
+/// Most peers of one address that are not members; at most half of the table.
 pub const PEERS_PER_ADDRESS: usize = 32;
-/// The jitter of a probe grows by this with each peer heard: where one host in ten sends, its listeners then come
-/// no faster than a sender can answer them.
+/// Jitter of a probe per known peer. If one host in ten sends, this spreads the listeners of a new sender no
+/// faster than it can answer them (decision 0018).
 pub const JITTER_PER_PEER: Duration = Duration::from_millis(3);
 /// A busy peer is probed again no sooner than this.
 pub const BUSY_MIN: Duration = Duration::from_secs(1);
 /// A busy peer is probed again no later than this, jitter aside.
 pub const BUSY_MAX: Duration = Duration::from_secs(60);
-/// How long a probe waits for our own budget; up to as much jitter comes on top.
+/// How long a probe waits for our guess budget, plus up to as much jitter.
 pub const NO_BUDGET_RETRY: Duration = Duration::from_secs(5);
 
-/// How a beacon reached us.
+/// How a beacon arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The datagram's source.
     pub from: SocketAddr,
     /// The source is on a directly attached prefix of the interface it came in by.
     pub attached: bool,
-    /// It came in by the loopback interface.
+    /// It arrived on the loopback interface.
     pub loopback: bool,
 }
 
-/// Connect there, shake hands with this instance, list.
+/// A probe to make: connect, shake hands, list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Where.
+    /// The address to connect to.
     pub peer: SocketAddr,
-    /// Whose greeting to expect.
+    /// The instance to expect in the greeting.
     pub instance: Instance,
 }
 
-/// How a probe ended.
+/// The result of a probe (protocol.md, section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ProbeResult {
-    /// It is a member, and was listed.
+    /// Listed: it is a member.
     Listed {
-        /// The revision that the list gave.
+        /// The revision of the list.
         revision: u32,
     },
-    /// It refused message 4.
+    /// It did not accept message 4: "not a member".
     NotMember,
-    /// It has no time for us.
+    /// It is busy.
     Busy {
-        /// What it asked us to wait.
+        /// Its retry-after.
         retry_after: Duration,
     },
     /// No connection, a reset, or another instance.
     Failed,
-    /// Our own budget of handshakes is empty.
+    /// Our own guess budget is spent.
     NoBudget,
 }
 
-/// What has become of a peer.
+/// A change of a known member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerEvent {
-    /// A member no longer answers, at any address.
+    /// A member is lost at every address.
     Lost {
         /// The member.
         instance: Instance,
     },
-    /// A member no longer answers at one address, but was listed by way of another.
+    /// A member is lost at one address, but was listed at another.
     Moved {
         /// The member.
         instance: Instance,
-        /// Where it no longer answers.
+        /// The lost address.
         from: SocketAddr,
-        /// Where it was listed too.
+        /// The other address.
         to: SocketAddr,
     },
 }
 
-/// What a listener knows of up to `P` peers.
+/// A prober with a table of `P` peers.
 pub struct Prober<const P: usize> {
     own: Instance,
     solicits: SolicitSchedule,
@@ -107,12 +107,13 @@ pub struct Prober<const P: usize> {
 }
 
 impl<const P: usize> Prober<P> {
-    /// Knows nobody, and asks at once. Beacons of `own`, the instance of this process, are ignored.
+    /// A prober without peers, which solicits at once. Ignores beacons of `own`, the instance of this
+    /// process.
     pub fn new(now: Instant, own: Instance) -> Self {
         Self { own, solicits: SolicitSchedule::new(now), peers: Vec::new(), contacts: ProbeLimiter::new() }
     }
 
-    /// A beacon has arrived.
+    /// Handles a beacon.
     pub fn handle_beacon(&mut self, now: Instant, via: &Arrival, beacon: &Beacon, rng: &mut impl CryptoRng) {
         if beacon.kind == BeaconKind::Solicit || beacon.instance == self.own {
             return;
@@ -139,8 +140,8 @@ impl<const P: usize> Prober<P> {
             peer.heard = peer.heard.max(now);
             let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
-                // A repetition. One that differs is taken like any other change, since the first may have
-                // been forged to have the real one ignored.
+                // A repetition. A farewell with another revision counts as a change, because the first may
+                // have been forged to suppress the real one.
                 (Standing::Member { .. }, BeaconKind::Farewell) if peer.left && before == beacon.revision => {
                 }
                 (Standing::Member { .. }, BeaconKind::Farewell) if !peer.left => {
@@ -156,19 +157,19 @@ impl<const P: usize> Prober<P> {
                 _ => {}
             }
         } else if beacon.kind == BeaconKind::Farewell {
-            // Of a peer that was never heard of.
+            // A farewell of an unknown peer.
         } else if self.make_room(now, address, rng) {
             decision!("discovery: new peer {}, to be probed in {} ms", address, now.until(soon).as_millis());
             let mut peer = Peer::new(now, address, beacon.instance, beacon.revision);
             peer.probe_at = Some(soon);
-            // There is room: just made.
+            // There is room: an entry was just freed.
             let _ = self.peers.push(peer);
         } else {
             decision!("discovery: no room for peer {}", address);
         }
     }
 
-    /// What to send on every interface now.
+    /// The next beacon to send on every interface.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Beacon> {
         self.solicits.poll(now).then_some(Beacon {
             kind: BeaconKind::Solicit,
@@ -178,14 +179,14 @@ impl<const P: usize> Prober<P> {
         })
     }
 
-    /// Asks again from the start: an interface has come up.
+    /// Restarts the solicits, after an interface has come up.
     pub fn resolicit(&mut self, now: Instant) {
         self.solicits.restart(now);
     }
 
-    /// Where to probe now. Call until `None`.
+    /// The next probe to make. Call until `None`.
     pub fn poll_probe(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<Probe> {
-        // Whoever has fallen silent without ever being a member is not worth another connect.
+        // Forgets peers that never were members and have fallen silent.
         self.peers.retain(|p| {
             p.is_member()
                 || p.standing == Standing::Lost
@@ -210,7 +211,7 @@ impl<const P: usize> Prober<P> {
         }
     }
 
-    /// A probe has ended.
+    /// Handles the result of a probe.
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeResult) {
         let mine = |p: &Peer| p.in_flight && p.is(probe.peer, probe.instance);
         let Some(at) = self.peers.iter().position(mine) else { return };
@@ -225,7 +226,7 @@ impl<const P: usize> Prober<P> {
                 self.contacts.proved(peer.address.ip(), peer.address.port());
                 peer.heard = now;
                 peer.failures = 0;
-                // What was asked for meanwhile stands, unless this list has answered it.
+                // A probe that became due meanwhile stays due, unless this list has the news.
                 peer.probe_at = peer.probe_at.filter(|_| again || news);
             }
             ProbeResult::NotMember if !peer.is_member() => {
@@ -234,10 +235,11 @@ impl<const P: usize> Prober<P> {
                 let doubled = STRANGER_MEMORY.saturating_mul(1 << peer.refusals.min(16));
                 let wait = doubled.min(STRANGER_MEMORY_MAX);
                 peer.refusals = peer.refusals.saturating_add(1);
-                // Jitter, or those who met a server together would come back together.
+                // Jitter, because listeners that met a server together would retry together (thundering
+                // herd).
                 peer.probe_at = Some(now + wait + peer.part_of(wait / 4));
             }
-            // From a member this proves nothing: anyone on the path can close a connection.
+            // From a member this proves nothing: an attacker on the path can close a connection.
             ProbeResult::Failed | ProbeResult::NotMember => {
                 peer.failures = peer.failures.saturating_add(1);
                 if peer.failures < LOST_AFTER {
@@ -259,7 +261,7 @@ impl<const P: usize> Prober<P> {
         }
     }
 
-    /// What has become of members. Call until `None`.
+    /// The next change of a member. Call until `None`.
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
         let at = self.peers.iter().position(|p| p.standing == Standing::Lost)?;
         let Peer { instance, address: from, .. } = self.peers.swap_remove(at);
@@ -270,10 +272,10 @@ impl<const P: usize> Prober<P> {
         })
     }
 
-    /// When to poll again, if nothing happens before.
+    /// When to poll again, unless something happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let probes = self.lanes_in_flight().and_then(|lanes| {
-            // Most peers are not due for long: only those that would be next are held against the lanes.
+            // Most peers are not due soon, so only the next ones are checked against the lanes.
             self.peers.iter().fold(None, |first: Option<Instant>, p| match p.due() {
                 Some(at) if first.is_none_or(|f| at < f) && !lanes.contains(&lane(p.address)) => Some(at),
                 _ => first,
@@ -282,18 +284,18 @@ impl<const P: usize> Prober<P> {
         Instant::earliest(self.solicits.next(), probes)
     }
 
-    /// The peers heard of.
+    /// The known peers.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
         self.peers.iter().filter(|p| p.standing != Standing::Lost)
     }
 
-    /// The ports heard from an address, each as often as there are instances at it.
+    /// The ports of the known peers at an address, once per instance.
     pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
         let ip = ip.to_canonical();
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
     }
 
-    /// The lanes in which hosts are being probed; `None` if no more may be.
+    /// The lanes that are in use; `None` if no further probe may start.
     fn lanes_in_flight(&self) -> Option<Vec<SocketAddr, PROBES_IN_FLIGHT>> {
         let mut lanes = Vec::new();
         for peer in self.peers.iter().filter(|p| p.in_flight) {
@@ -302,8 +304,8 @@ impl<const P: usize> Prober<P> {
         (!lanes.is_full()).then_some(lanes)
     }
 
-    /// Whom to probe: the member that has waited longest, else any one that is due, each as likely,
-    /// so that forged peers cannot stand in the way of a real one for ever.
+    /// Picks the peer to probe: the member that is due longest, else a random due one, uniformly, so that
+    /// forged peers cannot starve a real one.
     fn choose(&self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
         let lanes = self.lanes_in_flight()?;
         let due = || {
@@ -316,10 +318,11 @@ impl<const P: usize> Prober<P> {
         member.map(|(i, _, _)| i).or_else(|| any(due().map(|(i, _, _)| i), rng))
     }
 
-    /// Makes room for a peer at `address`, if it may have any.
+    /// Evicts a peer to make room for one at `address`, if possible.
     ///
-    /// First within the address, so that whoever forges one floods only that; then strangers, then
-    /// those fallen silent, then any that was not listed yet. A member that gives signs of life stays.
+    /// Eviction order: first within the address, so that a flood from one forged address evicts only itself;
+    /// then strangers, then silent peers, then any that was not listed yet. A member that gives signs of life
+    /// stays.
     fn make_room(&mut self, now: Instant, address: SocketAddr, rng: &mut impl CryptoRng) -> bool {
         let (ip, idle) = (host(address), |p: &Peer| !p.in_flight);
         let same = |p: &Peer| host(p.address) == ip && !p.is_member() && p.standing != Standing::Lost;
@@ -341,7 +344,7 @@ impl<const P: usize> Prober<P> {
         };
         let Some(at) = victim else { return false };
         match self.peers.get_mut(at) {
-            // Its loss must be said first; the newcomer will be heard again.
+            // Its loss is reported first; the new peer will announce itself again.
             Some(peer) if peer.is_member() => {
                 peer.standing = Standing::Lost;
                 false
@@ -354,7 +357,7 @@ impl<const P: usize> Prober<P> {
     }
 }
 
-/// Any of them, each as likely.
+/// A random one of them, uniformly.
 fn any(all: impl Iterator<Item = usize>, rng: &mut impl CryptoRng) -> Option<usize> {
     let mut chosen = None;
     for (n, at) in (1_u32..).zip(all) {
@@ -365,7 +368,7 @@ fn any(all: impl Iterator<Item = usize>, rng: &mut impl CryptoRng) -> Option<usi
     chosen
 }
 
-/// Whether a beacon from there counts.
+/// Whether a beacon from this source counts (protocol.md, section 3.4).
 fn counts(via: &Arrival) -> bool {
     match via.from.ip().to_canonical() {
         ip if ip.is_unspecified() || ip.is_multicast() => false,
@@ -375,7 +378,7 @@ fn counts(via: &Arrival) -> bool {
     }
 }
 
-/// Where a peer heard from `from` listens. Keeps the scope of a link-local address.
+/// The address of a peer whose beacon came from `from`. Keeps the scope of a link-local address.
 fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
     match from {
         SocketAddr::V6(mut v6) if v6.ip().to_ipv4_mapped().is_none() => {
@@ -387,9 +390,9 @@ fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
     }
 }
 
-/// In which no two probes are under way at once: the ports of an address that senders take unasked, and all
-/// its others. So a beacon that is forged to point at some silent service of a sender's host does not hold up
-/// the probe of the sender.
+/// A lane has one probe at a time. Each address has two: its default ports, and all others. So a forged
+/// beacon that names a silent service of a sender's host does not delay the probe of the sender (decision
+/// 0012).
 fn lane(address: SocketAddr) -> SocketAddr {
     let mut lane = host(address);
     lane.set_port((TCP_PORT_FIRST..=TCP_PORT_LAST).contains(&address.port()).into());

@@ -1,14 +1,14 @@
-//! When a listener asks who is there.
+//! The schedule of solicits (protocol.md, section 3.4).
 
 use core::time::Duration;
 
 use crate::limits::SOLICIT_AT;
 use crate::time::Instant;
 
-/// An answer this long after a solicit still counts as an answer to it.
+/// How long after a solicit an answer still counts as one to it.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
-/// The series of solicits.
+/// A series of solicits.
 pub(super) struct SolicitSchedule {
     start: Instant,
     sent: usize,
@@ -24,7 +24,7 @@ impl SolicitSchedule {
         (self.start, self.sent) = (now, 0);
     }
 
-    /// Whether to send one now. What was slept through is not made up for.
+    /// Whether to send one now. Solicits missed while asleep are not sent late.
     pub(super) fn poll(&mut self, now: Instant) -> bool {
         let due = self.next().is_some_and(|at| at <= now);
         if due {
@@ -39,7 +39,7 @@ impl SolicitSchedule {
         SOLICIT_AT.get(self.sent).map(|at| self.start + *at)
     }
 
-    /// Whether an answer that comes now may be meant for us.
+    /// Whether an answer that arrives now may be to our solicit.
     pub(super) fn asked(&self, now: Instant) -> bool {
         self.last.is_some_and(|last| now.since(last) <= ANSWERED_WITHIN)
     }

@@ -1,7 +1,7 @@
-//! One fetch of a drop, and the claim on it: available, claimed, final, burned.
+//! One fetch of a drop as a state machine: available, claimed, final, burned (protocol.md, section 8).
 //!
-//! Until *final* the receiver lacks the last record, so the claim may lapse and another may have the
-//! fetch. From *final* on it may hold the whole drop, so nobody else ever gets this fetch.
+//! Until *final* the receiver lacks the last record, so its claim is a lease that may lapse and pass to
+//! another. From *final* on it may hold the whole drop, so this fetch never passes to another receiver.
 
 use core::num::NonZeroU64;
 
@@ -13,10 +13,10 @@ use crate::limits::{LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
 use crate::time::Instant;
 use crate::token::{ConnId, FetchId, Token};
 
-/// The order in which things happen, and whether the revision still has to follow them.
+/// The sequence of events, and whether the revision has to be redrawn.
 pub(super) struct Log {
     next: NonZeroU64,
-    /// The set of drops changed since the revision was drawn.
+    /// The set of drops has changed since the revision was drawn.
     pub(super) stale: bool,
 }
 
@@ -25,7 +25,7 @@ impl Log {
         Self { next: NonZeroU64::MIN, stale: false }
     }
 
-    /// The place of the next event among all.
+    /// The sequence number of the next event.
     pub(super) fn place(&mut self) -> NonZeroU64 {
         let place = self.next;
         self.next = place.saturating_add(1);
@@ -33,14 +33,14 @@ impl Log {
     }
 }
 
-/// Where a fetch stands.
+/// The state of a fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nobody holds it.
+    /// Unclaimed.
     Available,
-    /// Held by a receiver that cannot have the whole drop.
+    /// Held by a receiver that cannot have the whole drop yet.
     Claimed,
-    /// Held by one that may.
+    /// Held by a receiver that may have the whole drop.
     Final,
     /// Confirmed.
     Burned,
@@ -49,19 +49,20 @@ pub(super) enum State {
 /// One of the fetches a drop allows.
 pub(super) struct Fetch {
     state: State,
-    /// Whose it is, unless it is available; then zeros.
+    /// The fetch id of its receiver; zeros while it is available.
     id: [u8; 16],
     /// The connection of the latest `begin`.
     conn: ConnId,
-    /// The latest sign of the receiver.
+    /// The latest sign of life of the receiver, from which the lease runs.
     sign: Instant,
-    /// When the last data record was handed over on this connection.
+    /// When the last data record was written on this connection.
     all_sent: Option<Instant>,
-    /// What the receiver says it has stored, on this connection.
+    /// Bytes that the receiver has stored, by its `progress` on this connection.
     stored: u64,
-    /// When the rate was judged last, and what was stored then.
+    /// Start of the rate window, and the bytes stored then.
     judged: (Instant, u64),
-    /// Events that nobody has polled, each with its place. One of a kind is enough: see `claim` and `lapse`.
+    /// Events not polled yet, each with its sequence number. One of each kind is enough: see `claim` and
+    /// `lapse`.
     claimed: Option<NonZeroU64>,
     lapsed: Option<(NonZeroU64, Lapse)>,
     burned: Option<(NonZeroU64, u8)>,
@@ -97,12 +98,12 @@ impl Fetch {
         bool::from(self.id.ct_eq(id.as_bytes())) && self.state != State::Available
     }
 
-    /// Whether its receiver was begun on this connection, and not on a newer one since.
+    /// Whether this is the connection of the latest `begin`.
     pub(super) fn is_on(&self, conn: ConnId) -> bool {
         self.conn == conn
     }
 
-    /// When the claim lapses if nothing more is heard, and why. Never, unless it is claimed.
+    /// When and why the claim lapses without a further sign of life. `None` unless it is claimed.
     pub(super) fn lapses(&self, grace_end: Instant) -> Option<(Instant, Lapse)> {
         if self.state != State::Claimed {
             return None;
@@ -115,7 +116,7 @@ impl Fetch {
 
     /// available -> claimed.
     pub(super) fn claim(&mut self, now: Instant, id: &FetchId, conn: ConnId, log: &mut Log) {
-        // A claim that came and lapsed before anyone polled is not worth a place of its own.
+        // A claim that came and lapsed between two polls gets no event of its own.
         if let (Some(claimed), Some((lapsed, _))) = (self.claimed, self.lapsed)
             && claimed < lapsed
         {
@@ -127,7 +128,7 @@ impl Fetch {
         self.begin(now, conn);
     }
 
-    /// A stream begins, the first one or another. What it resumes from counts as stored in its first window.
+    /// A stream begins, the first or a further one. Its offset counts as stored in its first window.
     pub(super) fn begin(&mut self, now: Instant, conn: ConnId) {
         self.conn = conn;
         self.sign = now;
@@ -136,7 +137,7 @@ impl Fetch {
         self.judged = (now, 0);
     }
 
-    /// Takes in what the receiver has stored. False if that is less than it said before on this connection.
+    /// Handles a `progress`. False if it goes down on this connection.
     pub(super) fn progress(&mut self, now: Instant, stored: u64) -> bool {
         if stored < self.stored {
             return false;
@@ -146,8 +147,8 @@ impl Fetch {
         true
     }
 
-    /// Whether the receiver turns out too slow, judged over each [`SLOW_WINDOW`] or as soon after as it gives a
-    /// sign: what it has stored is only known then, and silence has a deadline of its own.
+    /// Whether the receiver is too slow, measured over each [`SLOW_WINDOW`] at the first `progress` after its
+    /// end: only `progress` tells what is stored, and silence has its own deadline.
     pub(super) fn is_slow(&mut self, now: Instant) -> bool {
         let (at, before) = self.judged;
         let span = now.since(at);
@@ -159,7 +160,7 @@ impl Fetch {
         gained * SLOW_WINDOW.as_millis() < u128::from(SLOW_BYTES) * span.as_millis()
     }
 
-    /// The last data record was handed to the transport.
+    /// The last data record was passed to the transport.
     pub(super) fn all_sent(&mut self, now: Instant) {
         self.all_sent.get_or_insert(now);
     }
@@ -170,7 +171,7 @@ impl Fetch {
         self.sign = now;
     }
 
-    /// final -> burned. The id stays, to know its receiver by when it asks again.
+    /// final -> burned. The id stays, so that a repeated `commit` is recognised.
     pub(super) fn burn(&mut self, left: u8, log: &mut Log) {
         self.state = State::Burned;
         self.burned = Some((log.place(), left));
@@ -178,7 +179,7 @@ impl Fetch {
 
     /// claimed -> available.
     pub(super) fn lapse(&mut self, why: Lapse, log: &mut Log) {
-        // If an earlier lapse waits to be polled, the claim between the two needs no place either.
+        // If an earlier lapse is not polled yet, the claim between the two gets no event either.
         if let (Some(claimed), Some((lapsed, _))) = (self.claimed, self.lapsed)
             && lapsed < claimed
         {
@@ -196,12 +197,12 @@ impl Fetch {
         }
     }
 
-    /// The place of its first event that nobody has polled.
+    /// The sequence number of its first event not polled yet.
     pub(super) fn first_event(&self) -> Option<NonZeroU64> {
         [self.claimed, self.lapsed.map(|l| l.0), self.burned.map(|b| b.0)].into_iter().flatten().min()
     }
 
-    /// The event at this place.
+    /// Takes the event with this sequence number.
     pub(super) fn take_event(&mut self, place: NonZeroU64, token: Token) -> Option<DropEvent> {
         if self.claimed.take_if(|p| *p == place).is_some() {
             Some(DropEvent::Claimed { token })

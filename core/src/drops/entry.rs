@@ -1,4 +1,4 @@
-//! One drop: its specification, its fetches, and how it ends.
+//! One drop: its spec, its fetches, and how it ends (protocol.md, section 8).
 
 use core::num::NonZeroU64;
 
@@ -18,7 +18,7 @@ struct Ending {
     changed: bool,
     at: Instant,
     unconfirmed: bool,
-    /// The place of its event, until that is polled.
+    /// The sequence number of its event, until that is polled.
     event: Option<NonZeroU64>,
 }
 
@@ -28,16 +28,16 @@ pub(super) struct Entry<const F: usize> {
     kind: Kind,
     name: Name,
     size: u64,
-    /// From here on there are no new claims.
+    /// End of the TTL: no new claims from then on.
     ttl_end: Instant,
-    /// From here on there are none at all.
+    /// End of the grace: no claims at all from then on.
     grace_end: Instant,
     fetches: Vec<Fetch, F>,
     ending: Option<Ending>,
 }
 
 impl<const F: usize> Entry<F> {
-    /// A live drop. `spec` were checked: no more fetches than `F`.
+    /// A live drop. The caller has checked `spec`: at most `F` fetches.
     pub(super) fn new(now: Instant, token: Token, spec: DropSpec) -> Self {
         let ttl_end = now + spec.ttl;
         let mut fetches = Vec::new();
@@ -62,7 +62,7 @@ impl<const F: usize> Entry<F> {
         self.ending.is_none()
     }
 
-    /// When it ended, if it did and every event about it has been polled.
+    /// When it ended, if all its events have been polled: then the entry can be reused.
     pub(super) fn forgettable(&self) -> Option<Instant> {
         let ending = self.ending.as_ref()?;
         self.first_event().is_none().then_some(ending.at)
@@ -82,7 +82,7 @@ impl<const F: usize> Entry<F> {
         tally
     }
 
-    /// Its line in a list at `now`, whether or not what is due has been applied.
+    /// Its line in a list at `now`, also if due deadlines have not been applied.
     pub(super) fn listed(&self, now: Instant) -> Option<Listed> {
         let expires = self.expires();
         let ended = match &self.ending {
@@ -106,7 +106,8 @@ impl<const F: usize> Entry<F> {
         })
     }
 
-    /// When it expires if nothing more is heard: at the end of its TTL, or when the last claim held then is over.
+    /// When it expires without further requests: at the end of its TTL, or when the last claim held then is
+    /// over.
     fn expires(&self) -> Instant {
         self.fetches
             .iter()
@@ -116,7 +117,7 @@ impl<const F: usize> Entry<F> {
             .max(self.ttl_end)
     }
 
-    /// When a held fetch is over if nothing more is heard.
+    /// When a held fetch is over without a further sign of life.
     fn over(&self, fetch: &Fetch) -> Option<Instant> {
         match fetch.state() {
             State::Final => Some(self.grace_end),
@@ -124,7 +125,7 @@ impl<const F: usize> Entry<F> {
         }
     }
 
-    /// The next moment at which [`advance`](Self::advance) changes something.
+    /// The next time at which [`advance`](Self::advance) changes something.
     pub(super) fn deadline(&self) -> Option<Instant> {
         if !self.is_live() {
             return None;
@@ -132,7 +133,7 @@ impl<const F: usize> Entry<F> {
         self.fetches.iter().filter_map(|fetch| self.over(fetch)).min().or(Some(self.ttl_end))
     }
 
-    /// Applies what is due at `at`, its next deadline.
+    /// Applies the deadline that is due at `at`.
     pub(super) fn advance(&mut self, at: Instant, log: &mut Log) {
         for fetch in &mut self.fetches {
             if let Some((due, why)) = fetch.lapses(self.grace_end)
@@ -144,7 +145,7 @@ impl<const F: usize> Entry<F> {
         self.settle(at, log);
     }
 
-    /// Ends the drop if its TTL has passed and no claim is left that may go on.
+    /// Ends the drop if its TTL has passed and no claim is in its grace.
     fn settle(&mut self, now: Instant, log: &mut Log) {
         let held = self.fetches.iter().any(Fetch::is_held);
         if now >= self.ttl_end && (!held || now >= self.grace_end) {
@@ -152,7 +153,7 @@ impl<const F: usize> Entry<F> {
         }
     }
 
-    /// Ends the drop, once. Only the ids that burned are kept, to know them by.
+    /// Ends the drop, once. Only burned fetch ids are kept, so that a repeated `commit` is recognised.
     pub(super) fn end(&mut self, now: Instant, reason: EndReason, changed: bool, log: &mut Log) -> bool {
         if !self.is_live() {
             return false;
@@ -165,7 +166,7 @@ impl<const F: usize> Entry<F> {
         true
     }
 
-    /// What to say to a fetch id that holds nothing here and burned nothing.
+    /// The error for a fetch id that holds nothing here and burned nothing.
     fn stranger(&self) -> Refusal {
         match &self.ending {
             None => Refusal::Unknown,
@@ -182,7 +183,7 @@ impl<const F: usize> Entry<F> {
         if fetch.state() == State::Burned {
             return Err(Refusal::Gone);
         }
-        // A newer connection has taken the claim over: to this one it is as if there were none.
+        // A newer connection has taken the claim over, so it is unknown on this one.
         if fetch.is_on(conn) { Ok(fetch) } else { Err(Refusal::Unknown) }
     }
 
@@ -197,7 +198,7 @@ impl<const F: usize> Entry<F> {
             if fetch.state() == State::Burned {
                 return Err(Refusal::Gone);
             }
-            // Its receiver comes back: the newest connection wins, also after the TTL.
+            // The receiver has reconnected: the newest connection wins, also after the TTL.
             fetch.begin(now, conn);
         } else if !self.is_live() {
             return Err(self.stranger());
@@ -211,18 +212,18 @@ impl<const F: usize> Entry<F> {
         Ok(self.claimed())
     }
 
-    /// What it is, for whoever holds it.
+    /// The description of the drop for its holder.
     pub(super) fn claimed(&self) -> Claimed {
         Claimed { kind: self.kind, name: self.name.clone(), size: self.size }
     }
 
-    /// What to say when no fetch is available.
+    /// The error when no fetch is available.
     fn taken(&self, now: Instant) -> Refusal {
         let lapse =
             self.fetches.iter().filter_map(|fetch| fetch.lapses(self.grace_end)).map(|(at, _)| at).min();
         match lapse {
             Some(at) => Refusal::Busy { retry_after: now.until(at.min(self.ttl_end)) },
-            // What is final never comes back.
+            // Final fetches never become available.
             None => Refusal::Gone,
         }
     }
@@ -262,7 +263,7 @@ impl<const F: usize> Entry<F> {
 
     pub(super) fn commit(&mut self, now: Instant, id: &FetchId, log: &mut Log) -> Result<Committed, Refusal> {
         let tally = self.fetch_counts();
-        // What is not burned, less the one that this burns.
+        // Fetches not burned, less this one.
         let left =
             tally.available.saturating_add(tally.claimed).saturating_add(tally.r#final).saturating_sub(1);
         let stranger = self.stranger();
@@ -270,7 +271,7 @@ impl<const F: usize> Entry<F> {
         match fetch.state() {
             State::Burned => return Ok(Committed::Already),
             State::Final => fetch.burn(left, log),
-            // The final record was not sent: it cannot hold the whole drop.
+            // The final record was not sent, so the receiver cannot hold the whole drop.
             State::Claimed | State::Available => return Err(Refusal::Malformed),
         }
         log.stale = true;
@@ -291,13 +292,13 @@ impl<const F: usize> Entry<F> {
         true
     }
 
-    /// The place of its first event that nobody has polled.
+    /// The sequence number of its first event not polled yet.
     pub(super) fn first_event(&self) -> Option<NonZeroU64> {
         let ended = self.ending.as_ref().and_then(|ending| ending.event);
         self.fetches.iter().filter_map(Fetch::first_event).chain(ended).min()
     }
 
-    /// The event at this place.
+    /// Takes the event with this sequence number.
     pub(super) fn take_event(&mut self, place: NonZeroU64) -> Option<DropEvent> {
         let token = self.token;
         if let Some(event) = self.fetches.iter_mut().find_map(|fetch| fetch.take_event(place, token)) {

@@ -1,20 +1,20 @@
-//! The table of drops: who may take one, and when it is gone.
+//! The table of drops: offers, claims, and how drops end (protocol.md, section 8).
 //!
-//! A drop allows N fetches. Each goes `available -> claimed -> final -> burned`, or from `claimed`
-//! back to `available` when the claim lapses; the four always add up to N. A receiver gets the final
-//! record only after its fetch is *final*, and *final* never goes back, so no more than N receivers
-//! can ever hold the drop whole, and no broken transfer loses it.
+//! A drop allows N fetches. Each goes `available -> claimed -> final -> burned`, or from `claimed` back to
+//! `available` when its lease runs out; the four always add up to N. A receiver gets the final record only
+//! after its fetch is *final*, and *final* never goes back. So at most N receivers can ever hold the whole
+//! drop, and a broken transfer does not lose it.
 //!
 //! # Use
 //!
 //! After every call, poll events until there are none. Then arm a timer for
-//! [`poll_timeout`](Drops::poll_timeout) and call [`handle_timeout`](Drops::handle_timeout) when it
-//! fires. A late timer costs nothing but the news: every call first applies what was due at its `now`,
-//! in the order and at the moments at which it was due.
+//! [`poll_timeout`](Drops::poll_timeout) and call [`handle_timeout`](Drops::handle_timeout) when it fires. A
+//! late timer only delays events: every call first applies all deadlines up to its `now`, in order and with
+//! their own times.
 //!
-//! Events stand as flags in what they are about, so there is no queue to overflow. If the owner does
-//! not poll after every call, a claim that came and lapsed meanwhile may go unreported, as a pair;
-//! burned fetches and ended drops never do.
+//! Events are flags in the entries, so there is no queue to overflow. If the caller does not poll after every
+//! call, a claim that came and lapsed in between may go unreported, as a pair. Burned fetches and ended drops
+//! are always reported.
 
 mod claim;
 mod entry;
@@ -36,16 +36,16 @@ use crate::token::{ConnId, FetchId, Token};
 use claim::Log;
 use entry::Entry;
 
-/// Tokens drawn before a random source counts as broken: with a sound one the first always does.
+/// Tokens drawn before the generator counts as broken; a sound one never collides.
 const TOKEN_DRAWS: usize = 4;
 
-/// Up to `D` drops, live and lately ended together, of up to `F` fetches each.
+/// Up to `D` drops, live and recently ended, of up to `F` fetches each.
 pub struct Drops<const D: usize, const F: usize> {
-    /// Entries never move, so that what one leaves behind is wiped where it stood.
+    /// Entries never move, so that wiping one leaves no copy behind.
     entries: [Option<Entry<F>>; D],
     log: Log,
     revision: u32,
-    /// The latest moment heard of. Time does not run backwards here even if the caller's does.
+    /// The latest time passed in. Time is monotonic here even if the caller's is not.
     latest: Instant,
 }
 
@@ -60,7 +60,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         }
     }
 
-    /// Puts a drop on the table. If there is no place left, the drop that ended first is forgotten.
+    /// Puts a drop on the table. If the table is full, evicts the drop that ended first.
     pub fn put(&mut self, now: Instant, spec: DropSpec, rng: &mut impl CryptoRng) -> Result<Token, PutError> {
         let now = self.advance(now);
         let most = u8::try_from(F.min(FETCHES_MAX)).unwrap_or(u8::MAX);
@@ -81,22 +81,22 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         Ok(token)
     }
 
-    /// A place for one more drop: an empty one, else that of the drop which ended first.
+    /// A free entry, else the one of the drop that ended first.
     fn place(&mut self) -> Option<&mut Option<Entry<F>>> {
         let ended = |place: &Option<Entry<F>>| match place {
             None => Some(None),
             Some(entry) => entry.forgettable().map(Some),
         };
-        // `None`, an empty place, sorts before any moment.
+        // `None`, an empty entry, sorts before any time.
         self.entries.iter_mut().filter(|place| ended(place).is_some()).min_by_key(|place| ended(place))
     }
 
-    /// The owner takes the drop back. False if there is none, or it has ended already.
+    /// Withdraws the drop. False if there is none, or it has ended already.
     pub fn withdraw(&mut self, now: Instant, token: &Token, rng: &mut impl CryptoRng) -> bool {
         self.end(now, token, false, rng)
     }
 
-    /// The drop's source changed under us: it is withdrawn, and whoever asks for it hears `changed`.
+    /// The drop's source has changed: withdraws it, and answers requests for it with `changed`.
     pub fn changed(&mut self, now: Instant, token: &Token, rng: &mut impl CryptoRng) {
         self.end(now, token, true, rng);
     }
@@ -114,19 +114,19 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         self.revision
     }
 
-    /// How many drops still accept or hold claims.
+    /// Number of drops that still accept or hold claims.
     pub fn live(&self) -> usize {
         self.all().filter(|entry| entry.is_live()).count()
     }
 
-    /// Where the fetches of a drop stand. After it ended: burned ones, and others that nobody gets any more.
+    /// The states of a drop's fetches. After it ended: burned ones, and others that are lost.
     pub fn fetch_counts(&self, token: &Token) -> Option<FetchCounts> {
         self.all().find(|entry| entry.token() == token).map(Entry::fetch_counts)
     }
 
     /// The next line of a list after a token, in the order of tokens.
     ///
-    /// Offered is what may be claimed, or could be if a claim lapsed. Endings stand for
+    /// Offers are drops that can be claimed, or could be if a claim lapsed. Endings are listed for
     /// [`ENDING_LISTED`](crate::limits::ENDING_LISTED).
     pub fn listed_after(&self, now: Instant, after: Option<Token>) -> Option<Listed> {
         let now = now.max(self.latest);
@@ -140,7 +140,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         next
     }
 
-    /// Claims a fetch of the drop for `id`, or takes up the claim it holds on a new connection.
+    /// Claims a fetch of the drop for `id`, or takes over the claim that it holds on another connection.
     pub fn claim(
         &mut self,
         now: Instant,
@@ -153,7 +153,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.claim(now, id, conn, log)
     }
 
-    /// A sign of the receiver, and what it has stored. An error ends the exchange.
+    /// Handles `progress`: renews the lease. An error ends the exchange.
     pub fn progress(
         &mut self,
         now: Instant,
@@ -167,7 +167,8 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.progress(now, id, conn, stored, log)
     }
 
-    /// The last data record was handed to the transport: from now on the receiver must get ready.
+    /// The last data record was passed to the transport: `ready` is due within
+    /// [`READY_TIMEOUT`](crate::limits::READY_TIMEOUT).
     pub fn all_sent(
         &mut self,
         now: Instant,
@@ -180,14 +181,14 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.all_sent(now, id, conn)
     }
 
-    /// Whether `id` still holds the drop on this connection. Asking is no sign of the receiver.
+    /// Whether `id` still holds the drop on this connection. Does not renew the lease.
     pub fn holds(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
         self.advance(now);
         let (entry, _) = self.find(token)?;
         entry.holds(id, conn)
     }
 
-    /// What the drop is that `id` holds on this connection. Asking is no sign of the receiver.
+    /// The description of the drop that `id` holds on this connection. Does not renew the lease.
     pub(crate) fn claimed(
         &mut self,
         now: Instant,
@@ -200,9 +201,10 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.holds(id, conn).map(|()| entry.claimed())
     }
 
-    /// Makes the claim final. Give no byte of the final record to any writer before this said yes.
+    /// Makes the claim final. Write no byte of the final record before this succeeds.
     ///
-    /// Says yes again on the same connection, and on a newer one after it has claimed with the same id.
+    /// Idempotent: succeeds again on the same connection, and on a newer one that has claimed with the same
+    /// id.
     pub fn finalise(
         &mut self,
         now: Instant,
@@ -215,7 +217,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.finalise(now, id, conn)
     }
 
-    /// The receiver confirms, on any connection, that it holds the whole drop.
+    /// Handles `commit`, on any connection: the receiver holds the whole drop.
     pub fn commit(
         &mut self,
         now: Instant,
@@ -229,21 +231,22 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         committed
     }
 
-    /// The receiver gives its claim up. False, and nothing changes, once it is final.
+    /// Handles `release`. False, and nothing changes, once the claim is final.
     pub fn release(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> bool {
         let now = self.advance(now);
         self.find(token).is_ok_and(|(entry, log)| entry.release(now, id, conn, log))
     }
 
-    /// Applies every lapse and expiry that is due. Safe to call at any time.
+    /// Applies every lapse and expiry that is due. May be called at any time.
     pub fn handle_timeout(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.advance(now);
         self.redraw(rng);
     }
 
-    /// The earliest moment at which [`handle_timeout`](Self::handle_timeout) would change something.
+    /// The earliest time at which [`handle_timeout`](Self::handle_timeout) would change something.
     ///
-    /// It has passed already when a drop ended during a call that had no randomness to redraw the revision.
+    /// In the past if a drop ended in a call without a generator, so that the revision still has to be
+    /// redrawn.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.log.stale {
             return Some(self.latest);
@@ -251,7 +254,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         self.all().filter_map(Entry::deadline).min()
     }
 
-    /// The next event, in the order in which they happened.
+    /// The next event, in chronological order.
     pub fn poll_event(&mut self) -> Option<DropEvent> {
         let first = self.all().filter_map(Entry::first_event).min()?;
         self.entries.iter_mut().flatten().find_map(|entry| entry.take_event(first))
@@ -266,10 +269,10 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         entry.map(|entry| (entry, &mut self.log)).ok_or(Refusal::Unknown)
     }
 
-    /// Applies what is due by `now`, one deadline after the other, and says what time it is.
+    /// Applies all deadlines up to `now`, in order, and returns the monotonic time.
     fn advance(&mut self, now: Instant) -> Instant {
         self.latest = self.latest.max(now);
-        // Each round lapses a claim or ends a drop, so the rounds are few.
+        // Each round lapses a claim or ends a drop, which bounds the rounds.
         loop {
             let due = |entry: &Entry<F>| entry.deadline().filter(|at| *at <= self.latest);
             let next = self
@@ -283,7 +286,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         }
     }
 
-    /// Another revision, if the set of drops changed: random, and never the same twice in a row.
+    /// Redraws the revision if the set of drops has changed: random, and never the same twice in a row.
     fn redraw(&mut self, rng: &mut impl CryptoRng) {
         if self.log.stale {
             let drawn = rng.next_u32();

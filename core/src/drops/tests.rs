@@ -1,4 +1,4 @@
-//! Each rule of the table, to the millisecond.
+//! The rules of the table, checked to the millisecond.
 
 extern crate std;
 
@@ -26,7 +26,7 @@ const CAT: FetchId = FetchId::from_bytes([3; 16]);
 const ONE: ConnId = ConnId(1);
 const TWO: ConnId = ConnId(2);
 
-/// A table, its randomness, and the moment it is.
+/// A table, its generator, and the current time.
 struct Bench {
     drops: Drops<3, 4>,
     rng: ChaCha8Rng,
@@ -80,7 +80,7 @@ impl Bench {
         self.commit(token, id)
     }
 
-    /// Keeps a claim alive at a good rate for as long as this.
+    /// Renews a claim at a sufficient rate for this long.
     fn keep(&mut self, token: &Token, id: &FetchId, conn: ConnId, for_seconds: u64) {
         for _ in 0..for_seconds / 10 {
             self.wait(10 * SECOND);
@@ -158,7 +158,7 @@ fn only_the_drop_that_ended_first_is_evicted() {
         assert!(b.drops.withdraw(b.now, token, &mut b.rng));
         b.wait(SECOND);
     }
-    assert_eq!(b.put(1), Err(PutError::Full), "nobody has heard yet that they ended");
+    assert_eq!(b.put(1), Err(PutError::Full), "their ends have not been polled");
     b.events();
     assert!(b.put(1).is_ok());
     assert_eq!(b.claim(&tokens[1], &ANN, ONE), Err(Refusal::Unknown), "it ended first");
@@ -189,7 +189,7 @@ fn a_random_source_that_repeats_itself_is_refused() {
     b.drops = Drops::new(&mut Stuck);
     let before = b.drops.revision();
     assert!(b.drops.put(b.now, Bench::spec(1), &mut Stuck).is_ok());
-    assert_ne!(b.drops.revision(), before, "even so the revision is another");
+    assert_ne!(b.drops.revision(), before, "the revision has changed even so");
     assert_eq!(b.drops.put(b.now, Bench::spec(1), &mut Stuck), Err(PutError::Randomness));
 }
 
@@ -203,8 +203,8 @@ fn an_unclaimed_drop_expires_at_its_ttl() {
     b.wait(MS);
     assert_eq!(b.drops.poll_timeout(), Some(b.now));
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
-    assert_eq!(b.drops.revision(), before, "a claim brings no randomness");
-    assert_eq!(b.drops.poll_timeout(), Some(b.now), "so there is still something to do");
+    assert_eq!(b.drops.revision(), before, "a claim passes no generator");
+    assert_eq!(b.drops.poll_timeout(), Some(b.now), "so the revision is still due");
     assert_eq!(b.events(), [ended(token, EndReason::Expired, false)]);
     assert_ne!(b.drops.revision(), before);
     assert_eq!(b.drops.poll_timeout(), None);
@@ -215,7 +215,11 @@ fn a_claim_held_at_ttl_may_go_on_through_the_grace() {
     let (mut b, token) = Bench::with(2);
     b.claim(&token, &ANN, ONE).unwrap();
     b.keep(&token, &ANN, ONE, 120);
-    assert_eq!(b.claim(&token, &BOB, TWO), Err(Refusal::Expired), "a fetch is available, but not any more");
+    assert_eq!(
+        b.claim(&token, &BOB, TWO),
+        Err(Refusal::Expired),
+        "available fetches cannot be claimed after the TTL"
+    );
     assert_eq!(b.claim(&token, &ANN, TWO), Ok(claimed()));
     assert_eq!(b.list(), [], "neither offered nor ended");
     b.keep(&token, &ANN, TWO, 110);
@@ -345,7 +349,7 @@ fn a_list_needs_no_timer() {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
     b.keep(&token, &ANN, ONE, 110);
-    // The lease ends five seconds after the TTL, and the drop with it.
+    // The lease ends five seconds after the TTL, and the drop ends with it.
     b.wait(LEASE - MS);
     assert_eq!(b.list(), []);
     b.wait(MS);
@@ -354,7 +358,7 @@ fn a_list_needs_no_timer() {
     b.wait(ENDING_LISTED - MS);
     assert_eq!(b.list(), ending);
     b.events();
-    assert_eq!(b.list(), ending, "it ended when it was due, not when the timer came");
+    assert_eq!(b.list(), ending, "it ended at its deadline, not when the timer fired");
     b.wait(MS);
     assert_eq!(b.list(), []);
 }

@@ -1,4 +1,4 @@
-//! What the table of drops is told, answers and reports.
+//! Inputs, results and events of the table of drops.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,25 +6,25 @@ use core::time::Duration;
 use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::token::Token;
 
-/// What an owner asks for when putting a drop on the table.
+/// The spec of a drop to put on the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropSpec {
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
     /// Its name; empty for a message.
     pub name: Name,
     /// Its exact size in bytes.
     pub size: u64,
-    /// How long it may be claimed.
+    /// Its TTL: how long it can be claimed.
     pub ttl: Duration,
-    /// How many receivers may take it.
+    /// The number of fetches it allows.
     pub fetches: u8,
 }
 
-/// What `begin` tells a receiver whose claim was granted.
+/// The description of a drop in `begin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// What the drop holds.
+    /// The kind of the drop.
     pub kind: Kind,
     /// Its name; empty for a message.
     pub name: Name,
@@ -32,15 +32,15 @@ pub struct Claimed {
     pub size: u64,
 }
 
-/// What became of a `commit`.
+/// The result of a `commit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// This fetch is burned now.
     Burned {
-        /// Whether the drop ended with it.
+        /// Whether it was the last fetch, so that the drop has ended.
         ended: bool,
     },
-    /// This fetch id had committed before: say `burned` again, nothing changed.
+    /// This fetch id had committed before: answer `burned` again; nothing has changed.
     Already,
 }
 
@@ -48,19 +48,19 @@ pub enum Committed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to box an offer with")]
 pub enum Listed {
-    /// A drop that may be claimed.
+    /// A drop that can be claimed.
     Offer(Offer),
-    /// A drop that ended lately.
+    /// A drop that has ended recently.
     Ending {
-        /// Names the drop.
+        /// The drop.
         token: Token,
-        /// Why it is no longer there.
+        /// Why it ended.
         reason: EndReason,
     },
 }
 
 impl Listed {
-    /// The token of the drop it is about.
+    /// The token of its drop.
     pub const fn token(&self) -> Token {
         match self {
             Self::Offer(offer) => offer.token,
@@ -69,39 +69,40 @@ impl Listed {
     }
 }
 
-/// Where the fetches of a drop stand. While the drop is live the four add up to the fetches it allows.
+/// The number of fetches of a drop in each state. While the drop is live they add up to the fetches it
+/// allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FetchCounts {
-    /// Nobody holds them.
+    /// Unclaimed.
     pub available: u8,
-    /// Held by a receiver that cannot have the whole drop yet; may lapse.
+    /// Held by receivers that cannot have the whole drop yet; may lapse.
     pub claimed: u8,
-    /// Held by a receiver that may have the whole drop; never lapses.
+    /// Held by receivers that may have the whole drop; never lapse.
     pub r#final: u8,
     /// Confirmed.
     pub burned: u8,
 }
 
-/// Why a claim was lost before its receiver could have the whole drop.
+/// Why a claim lapsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Lapse {
-    /// Its receiver gave up.
+    /// Its receiver sent `release`.
     Released,
-    /// No sign of its receiver for [`LEASE`](crate::limits::LEASE).
+    /// No sign of life of its receiver for [`LEASE`](crate::limits::LEASE).
     Silent,
     /// Its receiver stored less than [`SLOW_BYTES`](crate::limits::SLOW_BYTES) in
     /// [`SLOW_WINDOW`](crate::limits::SLOW_WINDOW).
     Slow,
     /// No `ready` within [`READY_TIMEOUT`](crate::limits::READY_TIMEOUT) of the last data record.
     NotReady,
-    /// The drop's TTL and the grace after it passed.
+    /// The drop's TTL and grace have passed.
     Grace,
 }
 
 impl Lapse {
-    /// It in words that complete "the claim lapsed: ".
+    /// A phrase that completes "the claim lapsed: ".
     pub const fn words(self) -> &'static str {
         match self {
             Self::Released => "its receiver gave up",
@@ -119,53 +120,53 @@ impl fmt::Display for Lapse {
     }
 }
 
-/// What happened to a drop, for its owner.
+/// An event of a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropEvent {
-    /// A receiver claimed one of its fetches. A receiver that comes back to its claim is no event.
+    /// A receiver claimed one of its fetches. A takeover by the same receiver is no event.
     Claimed {
-        /// Names the drop.
+        /// The drop.
         token: Token,
     },
-    /// A claim was lost. Its fetch is available again, unless the TTL has passed.
+    /// A claim lapsed. Its fetch is available again, unless the TTL has passed.
     Lapsed {
-        /// Names the drop.
+        /// The drop.
         token: Token,
         /// Why.
         why: Lapse,
     },
-    /// A receiver confirmed that it holds the whole drop.
+    /// A receiver has committed.
     Burned {
-        /// Names the drop.
+        /// The drop.
         token: Token,
-        /// How many fetches were not burned then.
+        /// Number of fetches not burned then.
         left: u8,
     },
-    /// The drop ended, and with it every claim that was left. The last event about it.
+    /// The drop ended, and with it every claim that was left. Its last event.
     Ended {
-        /// Names the drop.
+        /// The drop.
         token: Token,
         /// Why.
         reason: EndReason,
-        /// Whether a receiver had been given all of it and had not confirmed.
+        /// Whether a final claim was not committed: its receiver may have the drop.
         unconfirmed: bool,
     },
 }
 
-/// Why an owner cannot put a drop on the table.
+/// Why a drop cannot be put on the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutError {
-    /// The TTL is shorter or longer than allowed.
+    /// The TTL is out of range.
     Ttl,
-    /// No fetch at all, or more than this side keeps account of.
+    /// No fetch, or more than this table supports.
     Fetches {
-        /// The most it keeps account of.
+        /// The most that it supports.
         most: u8,
     },
-    /// Every place is taken by a live drop, or by one whose events nobody has polled.
+    /// Every entry is in use by a live drop, or by one with unpolled events.
     Full,
-    /// The random source gave one token twice.
+    /// The generator returned the same token twice.
     Randomness,
 }
 
@@ -186,17 +187,17 @@ impl fmt::Display for PutError {
 
 impl core::error::Error for PutError {}
 
-/// Why a receiver's request is refused. Each is one error of the wire.
+/// Why a request of a receiver is refused. Each maps to one error code of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The drop was taken or withdrawn, or this fetch id has committed.
+    /// The drop was fetched or withdrawn, or this fetch id has committed.
     Gone,
     /// Its TTL passed.
     Expired,
     /// Every fetch left is claimed, and one of the claims may still lapse.
     Busy {
-        /// When that may happen, if no sign of its receiver comes before.
+        /// When that may happen, unless its receiver renews the lease.
         retry_after: Duration,
     },
     /// No such drop, or no such claim on this connection: it lapsed, or a newer connection took it over.

@@ -2,14 +2,14 @@
 //!
 //! # Use
 //!
-//! [`Fetch::poll_step`] says what to do next, and says it again until it is done:
+//! [`Fetch::poll_step`] returns what to do next, and returns it again until it is done:
 //!
 //! | step | what the front end does | then calls |
 //! |---|---|---|
 //! | [`Connect`](Step::Connect) | opens a connection to the sender and makes a session for it | [`handle_open`](Fetch::handle_open) or [`handle_unreachable`](Fetch::handle_unreachable) |
 //! | [`Drive`](Step::Drive) | drives the session | [`handle_event`](Fetch::handle_event) with each event, [`handle_error`](Fetch::handle_error) once it fails |
-//! | [`Approve`](Step::Approve) | looks at the offer, its own limits and its space | [`approve`](Fetch::approve) or [`cancel`](Fetch::cancel) |
-//! | [`Reserve`](Step::Reserve) | tries everything that can still fail here | [`ready`](Fetch::ready) or [`cancel`](Fetch::cancel) |
+//! | [`Approve`](Step::Approve) | checks the offer against its limits and its free space | [`approve`](Fetch::approve) or [`cancel`](Fetch::cancel) |
+//! | [`Reserve`](Step::Reserve) | tries every local step that can still fail | [`ready`](Fetch::ready) or [`cancel`](Fetch::cancel) |
 //! | [`Persist`](Step::Persist) | makes the whole drop durable, and drives the session meanwhile | [`persisted`](Fetch::persisted) or [`cancel`](Fetch::cancel) |
 //! | [`Close`](Step::Close) | writes what the session still has to say, closes | [`handle_closed`](Fetch::handle_closed) |
 //! | [`Wait`](Step::Wait) | waits | [`handle_timeout`](Fetch::handle_timeout) |
@@ -19,13 +19,14 @@
 //!
 //! # What a lost connection means
 //!
-//! - Before the claim: another try, as long as the caller has patience, if another try can help.
-//! - With a claim: the receiver connects again under the same fetch id and resumes after the last full record that it
-//!   has stored, until it has made no progress for [`RESUME_TIMEOUT`]. The server keeps the claim for
+//! - Before the claim: a retry until the caller's deadline, if a retry can help.
+//! - With a claim: the receiver connects again under the same fetch id and resumes after the last full record
+//!   that it has stored, until it has made no progress for [`RESUME_TIMEOUT`]. The server keeps the claim for
 //!   [`LEASE`](crate::limits::LEASE); after that another receiver may take it.
-//! - Between `ready` and the final record: the same. The claim may be final already, and then nobody else gets the drop.
-//! - With the whole drop here: only the confirmation is tried again, for [`COMMIT_TIMEOUT`]. Without it the fetch has
-//!   succeeded all the same, unconfirmed.
+//! - Between `ready` and the final record: the same. The claim may be final already; then no other receiver
+//!   gets the drop.
+//! - With the whole drop: only the `commit` is retried, for [`COMMIT_TIMEOUT`]. Without an answer the fetch
+//!   has succeeded, unconfirmed.
 
 mod error;
 mod events;
@@ -51,71 +52,71 @@ use retry::{Verdict, backoff, judge};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to box an offer with")]
 pub enum Wanted {
-    /// The one that it has listed just so.
+    /// The drop of this offer, exactly as listed.
     Offered(Offer),
-    /// The one whose token begins like this: the sender's list says which that is.
+    /// The drop whose token has this prefix, looked up in the sender's list.
     Token(TokenPrefix),
 }
 
-/// What the front end does next.
+/// What the front end has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Connect to the sender.
     Connect,
-    /// Drive the session: write what it has to say, read what it wants.
+    /// Drive the session: write its messages, read what it wants.
     Drive,
     /// The drop is known ([`Fetch::offer`]) and not claimed yet.
     Approve,
-    /// All is stored but this many bytes. Whatever can still fail at the receiver is to be tried now: once it is
-    /// `ready`, nobody else can have the drop.
+    /// All is stored but the final record. Try every local step that can still fail: after `ready`, no other
+    /// receiver can have the drop.
     Reserve {
         /// Bytes of the final record, 0 for an empty drop.
         tail: u32,
     },
-    /// All bytes are here: make them durable. The session, if there still is one, is to be driven meanwhile.
+    /// All bytes are here: make them durable, and drive the session, if there is one, meanwhile.
     Persist,
-    /// Close the connection this way, once all that the session has to say is written.
+    /// Close the connection this way, once all messages of the session are written.
     Close(Close),
-    /// Nothing until this moment.
+    /// Wait until this time.
     Wait(Instant),
-    /// The drop is here.
+    /// The drop is here and durable.
     Done {
-        /// Its sender knows. If not, it may say that nobody confirmed.
+        /// The sender has answered `burned`. If not, it may report the drop as unconfirmed.
         confirmed: bool,
     },
-    /// The drop is not here, and no other try can help.
+    /// The fetch has failed, and a retry cannot help.
     Failed(FetchError),
 }
 
 /// Bytes of the drop: the first `len` of the message that was handled last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Where in the drop they belong.
+    /// Their offset in the drop.
     pub offset: u64,
-    /// How many.
+    /// Their number.
     pub len: usize,
 }
 
-/// One drop on its way to this receiver.
+/// A fetch of one drop, as a sans-IO state machine over several connections (protocol.md, section 7.1).
 #[derive(Debug)]
 pub struct Fetch {
     profile: &'static Profile,
     id: FetchId,
     prefix: TokenPrefix,
-    /// The drop, once it is known; while a list is read, the one that matches so far.
+    /// The offer, once it is known; while a list is read, the match so far.
     offer: Option<Offer>,
     state: State,
-    /// The front end has looked at the offer.
+    /// The front end has approved the offer.
     approved: bool,
     /// A sender has granted the claim, on this connection or an earlier one.
     claimed: bool,
-    /// The drop is here and durable: what is left is to confirm it.
+    /// The drop is durable: only `commit` is left.
     persisted: bool,
-    /// No other try begins after this.
+    /// No retry begins after this.
     give_up: Instant,
-    /// When this connection ends, whatever has been said by then.
+    /// The deadline of this connection.
     connection_end: Option<Instant>,
-    /// Tries in a row that came to nothing.
+    /// Tries that failed in a row, for the backoff.
     failures: u32,
     /// Bytes stored from the start of the drop, without a gap.
     stored: u64,
@@ -123,7 +124,7 @@ pub struct Fetch {
     record: u32,
     /// The digest of the first [`Self::resume_offset`] bytes, for the connection that is open.
     digest: Option<[u8; 32]>,
-    /// When the sender was last told how much is stored.
+    /// Time of the latest `progress`.
     told: Instant,
 }
 
@@ -143,7 +144,7 @@ enum State {
     Stream,
     /// All bytes are here.
     Persist {
-        /// The connection they came on still stands.
+        /// Their connection is still open.
         connected: bool,
     },
     /// Until `burned`.
@@ -153,7 +154,7 @@ enum State {
     End(Result<bool, FetchError>),
 }
 
-/// What follows once a connection is closed.
+/// What follows after the close of a connection.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Wait(Instant),
@@ -161,7 +162,8 @@ enum Next {
 }
 
 impl Fetch {
-    /// A fetch under `id`, which no other fetch has had. Before the claim it tries until `give_up`, once at least.
+    /// A fetch under the fresh fetch id `id`. Before the claim it retries until `give_up`, and tries at least
+    /// once.
     pub fn new(profile: &'static Profile, id: FetchId, wanted: Wanted, give_up: Instant) -> Self {
         let (prefix, offer) = match wanted {
             Wanted::Offered(offer) => (offer.token.into(), Some(offer)),
@@ -186,14 +188,15 @@ impl Fetch {
         }
     }
 
-    /// The same fetch with `bytes` of the drop stored already, by an earlier process, under this id or another.
+    /// The same fetch with `bytes` of the drop already stored by an earlier process, under this id or
+    /// another.
     pub const fn with_stored(mut self, bytes: u64) -> Self {
-        // How long their records were is not known, so that it resumes right there.
+        // Their record size is unknown, so it resumes at exactly this offset.
         (self.stored, self.record) = (bytes, 1);
         self
     }
 
-    /// What to do next. `session` is that of the connection, while there is one.
+    /// What to do next. `session` is the one of the connection, while there is one.
     pub fn poll_step(&self, session: Option<&ClientSession>) -> Step {
         match &self.state {
             State::Connect => Step::Connect,
@@ -215,34 +218,35 @@ impl Fetch {
         }
     }
 
-    /// The drop, once it is known which.
+    /// The offer, once it is known.
     pub fn offer(&self) -> Option<&Offer> {
         self.offer.as_ref().filter(|_| !matches!(self.state, State::List { .. }))
     }
 
-    /// Whether the sender has granted the claim: nobody else can have the drop while it lives.
+    /// Whether the sender has granted the claim: no other receiver can have this fetch while the lease lasts.
     pub const fn is_claimed(&self) -> bool {
         self.claimed
     }
 
-    /// Whether all bytes of the drop have come.
+    /// Whether all bytes of the drop have arrived.
     pub const fn is_whole(&self) -> bool {
         self.persisted || matches!(self.state, State::Persist { .. })
     }
 
-    /// Bytes stored from the start of the drop, as far as this was told.
+    /// Bytes stored from the start of the drop, as reported by [`handle_stored`](Self::handle_stored).
     pub const fn stored(&self) -> u64 {
         self.stored
     }
 
-    /// From where the next connection can resume: a whole number of records. To resume, give
-    /// [`handle_open`](Self::handle_open) the [`PrefixDigest`](crate::crypto::digest::PrefixDigest) of so many bytes.
+    /// The offset at which the next connection can resume: a whole number of records. To resume, pass to
+    /// [`handle_open`](Self::handle_open) the [`PrefixDigest`](crate::crypto::digest::PrefixDigest) of that
+    /// many bytes.
     pub fn resume_offset(&self) -> u64 {
         if self.record == 0 { 0 } else { self.stored - self.stored % u64::from(self.record) }
     }
 
-    /// A connection has opened. `digest` is that of the first [`resume_offset`](Self::resume_offset) bytes; without it
-    /// the drop comes from its start.
+    /// A connection has opened. `digest` is that of the first [`resume_offset`](Self::resume_offset) bytes;
+    /// without it the fetch starts at 0.
     pub fn handle_open(&mut self, now: Instant, digest: Option<[u8; 32]>) {
         if matches!(self.state, State::Connect) {
             self.digest = digest.filter(|_| self.resume_offset() > 0);
@@ -258,7 +262,7 @@ impl Fetch {
         }
     }
 
-    /// The session is over, for this reason: its connection is to be reset.
+    /// The session has failed with this error. The next step resets its connection.
     pub fn handle_error(&mut self, now: Instant, error: ClientError, rng: &mut impl CryptoRng) {
         if self.is_open() {
             self.fail(now, error.into(), Close::Reset, rng);
@@ -276,8 +280,8 @@ impl Fetch {
         }
     }
 
-    /// What the server said. Gives the bytes of the drop that came with it: store them, then tell
-    /// [`handle_stored`](Self::handle_stored).
+    /// Handles an event of the session. Returns the bytes of the drop that came with it: store them, then
+    /// call [`handle_stored`](Self::handle_stored).
     pub fn handle_event(
         &mut self,
         now: Instant,
@@ -295,10 +299,10 @@ impl Fetch {
         }
     }
 
-    /// The front end wants the drop, and has room for it.
+    /// The front end accepts the offer.
     ///
     /// # Errors
-    /// If it was not asked.
+    /// If this was not the current step.
     pub fn approve(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
         if !matches!(self.state, State::Approve) {
             return Err(Misuse::OutOfTurn);
@@ -307,7 +311,7 @@ impl Fetch {
         self.claim(now, session)
     }
 
-    /// So many bytes are stored now, from the start of the drop and without a gap.
+    /// This many bytes are stored now, from the start of the drop and without a gap.
     pub fn handle_stored(&mut self, now: Instant, bytes: u64) {
         if bytes > self.stored {
             self.give_up = now + RESUME_TIMEOUT;
@@ -315,10 +319,10 @@ impl Fetch {
         self.stored = bytes;
     }
 
-    /// There is room for the rest, and nothing that could be tried beforehand can fail any more.
+    /// Space for the rest is reserved, and every local step that can fail was tried: sends `ready`.
     ///
     /// # Errors
-    /// If it was not asked.
+    /// If this was not the current step.
     pub fn ready(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
         if !matches!(self.poll_step(Some(session)), Step::Reserve { .. }) {
             return Err(Misuse::OutOfTurn);
@@ -326,10 +330,10 @@ impl Fetch {
         session.ready(now)
     }
 
-    /// The whole drop is durable.
+    /// The whole drop is durable: sends `commit`.
     ///
     /// # Errors
-    /// If it was not asked.
+    /// If this was not the current step.
     pub fn persisted(&mut self, now: Instant, session: Option<&mut ClientSession>) -> Result<(), Misuse> {
         let State::Persist { connected } = self.state else { return Err(Misuse::OutOfTurn) };
         decision!("fetch: whole and durable, {} bytes", self.stored);
@@ -345,7 +349,8 @@ impl Fetch {
         }
     }
 
-    /// The front end cannot store the drop, or does not want it: the claim is given back, unless it is final.
+    /// Cancels the fetch: the front end cannot store the drop or does not want it. Releases the claim unless
+    /// it is final.
     pub fn cancel(&mut self, session: Option<&mut ClientSession>) {
         let end = Err(FetchError::Canceled);
         if self.persisted || matches!(self.state, State::End(_)) {
@@ -357,7 +362,8 @@ impl Fetch {
         };
     }
 
-    /// The user asks to end. Before all bytes are here this cancels; after that it only hurries the confirmation.
+    /// Handles an interrupt by the user. Cancels before all bytes have arrived; after that it only shortens
+    /// the wait for `burned`.
     pub fn interrupt(&mut self, now: Instant, session: Option<&mut ClientSession>) {
         if self.persisted {
             self.give_up = self.give_up.min(now + COMMIT_TIMEOUT_INTERRUPTED);
@@ -366,7 +372,7 @@ impl Fetch {
         }
     }
 
-    /// Whether there is a connection that has not been given up.
+    /// Whether there is a connection in use.
     const fn is_open(&self) -> bool {
         matches!(
             self.state,
@@ -392,26 +398,26 @@ impl Fetch {
         self.offer.as_ref().map(|offer| offer.token)
     }
 
-    /// Gives the claim back on this connection, if it can be, and says how to close.
+    /// Releases the claim on this connection, if possible, and returns how to close.
     fn give_back(&self, session: &mut ClientSession) -> Close {
         if session.release().is_ok() { Close::Clean } else { Close::Reset }
     }
 
-    /// This try came to nothing: another, or the end.
+    /// This try has failed: schedules a retry, or ends the fetch.
     fn fail(&mut self, now: Instant, error: FetchError, how: Close, rng: &mut impl CryptoRng) {
         let open = self.is_open();
         if matches!(self.state, State::List { .. }) {
-            // A list that broke off says nothing.
+            // A list that broke off proves nothing.
             self.offer = None;
         }
         if let State::Persist { .. } = self.state {
-            // What is being made durable is whole: it is confirmed on another connection.
+            // The drop is whole while it is made durable; `commit` goes on another connection.
             self.state = State::Persist { connected: false };
             return;
         }
         let refused = matches!(error, FetchError::Refused(_));
         let verdict = match judge(&error, self.claimed) {
-            // The server knows no more of the claim: there is nothing left to confirm.
+            // The server has forgotten the claim, so `commit` cannot succeed.
             _ if self.persisted && refused => Verdict::Final,
             _ if self.persisted => Verdict::Retry(None),
             verdict => verdict,
@@ -430,7 +436,7 @@ impl Fetch {
     }
 }
 
-/// The end, by way of closing what is open.
+/// The end state, after closing the connection if it is open.
 const fn ended(open: bool, how: Close, end: Result<bool, FetchError>) -> State {
     if open { State::Close(how, Next::End(end)) } else { State::End(end) }
 }

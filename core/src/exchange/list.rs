@@ -7,7 +7,7 @@ use crate::time::Instant;
 use crate::token::Token;
 use crate::wire::{Ending, ErrorCode};
 
-/// Requests of a connection that a list leaves to the caller, to fetch what it has found.
+/// Requests of a connection that a list leaves to the caller, for a `fetch`.
 const REQUESTS_LEFT: u8 = 1;
 
 /// One line of a list, or its end.
@@ -16,45 +16,45 @@ const REQUESTS_LEFT: u8 = 1;
 pub enum ListEvent {
     /// A drop that can be fetched.
     Offer(Offer),
-    /// A drop that ended within the last minute.
+    /// A drop that has ended within the last minute.
     Ending(Ending),
-    /// The list is over.
+    /// The end of the list.
     End {
-        /// The revision that its first page gave: what has changed since is listed again.
+        /// The revision of its first page, so that a change since then causes another list.
         revision: u32,
     },
 }
 
-/// A list that is being read, page after page, on one connection.
+/// Reads one list, page after page, on one connection.
 #[derive(Clone, Debug, Default)]
 pub struct List {
-    /// The last token so far.
+    /// The last token read.
     after: Option<Token>,
     revision: Option<u32>,
-    /// Pages asked for.
+    /// Pages requested.
     pages: u8,
 }
 
 impl List {
-    /// A list of which nothing has been read.
+    /// A list before its first page.
     pub const fn new() -> Self {
         Self { after: None, revision: None, pages: 0 }
     }
 
-    /// Asks for the first page. The session has to be [ready](ClientEvent::Ready).
+    /// Requests the first page. The session has to be [ready](ClientEvent::Ready).
     ///
     /// # Errors
-    /// If it is not, or has asked for something else.
+    /// If the session is not ready, or has another request.
     pub fn start(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
         self.pages = self.pages.saturating_add(1);
         session.list(now, self.after)
     }
 
-    /// What the server said: a line or the end; `None` if it says nothing.
+    /// Handles an event of the session. Returns a line or the end of the list; `None` for padding.
     ///
     /// # Errors
-    /// If the server refuses, or answers something else. A list that broke off proves nothing about what it
-    /// did not have.
+    /// If the server refuses, or its answer is illegal. A list that broke off proves nothing about drops that
+    /// it did not have.
     // One copy for a probe and a fetch.
     #[inline(never)]
     pub fn handle_event(

@@ -1,11 +1,12 @@
-//! The serving end: a table of drops, a guard, and the connections that share them.
+//! A server: a table of drops, a guard, and the connections that share them (protocol.md, sections 4.4, 4.5
+//! and 8).
 //!
 //! # Use
 //!
-//! For each connection that is accepted, [`Server::open`] gives a [`ServerSession`] to drive. After every call into the
-//! server or one of its sessions, [`Server::poll_event`] until `None`: a [`Wake`](ServerEvent::Wake) names a connection
-//! that has to look at itself ([`ServerSession::handle_wake`]), everything else is for the owner. At
-//! [`Server::poll_timeout`], [`Server::handle_timeout`].
+//! For each accepted connection, [`Server::open`] returns a [`ServerSession`] to drive. After every call into
+//! the server or one of its sessions, call [`Server::poll_event`] until `None`. A [`Wake`](ServerEvent::Wake)
+//! names a connection whose [`ServerSession::handle_wake`] has to be called; all other events are for the
+//! front end. At [`Server::poll_timeout`], call [`Server::handle_timeout`].
 
 mod session;
 
@@ -39,19 +40,19 @@ pub struct Server<const D: usize, const F: usize, const S: usize, const C: usize
     cipher: &'static dyn Cipher,
     next_conn: u32,
     stopping: bool,
-    /// Connections that had to make room, until that is told.
+    /// Evicted connections that have not been reported yet.
     wakes: Deque<ConnId, WAKES>,
 }
 
-/// What a server's owner has to see to.
+/// An event of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEvent {
     /// This connection goes on or is to be closed: call its [`handle_wake`](ServerSession::handle_wake).
     Wake(ConnId),
-    /// Someone may be guessing the passphrase.
+    /// The passphrase seems to be under a guessing attack.
     Warning(Warning),
-    /// Something has become of a drop.
+    /// An event of a drop.
     Drop(DropEvent),
 }
 
@@ -71,7 +72,7 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         }
     }
 
-    /// The same server with another implementation of the cipher, for the connections to come.
+    /// The same server with another implementation of the cipher, used by later connections.
     pub fn with_cipher(mut self, cipher: &'static dyn Cipher) -> Self {
         self.cipher = cipher;
         self
@@ -81,12 +82,12 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         self.cipher
     }
 
-    /// The name of this server on the wire, while it lives.
+    /// The instance of this server.
     pub const fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// The limits it keeps to.
+    /// Its limits.
     pub const fn profile(&self) -> &'static Profile {
         self.profile
     }
@@ -95,7 +96,7 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         &self.prs
     }
 
-    /// From here on unanswered connections are reset: a close must not look like a refusal.
+    /// From now on unanswered connections are reset, because a close would mean "not a member".
     pub const fn stop(&mut self) {
         self.stopping = true;
     }
@@ -104,7 +105,7 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         self.stopping
     }
 
-    /// A connection was accepted from `source`: its session.
+    /// Creates the session of a connection that was accepted from `source`.
     pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> ServerSession {
         let conn = ConnId(self.next_conn);
         self.next_conn = self.next_conn.wrapping_add(1);
@@ -121,7 +122,7 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         ServerSession::greet(now, conn, source, self.instance, rng)
     }
 
-    /// What has happened. Call until `None`, after every call into the server or a session.
+    /// The next event. Call until `None` after every call into the server or a session.
     pub fn poll_event(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<ServerEvent> {
         let wake = self.wakes.pop_front().or_else(|| self.guard.poll_granted(now, rng));
         let event = wake
@@ -149,29 +150,28 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
         event
     }
 
-    /// Applies what is due. Safe to call at any time.
+    /// Applies what is due. May be called at any time.
     pub fn handle_timeout(&mut self, now: Instant, rng: &mut impl CryptoRng) {
         self.drops.handle_timeout(now, rng);
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event), if nothing else
-    /// happens before. Sessions have deadlines of their own.
+    /// When to call [`handle_timeout`](Self::handle_timeout) and [`poll_event`](Self::poll_event), unless
+    /// something happens before. Sessions have their own deadlines.
     pub fn poll_timeout(&self) -> Option<Instant> {
         Instant::earliest(self.drops.poll_timeout(), self.guard.poll_timeout())
     }
 
-    /// Has a connection look at itself, whose place went to another. If the owner does not poll, it ends by its own
+    /// Queues a wake for an evicted connection. If the queue overflows, that connection ends by its own
     /// deadline.
     fn wake(&mut self, conn: ConnId) {
         if self.wakes.is_full() {
             self.wakes.pop_front();
         }
-        // There is room: just made.
+        // There is room: an entry was just freed.
         let _ = self.wakes.push_back(conn);
     }
 
-    /// The greeting that says busy. For a connection that there is no place for it is all there is to say: no
-    /// session comes of it.
+    /// A busy greeting, with which a front end can turn a connection away without a session.
     pub fn turn_away(&self, retry_after: Duration, rng: &mut impl CryptoRng) -> [u8; GREETING_LEN] {
         let status = Status::Busy { retry_after: retry_after.max(MIN_RETRY) };
         let mut nonce = [0; 16];
@@ -180,7 +180,7 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
     }
 }
 
-/// Wakes that may wait to be polled. One call into the server makes one at most.
+/// Capacity of the queue of wakes. One call into the server adds at most one.
 const WAKES: usize = 4;
-/// A busy greeting always names a time.
+/// Lower bound of the retry-after of a busy greeting, which must not be 0.
 const MIN_RETRY: Duration = Duration::from_millis(1);

@@ -1,14 +1,14 @@
-//! When failures are worth a word to the owner.
+//! The threshold at which failed guesses raise a warning (protocol.md, section 4.5).
 
 use crate::limits::WARN_WINDOW;
 use crate::time::Instant;
 
-/// Goes off at the `N`th failure within a minute, and at most once a minute.
+/// Fires at the `N`th failure within a minute, and at most once a minute.
 pub(super) struct Alarm<const N: usize> {
-    /// The moments of the last `N` failures, as a ring.
+    /// Ring buffer of the times of the last `N` failures.
     times: [Instant; N],
     next: usize,
-    /// Failures of this spell; a minute without one ends it.
+    /// Failures of this series; a minute without one ends the series.
     spell: u32,
     last: Option<Instant>,
     rang: Option<Instant>,
@@ -20,7 +20,7 @@ impl<const N: usize> Alarm<N> {
         Self { times: [Instant::from_millis(0); N], next: 0, spell: 0, last: None, rang: None, due: false }
     }
 
-    /// One more failure.
+    /// Counts a failure.
     pub(super) fn failed(&mut self, now: Instant) {
         if self.last.is_some_and(|last| now.since(last) >= WARN_WINDOW) {
             self.spell = 0;
@@ -31,7 +31,7 @@ impl<const N: usize> Alarm<N> {
             *slot = now;
         }
         self.next = (self.next + 1) % N.max(1);
-        // The slot to be written next holds the failure N - 1 before this one.
+        // The next slot of the ring holds the failure N - 1 before this one.
         let oldest = self.times.get(self.next).copied().unwrap_or_default();
         let enough = usize::try_from(self.spell).unwrap_or(usize::MAX) >= N;
         let rested = self.rang.is_none_or(|rang| now.since(rang) >= WARN_WINDOW);
@@ -41,7 +41,7 @@ impl<const N: usize> Alarm<N> {
         }
     }
 
-    /// The failures of this spell, once for each time it goes off.
+    /// The number of failures of this series, once for each time the alarm fires.
     pub(super) fn poll(&mut self) -> Option<u32> {
         core::mem::take(&mut self.due).then_some(self.spell)
     }

@@ -1,10 +1,10 @@
-//! A bucket of tokens that refills with time, and knows which of its tokens are lent.
+//! A token bucket whose tokens can be lent and returned (protocol.md, section 4.5).
 
 use core::time::Duration;
 
 use crate::time::Instant;
 
-/// How much a bucket holds, and how fast it refills.
+/// Burst and refill interval of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     burst: u32,
@@ -12,27 +12,27 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// A bucket of `burst` tokens, of which one comes back every `every` (at least 1 ms).
+    /// A burst of `burst` tokens, refilled at one token every `every` (at least 1 ms).
     pub fn new(burst: u32, every: Duration) -> Self {
         Self { burst, every: u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1) }
     }
 }
 
-/// Tokens at hand, and tokens lent until it is known whether they are spent.
+/// A token bucket: available tokens, and tokens lent until it is known whether they are spent.
 ///
-/// A lent token keeps its place: tokens at hand and lent never add up to more than the burst. So a
-/// token given back always fits, and in any span no more tokens are spent than the burst and what
-/// the span refills, however lending and giving back interleave.
+/// A lent token is not refilled: available and lent tokens never add up to more than the burst. So a returned
+/// token always fits, and in any span no more tokens are spent than the burst plus the refill of the span,
+/// however lending and returning interleave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     at_hand: u32,
     lent: u32,
-    /// From when on the next token accrues.
+    /// Start of the refill interval of the next token.
     since: Instant,
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub fn full(rate: Rate, now: Instant) -> Self {
         Self { at_hand: rate.burst, lent: 0, since: now }
     }
@@ -41,7 +41,7 @@ impl Bucket {
         let room = rate.burst.saturating_sub(self.at_hand).saturating_sub(self.lent);
         let due = now.as_millis().saturating_sub(self.since.as_millis()) / rate.every;
         match u32::try_from(due) {
-            // The remainder stays in `since`, so that nothing drifts.
+            // The remainder stays in `since`, so that the rate does not drift.
             Ok(due) if due < room => {
                 self.at_hand = self.at_hand.saturating_add(due);
                 self.since = self.since + Duration::from_millis(u64::from(due).saturating_mul(rate.every));
@@ -53,19 +53,19 @@ impl Bucket {
         }
     }
 
-    /// Tokens at hand.
+    /// Available tokens.
     pub fn at_hand(&self, rate: Rate, now: Instant) -> u32 {
         let mut then = *self;
         then.refill(rate, now);
         then.at_hand
     }
 
-    /// Tokens lent.
+    /// Lent tokens.
     pub fn lent(&self) -> u32 {
         self.lent
     }
 
-    /// Lends a token, if there is one.
+    /// Lends a token, if one is available.
     #[must_use]
     pub fn lend(&mut self, rate: Rate, now: Instant) -> bool {
         self.refill(rate, now);
@@ -75,7 +75,7 @@ impl Bucket {
         true
     }
 
-    /// A lent token comes back.
+    /// Returns a lent token.
     pub fn give_back(&mut self, rate: Rate, now: Instant) {
         self.refill(rate, now);
         if let Some(rest) = self.lent.checked_sub(1) {
@@ -84,13 +84,13 @@ impl Bucket {
         }
     }
 
-    /// A lent token is spent; its place refills from now on.
+    /// Spends a lent token, which refills from now on.
     pub fn spend(&mut self, rate: Rate, now: Instant) {
         self.refill(rate, now);
         self.lent = self.lent.saturating_sub(1);
     }
 
-    /// A token that counted as spent comes back after all, as far as there is room for it.
+    /// Returns a token that counted as spent, up to the burst.
     pub fn restore(&mut self, rate: Rate, now: Instant) {
         self.refill(rate, now);
         if self.at_hand.saturating_add(self.lent) < rate.burst {
@@ -98,8 +98,8 @@ impl Bucket {
         }
     }
 
-    /// When there is a token, as far as time alone brings one: the past if there is one already,
-    /// `None` if all are lent.
+    /// When a token is available by refill alone: in the past if one is available now, `None` if all are
+    /// lent.
     pub fn ready_at(&self, rate: Rate) -> Option<Instant> {
         if self.at_hand > 0 {
             Some(self.since)
@@ -155,13 +155,17 @@ mod tests {
     fn a_lent_token_is_not_refilled() {
         let mut b = Bucket::full(rate(), at(0));
         assert!(b.lend(rate(), at(0)) && b.lend(rate(), at(0)));
-        assert!(!b.lend(rate(), at(1_000_000)), "time does not replace what may come back");
+        assert!(!b.lend(rate(), at(1_000_000)), "time does not refill a lent token");
         assert_eq!(b.ready_at(rate()), None);
         b.give_back(rate(), at(1_000_000));
         assert_eq!((b.at_hand(rate(), at(1_000_000)), b.lent()), (1, 1));
         b.give_back(rate(), at(1_000_000));
         b.give_back(rate(), at(1_000_000));
-        assert_eq!((b.at_hand(rate(), at(1_000_000)), b.lent()), (2, 0), "none was lent: none comes back");
+        assert_eq!(
+            (b.at_hand(rate(), at(1_000_000)), b.lent()),
+            (2, 0),
+            "no token was lent, so none is returned"
+        );
     }
 
     #[test]
@@ -180,8 +184,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-        // What is spent in any span stays within the burst and what the span refills, and no token
-        // is ever lost or made: at hand and lent never exceed the burst.
+        // Tokens spent in any span stay within the burst plus the refill of the span, and no token is lost or
+        // created: available and lent tokens never exceed the burst.
         #[test]
         fn the_budget_holds_in_every_span(steps in prop::collection::vec((0_u64..30, 0_u8..3), 1..120)) {
             let rate = Rate::new(4, Duration::from_millis(10));

@@ -1,12 +1,13 @@
-//! The client's side: a fake server learns no more than a few guesses from us.
+//! The client's guard: limits the guesses that fake servers can test with our handshakes (protocol.md,
+//! section 4.5).
 //!
-//! Each address has its own bucket, and one more bounds all of them: after [`CLIENT_TOTAL`] failures
-//! one token of it comes back a second. So a host meets every server it can remember once, and then a few
-//! each minute, which is enough for a network with hundreds of rooms: a foreign server costs one failed
-//! handshake per [`STRANGER_MEMORY`], and later fewer. It is as much as a server grants to all its guessers at
-//! once, and then a quarter of that. Addresses that have proved to be members' within
-//! [`KNOWN_GOOD`] count by themselves, so that no flood of fake servers keeps us from a member we know. They
-//! have a bound of their own, a part of the other, since an address may have proved itself by relaying.
+//! Each address has a token bucket, and a total bucket bounds all of them: a burst of [`CLIENT_TOTAL`],
+//! refilled at one token a second. So a host can probe every server that it can remember once, and then some
+//! 60 each minute. That is enough for a network with hundreds of rooms, because a foreign server costs one
+//! failed handshake per [`STRANGER_MEMORY`], and later fewer. The burst is what a server grants to all
+//! guessers, and the refill a quarter of that. Addresses at which a member was confirmed within
+//! [`KNOWN_GOOD`] have buckets of their own, so that a flood of fake servers does not keep us from a known
+//! member. Those share a smaller total, because an attacker may get confirmed by relaying (decision 0013).
 //!
 //! [`STRANGER_MEMORY`]: crate::limits::STRANGER_MEMORY
 
@@ -22,10 +23,10 @@ use crate::limits::{
 };
 use crate::time::Instant;
 
-/// One handshake in all comes back within this.
+/// Refill interval of the total bucket.
 pub const TOTAL_REFILL: Duration = Duration::from_secs(1);
 
-/// What is remembered of one address.
+/// State of one address.
 struct Server {
     key: Key,
     bucket: Bucket,
@@ -33,7 +34,7 @@ struct Server {
     used: Instant,
 }
 
-/// The client's budget of handshakes that were not confirmed, for up to `S` addresses.
+/// The client's budget of unconfirmed handshakes, for up to `S` addresses.
 pub struct ClientGuard<const S: usize> {
     servers: Vec<Server, S>,
     each: Rate,
@@ -58,8 +59,8 @@ impl<const S: usize> ClientGuard<S> {
         }
     }
 
-    /// Whether [`Self::take`] would succeed now: ask before anything is sent. A handshake that is begun and not
-    /// finished costs the server a guess token.
+    /// Whether [`Self::take`] would succeed now. Check before message 2 is sent: an unfinished handshake
+    /// costs the server a guess token.
     pub fn has(&self, now: Instant, address: IpAddr) -> bool {
         let key = Key::of(address);
         let server = self.servers.iter().find(|s| s.key == key);
@@ -69,7 +70,8 @@ impl<const S: usize> ClientGuard<S> {
                 || known && self.known_total.at_hand(self.all_known, now) > 0)
     }
 
-    /// Whether a handshake with `address` may be finished: ask before message 4 is sent.
+    /// Takes a token for a handshake with `address`; false if the budget is spent. Call before message 4 is
+    /// sent.
     #[must_use = "without a token, no message 4"]
     pub fn take(&mut self, now: Instant, address: IpAddr) -> bool {
         let (each, all, all_known) = (self.each, self.all, self.all_known);
@@ -78,9 +80,9 @@ impl<const S: usize> ClientGuard<S> {
         if server.bucket.at_hand(each, now) == 0 {
             return false;
         }
-        // Known until the handshake is over, so that `confirmed` comes to the same answer.
+        // Known until the handshake is over, so that `confirmed` picks the same bucket.
         let known = server.good_until.is_some_and(|good| now + HANDSHAKE_TIMEOUT < good);
-        // There is no second call for a failure: a handshake counts as failed until it is confirmed.
+        // A failure needs no call: a handshake counts as failed until it is confirmed.
         if known && self.known_total.lend(all_known, now) {
             self.known_total.spend(all_known, now);
         } else if self.total.lend(all, now) {
@@ -94,10 +96,10 @@ impl<const S: usize> ClientGuard<S> {
         took
     }
 
-    /// Message 5 has opened: the handshake was with a member and costs nothing.
+    /// Message 5 has opened, so the server is a member: returns the token.
     ///
-    /// If two first handshakes with one address run at once, only the first to end goes back to the
-    /// total: it may come out a token short, and both totals together never over.
+    /// If two first handshakes with one address run concurrently, only the first to end returns its token to
+    /// the total: the total may lose a token, and both totals together never gain one.
     pub fn confirmed(&mut self, now: Instant, address: IpAddr) {
         let (each, all, all_known) = (self.each, self.all, self.all_known);
         let Some(at) = self.find_or_insert(now, Key::of(address)) else { return };
@@ -117,8 +119,8 @@ impl<const S: usize> ClientGuard<S> {
             return Some(at);
         }
         if self.servers.is_full() {
-            // First what is worth least to keep: unknown, then full, then long unused. A spent bucket
-            // that goes all the same gains its owner nothing past the total.
+            // Eviction order: unknown addresses first, then full buckets, then the least recently used.
+            // Eviction of a spent bucket gains an attacker nothing, because the total still bounds it.
             let each = self.each;
             let (at, _) = self.servers.iter().enumerate().min_by_key(|(_, s)| {
                 let known = s.good_until.is_some_and(|good| now < good);
@@ -155,7 +157,7 @@ mod tests {
         assert!(!g.take(at(59_999), host(1)));
         assert!(g.take(at(60_000), host(1)));
         assert!(!g.take(at(119_999), host(1)));
-        assert!(g.take(at(119_999), host(2)), "another address is not bound by it");
+        assert!(g.take(at(119_999), host(2)), "another address has its own bucket");
     }
 
     #[test]
@@ -190,7 +192,7 @@ mod tests {
             assert!(g.has(at(0), host(1)));
             assert!(g.take(at(0), host(1)));
         }
-        assert!(!g.has(at(0), host(1)), "ten for an address");
+        assert!(!g.has(at(0), host(1)), "ten per address");
         assert!(g.has(at(0), host(2)));
         g.confirmed(at(0), host(2));
         for n in 0..1_100 {
@@ -198,7 +200,7 @@ mod tests {
             assert_eq!(g.take(at(0), host(100 + n)), has, "{n}");
         }
         assert!(!g.has(at(0), host(3_000)), "all in all");
-        assert!(g.has(at(0), host(2)), "a member counts by itself");
+        assert!(g.has(at(0), host(2)), "a known member has its own bucket");
         assert!(g.has(at(1_000), host(3_000)));
     }
 
@@ -212,7 +214,7 @@ mod tests {
         for _ in 0..10 {
             assert!(g.take(at(0), host(1)));
         }
-        assert!(!g.take(at(0), host(1)), "and gain nothing");
+        assert!(!g.take(at(0), host(1)), "and gain no token");
     }
 
     #[test]
@@ -228,8 +230,8 @@ mod tests {
         assert!(!g.take(at(0), host(4_000)));
         assert!(g.take(at(0), host(1)), "a known member is outside the total");
         g.confirmed(at(0), host(1));
-        assert!(!g.take(at(0), host(4_000)), "so it gives nothing back to it");
-        // 20 s before its 10 minutes are over it counts as any other again.
+        assert!(!g.take(at(0), host(4_000)), "so it returns nothing to the total");
+        // 20 s before its 10 minutes are over it counts as unknown again.
         let end = KNOWN_GOOD.as_secs() * 1_000 - 20_000;
         assert!(g.take(at(end - 1), host(1)));
     }
@@ -247,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_relay_at_many_addresses_gains_no_more_than_the_known_total() {
-        // It lets the first handshake with each of its addresses through to a member, and fakes the others.
+        // It relays the first handshake at each of its addresses to a member, and fakes the others.
         let mut g = ClientGuard::<1024>::new(at(0));
         for n in 0..1_000 {
             assert!(g.take(at(0), host(n)));
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn hundreds_of_rooms_on_one_network_starve_no_member() {
-        // 600 foreign servers, each tried again after 10 minutes, and a member tried last of all.
+        // 600 foreign servers, each probed again after 10 minutes, and a member probed last.
         let mut g = ClientGuard::<1024>::new(at(0));
         let mut next = [0_u64; 600];
         let mut member_seen = None;

@@ -1,8 +1,9 @@
-//! How often anyone may guess, and how many connections may wait.
+//! Rate limits on passphrase guesses, and admission control of connections (protocol.md, sections 4.4 and
+//! 4.5).
 //!
-//! Nothing on the wire tests a passphrase offline: a guess costs one live handshake. Both sides count
-//! those, the [`server`] because anyone may connect to it, the [`client`] because anyone may pretend
-//! to be a server. What proves to be no guess costs nothing, so members do not notice.
+//! CPace leaves nothing on the wire that tests a passphrase offline: a guess costs one live handshake. Both
+//! sides limit those: the [`server`] because any host may connect to it, the [`client`] because any host may
+//! pretend to be a server. A handshake that succeeds costs nothing, so members are not limited.
 
 mod alarm;
 pub mod bucket;

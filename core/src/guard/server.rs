@@ -1,14 +1,14 @@
-//! The server's side: who may connect, who may guess, and who waits.
+//! The server's guard: connection slots, guess tokens and parking (protocol.md, sections 4.4 and 4.5).
 //!
-//! A connection is admitted, sends message 2, and then needs a guess token before Yb is computed for
-//! it. The token comes back when message 4 opens, so members pay nothing. Without a token it is
-//! parked. After every call, drain [`Guard::poll_granted`], then [`Guard::poll_warning`].
+//! A connection is admitted, sends message 2, and then needs a guess token before Yb is computed. The token
+//! returns when message 4 opens, so members spend none. A connection without a token is parked. After every
+//! call, drain [`Guard::poll_granted`], then [`Guard::poll_warning`].
 //!
-//! A known-good source draws on a bucket of its own, which no stranger can empty; all of those together
-//! are bounded too, since a relay of members' handshakes becomes known-good itself. All others share
-//! the total; a new token of it goes to a random *source* among the parked, so that opening many
-//! connections gains nothing, and a newcomer never overtakes the parked. When the parking is full,
-//! a source that holds more of it than the newcomer's makes room.
+//! A known-good source has a bucket of its own, which strangers cannot empty. All of those share a total,
+//! since an attacker that relays members' handshakes becomes known-good itself (decision 0013). All other
+//! sources share the main total. A new token of it goes to a random *source* among the parked, so that
+//! opening many connections gains nothing, and a new connection never overtakes the parked. When all parking
+//! slots are in use, eviction takes from a source that holds more of them than the new connection's.
 
 use crate::token::ConnId;
 use core::net::IpAddr;
@@ -23,59 +23,59 @@ use crate::limits::{Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;
 
-/// What a busy greeting tells a client to wait.
+/// The retry-after of a busy greeting.
 pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// What becomes of a new connection.
+/// The decision on a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Admission {
     /// Greet it with ok.
     Open,
-    /// Greet it with ok, and close this other one, of which the guard knows no more.
+    /// Greet it with ok, and close this other one, which is evicted: the guard has forgotten it.
     Evict(ConnId),
     /// Greet it with busy, and close it.
     Busy {
-        /// What the greeting says.
+        /// The retry-after of the greeting.
         retry_after: Duration,
     },
 }
 
-/// What becomes of a connection whose message 2 has arrived.
+/// The decision on a connection whose message 2 has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Guess {
     /// It has a token: compute and send Yb.
     Granted,
-    /// It waits for [`Guard::poll_granted`].
+    /// It is parked until [`Guard::poll_granted`] names it.
     Parked,
-    /// It waits, in the place of this other one: close that, of which the guard knows no more.
+    /// It is parked, and evicts this other one: close that; the guard has forgotten it.
     ParkedFor(ConnId),
-    /// There is no token and no place to wait, or the guard does not know it: close it.
+    /// There is no token and no parking slot, or the guard does not know it: close it.
     Refused,
 }
 
-/// Where a connection that has not authenticated stands.
+/// The state of a connection that has not authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It has no place: it never had one, has authenticated, is closed, or had to make room for another.
+    /// The guard does not know it: it was never admitted, has authenticated, is closed, or was evicted.
     Unknown,
-    /// It has not sent message 2, or waits for a guess token.
+    /// It has not sent message 2, or is parked.
     Waiting,
     /// It has its guess token.
     Granted,
 }
 
-/// Something the owner should hear.
+/// A warning for the user of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Warning {
-    /// Someone seems to be guessing the passphrase.
+    /// The passphrase seems to be under a guessing attack.
     Guessing {
-        /// From where; `None` if from many places.
+        /// The source; `None` if there are many.
         source: Option<IpAddr>,
-        /// How many guesses have failed since there was last a minute without.
+        /// Failed guesses since the last minute without any.
         failures: u32,
     },
 }
@@ -84,9 +84,9 @@ pub enum Warning {
 enum State {
     /// Before message 2.
     Open,
-    /// Waits for a token.
+    /// Parked: waits for a token.
     Parked,
-    /// Has its token; [`Guard::poll_granted`] has not said so yet.
+    /// Has its token, which [`Guard::poll_granted`] has not reported yet.
     Handed(Origin),
     /// Has its token.
     Guessing(Origin),
@@ -97,30 +97,30 @@ struct Conn {
     key: Key,
     source: IpAddr,
     state: State,
-    /// Since when it is in this state.
+    /// When it entered this state.
     since: Instant,
 }
 
-/// The budgets of a server: up to `S` sources, and `C` connections that have not authenticated,
+/// The guard of a server: token buckets of up to `S` sources, and slots for `C` unauthenticated connections,
 /// the parked among them.
 pub struct Guard<const S: usize, const C: usize> {
     profile: &'static Profile,
-    /// In the order of their arrival.
+    /// In order of arrival.
     conns: Vec<Conn, C>,
     sources: Sources<S>,
     alarm: Alarm<{ WARN_TOTAL as usize }>,
-    /// The last moment heard of.
+    /// The latest time passed in.
     now: Instant,
 }
 
 impl<const S: usize, const C: usize> Guard<S, C> {
-    /// Full budgets and no connections.
+    /// Full buckets and no connections.
     pub fn new(profile: &'static Profile, now: Instant) -> Self {
         const { assert!(S > 0 && C > 0) };
         Self { profile, conns: Vec::new(), sources: Sources::new(profile, now), alarm: Alarm::new(), now }
     }
 
-    /// A connection was accepted.
+    /// Decides on a connection that was accepted.
     pub fn admit(&mut self, now: Instant, conn: ConnId, source: IpAddr) -> Admission {
         let busy = Admission::Busy { retry_after: RETRY_AFTER };
         self.closed(now, conn);
@@ -131,7 +131,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         let mut evicted = None;
         if self.conns.is_full() || self.unauthenticated() >= self.profile.unauthenticated {
             let Some(other) = self.evictable() else { return busy };
-            // If it was given Yb, that was a guess.
+            // If it was sent Yb, it may have tested a guess.
             self.failed(now, other);
             evicted = Some(other);
         }
@@ -178,7 +178,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
                 return Some(conn.id);
             }
         }
-        // One of the sources that wait and can be served, each as likely as any other.
+        // A random one of the parked sources that can be served, uniformly.
         let mut chosen = None;
         let mut able = 0_u32;
         for at in 0..self.conns.len() {
@@ -198,7 +198,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         self.conns.get(at).map(|c| c.id)
     }
 
-    /// Where a connection stands.
+    /// The state of a connection.
     pub fn standing(&self, conn: ConnId) -> Standing {
         match self.find(conn) {
             None => Standing::Unknown,
@@ -207,8 +207,8 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
     }
 
-    /// Message 4 has opened: the connection is a member's. Its token goes back or, at once, to a
-    /// parked connection of the same source.
+    /// Message 4 has opened, so the peer is a member. Its token returns to the bucket or goes to a parked
+    /// connection of the same source.
     pub fn confirmed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
         let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
@@ -221,7 +221,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
     }
 
-    /// Message 4 did not open, or did not come although Yb was sent: a guess that failed.
+    /// Message 4 did not open, or did not come although Yb was sent: a failed guess.
     pub fn failed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
         let Some((at, &Conn { key, source, state, .. })) = self.find(conn) else { return };
@@ -235,7 +235,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
     }
 
-    /// The connection is gone, and Yb was not sent: a token it may have had goes back.
+    /// The connection has ended before Yb was sent: returns its token, if it had one.
     pub fn closed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
         let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
@@ -248,7 +248,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
     }
 
-    /// What the owner should hear, each once. Call until `None`.
+    /// The warnings, each once. Call until `None`.
     pub fn poll_warning(&mut self, _now: Instant) -> Option<Warning> {
         if let Some(failures) = self.alarm.poll() {
             return Some(Warning::Guessing { source: None, failures });
@@ -303,14 +303,14 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         self.conns.len() - self.parked()
     }
 
-    /// The source of the parked connection at `at`, if that is the first of its source to wait.
+    /// The source of the parked connection at index `at`, if that is the first of its source.
     fn first_of_parked(&self, at: usize) -> Option<Key> {
         let conn = self.conns.get(at).filter(|c| c.state == State::Parked)?;
         let before = self.conns.iter().take(at);
         (!before.into_iter().any(|c| c.state == State::Parked && c.key == conn.key)).then_some(conn.key)
     }
 
-    /// Whether there is a token for this source that no parked connection is owed.
+    /// Whether there is a token for this source that is not due to a parked connection.
     fn served_at_once(&self, now: Instant, key: Key) -> bool {
         if self.sources.parked(key) > 0 {
             return false;
@@ -325,8 +325,8 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         }
     }
 
-    /// The youngest parked connection of the source with most of them, if that is at least two more
-    /// than the newcomer's source has: between equals the newcomer waits outside.
+    /// Picks a parked connection to evict: the youngest of the source with most of them, if that has at least
+    /// two more than the new connection's source. Between equals the new connection gets busy.
     fn displaced_by(&self, key: Key) -> Option<ConnId> {
         let (greedy, most) = self.sources.most_parked()?;
         if most < self.sources.parked(key) + 2 {
@@ -335,16 +335,16 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         self.conns.iter().rev().find(|c| c.state == State::Parked && c.key == greedy).map(|c| c.id)
     }
 
-    /// The oldest connection without message 2 of the source that holds most connections. If all have sent
-    /// that, the same of those that have owed message 4 for long: whoever never sends it must not keep a place
-    /// for as long as a handshake may take, or a few guesses a second would keep everybody out.
+    /// Picks an unauthenticated connection to evict: the oldest without message 2, of the source that holds
+    /// most. If all have sent message 2, the oldest whose message 4 is overdue, likewise: otherwise a few
+    /// handshakes a second that are never finished would hold all slots until their deadline.
     fn evictable(&self) -> Option<ConnId> {
         let held = |key: Key| self.conns.iter().filter(|c| c.key == key).count();
         let open = |c: &&Conn| c.state == State::Open;
         let late = |c: &&Conn| {
             matches!(c.state, State::Guessing(_)) && self.now.since(c.since) >= self.profile.proof_patience
         };
-        // Of equals `max_by_key` takes the last; backwards, that is the oldest.
+        // `max_by_key` takes the last of equals; in reverse order, that is the oldest.
         let first = self.conns.iter().rev().filter(open).max_by_key(|c| held(c.key));
         first.or_else(|| self.conns.iter().rev().filter(late).max_by_key(|c| held(c.key))).map(|c| c.id)
     }

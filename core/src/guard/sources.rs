@@ -1,4 +1,4 @@
-//! Where guesses come from, and what each of those has left.
+//! Sources of guesses and their token buckets (protocol.md, section 4.5).
 
 use core::net::IpAddr;
 
@@ -9,16 +9,16 @@ use super::bucket::{Bucket, Rate};
 use crate::limits::{KNOWN_GOOD, KNOWN_SHARE, Profile, WARN_SOURCE};
 use crate::time::Instant;
 
-/// What counts as one source.
+/// The key of a source.
 ///
-/// An IPv4 address; of IPv6 the network of 64 bits, since one host has all the addresses of one. But
-/// a link-local address counts by itself: all hosts of a link share that network, and one of them
-/// must not spend what is the others'.
+/// An IPv4 address, or the /64 of an IPv6 address, since one host has all addresses of a /64. A link-local
+/// address counts by itself, because all hosts of a link share that prefix, and one of them must not spend
+/// the budget of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key(IpAddr);
 
 impl Key {
-    /// The source an address belongs to.
+    /// The source of an address.
     pub(super) fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
@@ -29,26 +29,26 @@ impl Key {
     }
 }
 
-/// Which buckets a token came out of.
+/// The buckets from which a token was lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The source's and the one of all.
+    /// The source's bucket and the total.
     Common,
-    /// The one a known-good source has of its own, outside the total, and the one of all such sources: whoever
-    /// relays members' handshakes can make any number of sources known-good.
+    /// The known-good bucket of the source and the total of all known-good sources, which bounds attackers
+    /// that make many sources known-good by relaying members' handshakes.
     Known,
 }
 
 /// One source.
 pub(super) struct Source {
     pub(super) key: Key,
-    /// The address it was last seen at.
+    /// The address from which it connected last.
     pub(super) address: IpAddr,
     common: Bucket,
     known: Bucket,
     good_until: Option<Instant>,
     used: Instant,
-    /// Its connections that wait for a token.
+    /// Its parked connections.
     pub(super) parked: usize,
     pub(super) alarm: Alarm<{ WARN_SOURCE as usize }>,
 }
@@ -59,7 +59,7 @@ impl Source {
     }
 }
 
-/// The sources, and the bucket of all of them together.
+/// The sources and the total buckets.
 pub(super) struct Sources<const S: usize> {
     entries: Vec<Source, S>,
     total: Bucket,
@@ -94,17 +94,17 @@ impl<const S: usize> Sources<S> {
         self.entries.iter_mut().find(|s| s.key == key)
     }
 
-    /// Connections of a source that wait for a token.
+    /// Parked connections of a source.
     pub(super) fn parked(&self, key: Key) -> usize {
         self.entries.iter().find(|s| s.key == key).map_or(0, |s| s.parked)
     }
 
-    /// The source that holds most of the parking.
+    /// The source with most parked connections.
     pub(super) fn most_parked(&self) -> Option<(Key, usize)> {
         self.entries.iter().max_by_key(|s| s.parked).map(|s| (s.key, s.parked))
     }
 
-    /// Which bucket would give this source a token now, if any.
+    /// The buckets that would lend this source a token now, if any.
     pub(super) fn offers(&self, now: Instant, key: Key) -> Option<Origin> {
         let total = self.total.at_hand(self.total_rate, now) > 0;
         let known = self.known_total.at_hand(self.known_total_rate, now) > 0;
@@ -116,7 +116,7 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// Makes sure there is an entry for `address`. False if the table is full of sources in use.
+    /// Ensures an entry for `address`. False if every entry is in use.
     pub(super) fn enter(&mut self, now: Instant, address: IpAddr) -> bool {
         let key = Key::of(address);
         if let Some(source) = self.get_mut(key) {
@@ -125,9 +125,9 @@ impl<const S: usize> Sources<S> {
             return true;
         }
         if self.entries.is_full() {
-            // A source with tokens lent or connections parked stays, or they could not come back to
-            // it. Of the others, first the unknown, then the fullest, then the longest unused. Whoever
-            // gets a spent bucket evicted all the same gains nothing past the total.
+            // A source with lent tokens or parked connections stays, because the tokens have to return to it.
+            // Eviction order of the others: unknown first, then the fullest bucket, then the least recently
+            // used. Eviction of a spent bucket gains an attacker nothing, because the total still bounds it.
             let rate = self.common_rate;
             let victim = self
                 .entries
@@ -151,13 +151,13 @@ impl<const S: usize> Sources<S> {
         self.entries.push(source).is_ok()
     }
 
-    /// Lends a token out of the buckets of `origin`.
+    /// Lends a token from the buckets of `origin`.
     #[must_use]
     pub(super) fn lend(&mut self, now: Instant, key: Key, origin: Origin) -> bool {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return false };
         match origin {
-            // Both or neither.
+            // From both buckets or from neither.
             Origin::Known => {
                 self.known_total.at_hand(self.known_total_rate, now) > 0
                     && source.known.lend(known_rate, now)
@@ -171,7 +171,7 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// A token comes back to where it came from.
+    /// Returns a token to its buckets.
     pub(super) fn give_back(&mut self, now: Instant, key: Key, origin: Origin) {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return };
@@ -187,7 +187,7 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// A token is spent.
+    /// Spends a token.
     pub(super) fn spend(&mut self, now: Instant, key: Key, origin: Origin) {
         let (common_rate, known_rate) = (self.common_rate, self.known_rate);
         let Some(source) = self.entries.iter_mut().find(|s| s.key == key) else { return };
@@ -203,7 +203,7 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// The source has proved to be a member's.
+    /// A member authenticated from this source: makes it known-good.
     pub(super) fn good(&mut self, now: Instant, key: Key) {
         if let Some(source) = self.get_mut(key) {
             source.good_until = Some(now + KNOWN_GOOD);
@@ -211,7 +211,7 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// When time next brings a parked connection its token.
+    /// When a refill next grants a parked connection its token.
     pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
         let total = self.total.ready_at(self.total_rate);
         let known_total = self.known_total.ready_at(self.known_total_rate);
@@ -224,13 +224,13 @@ impl<const S: usize> Sources<S> {
         })
     }
 
-    /// Tokens of the total at hand and lent.
+    /// Available and lent tokens of the total.
     #[cfg(test)]
     pub(super) fn total(&self, now: Instant) -> (u32, u32) {
         (self.total.at_hand(self.total_rate, now), self.total.lent())
     }
 
-    /// Tokens of a source at hand and lent.
+    /// Available and lent tokens of a source.
     #[cfg(test)]
     pub(super) fn common(&self, now: Instant, address: IpAddr) -> (u32, u32) {
         let rate = self.common_rate;

@@ -1,5 +1,6 @@
-//! Consecutive data records of a stream, sealed or opened outside of the session: on other cores, several
-//! batches at a time, in any order. The session says which records they are and counts them as its own.
+//! Batches: consecutive data records of a stream that are sealed or opened outside of the session, on other
+//! cores, concurrently and in any order (decision 0015). The session assigns their positions and AEAD
+//! counters.
 
 use core::fmt;
 
@@ -8,9 +9,9 @@ use crate::crypto::record::{OpenError, RecordKey, RecordKind, SealError};
 use crate::limits::RECORD_OVERHEAD;
 use crate::wire::{Answer, ErrorCode};
 
-/// Consecutive data records: where in the drop they stand, and the counters that only they may use.
+/// Consecutive data records: their offset in the drop, and the AEAD counters reserved for them.
 ///
-/// Not `Clone`: every record of it is sealed or opened once.
+/// Not `Clone`, so that each record is sealed or opened once.
 #[derive(Debug)]
 pub struct Batch {
     offset: u64,
@@ -24,12 +25,12 @@ impl Batch {
         Some(Self { offset, record, counters: counters.take(records).ok()? })
     }
 
-    /// Where in the drop the next record begins.
+    /// Offset in the drop of the next record.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// How many records are left.
+    /// Number of records left.
     pub const fn records(&self) -> u64 {
         self.counters.left()
     }
@@ -69,8 +70,8 @@ impl BatchSealer {
         Ok(())
     }
 
-    /// Seals an error in the place of the batch's next record. The stream ends with it: nothing that was
-    /// sealed for a later place may be sent.
+    /// Seals an error in place of the batch's next record. The stream ends with it: send no record that was
+    /// sealed for a later position.
     ///
     /// # Errors
     /// If `buffer` has not the length of a record, or the batch has none left.
@@ -90,15 +91,15 @@ impl fmt::Debug for BatchSealer {
     }
 }
 
-/// What stood in a record of a batch.
+/// The content of a record of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Bytes of the drop, which now fill the front of the buffer.
+    /// Bytes of the drop, now at the front of the buffer.
     Data {
-        /// Where in the drop they belong.
+        /// Their offset in the drop.
         offset: u64,
     },
-    /// The server ended the stream, and this is why. Nothing follows.
+    /// The server ended the stream with this error. Nothing follows.
     Refused(ErrorCode),
 }
 
@@ -115,7 +116,7 @@ impl BatchOpener {
     /// Opens `buffer` in place as the batch's next record.
     ///
     /// # Errors
-    /// If it does not open, or holds what no server sends there: the connection is to end.
+    /// If authentication fails, or the content is illegal in a batch. End the connection.
     pub fn open(&self, batch: &mut Batch, buffer: &mut [u8]) -> Result<Content, OpenError> {
         if buffer.len() != batch.record_len() {
             return Err(OpenError::RecordSize);
@@ -129,7 +130,7 @@ impl BatchOpener {
                 Ok(Content::Data { offset })
             }
             RecordKind::Data => Err(OpenError::Length),
-            // Withheld until we are ready for it: there is none in a batch.
+            // The final record is never in a batch: the server withholds it until `ready`.
             RecordKind::Final => Err(OpenError::Kind(RecordKind::Final as u8)),
             RecordKind::Control => match Answer::parse(buffer.get(..opened.len).unwrap_or_default()) {
                 Ok(Answer::Error(code)) => Ok(Content::Refused(code)),

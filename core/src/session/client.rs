@@ -1,4 +1,4 @@
-//! The fetching end of one connection.
+//! The client's end of one connection (protocol.md, sections 4 to 7).
 
 mod batch;
 
@@ -24,40 +24,40 @@ use crate::wire::GREETING_LEN;
 use crate::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
 use crate::wire::{CLIENT_HELLO_LEN, SERVER_HELLO_LEN};
 
-/// What to fetch, and from where on.
+/// The parameters of a `fetch` (protocol.md, section 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchPlan {
     /// The drop.
     pub token: Token,
-    /// This receiver's secret for it; the same one resumes.
+    /// The fetch id; the same one resumes the claim.
     pub id: FetchId,
-    /// Largest data record this side takes: the buffers have room for it and 20 bytes more.
+    /// Largest data record this side takes. Buffers need 20 bytes more.
     pub record_max: u32,
-    /// How many bytes are held already.
+    /// Bytes held already.
     pub offset: u64,
     /// Their [`PrefixDigest`](crate::crypto::digest::PrefixDigest); `None` exactly when there are none.
     pub digest: Option<[u8; 32]>,
 }
 
-/// What a message from the server meant.
+/// The content of a message from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "looked at and dropped at once, never collected")]
+#[allow(clippy::large_enum_variant, reason = "consumed at once, never collected")]
 pub enum ClientEvent {
-    /// Message 3 has come: a request may be made, and is the first to prove anything.
+    /// Message 3 has arrived: the first request may be made. The server has proved nothing yet.
     Ready,
     /// A line of the list.
     Offer(Offer),
-    /// A line of the list: a drop that ended lately.
+    /// A line of the list: a drop that has ended recently.
     Ending(Ending),
     /// The list is over.
     ListEnd {
-        /// The server's true revision.
+        /// The server's revision.
         revision: u32,
-        /// There are more: ask again, after the last token seen.
+        /// There are more pages: ask again, after the last token.
         more: bool,
     },
-    /// The drop is claimed for us, and this is what it is.
+    /// `begin`: the drop is claimed for us.
     Begin(Begin),
     /// The next bytes of the drop: the first `len` of the buffer.
     Data {
@@ -69,15 +69,15 @@ pub enum ClientEvent {
         /// How many.
         len: usize,
     },
-    /// The server has noted our `commit` and forgotten the drop.
+    /// The server has accepted our `commit`.
     Burned,
-    /// The server said no.
+    /// The request failed with this error.
     Refused(ErrorCode),
-    /// A line of the list that says nothing.
+    /// Padding of the list.
     Filler,
 }
 
-/// A session that asks one server.
+/// A client's session with one server, as a sans-IO state machine.
 pub struct ClientSession {
     address: IpAddr,
     opened: Instant,
@@ -100,9 +100,9 @@ enum State {
 
 struct Dialogue {
     channel: Channel,
-    /// Our first record has gone out, and with it the proof that we know the passphrase.
+    /// Message 4 is sent, the proof that we know the PRS.
     proved: bool,
-    /// The server's first record has opened.
+    /// Message 5 has opened: the server is a member.
     confirmed: bool,
     request: Option<Request>,
     progress: Option<u64>,
@@ -113,7 +113,7 @@ struct Dialogue {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaits {
-    /// It is our turn to ask.
+    /// Idle: a request may be made.
     Nothing,
     List {
         left: u8,
@@ -127,7 +127,7 @@ enum Awaits {
         at: u64,
         ready: bool,
     },
-    /// The final record has come.
+    /// The final record has arrived.
     Whole,
     Burned,
 }
@@ -135,7 +135,7 @@ enum Awaits {
 impl ClientSession {
     /// A session on a connection to `address` that has just opened.
     ///
-    /// `expected` is the instance that a beacon spoke of, `own` that of this process, if it serves.
+    /// `expected` is the instance of the beacon, `own` that of this process, if it serves.
     pub const fn new(
         now: Instant,
         address: IpAddr,
@@ -154,13 +154,13 @@ impl ClientSession {
         }
     }
 
-    /// The same session with another implementation of the cipher; to be chosen before the handshake.
+    /// The same session with another implementation of the cipher. Call before the handshake.
     pub const fn with_cipher(mut self, cipher: &'static dyn Cipher) -> Self {
         self.cipher = cipher;
         self
     }
 
-    /// How many bytes the next message from the server has; `None` while none is due.
+    /// Length of the next message from the server; `None` while none is due.
     pub fn wants(&self) -> Option<usize> {
         match &self.state {
             State::AwaitGreeting => Some(GREETING_LEN),
@@ -174,12 +174,13 @@ impl ClientSession {
         }
     }
 
-    /// The server has shown that it knows the passphrase.
+    /// Whether the server has proved that it is a member.
     pub const fn is_confirmed(&self) -> bool {
         matches!(&self.state, State::Open(Dialogue { confirmed: true, .. }))
     }
 
-    /// All but the final record has come: store it, make room for the rest, then say [`ready`](Self::ready).
+    /// Whether all but the final record has arrived: store it, reserve space for the rest, then call
+    /// [`ready`](Self::ready).
     pub const fn needs_ready(&self) -> bool {
         match &self.state {
             State::Open(Dialogue { awaits: Awaits::Stream { cut, at, ready, .. }, .. }) => {
@@ -189,7 +190,7 @@ impl ClientSession {
         }
     }
 
-    /// How many bytes the final record will hold, while a drop streams.
+    /// Bytes of the final record, while a drop streams.
     pub const fn final_len(&self) -> Option<u32> {
         match &self.state {
             State::Open(Dialogue { awaits: Awaits::Stream { cut, .. }, .. }) => Some(cut.last_len),
@@ -197,7 +198,7 @@ impl ClientSession {
         }
     }
 
-    /// Where in the drop the next record begins, while a drop streams.
+    /// Offset in the drop of the next record, while a drop streams.
     pub const fn position(&self) -> Option<u64> {
         match &self.state {
             State::Open(Dialogue { awaits: Awaits::Stream { at, .. }, .. }) => Some(*at),
@@ -205,12 +206,12 @@ impl ClientSession {
         }
     }
 
-    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::AwaitGreeting => Some(self.opened + GREETING_TIMEOUT),
             State::AwaitShare(_) => Some(self.opened + HANDSHAKE_TIMEOUT),
-            // While we make ready, the server owes us nothing.
+            // Before `ready` is sent, nothing of the server is due.
             State::Open(_) if self.wants().is_some() && !self.needs_ready() => {
                 Some(self.heard + ANSWER_TIMEOUT)
             }
@@ -218,7 +219,7 @@ impl ClientSession {
         }
     }
 
-    /// Whether the server has been silent for too long, and what that means.
+    /// Checks for silence of the server, and returns what it means (protocol.md, section 4.3).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ClientError> {
         if self.poll_timeout().is_some_and(|at| at <= now) {
             return Err(match core::mem::replace(&mut self.state, State::Over) {
@@ -229,29 +230,30 @@ impl ClientSession {
         Ok(())
     }
 
-    /// It is we who keep the server waiting, while what it sent is stored: its silence counts from now on.
+    /// Restarts the silence timer: the server was waiting for us while its data was stored.
     pub const fn handle_pause(&mut self, now: Instant) {
         self.heard = now;
     }
 
-    /// The server closed its end (`clean`), or the connection broke: what that means.
+    /// Handles the end of the connection, `clean` for a close and not a reset, and returns what it means
+    /// (protocol.md, section 4.3).
     pub const fn handle_close(&self, clean: bool) -> ClientError {
         match &self.state {
             _ if !clean => ClientError::Reset,
             State::AwaitShare(_) => ClientError::Busy,
-            // Only once our first record is out can a close be an answer to it.
+            // Only after message 4 is sent can a close be the answer to it.
             State::Open(Dialogue { proved: true, confirmed: false, .. }) => ClientError::NotMember,
             _ => ClientError::Reset,
         }
     }
 
-    /// Asks for the list, from the token after `after` on.
+    /// Sends `list`: asks for offers after the token `after`.
     pub fn list(&mut self, now: Instant, after: Option<Token>) -> Result<(), Misuse> {
         let left = u8::try_from(crate::limits::LIST_RECORDS).unwrap_or(u8::MAX);
         self.ask(now, Request::List { after }, Awaits::List { left })
     }
 
-    /// Claims a drop.
+    /// Sends `fetch`: claims a drop.
     pub fn fetch(&mut self, now: Instant, plan: &FetchPlan) -> Result<(), Misuse> {
         let FetchPlan { token, id, record_max, offset, digest } = *plan;
         if record_max < RECORD_MIN || digest.is_some() != (offset > 0) {
@@ -266,7 +268,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Tells the server how much is stored: the sign of life that keeps the claim.
+    /// Sends `progress`: the sign of life that renews the lease.
     pub const fn progress(&mut self, stored: u64) -> Result<(), Misuse> {
         match &mut self.state {
             State::Open(Dialogue {
@@ -282,7 +284,7 @@ impl ClientSession {
         }
     }
 
-    /// Asks for the final record: all before it is written, and there is room for the rest.
+    /// Sends `ready`: all before the final record is written, and there is space for the rest.
     pub fn ready(&mut self, now: Instant) -> Result<(), Misuse> {
         if !self.needs_ready() {
             return Err(Misuse::OutOfTurn);
@@ -297,7 +299,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Confirms that the whole drop is verified and durable, here or on a new connection.
+    /// Sends `commit`: the whole drop is verified and durable. Also on a new connection.
     pub fn commit(&mut self, now: Instant, token: Token, id: FetchId) -> Result<(), Misuse> {
         if let State::Open(dialogue) = &mut self.state
             && dialogue.awaits == Awaits::Whole
@@ -307,7 +309,7 @@ impl ClientSession {
         self.ask(now, Request::Commit { token, id }, Awaits::Burned)
     }
 
-    /// Gives a claim up before its final record; close the connection once this is sent.
+    /// Sends `release`: gives the claim up before the final record. Close the connection once it is sent.
     pub fn release(&mut self) -> Result<(), Misuse> {
         let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
         if !matches!(dialogue.awaits, Awaits::Begin { .. } | Awaits::Stream { .. }) {
@@ -333,7 +335,7 @@ impl ClientSession {
         }
     }
 
-    /// Writes the next message to send into `out`, of at least 512 bytes, and gives its length.
+    /// Writes the next message to send into `out`, of at least 512 bytes, and returns its length.
     pub fn poll_transmit(&mut self, out: &mut [u8]) -> Result<Option<usize>, Misuse> {
         if let Some(hello) = &self.hello {
             out.get_mut(..hello.len()).ok_or(Misuse::Buffer)?.copy_from_slice(hello);
@@ -356,8 +358,8 @@ impl ClientSession {
         Ok(Some(CONTROL_RECORD))
     }
 
-    /// Takes one whole message of [`wants`](Self::wants) bytes; opens it in place, so that the bytes of a
-    /// drop are then at its front.
+    /// Handles one whole message of [`wants`](Self::wants) bytes. Opens it in place, so that bytes of a drop
+    /// are then at its front.
     pub fn handle_message<const S: usize>(
         &mut self,
         now: Instant,
@@ -371,7 +373,7 @@ impl ClientSession {
         }
         self.heard = now;
         let input = match self.state {
-            // A server to which we say message 2 and no message 4 counts that as a guess that failed.
+            // A server counts a message 2 without a message 4 as a failed guess.
             State::AwaitGreeting if !guard.has(now, self.address) => {
                 decision!("client: no guess left for {}", self.address);
                 Err(ClientError::NoBudget)
@@ -387,7 +389,7 @@ impl ClientSession {
         input
     }
 
-    // Each kind of message apart: the room that one needs on a small stack is not to be below what another calls.
+    // Not inlined: the stack frames of the message kinds must not add up on a board's small stack.
     #[inline(never)]
     fn handle_greeting(
         &mut self,
@@ -415,7 +417,7 @@ impl ClientSession {
         let share = message.first_chunk::<SERVER_HELLO_LEN>().ok_or(ClientError::Protocol)?;
         let mut channel = handshake.finish(share)?;
         channel.use_cipher(self.cipher);
-        // Our first record would let a fake server test one guess of the passphrase.
+        // Message 4 lets a fake server test one guess at the passphrase.
         if !guard.take(now, self.address) {
             return Err(ClientError::NoBudget);
         }
@@ -442,7 +444,7 @@ impl ClientSession {
         let State::Open(dialogue) = &mut self.state else { return Err(ClientError::Protocol) };
         let opened = match dialogue.channel.opener.open(message) {
             Ok(opened) => opened,
-            // The server answered our proof with something else: it does not have the key.
+            // Authentication of message 5 failed: the server does not have the key.
             Err(_) if !dialogue.confirmed => return Err(ClientError::NotMember),
             Err(_) => return Err(ClientError::Protocol),
         };
@@ -470,7 +472,7 @@ impl Dialogue {
 
     fn handle_answer(&mut self, answer: Answer) -> Option<ClientEvent> {
         if let Answer::Error(code) = answer {
-            // The exchange is over, and with it what was still to be said about it.
+            // The exchange is over; drop unsent messages about it.
             self.awaits = Awaits::Nothing;
             self.request = None;
             self.progress = None;

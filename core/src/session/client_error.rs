@@ -1,4 +1,4 @@
-//! Why a conversation with a server ended early, and what follows from it.
+//! Why a connection to a server ended early, and what that means (protocol.md, section 4.3).
 
 use core::fmt;
 use core::time::Duration;
@@ -11,21 +11,21 @@ use crate::session::handshake::HandshakeError;
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClientError {
-    /// The handshake went no further.
+    /// The handshake failed.
     Handshake(HandshakeError),
-    /// The server closed in order after our first record: it does not know our passphrase.
+    /// "Not a member": a clean close after message 4, or a message 5 that failed authentication.
     NotMember,
     /// The server is busy: silence or a close before message 3.
     Busy,
-    /// The connection was reset or closed; nothing follows from that.
+    /// The connection was reset or closed, which proves nothing.
     Reset,
     /// The server was silent for too long.
     Silent,
-    /// Too many handshakes went unconfirmed there; a fake server may be guessing.
+    /// Our guess budget is spent: too many unconfirmed handshakes, maybe with a fake server that guesses.
     NoBudget,
     /// The server broke the protocol.
     Protocol,
-    /// This side called a session out of turn. Not the server's doing: a fault of the program.
+    /// The caller broke the order of calls: a bug of this program, not of the server.
     Misuse(Misuse),
 }
 
@@ -64,7 +64,7 @@ impl From<Misuse> for ClientError {
 }
 
 impl ClientError {
-    /// The server's own word on when to come back, if it gave one.
+    /// The retry-after of the server, if it gave one.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Handshake(HandshakeError::Busy { retry_after }) => Some(*retry_after),

@@ -1,5 +1,5 @@
-//! The handshake as a typestate: each step consumes itself and returns the next, so that a wrong
-//! order does not compile and a scalar is used once.
+//! The handshake as a typestate (protocol.md, section 4): each step consumes itself and returns the next, so
+//! that a wrong order does not compile and a scalar is used once.
 
 use core::fmt;
 use core::time::Duration;
@@ -19,11 +19,11 @@ const LABEL: &[u8] = b"deaddrop/1";
 /// `lv_cat("deaddrop/1", greeting without nonce, suite)`: three lengths of one byte each.
 const CI_LEN: usize = 1 + LABEL.len() + 1 + GREETING_FIXED_LEN + 1 + 1;
 
-/// Both directions of an agreed connection.
+/// The sealer and opener of an established connection.
 pub struct Channel {
-    /// Seals what we say.
+    /// Seals what we send.
     pub sealer: Sealer,
-    /// Opens what the peer says.
+    /// Opens what the peer sends.
     pub opener: Opener,
 }
 
@@ -35,27 +35,27 @@ impl Channel {
     }
 }
 
-/// Why a handshake went no further.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HandshakeError {
-    /// The greeting is not one of ours.
+    /// The greeting is malformed.
     Greeting(GreetingError),
-    /// The server cannot answer now.
+    /// The server is busy.
     Busy {
         /// When to try again.
         retry_after: Duration,
     },
-    /// Another process answers there than the beacon spoke of.
+    /// The greeting has another instance than the beacon.
     OtherInstance,
-    /// We connected to ourselves.
+    /// The greeting has our own instance: we connected to ourselves.
     OwnInstance,
-    /// The server offers no suite that we have.
+    /// There is no common suite.
     NoSuite,
-    /// Message 2 is not one of ours.
+    /// Message 2 is malformed.
     Hello(HelloError),
-    /// The peer's share is not a point of the group, or is its identity.
+    /// The peer's share does not decode, or the product is the identity.
     Share,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for HandshakeError {
 
 impl core::error::Error for HandshakeError {}
 
-/// The channel identifier both ends feed to CPace.
+/// CPace's channel identifier (CI).
 fn channel_id(greeting: &[u8; GREETING_LEN], suite: u8) -> [u8; CI_LEN] {
     let mut ci = [0; CI_LEN];
     let fixed = greeting.get(..GREETING_FIXED_LEN).unwrap_or_default();
@@ -87,7 +87,7 @@ fn channel_id(greeting: &[u8; GREETING_LEN], suite: u8) -> [u8; CI_LEN] {
     for part in [LABEL, fixed, &[suite]] {
         // Each part is shorter than 128 bytes, so its LEB128 length is one byte.
         let len = u8::try_from(part.len()).unwrap_or(0);
-        // The source first: the side that ends the zip must not be `at`, or a place in it is lost.
+        // The source comes first: a zip that ends on its other side would drop an element of `at`.
         for (from, to) in core::iter::once(&len).chain(part).zip(at.by_ref()) {
             *to = *from;
         }
@@ -95,7 +95,7 @@ fn channel_id(greeting: &[u8; GREETING_LEN], suite: u8) -> [u8; CI_LEN] {
     ci
 }
 
-/// CPace's session identifier: the server's nonce, then the client's.
+/// CPace's session identifier (sid): the server's nonce, then the client's.
 fn session_id(server: &[u8; 16], client: &[u8; 16]) -> [u8; 32] {
     let mut sid = [0; 32];
     for (to, from) in sid.iter_mut().zip(server.iter().chain(client)) {
@@ -104,14 +104,14 @@ fn session_id(server: &[u8; 16], client: &[u8; 16]) -> [u8; 32] {
     sid
 }
 
-/// A server that has sent its greeting.
+/// A server after message 1.
 pub struct ServerHandshake {
     greeting: [u8; GREETING_LEN],
     nonce: [u8; 16],
 }
 
 impl ServerHandshake {
-    /// Draws a nonce; the greeting to send is [`ServerHandshake::greeting`].
+    /// Draws a nonce. The greeting to send is [`ServerHandshake::greeting`].
     pub fn new(instance: Instance, rng: &mut impl CryptoRng) -> Self {
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
@@ -124,7 +124,8 @@ impl ServerHandshake {
         &self.greeting
     }
 
-    /// Takes message 2 and gives message 3. It costs the one who asks a guess: spend it first.
+    /// Handles message 2 and returns message 3, which lets the client test one guess: take a guess token
+    /// first.
     #[inline(never)]
     pub fn answer(
         self,
@@ -143,7 +144,7 @@ impl ServerHandshake {
     }
 }
 
-/// A client that has sent message 2.
+/// A client after message 2.
 pub struct ClientHandshake {
     exchange: Exchange,
     greeting: [u8; GREETING_LEN],
@@ -151,9 +152,9 @@ pub struct ClientHandshake {
 }
 
 impl ClientHandshake {
-    /// Takes message 1 and gives message 2.
+    /// Handles message 1 and returns message 2.
     ///
-    /// `expected` is the instance a beacon spoke of, `own` that of this process.
+    /// `expected` is the instance of the beacon, `own` that of this process.
     #[inline(never)]
     pub fn start(
         message1: &[u8; GREETING_LEN],
@@ -181,7 +182,7 @@ impl ClientHandshake {
         Ok((Self { exchange, greeting: *message1, message2 }, message2))
     }
 
-    /// Takes message 3. The server has proved nothing yet: its first record does.
+    /// Handles message 3. The server has proved nothing yet; its first record is the key confirmation.
     #[inline(never)]
     pub fn finish(self, message3: &[u8; SERVER_HELLO_LEN]) -> Result<Channel, HandshakeError> {
         let hello = ServerHello::parse(message3).map_err(HandshakeError::Hello)?;

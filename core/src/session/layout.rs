@@ -1,6 +1,6 @@
-//! How a drop is laid out in records.
+//! The record layout of a drop (protocol.md, section 5.1).
 
-/// How a drop's bytes from `offset` on are cut into records of `record` bytes.
+/// The division of a drop's bytes from `offset` on into records of `record` bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordLayout {
     /// Where the final record begins; all before it are full data records.
@@ -16,16 +16,16 @@ impl RecordLayout {
         let record_len = u64::from(record.max(1));
         let full = remaining.saturating_sub(1) / record_len;
         let last_at = offset.saturating_add(full.saturating_mul(record_len));
-        // What is left is at most `record`, which is a u32.
+        // The rest is at most `record`, which is a u32.
         Self { last_at, last_len: u32::try_from(size.saturating_sub(last_at)).unwrap_or(record) }
     }
 }
 
-/// The data record size for a drop: no larger than either side takes, no larger than it needs.
+/// The data record size R of a drop: within the limits of both sides, and no larger than the drop needs.
 pub(crate) fn record_size(ours: u32, theirs: u32, size: u64) -> u32 {
     let needed = u32::try_from(size).ok().and_then(u32::checked_next_power_of_two).unwrap_or(u32::MAX);
     let most = ours.min(theirs).min(crate::limits::RECORD_MAX);
-    // Theirs may be anything above the minimum: the greatest power of two within it.
+    // Their limit is any number from the minimum on: take the greatest power of two within it.
     let most = 1_u32 << most.max(1).ilog2();
     most.min(needed.max(crate::limits::RECORD_MIN))
 }

@@ -1,21 +1,22 @@
-//! One connection, as a state machine without a socket: the handshake, and its client's end.
+//! One connection as a sans-IO state machine: the handshake, and the client's end.
 //!
-//! The server's end is [`ServerSession`](crate::exchange::server::ServerSession): it shares the table of drops and the
-//! guard with all others of its [`Server`](crate::exchange::Server). Both are driven alike.
+//! The server's end is [`ServerSession`](crate::exchange::server::ServerSession), which shares the table of
+//! drops and the guard with all others of its [`Server`](crate::exchange::Server). Both are driven in the
+//! same way.
 //!
-//! Every message of the protocol has a size that both ends know before it arrives, so a front end
-//! reads exactly [`wants`](ClientSession::wants) bytes into a buffer of its own and hands them over.
-//! The order in which to turn a session, at either end:
+//! Every message has a size that both ends know before it arrives (decision 0002). So a front end reads
+//! exactly [`wants`](ClientSession::wants) bytes into a buffer of its own and passes them in. The loop that
+//! drives a session, at either end:
 //!
-//! 1. `poll_transmit` until it gives nothing, writing out what it gives;
-//! 2. on a server, `poll_read`, and its bytes to `handle_read`, writing out what that gives;
-//! 3. `closing`: when it says so, close the connection that way and call `closed`;
-//! 4. wait for the bytes that `wants` names (`handle_message`), for the peer's close (`handle_close`),
-//!    or for the moment that `poll_timeout` names (`handle_timeout`); then again from 1.
+//! 1. `poll_transmit` until `None`, writing out each message;
+//! 2. on a server, `poll_read`: pass the bytes that it asks for to `handle_read`, and write out the result;
+//! 3. `closing`: if it is `Some`, close the connection that way and call `closed`;
+//! 4. wait for as many bytes as `wants` names (`handle_message`), for the peer's close (`handle_close`), or
+//!    for the deadline of `poll_timeout` (`handle_timeout`); then continue at 1.
 //!
-//! Everything a session gives out goes to the peer in that order, whole. Secrets never leave it, but for the
-//! key of one direction of a stream, which a front end with several cores may borrow to seal or open a
-//! [`Batch`] of records at once.
+//! Messages go to the peer whole and in that order. Secrets never leave a session, except the key of one
+//! direction of a stream, which a front end with several cores may borrow to seal or open a [`Batch`] of
+//! records.
 
 mod batch;
 mod client;
@@ -34,31 +35,31 @@ pub(crate) use layout::{RecordLayout, record_size};
 
 use crate::limits::{Profile, RECORD_OVERHEAD};
 
-/// The buffer a session with this profile needs for messages in one direction.
+/// Length of the buffer that a session with this profile needs per direction.
 pub const fn buffer_len(profile: &Profile) -> usize {
     profile.record_max as usize + RECORD_OVERHEAD
 }
 
-/// How to close a connection.
+/// How to close a connection (protocol.md, section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Close {
-    /// In order: the peer reads all that was sent, then the end.
+    /// Gracefully (FIN): the peer reads all that was sent, then the end.
     Clean,
-    /// By a reset, so that the peer draws no conclusion from the close.
+    /// By a reset (RST), from which the peer concludes nothing about membership.
     Reset,
 }
 
-/// The front end called something out of turn, or lent too small a buffer. Not the peer's doing.
+/// The front end broke the API: a call out of turn, or a buffer of the wrong size. Never caused by the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Misuse {
-    /// The session is not in a state in which this may be called.
+    /// The call is not legal in the state of the session.
     OutOfTurn,
-    /// The lent buffer has not the size that the session asked for.
+    /// The buffer has not the size that the session asked for.
     Buffer,
-    /// No server takes such a plan: a record smaller than the least, or a digest without an offset, or the reverse.
+    /// The plan is illegal: a record size below the minimum, or only one of offset and digest.
     Plan,
 }
 

@@ -34,7 +34,7 @@ fn offer(n: u8) -> Offer {
     }
 }
 
-/// A browser that has been told to probe one peer.
+/// A browser with a probe of one peer started.
 fn probing() -> (Small, Probe, ChaCha8Rng) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut browser = Small::new(at(0), Instance::from_bytes(*b"ourselvs"));
@@ -58,7 +58,7 @@ fn a_whole_list_is_shown_and_what_the_next_one_lacks_is_withdrawn() {
     browser.handle_probe(at(3), &probe, Ok(7));
     assert_eq!(shown(&mut browser).len(), 2);
     assert_eq!(browser.offers().count(), 2);
-    // Nothing heard for 45 s: it is probed again.
+    // After 45 s of silence it is probed again.
     let probe = browser.poll_probe(at(60_000), &mut rng).unwrap();
     browser.handle_line(at(60_000), &probe, &ListEvent::Offer(offer(2)));
     browser.handle_probe(at(60_001), &probe, Ok(8));
@@ -78,7 +78,7 @@ fn a_first_list_that_broke_off_is_withdrawn_once_its_sender_is_given_up() {
         for n in 1..=tries {
             browser.handle_probe(at(n * 1_000), &probe, Err(error));
             if n < tries {
-                assert_eq!(browser.offers().count(), 1, "it is probed again, so that its offer stands");
+                assert_eq!(browser.offers().count(), 1, "it is probed again, so its offer stays");
                 probe = browser.poll_probe(at(n * 1_000 + 900), &mut rng).unwrap();
             }
         }
@@ -110,7 +110,7 @@ fn each_end_of_a_probe_has_its_result() {
         (Err(ClientError::NoBudget.into()), ProbeResult::NoBudget),
         (Err(ClientError::Busy.into()), ProbeResult::Busy { retry_after: BUSY_RETRY }),
         (Err(ClientError::Handshake(busy).into()), ProbeResult::Busy { retry_after: Duration::from_secs(9) }),
-        // Not busy: the one that the beacon spoke of is not there any more.
+        // Not busy: the peer of the beacon is no longer there.
         (Err(ClientError::Handshake(HandshakeError::OtherInstance).into()), ProbeResult::Failed),
         (Err(ClientError::Handshake(HandshakeError::NoSuite).into()), ProbeResult::Failed),
         (Err(ClientError::Silent.into()), ProbeResult::Failed),

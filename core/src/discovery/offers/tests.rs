@@ -40,7 +40,7 @@ fn list(o: &mut Offers<4>, ms: u64, instance: Instance, drops: &[u8]) {
     o.complete(at(ms), instance);
 }
 
-/// The events as words: `+1` appeared, `-1 lost` gone.
+/// The events as text: `+1` appeared, `-1 lost` ended.
 fn events(o: &mut Offers<4>) -> StdVec<std::string::String> {
     std::iter::from_fn(|| o.poll_event())
         .map(|e| match e {
@@ -68,7 +68,7 @@ fn an_ending_gives_the_reason() {
     events(&mut o);
     o.begin_list(A);
     o.ending(at(1), A, token(1), EndReason::Fetched);
-    o.ending(at(1), B, token(2), EndReason::Fetched); // another's word on it means nothing
+    o.ending(at(1), B, token(2), EndReason::Fetched); // another instance cannot end it
     o.offer(at(1), A, addr(1), &drop_(2)).unwrap();
     o.complete(at(1), A);
     assert_eq!(events(&mut o), ["-1 fetched"]);
@@ -82,7 +82,7 @@ fn a_list_that_broke_off_withdraws_nothing() {
     o.begin_list(A);
     o.offer(at(1), A, addr(1), &drop_(3)).unwrap();
     o.abort_list(A);
-    o.complete(at(1), A); // without a list under way
+    o.complete(at(1), A); // without a list in progress
     assert_eq!(events(&mut o), ["+3"]);
 }
 
@@ -145,7 +145,7 @@ fn ttl_passes_to_the_millisecond() {
     assert_eq!(o.poll_timeout(), None);
     assert_eq!(events(&mut o), ["-1 expired"]);
     o.offer(at(0), A, addr(1), &Offer { ttl_left: Duration::MAX, ..drop_(1) }).unwrap();
-    assert_eq!(o.poll_timeout(), Some(at(0) + TTL_MAX), "no sender keeps a listener for ever");
+    assert_eq!(o.poll_timeout(), Some(at(0) + TTL_MAX), "a TTL is capped, whatever the sender says");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_offer_never_shown_ends_without_an_event() {
     list(&mut o, 0, A, &[1]);
     events(&mut o);
     o.lost(A);
-    list(&mut o, 1, A, &[1]); // back before anyone was told
+    list(&mut o, 1, A, &[1]); // back before the event was polled
     assert_eq!(events(&mut o), [""; 0]);
     assert_eq!(o.iter().count(), 1);
 }
@@ -192,5 +192,5 @@ fn a_prefix_finds_one_none_or_too_many() {
     list(&mut o, 0, B, &[1]);
     assert_eq!(o.find(&prefix(1)), Find::Ambiguous);
     o.lost(B);
-    assert!(matches!(o.find(&prefix(1)), Find::Found(_)), "what is gone is not found");
+    assert!(matches!(o.find(&prefix(1)), Find::Found(_)), "an ended offer is not found");
 }

@@ -23,7 +23,7 @@ const ANNOUNCE: BeaconKind = BeaconKind::Announce;
 const ANSWER: BeaconKind = BeaconKind::Answer;
 const FAREWELL: BeaconKind = BeaconKind::Farewell;
 
-/// A listener with its randomness.
+/// A prober with its generator.
 struct Bench<const P: usize = 64> {
     l: Prober<P>,
     rng: ChaCha8Rng,
@@ -77,7 +77,7 @@ fn solicits_five_times_and_again_when_asked() {
     b.l.resolicit(at(90_000));
     let solicit = b.l.poll_transmit(at(91_000)).unwrap();
     assert_eq!((solicit.kind, solicit.port, solicit.instance), (BeaconKind::Solicit, 0, instance(0)));
-    assert_eq!(b.l.poll_timeout(), Some(at(91_750)), "what was slept through is not made up for");
+    assert_eq!(b.l.poll_timeout(), Some(at(91_750)), "solicits missed while asleep are not sent late");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn another_revision_is_listed_and_at_most_every_two_seconds() {
     let probe = b.probe(2_000).unwrap();
     b.hear(2_001, 1, beacon(ANNOUNCE, 5_000, 1, 9));
     b.end(2_002, probe, ProbeResult::Listed { revision: 9 });
-    assert_eq!(b.next(), Some(47_002), "the list had the news already");
+    assert_eq!(b.next(), Some(47_002), "the list had the new revision already");
     b.hear(10_000, 1, beacon(ANNOUNCE, 5_000, 1, 10));
     assert!(b.probe(10_020).is_some());
 }
@@ -172,7 +172,7 @@ fn a_farewell_is_acted_on_once() {
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
         assert_eq!(b.probe(ms + 300), None);
     }
-    // One that comes while the list is being read asks for another.
+    // A farewell during the probe causes another one.
     let mut b = Bench::<64>::with_member();
     b.hear(3_000, 1, beacon(ANNOUNCE, 5_000, 1, 8));
     let probe = b.probe(3_300).unwrap();
@@ -187,7 +187,7 @@ fn a_forged_farewell_does_not_suppress_the_real_one() {
     b.hear(500, 1, beacon(FAREWELL, 5_000, 1, 7));
     let probe = b.probe(500).unwrap();
     b.end(510, probe, ProbeResult::Listed { revision: 7 });
-    // The real one, twice, and the forged one over and over.
+    // The real one, twice, and the forged one repeatedly.
     for ms in [600, 700] {
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 8));
         b.hear(ms, 1, beacon(FAREWELL, 5_000, 1, 7));
@@ -261,7 +261,7 @@ fn a_stranger_is_probed_again_after_ten_minutes_then_with_backoff() {
     for wait in [600, 1_200, 2_400] {
         let probe = b.probe(met).unwrap();
         b.end(met, probe, ProbeResult::NotMember);
-        // Whatever it says meanwhile. And those who met it together do not come back together.
+        // Beacons in between change nothing. Jitter keeps listeners from probing it together.
         let mut again = None;
         for s in 1..=wait * 5 / 4 {
             revision += 1;
@@ -275,7 +275,7 @@ fn a_stranger_is_probed_again_after_ten_minutes_then_with_backoff() {
         assert_eq!(b.probe(met + wait * 1_000 - 1), None);
         met = again.unwrap();
     }
-    // A day is the most.
+    // The backoff ends at a day.
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let mut now = 300;
@@ -290,7 +290,7 @@ fn a_stranger_is_probed_again_after_ten_minutes_then_with_backoff() {
     let last = b.l.peers().next().and_then(Peer::due).unwrap().as_millis() - now;
     let day = 24 * 3_600_000;
     assert!(last >= day && last <= day * 5 / 4, "{last}");
-    // One that fell silent is forgotten instead.
+    // A stranger that fell silent is forgotten instead.
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_000, 1, 7));
     let probe = b.probe(300).unwrap();
@@ -363,7 +363,7 @@ fn one_probe_per_address_and_eight_in_all() {
     assert_eq!(probes.len(), 8);
     let hosts: std::collections::BTreeSet<_> = probes.iter().map(|l| l.peer.ip()).collect();
     assert_eq!(hosts.len(), 8);
-    assert_eq!(b.next(), None, "nothing to wait for but the probes");
+    assert_eq!(b.next(), None, "only the end of a probe can start another");
     b.end(300, probes[0], ProbeResult::Listed { revision: 7 });
     assert!(b.probe(300).is_some());
 }
@@ -373,7 +373,7 @@ fn a_silent_service_beside_a_sender_does_not_delay_its_probe() {
     let mut b = Bench::<64>::new();
     b.hear(0, 1, beacon(ANNOUNCE, 5_432, 1, 7));
     assert!(b.probe(300).is_some());
-    // Neither to find it nor to hear that it leaves.
+    // Neither its discovery nor its farewell is delayed.
     b.hear(300, 1, beacon(ANNOUNCE, 48_560, 2, 7));
     let probe = b.probe(600).unwrap();
     assert_eq!(probe.peer.port(), 48_560);
@@ -386,7 +386,7 @@ fn a_silent_service_beside_a_sender_does_not_delay_its_probe() {
 
 #[test]
 fn a_flood_of_forged_beacons_causes_no_port_scan() {
-    // Someone forges one address with any port and instance; every connect is refused at once.
+    // An attacker forges one address with any port and instance; every connect is refused at once.
     let mut b = Bench::<64>::new();
     let mut probes: StdVec<(u64, u16)> = StdVec::new();
     for ms in (0..300_000).step_by(5) {
@@ -403,8 +403,8 @@ fn a_flood_of_forged_beacons_causes_no_port_scan() {
         for (_, port) in probes.iter().filter(|(ms, _)| (*start..start + 60_000).contains(ms)) {
             *ports.entry(port).or_insert(0) += 1;
         }
-        // A port counts from its first connect, so a minute that begins between two of them can
-        // hold the end of one count and the beginning of the next.
+        // A port counts from its first connect, so a minute that begins between two connects can span two
+        // windows.
         assert!(ports.len() <= 32, "{} ports", ports.len());
         assert!(ports.values().all(|n| *n <= 16));
     }

@@ -1,4 +1,4 @@
-//! How a claim is held, lost, and made final.
+//! How a claim is renewed, lapses, and becomes final.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn a_claim_that_does_not_get_ready_lapses() {
     b.wait(10 * SECOND - MS);
     assert_eq!(b.progress(&token, &ANN, ONE, SIZE), Ok(()));
     assert_eq!(b.events(), [DropEvent::Claimed { token }]);
-    assert_eq!(b.drops.poll_timeout(), Some(until), "saying it twice gives no second deadline");
+    assert_eq!(b.drops.poll_timeout(), Some(until), "a second call does not move the deadline");
     b.wait(MS);
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown));
     assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::NotReady }]);
@@ -69,7 +69,7 @@ fn another_stream_has_a_deadline_of_its_own() {
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
 }
 
-/// Says what is stored every ten seconds; the answer to the last of them.
+/// Sends `progress` every ten seconds; returns the last result.
 fn at_rate(stored: &[u64]) -> (Bench, Token, Result<(), Refusal>) {
     let (mut b, token) = Bench::with(1);
     b.claim(&token, &ANN, ONE).unwrap();
@@ -91,7 +91,7 @@ fn a_slow_receiver_loses_its_claim() {
     let lapsed = DropEvent::Lapsed { token, why: Lapse::Slow };
     assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed]);
     assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
-    // Each window counts by itself.
+    // Each window is measured by itself.
     let burst = 100 * SLOW_BYTES;
     assert_eq!(at_rate(&[0, 0, burst, burst, burst, burst + SLOW_BYTES]).2, Ok(()));
     assert_eq!(at_rate(&[0, 0, burst, burst, burst, burst + SLOW_BYTES - 1]).2, Err(Refusal::Unknown));
@@ -128,7 +128,7 @@ fn a_progress_that_goes_down_is_malformed() {
     b.wait(SECOND);
     assert_eq!(b.progress(&token, &ANN, ONE, 9), Err(Refusal::Malformed));
     assert_eq!(b.progress(&token, &ANN, ONE, SIZE + 1), Err(Refusal::Malformed));
-    assert_eq!(b.drops.poll_timeout(), Some(signed + LEASE), "that was no sign");
+    assert_eq!(b.drops.poll_timeout(), Some(signed + LEASE), "that did not renew the lease");
     assert_eq!(b.progress(&token, &ANN, ONE, 10), Ok(()));
     b.claim(&token, &ANN, TWO).unwrap();
     assert_eq!(b.progress(&token, &ANN, TWO, 0), Ok(()), "another stream may resume from less");
@@ -145,7 +145,7 @@ fn the_newest_connection_wins() {
     assert!(!b.drops.release(b.now, &token, &ANN, ONE));
     assert_eq!(b.progress(&token, &ANN, TWO, 1), Ok(()));
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
-    assert_eq!(b.events(), [DropEvent::Claimed { token }], "coming back is no event");
+    assert_eq!(b.events(), [DropEvent::Claimed { token }], "a takeover by the same receiver is no event");
     b.claim(&token, &ANN, ONE).unwrap();
     assert_eq!(b.finalise(&token, &ANN, TWO), Err(Refusal::Unknown));
     assert_eq!(b.finalise(&token, &ANN, ONE), Ok(()), "the final record may be sent again");
@@ -160,7 +160,7 @@ fn a_released_claim_is_available_at_once() {
     assert!(!b.drops.release(b.now, &token, &ANN, ONE));
     assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
     let (claim, why) = (DropEvent::Claimed { token }, Lapse::Released);
-    // Nobody polled in between: the last of what stands.
+    // Not polled in between, so only the last state is reported.
     assert_eq!(b.events(), [claim]);
     assert!(b.drops.release(b.now, &token, &BOB, TWO));
     assert_eq!(b.events(), [DropEvent::Lapsed { token, why }]);
@@ -233,5 +233,5 @@ fn busy_names_when_to_retry() {
     assert_eq!(b.claim(&token, &dan, TWO), busy(LEASE));
     b.keep(&token, &CAT, ONE, 110);
     b.wait(8 * SECOND);
-    assert_eq!(b.claim(&token, &dan, TWO), busy(SECOND), "after the TTL there is nothing to come for");
+    assert_eq!(b.claim(&token, &dan, TWO), busy(SECOND), "until the TTL, after which nothing can be claimed");
 }

@@ -12,14 +12,14 @@ use crate::wire::ErrorCode;
 pub enum FetchError {
     /// No connection could be opened.
     Unreachable,
-    /// A connection ended before its work was done.
+    /// A connection failed, and a retry could not help or was too late.
     Session(ClientError),
-    /// The sender refused: for a reason of its own, or because its list has no such drop. `Changed` also when
-    /// what it was about to send is not what it had listed.
+    /// The sender refused, or its list does not have the drop. `Changed` also if `begin` differs from the
+    /// offer.
     Refused(ErrorCode),
-    /// Several drops of the sender begin with the given characters.
+    /// The token prefix matches several drops of the sender.
     Ambiguous,
-    /// The front end gave the drop up: by [`Fetch::cancel`](super::Fetch::cancel).
+    /// Canceled by [`Fetch::cancel`](super::Fetch::cancel).
     Canceled,
 }
 

@@ -1,4 +1,5 @@
-//! What each message of a server means to a fetch: the drop is chosen, claimed, and taken in.
+//! What each message of the server means for a fetch: choose the drop, claim it, receive it (protocol.md,
+//! section 7).
 
 use super::{Chunk, Fetch, FetchError, State, ended, misuse};
 use crate::exchange::list::{List, ListEvent};
@@ -27,7 +28,7 @@ impl Fetch {
             (State::Handshake, ClientEvent::Ready) => self.start(now, session).map_err(misuse)?,
             (State::Claim, ClientEvent::Begin(begin)) => self.begin(now, &begin)?,
             (State::Stream, ClientEvent::Data { len }) => {
-                // Where the session stands is behind them.
+                // The position of the session is the end of these bytes.
                 let offset = session.position().unwrap_or_default().saturating_sub(len as u64);
                 return Ok(Some(Chunk { offset, len }));
             }
@@ -45,7 +46,7 @@ impl Fetch {
         Ok(None)
     }
 
-    /// The session is ready for the first request.
+    /// The session is ready: sends the first request.
     fn start(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
         if self.persisted {
             return self.commit(now, session);
@@ -63,7 +64,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// One line of the sender's list: chooses the drop whose token begins as asked.
+    /// One line of the sender's list: chooses the drop whose token has the prefix.
     fn take_line(
         &mut self,
         now: Instant,
@@ -91,7 +92,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// Asks for the drop, from where it was left.
+    /// Claims the drop, at the resume offset.
     pub(super) fn claim(&mut self, now: Instant, session: &mut ClientSession) -> Result<(), Misuse> {
         let token = self.token().ok_or(Misuse::OutOfTurn)?;
         let digest = self.digest.take();
@@ -102,7 +103,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// The claim is granted, if it is for the drop that was chosen.
+    /// Handles `begin`: the claim is granted, if it is of the chosen drop.
     fn begin(&mut self, now: Instant, begin: &Begin) -> Result<(), FetchError> {
         let same = self.offer.as_ref().is_some_and(|offer| {
             (offer.kind, &offer.name, offer.size) == (begin.kind, &begin.name, begin.size)

@@ -1,4 +1,4 @@
-//! What a lost connection or a refusal means for a fetch: another try, or the end.
+//! Which errors a fetch retries, and the exponential backoff of retries (protocol.md, section 7.1).
 
 use core::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::wire::{ErrorCode, GreetingError};
 
 use super::FetchError;
 
-/// Whether another try can help.
+/// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Verdict {
-    /// It can. A server may have said when.
+    /// It can, maybe with a retry-after of the server.
     Retry(Option<Duration>),
     /// It cannot.
     Final,
 }
 
-/// What an error means. `claimed`: the sender has granted us the claim once, so it is of our room.
+/// The verdict on an error. `claimed`: the sender has granted us the claim before, so it is a member.
 pub(super) const fn judge(error: &FetchError, claimed: bool) -> Verdict {
     match error {
         FetchError::Unreachable => Verdict::Retry(None),
@@ -34,7 +34,7 @@ pub(super) const fn judge(error: &FetchError, claimed: bool) -> Verdict {
 const fn judge_session(error: &ClientError, claimed: bool) -> Verdict {
     match error {
         ClientError::Handshake(HandshakeError::Busy { retry_after }) => Verdict::Retry(Some(*retry_after)),
-        // Another process or another program holds the port now: ours may come back, here or elsewhere.
+        // Another process or program has the port now; the sender may come back, here or elsewhere.
         ClientError::Handshake(
             HandshakeError::OtherInstance | HandshakeError::Greeting(GreetingError::Magic),
         )
@@ -43,7 +43,7 @@ const fn judge_session(error: &ClientError, claimed: bool) -> Verdict {
         | ClientError::Silent
         // The budget refills with time.
         | ClientError::NoBudget => Verdict::Retry(None),
-        // Anyone on the path can close a connection: from a server that was of our room it proves nothing.
+        // From a known member this proves nothing: an attacker on the path can close a connection.
         ClientError::NotMember if claimed => Verdict::Retry(None),
         ClientError::NotMember
         | ClientError::Handshake(_)
@@ -54,18 +54,19 @@ const fn judge_session(error: &ClientError, claimed: bool) -> Verdict {
 
 const fn judge_refusal(code: ErrorCode, claimed: bool) -> Verdict {
     match code {
-        // Before the claim another receiver holds the drop; after it our own claim is still alive there.
+        // Before the claim another receiver holds the drop; after it, the lease of our own old connection
+        // still runs.
         ErrorCode::Busy { retry_after } => Verdict::Retry(Some(retry_after)),
-        // The claim lapsed in the midst of a stream. It can be claimed again, by anyone.
+        // The claim lapsed in the midst of a stream. Any receiver can claim it again.
         ErrorCode::Unknown if claimed => Verdict::Retry(None),
         _ => Verdict::Final,
     }
 }
 
-/// How long to wait before the next try, the `failures`th in a row without success.
+/// The wait before the next try, after `failures` failures in a row.
 ///
-/// A server's own word counts up to [`BUSY_WAIT_MAX`]. Without one the wait doubles from [`RETRY_MIN`] to
-/// [`RETRY_MAX`]. Jitter keeps receivers that failed together from coming back together.
+/// A retry-after of the server counts up to [`BUSY_WAIT_MAX`]. Without one the wait is an exponential backoff
+/// from [`RETRY_MIN`] to [`RETRY_MAX`]. Jitter keeps receivers that failed together from retrying together.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>, rng: &mut impl CryptoRng) -> Duration {
     // In whole milliseconds of 32 bits: a board pays for the arithmetic of `Duration` in flash.
     let wait = match asked {

@@ -1,4 +1,4 @@
-//! The clock of a fetch: signs of life, the end of a connection that takes too long, the next try.
+//! The timers of a fetch: `progress`, the deadline of a connection, and the next retry.
 
 use rand_core::CryptoRng;
 
@@ -8,7 +8,7 @@ use crate::session::{ClientError, ClientSession, Close};
 use crate::time::Instant;
 
 impl Fetch {
-    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due. The session has one of its own.
+    /// When [`handle_timeout`](Self::handle_timeout) is due. The session has its own deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if matches!(self.state, State::Close(..) | State::End(_)) {
             return None;
@@ -20,7 +20,7 @@ impl Fetch {
         [wait, sign, give_up, end].into_iter().fold(None, Instant::earliest)
     }
 
-    /// Does what is due: a sign of life, the next try, or the end of one that takes too long.
+    /// Handles what is due: `progress`, the next try, or the end of a try that takes too long.
     pub fn handle_timeout(
         &mut self,
         now: Instant,
@@ -44,13 +44,13 @@ impl Fetch {
         if self.gives_signs() && self.told + PROGRESS_EVERY <= now {
             self.told = now;
             if let Some(session) = session {
-                // Refused only in the moment between two states of the session, and then nobody waits for a sign.
+                // Fails only between two states of the session, in which no `progress` is due.
                 let _ = session.progress(self.stored);
             }
         }
     }
 
-    /// From `begin` until `commit` the sender hears that we are alive.
+    /// Whether `progress` is due: from `begin` until `commit`.
     const fn gives_signs(&self) -> bool {
         matches!(self.state, State::Stream | State::Persist { connected: true })
     }

@@ -1,4 +1,4 @@
-//! The server end of one connection.
+//! The server's end of one connection (protocol.md, sections 4 to 7).
 
 mod batch;
 mod request;
@@ -27,27 +27,27 @@ use crate::token::{ConnId, Instance, Token};
 use crate::trace::decision;
 use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
-/// What a message of the peer brought about.
+/// The result of a message of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// The peer has shown that it knows the passphrase.
+    /// The peer has proved that it is a member.
     Member,
-    /// The peer has confirmed that it holds the whole drop.
+    /// The peer has committed: it holds the whole drop.
     Fetched {
         /// The drop.
         token: Token,
     },
 }
 
-/// A session that answers one client.
+/// A server's session with one client, as a sans-IO state machine.
 pub struct ServerSession {
     conn: ConnId,
     source: IpAddr,
     opened: Instant,
     heard: Instant,
     state: State,
-    /// Handshake bytes not yet given out: messages 1 and 3.
+    /// Handshake bytes to send: message 1 or 3.
     plain: Vec<u8, GREETING_LEN>,
     close: Option<Close>,
     ended: bool,
@@ -55,19 +55,19 @@ pub struct ServerSession {
 
 #[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 enum State {
-    /// The greeting says busy; nothing will be read.
+    /// The greeting is busy; nothing will be read.
     Busy,
     AwaitHello(ServerHandshake),
     Parked(ServerHandshake, [u8; CLIENT_HELLO_LEN]),
-    /// Message 3 is on its way; the client has proved nothing.
+    /// Message 3 is sent; the client has proved nothing yet.
     AwaitProof(Channel),
     Open(Dialogue),
-    /// The handshake went wrong, or the session is over.
+    /// The handshake has failed, or the session is over.
     Over,
 }
 
 impl ServerSession {
-    /// A session that begins with an ok greeting.
+    /// A session that starts with an ok greeting.
     pub(crate) fn greet(
         now: Instant,
         conn: ConnId,
@@ -80,7 +80,7 @@ impl ServerSession {
         Self::begin(now, conn, source, State::AwaitHello(greeted), &plain)
     }
 
-    /// A session that says busy and closes.
+    /// A session that sends a busy greeting and closes.
     pub(crate) fn busy(now: Instant, conn: ConnId, source: IpAddr, greeting: &[u8; GREETING_LEN]) -> Self {
         Self::begin(now, conn, source, State::Busy, greeting)
     }
@@ -97,27 +97,28 @@ impl ServerSession {
         Self { conn, source, opened: now, heard: now, state, plain, close: None, ended: false }
     }
 
-    /// The name of this connection.
+    /// The number of this connection.
     pub const fn conn(&self) -> ConnId {
         self.conn
     }
 
-    /// Where it comes from.
+    /// The source address.
     pub const fn source(&self) -> IpAddr {
         self.source
     }
 
-    /// Whether the peer has shown that it is a member.
+    /// Whether the peer has proved that it is a member.
     pub const fn is_member(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 
-    /// Whether message 2 waits for a guess token: [`handle_wake`](Self::handle_wake) goes on once it has one.
+    /// Whether the connection is parked: [`handle_wake`](Self::handle_wake) continues once it has a guess
+    /// token.
     pub const fn is_parked(&self) -> bool {
         matches!(self.state, State::Parked(..))
     }
 
-    /// How many bytes the next message from the peer has; `None` while nothing may be read.
+    /// Length of the next message from the peer; `None` while nothing may be read (backpressure).
     pub fn wants(&self) -> Option<usize> {
         if self.close.is_some() {
             return None;
@@ -125,7 +126,7 @@ impl ServerSession {
         match &self.state {
             State::AwaitHello(_) => Some(CLIENT_HELLO_LEN),
             State::AwaitProof(_) => Some(CONTROL_RECORD),
-            // A peer that does not read its answers is not read from.
+            // Backpressure: a peer that does not read its answers is not read from.
             State::Open(Dialogue { answer: Some(_), .. } | Dialogue { task: Task::Listing { .. }, .. }) => {
                 None
             }
@@ -137,7 +138,7 @@ impl ServerSession {
         }
     }
 
-    /// The size of the buffer that the next [`poll_transmit`](Self::poll_transmit) or
+    /// Length of the buffer that the next [`poll_transmit`](Self::poll_transmit) or
     /// [`handle_read`](Self::handle_read) needs.
     pub const fn record_len(&self) -> usize {
         match &self.state {
@@ -148,14 +149,14 @@ impl ServerSession {
         }
     }
 
-    /// How to close the connection, once all has been given out.
+    /// How to close the connection, once everything has been sent.
     pub fn closing(&self) -> Option<Close> {
         let quiet = self.plain.is_empty()
             && !matches!(&self.state, State::Open(d) if d.answer.is_some() && self.close == Some(Close::Clean));
         self.close.filter(|_| quiet)
     }
 
-    /// The moment at which [`handle_timeout`](Self::handle_timeout) is due.
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout<const D: usize, const F: usize, const S: usize, const C: usize>(
         &self,
         server: &Server<D, F, S, C>,
@@ -181,26 +182,28 @@ impl ServerSession {
     ) {
         if self.poll_timeout(server).is_some_and(|at| at <= now) {
             self.close = Some(match &self.state {
-                // What was decided stands: who was parked and then refused is late, and is told why all the same.
+                // A decision stands: a connection that was parked and then refused is late, and still gets
+                // its clean close.
                 State::Over => self.close.unwrap_or(Close::Reset),
-                // Before message 3 a close says busy, and after a whole exchange it says nothing.
+                // Before message 3 a close means busy; after a whole exchange it means nothing (protocol.md,
+                // section 4.3).
                 State::AwaitHello(_) | State::Parked(..) | State::Busy if !server.stopping() => Close::Clean,
                 State::Open(Dialogue { task: Task::Idle, answer: None, .. }) => Close::Clean,
-                // What is still to be said will never be read.
+                // Unsent messages will not be read.
                 _ => Close::Reset,
             });
             self.plain.clear();
         }
     }
 
-    /// The peer closed its end, or the connection broke.
+    /// Handles the end of the connection by the peer or the network.
     pub const fn handle_close(&mut self) {
         if self.close.is_none() {
             self.close = Some(Close::Reset);
         }
     }
 
-    /// The server is stopping: what has not been answered is reset, the rest closed in order.
+    /// The server stops: resets a connection with an unanswered request, closes others cleanly.
     pub fn stop(&mut self) {
         if self.close.is_none() {
             self.close = Some(match &self.state {
@@ -210,7 +213,7 @@ impl ServerSession {
         }
     }
 
-    /// The connection is closed. To be called once; it settles the accounts of the guard.
+    /// The connection is closed: settles its guess token and slot with the guard. Call once.
     pub fn closed<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -227,9 +230,8 @@ impl ServerSession {
         }
     }
 
-    /// Looks at what others have decided about this connection: it goes on with a guess token that it waited for, or is
-    /// closed because its place went to another. To be called when the server says [`Wake`](super::ServerEvent::Wake);
-    /// at any other time it changes nothing.
+    /// Applies the guard's decision about this connection: it continues with its guess token, or closes
+    /// because it was evicted. Call on [`Wake`](super::ServerEvent::Wake); at any other time it does nothing.
     pub fn handle_wake<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -237,11 +239,11 @@ impl ServerSession {
         rng: &mut impl CryptoRng,
     ) {
         if self.close.is_some() || self.ended {
-            // Too late: a close after message 3 would say "not a member".
+            // Too late: a close after message 3 would mean "not a member".
             return;
         }
         match (core::mem::replace(&mut self.state, State::Over), server.guard.standing(self.conn)) {
-            // Whatever has not authenticated is known to the guard, unless it had to make room.
+            // The guard knows every unauthenticated connection, unless it was evicted.
             (State::AwaitHello(_) | State::Parked(..) | State::AwaitProof(_), Standing::Unknown) => {
                 decision!("server: connection {}: its place went to another", self.conn.0);
                 self.plain.clear();
@@ -254,7 +256,7 @@ impl ServerSession {
         }
     }
 
-    /// Takes one whole message of [`wants`](Self::wants) bytes; opens it in place.
+    /// Handles one whole message of [`wants`](Self::wants) bytes; opens it in place.
     pub fn handle_message<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -298,7 +300,7 @@ impl ServerSession {
                 }
                 Err(_) => {
                     decision!("server: connection {}: not a member", self.conn.0);
-                    // Not a member: the one case in which a clean close says just that.
+                    // Not a member: the only case in which a clean close means that.
                     server.guard.failed(now, self.conn);
                     self.close = Some(if server.stopping() { Close::Reset } else { Close::Clean });
                     Ok(None)
@@ -340,7 +342,7 @@ impl ServerSession {
                 self.state = State::AwaitProof(channel);
             }
             Err(_) => {
-                // No guess was made with it, but the work was done: the token stays spent.
+                // It tested no guess, but it cost the computation, so the token stays spent.
                 server.guard.failed(now, self.conn);
                 self.close = Some(Close::Reset);
             }
@@ -379,8 +381,8 @@ impl ServerSession {
                 if let Reject::Say(code) = trouble {
                     decision!("server: connection {}: refused: {:?}", self.conn.0, code);
                     dialogue.answer = Some(Reply::Error(code));
-                    // Whoever breaks the protocol, or a stream, ends the connection with it. So does a
-                    // `progress` without a claim: it awaits no answer, and a later request would get this one.
+                    // `malformed`, and an error in the midst of a stream, end the connection. So does a
+                    // `progress` without a claim: it has no answer, and a later request would get this one.
                     if streaming || progress || code == ErrorCode::Malformed {
                         self.close = Some(Close::Clean);
                     }
@@ -392,7 +394,7 @@ impl ServerSession {
         }
     }
 
-    /// Writes the next message to send into `out` and gives its length.
+    /// Writes the next message to send into `out` and returns its length.
     pub fn poll_transmit<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -417,14 +419,14 @@ impl ServerSession {
         }
         let size = match &dialogue.task {
             Task::Stream(stream) if stream.begun => stream.record as usize + RECORD_OVERHEAD,
-            // `begin` names R, so neither it nor an error in its place can have that size.
+            // `begin` names R, so neither it nor an error in its place has that size.
             _ => CONTROL_RECORD,
         };
-        // Before an answer is taken: what does not fit a lent buffer is not lost.
+        // Checked before an answer is taken from its queue, so that a short buffer loses nothing.
         let record = out.get_mut(..size).ok_or(Misuse::Buffer)?;
         let Some(answer) = dialogue.next_answer(now, server, self.conn) else { return Ok(None) };
         if matches!((&dialogue.task, &answer), (Task::Stream(_), Answer::Error(_))) {
-            // The claim was lost before `begin` could be said.
+            // The claim lapsed before `begin` was sent.
             self.close = Some(Close::Clean);
         }
         let sealed = answer
@@ -432,7 +434,7 @@ impl ServerSession {
             .ok()
             .and_then(|len| dialogue.channel.sealer.seal(record, RecordKind::Control, len).ok());
         if sealed.is_none() {
-            // Out of nonces after 2^64 records: never in a life, but never reused either.
+            // The AEAD counter is exhausted after 2^64 records: unreachable in practice, and never reused.
             self.close = Some(Close::Reset);
             return Ok(None);
         }
@@ -443,7 +445,7 @@ impl ServerSession {
         Ok(Some(size))
     }
 
-    /// The bytes needed from a drop's source, when nothing else is to be sent first.
+    /// The bytes needed from a drop's source, when no message has to be sent first.
     pub fn poll_read(&self) -> Option<Read> {
         let State::Open(Dialogue { task: Task::Stream(stream), answer: None, .. }) = &self.state else {
             return None;
@@ -454,7 +456,7 @@ impl ServerSession {
         stream.read()
     }
 
-    /// Takes the bytes that [`poll_read`](Self::poll_read) asked for, at the front of `buffer`, and gives the
+    /// Handles the bytes that [`poll_read`](Self::poll_read) asked for, at the front of `buffer`. Returns the
     /// number of bytes of `buffer` to send: a sealed record, or none.
     ///
     /// The final record goes out only through here, after the table of drops has moved the claim to final.
@@ -506,7 +508,7 @@ impl ServerSession {
         Ok(size)
     }
 
-    /// The drop has ended while it was sent, and its source is gone with it: the receiver is told how it ended.
+    /// The drop ended while it was sent, and its source is gone: answers with the reason.
     pub fn handle_ended<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -519,7 +521,7 @@ impl ServerSession {
         }
     }
 
-    /// The source is no longer what was offered: the receiver is told, and the drop is withdrawn.
+    /// The source is no longer what was offered: answers `changed` and withdraws the drop.
     pub fn handle_changed<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,

@@ -26,7 +26,7 @@ fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(7)
 }
 
-/// Admits a connection and brings its message 2.
+/// Admits a connection and passes its message 2.
 fn send_message_2<const S: usize, const C: usize>(
     g: &mut Guard<S, C>,
     ms: u64,
@@ -56,7 +56,7 @@ fn a_source_has_its_burst_then_one_per_refill() {
     assert!(!fail(&mut g, 4_999, 20, ip(1)));
     assert!(fail(&mut g, 5_000, 21, ip(1)));
     assert!(!fail(&mut g, 9_999, 22, ip(1)));
-    assert!(fail(&mut g, 9_999, 23, ip(2)), "another source is not bound by it");
+    assert!(fail(&mut g, 9_999, 23, ip(2)), "another source has its own bucket");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn success_is_free_and_makes_known_good() {
         assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Granted);
         g.confirmed(at(0), ConnId(n));
     }
-    // Strangers spend the total; the known source still has its own.
+    // Strangers spend the total; the known source still has its own bucket.
     assert!((0..1024).all(|n| fail(&mut g, 0, n, ip(100 + u16::try_from(n).unwrap()))));
     assert!((0..16).all(|n| fail(&mut g, 0, n, ip(1))));
     assert!(!fail(&mut g, 0, 99, ip(1)));
@@ -111,7 +111,7 @@ fn a_returned_token_wakes_its_own_source_at_once() {
     }
     assert_eq!(send_message_2(&mut g, 0, 16, ip(1)), Guess::Parked);
     assert_eq!(g.poll_granted(at(0), &mut rng()), None);
-    assert_eq!(g.poll_timeout(), None, "all its tokens are lent: time alone brings none");
+    assert_eq!(g.poll_timeout(), None, "all its tokens are lent: there is no refill");
     g.closed(at(0), ConnId(3));
     assert_eq!(g.poll_timeout(), Some(at(0)));
     assert_eq!(g.poll_granted(at(0), &mut rng()), Some(ConnId(16)));
@@ -131,7 +131,7 @@ fn a_token_granted_to_a_closed_connection_passes_on() {
         let _ = send_message_2(&mut g, 0, n, ip(1));
     }
     g.closed(at(0), ConnId(0));
-    g.closed(at(0), ConnId(16)); // it was handed the token and had not heard
+    g.closed(at(0), ConnId(16)); // it was granted the token and was not woken yet
     assert_eq!(g.poll_granted(at(0), &mut rng()), Some(ConnId(17)));
     for n in 1..18 {
         g.closed(at(0), ConnId(n));
@@ -145,7 +145,11 @@ fn no_new_connection_overtakes_the_parked() {
     let mut g = Host::new(&HOST, at(0));
     assert!((0..1024).all(|n| fail(&mut g, 0, n, ip(100 + u16::try_from(n / 16).unwrap()))));
     assert_eq!(send_message_2(&mut g, 0, 2_000, ip(1)), Guess::Parked);
-    assert_eq!(send_message_2(&mut g, 250, 2_001, ip(2)), Guess::Parked, "the token of 250 ms is owed");
+    assert_eq!(
+        send_message_2(&mut g, 250, 2_001, ip(2)),
+        Guess::Parked,
+        "the token of 250 ms is due to a parked one"
+    );
     let first = g.poll_granted(at(250), &mut rng()).unwrap();
     assert!([ConnId(2_000), ConnId(2_001)].contains(&first));
     assert_eq!(g.poll_granted(at(250), &mut rng()), None);
@@ -183,11 +187,15 @@ fn one_source_cannot_keep_the_parking_to_itself() {
         assert_eq!(send_message_2(&mut g, 0, n, ip(1)), Guess::Parked);
     }
     assert!(matches!(g.admit(at(0), ConnId(70), ip(1)), Admission::Busy { .. }), "its own next is busy");
-    assert_eq!(send_message_2(&mut g, 0, 71, ip(2)), Guess::Granted, "who needs no parking is not kept out");
+    assert_eq!(send_message_2(&mut g, 0, 71, ip(2)), Guess::Granted, "a source with tokens needs no parking");
     for n in 80..95 {
         assert_eq!(send_message_2(&mut g, 0, n, ip(2)), Guess::Granted);
     }
-    assert_eq!(send_message_2(&mut g, 0, 100, ip(2)), Guess::ParkedFor(ConnId(63)), "who does gets a share");
+    assert_eq!(
+        send_message_2(&mut g, 0, 100, ip(2)),
+        Guess::ParkedFor(ConnId(63)),
+        "and gets its share of the parking"
+    );
     assert_eq!(g.parked(), 64);
     assert_eq!(g.sources.parked(Key::of(ip(1))), 63);
 }
@@ -253,7 +261,7 @@ fn churn_of_sources_gains_no_more_than_the_total_and_evicts_the_known_last() {
 
 #[test]
 fn a_relay_that_makes_many_sources_known_gains_no_more_than_the_known_total() {
-    // It hands a member's handshake on from each of its addresses, and guesses from there afterwards.
+    // The attacker relays a member's handshake from each of its addresses, and then guesses from there.
     let mut g = Host::new(&HOST, at(0));
     for n in 0..1_000 {
         assert_eq!(send_message_2(&mut g, 0, n, ip(u16::try_from(n).unwrap())), Guess::Granted);
@@ -268,7 +276,7 @@ fn a_relay_that_makes_many_sources_known_gains_no_more_than_the_known_total() {
 
 #[test]
 fn a_connection_that_owes_message_4_for_long_is_evicted() {
-    // Strangers get as far as Yb in every place there is, and then say no more.
+    // Strangers get as far as Yb in every slot, and then fall silent.
     let mut g = Host::new(&HOST, at(0));
     assert!((0..256).all(|n| send_message_2(
         &mut g,
@@ -277,12 +285,19 @@ fn a_connection_that_owes_message_4_for_long_is_evicted() {
         ip(100 + u16::try_from(n / 4).unwrap())
     ) == Guess::Granted));
     let member = ip(1);
-    assert!(matches!(g.admit(at(1_999), ConnId(900), member), Admission::Busy { .. }), "they may be slow");
+    assert!(
+        matches!(g.admit(at(1_999), ConnId(900), member), Admission::Busy { .. }),
+        "they may just be slow"
+    );
     assert_eq!(g.admit(at(2_000), ConnId(901), member), Admission::Evict(ConnId(0)));
     assert_eq!(g.message2(at(2_000), ConnId(901)), Guess::Granted);
-    assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "what was Yb stays spent");
+    assert_eq!(
+        g.sources.common(at(2_000), ip(100)),
+        (12, 3),
+        "the token of an evicted handshake stays spent"
+    );
     g.confirmed(at(2_000), ConnId(0));
-    assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "whatever is heard of it later");
+    assert_eq!(g.sources.common(at(2_000), ip(100)), (12, 3), "whatever arrives on it later");
     let mut g = Board::new(&BOARD, at(0));
     assert_eq!(send_message_2(&mut g, 0, 0, ip(2)), Guess::Granted);
     assert!(matches!(g.admit(at(999), ConnId(8), member), Admission::Busy { .. }));
@@ -291,7 +306,7 @@ fn a_connection_that_owes_message_4_for_long_is_evicted() {
 
 #[test]
 fn a_flood_delays_a_member_but_never_locks_it_out() {
-    // Twenty attackers spend everything, keep the parking full, and fail whatever they are granted.
+    // Twenty attackers spend all tokens, keep the parking full, and fail every handshake.
     let mut g = Host::new(&HOST, at(0));
     let mut rng = rng();
     let mut id = 10;
@@ -330,15 +345,15 @@ fn a_flood_delays_a_member_but_never_locks_it_out() {
         }
     }
     assert!(granted.is_some_and(|ms| ms <= 15_000), "{granted:?}");
-    // From now on it is known, and does not wait at all.
+    // From now on it is known-good, and is not parked.
     assert_eq!(send_message_2(&mut g, granted.unwrap(), 2, ip(1)), Guess::Granted);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    // Whatever the order of events: the budgets hold in every span, no token is lost or made, and
-    // whoever is parked is granted in the end.
+    // For every order of events: the budgets hold in every span, no token is lost or created, and every
+    // parked connection is granted eventually.
     #[test]
     fn budgets_hold_for_any_interleaving(
         steps in prop::collection::vec((0_u64..3_000, 0_u8..5, 0_u16..4, any::<u16>()), 1..300),
@@ -406,7 +421,7 @@ proptest! {
                 prop_assert!(u64::try_from(own).unwrap() <= 3 + span / 5_000 + 1);
             }
         }
-        // Everyone who holds a token fails; then time alone serves all who wait.
+        // Every connection with a token fails; then refill alone grants all that are parked.
         for n in live.iter().filter(|e| e.1.1).map(|e| *e.0).collect::<Vec<_>>() {
             g.failed(at(now), ConnId(n));
             live.remove(&n);

@@ -1,4 +1,4 @@
-//! Data records that are opened outside of the session.
+//! Batches on the client: data records that are opened outside of the session.
 
 use super::{Awaits, ClientError, ClientEvent, ClientSession, Dialogue, State};
 use crate::session::Misuse;
@@ -7,7 +7,7 @@ use crate::time::Instant;
 use crate::wire::{Answer, ErrorCode};
 
 impl ClientSession {
-    /// How many data records are to come before the final one; 0 while no drop streams.
+    /// Number of data records still to come before the final one; 0 while no drop streams.
     pub fn data_records(&self) -> u64 {
         match &self.state {
             State::Open(Dialogue { awaits: Awaits::Stream { record, cut, at, .. }, .. }) => {
@@ -17,7 +17,7 @@ impl ClientSession {
         }
     }
 
-    /// What opens the batches of this stream; `None` when there is none.
+    /// The opener of this stream's batches; `None` while no drop streams.
     pub fn batch_opener(&self) -> Option<BatchOpener> {
         match &self.state {
             State::Open(Dialogue { awaits: Awaits::Stream { .. }, channel, .. }) => {
@@ -27,8 +27,8 @@ impl ClientSession {
         }
     }
 
-    /// The next `records` data records have been read, whole, and are to be opened as this batch. Whatever
-    /// they turn out to hold, what is read from now on comes after them.
+    /// Takes the next `records` data records, which have been read whole, as a batch. Whatever they contain,
+    /// later messages come after them.
     ///
     /// # Errors
     /// If a stream does not have that many left before its final record.
@@ -40,13 +40,13 @@ impl ClientSession {
         let Awaits::Stream { record, at, .. } = &mut dialogue.awaits else { return Err(Misuse::OutOfTurn) };
         let batch = Batch::take(dialogue.channel.opener.counters(), *at, *record, records);
         let batch = batch.ok_or(Misuse::OutOfTurn)?;
-        // No more than what lies before the final record, so it does not overflow.
+        // Within the data before the final record, so it does not overflow.
         *at = at.saturating_add(records.saturating_mul(u64::from(*record)));
         self.heard = now;
         Ok(batch)
     }
 
-    /// A record of a batch held the server's word that the stream is over.
+    /// A record of a batch contained an error, which ends the stream.
     ///
     /// # Errors
     /// If no drop streams.

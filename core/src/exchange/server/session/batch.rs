@@ -1,4 +1,4 @@
-//! Data records that are sealed outside of the session.
+//! Batches on the server: data records that are sealed outside of the session.
 
 use super::request::{Dialogue, Reply, Task};
 use super::stream::Phase;
@@ -10,7 +10,7 @@ use crate::time::Instant;
 use crate::token::Token;
 
 impl ServerSession {
-    /// How many data records stand before the final one, while they are what is to be sent next; else 0.
+    /// Number of data records before the final one, while they are next to be sent; else 0.
     pub fn data_records(&self) -> u64 {
         match &self.state {
             State::Open(Dialogue { task: Task::Stream(stream), answer: None, .. })
@@ -27,7 +27,7 @@ impl ServerSession {
         }
     }
 
-    /// What seals the batches of this stream; `None` when there is none.
+    /// The sealer of this stream's batches; `None` while no drop streams.
     pub fn batch_sealer(&self) -> Option<BatchSealer> {
         match &self.state {
             State::Open(Dialogue { task: Task::Stream(_), channel, .. }) => {
@@ -37,11 +37,11 @@ impl ServerSession {
         }
     }
 
-    /// The next data records, at most `most` of them, and the drop they are of. They go to the peer in the
-    /// order in which they were taken, before anything that [`poll_transmit`](Self::poll_transmit) gives
-    /// from then on.
+    /// Takes the next data records, at most `most` of them, and returns them with their drop. Send batches in
+    /// the order in which they were taken, and before any later message of
+    /// [`poll_transmit`](Self::poll_transmit).
     ///
-    /// `None` when there are none to take: all are, or the claim has ended, and then there is an answer.
+    /// `None` if all are taken, or if the claim has ended, which is then answered.
     pub fn take_batch<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -64,15 +64,15 @@ impl ServerSession {
             self.close = Some(Close::Reset);
             return None;
         };
-        // No more than what lies before the final record, so it does not overflow.
+        // Within the data before the final record, so it does not overflow.
         stream.at = stream.at.saturating_add(records.saturating_mul(u64::from(stream.record)));
         let token = stream.token;
         stream.data_given(now, server, self.conn);
         Some((batch, token))
     }
 
-    /// An error stands in the place of a record of a batch, and is all that is still to be said: the stream is
-    /// over once it has been given out.
+    /// An error has taken the place of a record of a batch and is the last message: the stream is over once
+    /// it is sent.
     pub fn handle_batch_ended(&mut self) {
         if let State::Open(Dialogue { task: Task::Stream(_), answer, .. }) = &mut self.state {
             *answer = None;

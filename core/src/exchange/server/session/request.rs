@@ -1,4 +1,4 @@
-//! What an authenticated client asks, one request after the other.
+//! Requests of an authenticated client, one after the other (protocol.md, section 7).
 
 use rand_core::CryptoRng;
 
@@ -18,13 +18,13 @@ pub(super) struct Dialogue {
     pub(super) requests: u8,
     pub(super) answer: Option<Reply>,
     pub(super) task: Task,
-    /// A claim in its final state waits for `commit`, here or elsewhere.
+    /// A final claim waits for `commit`, on this connection or another.
     pub(super) committing: bool,
 }
 
-/// What is to be said once. It is put in words when it goes out, so that no session holds a drop's name.
+/// An answer of one message. It is encoded when it is sent, so that no session stores a drop's name.
 pub(super) enum Reply {
-    /// The drop that streams is claimed, and this is what it is.
+    /// `begin` of the drop that streams.
     Begin,
     Burned,
     Error(ErrorCode),
@@ -37,11 +37,11 @@ pub(super) enum Task {
     Stream(Stream),
 }
 
-/// What a request came to when it came to nothing.
+/// Why a request failed.
 pub(super) enum Reject {
-    /// The peer is told.
+    /// Answer with this error.
     Say(ErrorCode),
-    /// There is no more to say.
+    /// End without an answer.
     End,
 }
 
@@ -99,7 +99,7 @@ impl Dialogue {
                 self.committing = false;
                 return Ok(first.then_some(SessionEvent::Fetched { token: *token }));
             }
-            // While the receiver makes its copy durable it still gives signs of life.
+            // The receiver still sends `progress` while it makes its copy durable.
             Request::Progress { token, id, stored } => {
                 server.drops.progress(now, token, id, conn, *stored)?;
             }

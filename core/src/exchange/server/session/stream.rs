@@ -1,4 +1,4 @@
-//! A drop on its way to a receiver: from the claim to the final record.
+//! The stream of a drop to a receiver, from the claim to the final record (protocol.md, sections 5.1 and 7).
 
 use super::SessionEvent;
 use super::request::{Reject, Reply};
@@ -10,20 +10,20 @@ use crate::time::Instant;
 use crate::token::{ConnId, FetchId, Token};
 use crate::wire::{Begin, ErrorCode, FetchRequest, Request};
 
-/// Bytes of a drop that the session needs from its source.
+/// A read that the session needs from a drop's source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The drop.
     pub token: Token,
-    /// Where in it.
+    /// The offset.
     pub offset: u64,
-    /// How many bytes; never more than the lent buffer less a record's overhead.
+    /// Number of bytes; at most the length of the buffer less a record's overhead.
     pub len: usize,
-    /// These are the last: make sure first that the source is still what was offered.
+    /// These are the last bytes: check first that the source is still what was offered.
     pub last: bool,
 }
 
-/// A drop on its way to a receiver.
+/// A stream of a drop to a receiver.
 pub(super) struct Stream {
     pub(super) token: Token,
     pub(super) id: FetchId,
@@ -31,14 +31,14 @@ pub(super) struct Stream {
     pub(super) cut: RecordLayout,
     /// The next byte to send.
     pub(super) at: u64,
-    /// `begin` has been given out: from here on every record is R + 20 bytes.
+    /// `begin` has been sent: from now on every record has R + 20 bytes.
     pub(super) begun: bool,
     pub(super) phase: Phase,
 }
 
 #[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 pub(super) enum Phase {
-    /// The receiver says it holds the first bytes: compare before going on.
+    /// The receiver claims to hold the first bytes: compare their digest before the stream.
     Checking {
         digest: PrefixDigest,
         at: u64,
@@ -75,7 +75,7 @@ impl Stream {
         Ok((stream, None))
     }
 
-    /// What `begin` says, unless the claim was lost meanwhile.
+    /// The content of `begin`, unless the claim lapsed meanwhile.
     pub(super) fn words<const D: usize, const F: usize, const S: usize, const C: usize>(
         &self,
         now: Instant,
@@ -86,7 +86,7 @@ impl Stream {
         Ok(Begin { kind, name, size, offset: self.at, record: self.record })
     }
 
-    /// What is to be read next.
+    /// The next read.
     pub(super) fn read(&self) -> Option<Read> {
         let (offset, len, last) = match &self.phase {
             Phase::Checking { at, end, .. } => {
@@ -96,11 +96,11 @@ impl Stream {
             Phase::Final => (self.cut.last_at, u64::from(self.cut.last_len), true),
             Phase::AwaitReady => return None,
         };
-        // No more than a record, which fits a usize wherever a buffer for it does.
+        // At most a record, which fits a usize wherever a buffer for it does.
         Some(Read { token: self.token, offset, len: usize::try_from(len).unwrap_or(0), last })
     }
 
-    /// Once all of the prefix has been read: go on where the receiver stopped, or say that it cannot.
+    /// After the whole prefix is read: continues at the receiver's offset, or fails with `changed`.
     pub(super) fn checked(&mut self) -> Option<Reply> {
         if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
             return None;
@@ -116,7 +116,7 @@ impl Stream {
         }
     }
 
-    /// `begin` or a data record has been given out: was it the last before the final one?
+    /// `begin` or a data record has been sent: notes whether it was the last before the final one.
     pub(super) fn data_given<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
@@ -125,7 +125,7 @@ impl Stream {
     ) {
         if self.at >= self.cut.last_at {
             self.phase = Phase::AwaitReady;
-            // If the claim has lapsed meanwhile, the receiver hears of it when it says `ready`.
+            // If the claim has lapsed meanwhile, the answer to `ready` says so.
             let _ = server.drops.all_sent(now, &self.token, &self.id, conn);
         }
     }
@@ -139,7 +139,7 @@ impl Stream {
     ) -> Result<Option<SessionEvent>, Reject> {
         let ours = |token: &Token, id: &FetchId| *token == self.token && *id == self.id;
         match request {
-            // Nobody has stored what was not given out.
+            // A receiver cannot have stored what was not sent.
             Request::Progress { stored, .. } if *stored > self.at => Err(Reject::Say(ErrorCode::Malformed)),
             Request::Progress { token, id, stored } if ours(token, id) => {
                 server.drops.progress(now, token, id, conn, *stored)?;
