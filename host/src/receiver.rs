@@ -159,10 +159,7 @@ impl Receiver {
     ) -> Result<Vec<FoundOffer>, Error> {
         self.browse(browser);
         let matches = |offer: &Offer| token.is_none_or(|token| token.matches(&offer.token));
-        let settle = |offer: &Offer| {
-            let whole = token.is_some_and(|token| token.whole().is_some());
-            matches(offer).then_some(if whole { Duration::ZERO } else { COLLECT })
-        };
+        let settle = |offer: &Offer| matches(offer).then(|| collect_for(token));
         self.collect(browser, clock::now() + self.wait, settle).await?;
         let found = browser.offers().filter(|known| matches(&known.offer)).map(FoundOffer::from);
         Ok(sorted(found.collect()))
@@ -185,7 +182,7 @@ impl Receiver {
             match self.unless_stopped(future::or(event, late)).await? {
                 Some(OfferEvent::Appeared { offer }) => {
                     if let Some(span) = settle(&offer.offer) {
-                        until = until.min(clock::now() + span);
+                        until = settle_by(until, clock::now(), span);
                     }
                 }
                 Some(OfferEvent::Gone { .. }) => {}
@@ -263,6 +260,17 @@ impl Receiver {
     }
 }
 
+/// How long to go on browsing once an offer matches: not at all if the whole token was given.
+fn collect_for(token: Option<&TokenPrefix>) -> Duration {
+    if token.is_some_and(|token| token.whole().is_some()) { Duration::ZERO } else { COLLECT }
+}
+
+/// When to stop browsing once an offer has matched: never later than what was asked for, even if that is less than the
+/// time to collect others.
+fn settle_by(until: Instant, now: Instant, collect: Duration) -> Instant {
+    until.min(now + collect)
+}
+
 /// By token and address: a sender that copies the token of another's drop does not stand in its place, as both are
 /// returned.
 fn sorted(mut found: Vec<FoundOffer>) -> Vec<FoundOffer> {
@@ -282,6 +290,18 @@ impl std::fmt::Debug for Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_whole_token_settles_it_at_once() {
+        let (now, until) = (Instant::from_millis(0), Instant::from_millis(5_000));
+        let whole: TokenPrefix = "0123456789abcdefghjkmnpqrg".parse().unwrap();
+        let part: TokenPrefix = "0123".parse().unwrap();
+        let settles = |token, until| settle_by(until, now, collect_for(token));
+        assert_eq!(settles(Some(&whole), until), now);
+        assert_eq!(settles(Some(&part), until), now + COLLECT);
+        assert_eq!(settles(None, until), now + COLLECT);
+        assert_eq!(settles(None, Instant::from_millis(10)), Instant::from_millis(10));
+    }
 
     #[test]
     fn its_futures_run_on_any_executor() {

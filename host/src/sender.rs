@@ -1,5 +1,7 @@
 //! Offers a drop and serves it until it ends.
 
+mod event;
+
 use std::future::pending;
 use std::io::Read;
 use std::net::{IpAddr, TcpListener};
@@ -10,7 +12,7 @@ use std::time::Duration;
 use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED};
-use deaddrop_core::offer::{EndReason, Kind, Name};
+use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
 use smol::future;
@@ -30,6 +32,9 @@ use crate::serve::listen::listen_on;
 use crate::serve::server::{Server, ServerEvent};
 use crate::stop::Stopper;
 use crate::transport::socket::sleep_until;
+
+use event::ended;
+pub use event::{Ended, SenderEvent};
 
 /// How long a drop lives unless something else is said.
 const TTL: Duration = Duration::from_secs(300);
@@ -186,49 +191,6 @@ pub struct Sender {
 }
 
 type Connections = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
-
-/// Something that happened while a drop was served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SenderEvent {
-    /// A receiver has confirmed that it holds the whole drop.
-    Fetched {
-        /// The receiver's address.
-        by: IpAddr,
-    },
-    /// Handshakes with another passphrase fail: a neighbour's room, or somebody guesses.
-    Guessing {
-        /// Where they come from; `None` if from many places.
-        source: Option<IpAddr>,
-        /// How many have failed since there was last a minute without.
-        failures: u32,
-    },
-    /// The drop has ended. The last event.
-    Ended(Ended),
-}
-
-/// How a drop ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ended {
-    /// The last receiver it was meant for has confirmed that it holds the whole drop.
-    Fetched,
-    /// The TTL passed.
-    Expired {
-        /// A receiver was given the whole drop and never confirmed it: it may have it.
-        unconfirmed: bool,
-    },
-    /// The file changed while it was offered, so it was withdrawn: nobody gets a mixture of the two.
-    Changed {
-        /// A receiver was given the whole drop and never confirmed it: it may have it.
-        unconfirmed: bool,
-    },
-    /// A [`Stopper`] or [`Sender::withdraw`] took it back.
-    Stopped {
-        /// A receiver was given the whole drop and had not confirmed it yet: it may have it.
-        unconfirmed: bool,
-    },
-}
 
 impl Sender {
     /// A message of at most 64 KiB: any bytes. They are wiped from memory when the drop ends; a copy that the caller keeps
@@ -443,32 +405,9 @@ impl std::fmt::Debug for Sender {
     }
 }
 
-fn ended(reason: EndReason, unconfirmed: bool, changed: bool) -> Ended {
-    match reason {
-        EndReason::Fetched => Ended::Fetched,
-        EndReason::Expired => Ended::Expired { unconfirmed },
-        EndReason::Withdrawn if changed => Ended::Changed { unconfirmed },
-        // The core knows no other reason to end a drop of ours.
-        _ => Ended::Stopped { unconfirmed },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_end_has_its_word() {
-        let table = [
-            (ended(EndReason::Fetched, false, false), Ended::Fetched),
-            (ended(EndReason::Expired, true, false), Ended::Expired { unconfirmed: true }),
-            (ended(EndReason::Withdrawn, false, true), Ended::Changed { unconfirmed: false }),
-            (ended(EndReason::Withdrawn, true, false), Ended::Stopped { unconfirmed: true }),
-        ];
-        for (told, expected) in table {
-            assert_eq!(told, expected);
-        }
-    }
 
     /// A sender on loopback, on ports of its own.
     fn sender(udp_port: u16) -> Sender {

@@ -1,0 +1,77 @@
+//! What happens while a drop is served, and how it ends.
+
+use std::net::IpAddr;
+
+use deaddrop_core::offer::EndReason;
+
+/// Something that happened while a drop was served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SenderEvent {
+    /// A receiver has confirmed that it holds the whole drop.
+    Fetched {
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// Handshakes with another passphrase fail: a neighbour's room, or somebody guesses.
+    Guessing {
+        /// Where they come from; `None` if from many places.
+        source: Option<IpAddr>,
+        /// How many have failed since there was last a minute without.
+        failures: u32,
+    },
+    /// The drop has ended. The last event.
+    Ended(Ended),
+}
+
+/// How a drop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The last receiver it was meant for has confirmed that it holds the whole drop.
+    Fetched,
+    /// The TTL passed.
+    Expired {
+        /// A receiver was given the whole drop and never confirmed it: it may have it.
+        unconfirmed: bool,
+    },
+    /// The file changed while it was offered, so it was withdrawn: nobody gets a mixture of the two.
+    Changed {
+        /// A receiver was given the whole drop and never confirmed it: it may have it.
+        unconfirmed: bool,
+    },
+    /// A [`Stopper`](crate::Stopper) or [`Sender::withdraw`](crate::Sender::withdraw) took it back.
+    Stopped {
+        /// A receiver was given the whole drop and had not confirmed it yet: it may have it.
+        unconfirmed: bool,
+    },
+}
+
+/// How a drop of ours ended, from the core's reason.
+pub(super) fn ended(reason: EndReason, unconfirmed: bool, changed: bool) -> Ended {
+    match reason {
+        EndReason::Fetched => Ended::Fetched,
+        EndReason::Expired => Ended::Expired { unconfirmed },
+        EndReason::Withdrawn if changed => Ended::Changed { unconfirmed },
+        // The core knows no other reason to end a drop of ours.
+        _ => Ended::Stopped { unconfirmed },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_word() {
+        let table = [
+            (ended(EndReason::Fetched, false, false), Ended::Fetched),
+            (ended(EndReason::Expired, true, false), Ended::Expired { unconfirmed: true }),
+            (ended(EndReason::Withdrawn, false, true), Ended::Changed { unconfirmed: false }),
+            (ended(EndReason::Withdrawn, true, false), Ended::Stopped { unconfirmed: true }),
+        ];
+        for (told, expected) in table {
+            assert_eq!(told, expected);
+        }
+    }
+}
