@@ -1,6 +1,6 @@
-//! Parsing and emitting. Beacons are what every host of a LAN makes us do, members or not, and the greeting is
-//! what everyone who connects does: these say what a flood of them costs. Requests and answers come one to a
-//! record, whose sealing is to cost more than what is in it.
+//! Parsing and emitting. Any host of the LAN can make us parse beacons, and any client a greeting, so these
+//! figures are the cost of a flood. Requests and answers come one to a record, whose AEAD should cost more
+//! than the codec.
 
 mod scene;
 

@@ -1,5 +1,5 @@
-//! The table of drops when it is full: it is searched from end to end and under one lock, so this is how long all
-//! other connections of a server wait.
+//! The full table of drops. It is searched linearly under one lock, so this is how long other connections of
+//! a server wait.
 
 mod scene;
 
@@ -10,35 +10,35 @@ fn main() {
     divan::main();
 }
 
-/// Claimed, a sign of life, released.
+/// Claim, `progress`, release.
 #[divan::bench]
 fn claim(bencher: Bencher<'_, '_>) {
     let mut table = Table::new();
     bencher.bench_local(|| table.claim());
 }
 
-/// Once for every record or batch that is sent.
+/// The check before every record or batch.
 #[divan::bench]
 fn holds(bencher: Bencher<'_, '_>) {
     let mut table = Table::new();
     bencher.bench_local(|| table.holds());
 }
 
-/// From put to committed.
+/// From put to commit.
 #[divan::bench]
 fn exchange(bencher: Bencher<'_, '_>) {
     let mut table = Table::new();
     bencher.bench_local(|| table.exchange());
 }
 
-/// All lines, in order.
+/// The whole list, in order.
 #[divan::bench]
 fn list(bencher: Bencher<'_, '_>) {
     let table = Table::new();
     bencher.bench_local(|| black_box(&table).list());
 }
 
-/// Once after every turn of a server.
+/// The next deadline, asked for after every call into a server.
 #[divan::bench]
 fn deadline(bencher: Bencher<'_, '_>) {
     let table = Table::new();

@@ -1,5 +1,5 @@
-//! The handshake, step by step. It is what discovery costs, once for each member that a listener meets, and what
-//! a server pays for every guess of a stranger.
+//! The handshake, step by step: the cost of a probe to a listener, and of every guess of a stranger to a
+//! server.
 
 mod scene;
 
@@ -21,28 +21,28 @@ fn client_start(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(&handshake).start());
 }
 
-/// Message 1 out: what an open connection costs a server before anything is asked of it.
+/// Message 1 out: the cost of an open connection to a server.
 #[divan::bench]
 fn server_greet(bencher: Bencher<'_, '_>) {
     let handshake = Handshake::new();
     bencher.bench_local(|| black_box(&handshake).greet());
 }
 
-/// Message 2 in, message 3 out: what a guess costs a server.
+/// Message 2 in, message 3 out: the cost of a guess to a server.
 #[divan::bench]
 fn server_answer(bencher: Bencher<'_, '_>) {
     let handshake = Handshake::new();
     bencher.with_inputs(|| handshake.greet()).bench_local_values(|waiting| handshake.answer(waiting));
 }
 
-/// Message 3 in: after it the client has its keys.
+/// Message 3 in: derives the client's keys.
 #[divan::bench]
 fn client_finish(bencher: Bencher<'_, '_>) {
     let handshake = Handshake::new();
     bencher.with_inputs(|| handshake.start()).bench_local_values(|client| handshake.finish(client));
 }
 
-/// From the shared secret and the three messages to the two record keys: part of the two above.
+/// The key schedule from ISK and transcript: part of the two above.
 #[divan::bench]
 fn key_schedule(bencher: Bencher<'_, '_>) {
     let handshake = Handshake::new();

@@ -1,8 +1,8 @@
-//! The cases whose instructions `cargo xtask instructions` counts: `instructions CASE TURNS` does one of them so
-//! often, and everything in it is the same at every run. Two runs of different length differ by the turns alone.
+//! The cases whose instructions `cargo xtask instructions` counts: `instructions CASE TURNS` runs one of them
+//! TURNS times, deterministically. Two runs of different length differ only in the number of turns.
 //!
-//! `--cases` names them, one a line, and `--cpu` says which of the processor's extensions are seen, which decides
-//! on the code that runs. Without a word every case is done once, which is what `cargo bench` does.
+//! `--cases` lists them, one per line, and `--cpu` prints the detected processor extensions, which select the
+//! code that runs. Without arguments every case runs once, as under `cargo bench`.
 
 mod scene;
 
@@ -18,7 +18,7 @@ use scene::table::Table;
 /// Most turns in one run.
 const TURNS_MAX: u64 = 128;
 
-/// A case: its name, and what does it so often.
+/// A case: its name, and the function that runs it a number of times.
 type Case = (&'static str, fn(u64));
 
 const CASES: [Case; 8] = [
@@ -59,7 +59,7 @@ fn seal(size: usize, turns: u64) {
     });
 }
 
-/// As many records are sealed as are ever opened, whatever the number of turns, so that it cancels out.
+/// Seals the maximum number of records, whatever the number of turns, so that sealing cancels out.
 fn open(size: usize, turns: u64) {
     let (mut seal, mut open) = (Seal::new(size), Open::new());
     let mut arrived: Vec<_> = (0..TURNS_MAX).map(|_| seal.turn().to_vec()).collect();
@@ -71,7 +71,7 @@ fn open(size: usize, turns: u64) {
     });
 }
 
-/// Every message there is, emitted and parsed.
+/// Every message, emitted and parsed.
 fn codec(turns: u64) {
     let (beacon, greeting, requests, answers) = (beacon(), greeting(), requests(), answers());
     repeat(turns, || {
@@ -88,7 +88,7 @@ fn codec(turns: u64) {
     });
 }
 
-/// The architecture, and of its extensions those for which the cryptography has code of its own.
+/// The architecture, and the extensions for which the cryptography has special code.
 fn cpu() -> String {
     #[cfg(target_arch = "x86_64")]
     let seen = [

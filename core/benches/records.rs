@@ -1,5 +1,5 @@
-//! Sealing and opening single records with the portable cipher: the rate of a board and of a small drop, in bytes
-//! of drop. Those of a host are in `host/benches/cipher.rs`.
+//! Sealing and opening of single records with the portable cipher, as on boards and for small drops, in bytes
+//! of drop. The ciphers of hosts are in `host/benches/cipher.rs`.
 
 mod scene;
 

@@ -1,6 +1,6 @@
-//! Data records sealed and opened outside of their sessions, in batches: the same bytes on the wire, in any
-//! order of work, and every way in which a stream can end among them.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Batches: data records sealed and opened outside of their sessions. The bytes on the wire are the same for
+//! every order of work, and every end of a stream works.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -19,7 +19,8 @@ use net::{ROOM, client, id};
 const WIRE: usize = 532;
 const TOKEN: Token = Token::from_bytes([9; 16]);
 
-/// A member that has asked for a drop of `size` bytes in records of 512, and has heard `begin` alone.
+/// A member that has sent `fetch` for a drop of `size` bytes in records of 512, and has received only
+/// `begin`.
 fn served(desk: &mut Desk, size: u64) -> (ServerSession, Channel, Token) {
     let token = desk.put(size);
     let (mut session, mut channel) = desk.serve(client(1), ROOM);
@@ -27,13 +28,13 @@ fn served(desk: &mut Desk, size: u64) -> (ServerSession, Channel, Token) {
     let message = ask(&mut channel, &Request::Fetch(fetch));
     desk.hear(&mut session, &message);
     let mut buffer = vec![0; WIRE];
-    assert_eq!(session.data_records(), 0, "not before `begin` has been given out");
+    assert_eq!(session.data_records(), 0, "not before `begin` has been sent");
     let len = session.poll_transmit(desk.now, &mut desk.serving, &mut buffer).unwrap().unwrap();
     assert!(matches!(answer(&mut channel, &buffer[..len]), Answer::Begin(_)));
     (session, channel, token)
 }
 
-/// A client to whom a drop of `size` bytes in records of 512 has begun.
+/// A client that has received `begin` of a drop of `size` bytes in records of 512.
 fn fetching(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     let (mut session, mut server) = desk.visit(ROOM);
     let plan = FetchPlan { token: TOKEN, id: id(1), record_max: 512, offset: 0, digest: None };
@@ -41,7 +42,7 @@ fn fetching(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     for mut message in Desk::asked(&mut session) {
         server.opener.open(&mut message).unwrap();
     }
-    assert!(session.batch_opener().is_none(), "not before `begin` has come");
+    assert!(session.batch_opener().is_none(), "not before `begin` has arrived");
     let begin = Begin { kind: Kind::File, name: Name::default(), size, offset: 0, record: 512 };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
     assert_eq!(desk.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
@@ -69,7 +70,7 @@ fn batches_sealed_in_any_order_are_the_stream_that_the_session_would_have_sent()
     assert_eq!(batches.each_ref().map(Batch::offset), [0, 2_048, 4_096]);
     assert_eq!(session.data_records(), 0);
     assert!(session.take_batch(desk.now, &mut desk.serving, 1).is_none(), "the final record is in no batch");
-    assert!(session.poll_read().is_none(), "nor given out before `ready`");
+    assert!(session.poll_read().is_none(), "and is not sent before `ready`");
 
     let mut wire = Vec::new();
     for (place, mut batch) in batches.into_iter().enumerate().rev() {
@@ -106,7 +107,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
     assert_eq!(session.take_batch(desk.now, 7).unwrap_err(), Misuse::OutOfTurn, "more than there are");
     assert_eq!(session.take_batch(desk.now, 0).unwrap_err(), Misuse::OutOfTurn);
     let opener = session.batch_opener().unwrap();
-    // The session itself takes the first, so that both ways meet in one stream.
+    // The session itself handles the first record, so that one stream uses both ways.
     assert_eq!(desk.tell(&mut session, &records[0]), Ok(ClientEvent::Data { len: 512 }));
     let batches = [2, 3].map(|records| session.take_batch(desk.now, records).unwrap());
     assert!(session.needs_ready());
@@ -160,7 +161,7 @@ fn a_changed_source_is_reported_in_place_of_a_record() {
     wire.push(record);
     session.handle_changed(desk.now, &mut desk.serving, &mut desk.rng);
     session.handle_batch_ended();
-    assert!(desk.said(&mut session).is_empty(), "it is said once, and by the batch");
+    assert!(desk.said(&mut session).is_empty(), "it is sent once, and in the batch");
     assert_eq!(session.closing(), Some(Close::Clean));
     assert_eq!(desk.serving.drops.live(), 0);
 
@@ -191,7 +192,7 @@ fn a_lapsed_claim_gives_no_batch() {
     channel.opener.open(&mut record).unwrap();
     desk.wait(15_000);
     assert!(session.take_batch(desk.now, &mut desk.serving, 1).is_none());
-    // The session goes on where the batches have stopped: no counter is lost.
+    // The session continues after the batches: no counter is lost.
     let said = desk.said(&mut session);
     assert_eq!(said.len(), 1);
     assert_eq!(answer(&mut channel, &said[0]), Answer::Error(ErrorCode::Unknown));
@@ -219,7 +220,7 @@ fn nothing_but_whole_data_and_errors_opens_in_a_batch() {
         (RecordKind::Data, &[1; 511], OpenError::Length),
         (RecordKind::Data, &[], OpenError::Length),
         (RecordKind::Final, &[1; 512], OpenError::Kind(2)),
-        // `burned`, and what is no message at all.
+        // `burned`, and bytes that are no message.
         (RecordKind::Control, &[0xa1, 0x00, 0x15], OpenError::Kind(0)),
         (RecordKind::Control, &[0xff], OpenError::Kind(0)),
     ];

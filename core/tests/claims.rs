@@ -1,5 +1,5 @@
-//! Who gets a drop when connections break, receivers fall silent, or many ask at once.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Claims under broken connections, silent receivers and concurrent requests.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -17,7 +17,7 @@ use rand_core::Rng;
 const DONE: Option<Outcome> = Some(Outcome::Done);
 const GONE: Option<Outcome> = Some(Outcome::Refused(ErrorCode::Gone));
 
-/// Where one direction of a whole exchange has its message boundaries.
+/// The message boundaries of one direction of a whole exchange.
 fn boundaries(seed: u64, size: usize) -> (Vec<usize>, Vec<usize>) {
     let mut world = World::new(seed);
     let token = world.put(size, 1);
@@ -27,7 +27,8 @@ fn boundaries(seed: u64, size: usize) -> (Vec<usize>, Vec<usize>) {
     (world.conns[n].up.boundaries.clone(), world.conns[n].down.boundaries.clone())
 }
 
-/// One exchange whose connection breaks: then the drop is another's, or the first one's alone.
+/// One exchange whose connection breaks: afterwards either another receiver gets the drop, or only the first
+/// has it.
 fn broken_at(seed: u64, size: usize, up: Option<usize>, down: Option<usize>) {
     let mut world = World::new(seed);
     let token = world.put(size, 1);
@@ -37,7 +38,7 @@ fn broken_at(seed: u64, size: usize, up: Option<usize>, down: Option<usize>) {
     world.run(seconds(60));
     let outcome = world.outcome(first).unwrap();
     if let Outcome::Failed(error) = outcome {
-        assert_eq!(error, ClientError::Reset, "a cut says nothing about membership");
+        assert_eq!(error, ClientError::Reset, "a cut proves nothing about membership");
     }
     // Past the lease.
     world.wait(seconds(20));
@@ -102,7 +103,7 @@ fn cut_anywhere_a_drop_is_neither_lost_nor_given_twice() {
     }
 }
 
-/// A world whose only drop is whole with its first receiver, which has not committed.
+/// A world in which the first receiver holds the whole of the only drop and has not committed.
 fn uncommitted(seed: u64) -> (World, Token, usize) {
     let mut world = World::new(seed);
     let token = world.put(2_000, 1);
@@ -208,7 +209,8 @@ fn parked_connections_continue_when_tokens_return() {
     for n in strangers {
         assert_eq!(world.outcome(n), Some(Outcome::Failed(ClientError::NotMember)));
     }
-    // Both guesses of this source are spent: its members wait for the next, and then all get on with it.
+    // Both guess tokens of this source are spent: its members wait for the next one, with which all
+    // authenticate.
     let members: Vec<usize> = (0..5).map(|_| world.connect(client(1), net::ROOM, &[Goal::List])).collect();
     let start = world.now;
     world.run(Duration::from_millis(1_500));
@@ -234,7 +236,7 @@ fn a_transfer_may_go_on_past_the_ttl_within_its_grace() {
     world.run(seconds(10));
     assert_eq!(world.outcome(other), Some(Outcome::Refused(ErrorCode::Expired)), "no new claims");
     assert_eq!(world.outcome(n), DONE);
-    // Past TTL and grace there is no more to get.
+    // After TTL and grace the drop has ended.
     let token = world.put_for(5_000, 1, seconds(4));
     let n = world.member(&[Goal::Fetch(token, id(3))]);
     world.receiver(n).ready_after = seconds(9);

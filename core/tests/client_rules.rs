@@ -1,5 +1,5 @@
-//! What a client's session does at its edges, one rule at a time.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Rules of a client's session, one at a time.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -22,7 +22,7 @@ fn begin(size: u64) -> Begin {
     Begin { kind: Kind::File, name: Name::default(), size, offset: 0, record: 512 }
 }
 
-/// A client to whom a drop of this size has begun.
+/// A client that has received `begin` of a drop of this size.
 fn begun(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     let (mut client, mut server) = desk.visit(ROOM);
     client.fetch(desk.now, &plan()).unwrap();
@@ -32,7 +32,7 @@ fn begun(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
     (client, server)
 }
 
-/// A client that has all of a drop.
+/// A client that has received a whole drop.
 fn whole(desk: &mut Desk) -> (ClientSession, Channel) {
     let (mut client, mut server) = begun(desk, 10);
     client.ready(desk.now).unwrap();
@@ -54,9 +54,9 @@ fn requests(server: &mut Channel, records: Vec<Vec<u8>>) -> Vec<Request> {
 fn a_close_means_not_a_member_only_after_message_4() {
     let desk = &mut Desk::new(1, &HOST);
     let (mut client, _) = desk.visit(ROOM);
-    assert_eq!(client.handle_close(true), ClientError::Reset, "nothing was asked");
+    assert_eq!(client.handle_close(true), ClientError::Reset, "no request was made");
     client.list(desk.now, None).unwrap();
-    assert_eq!(client.handle_close(true), ClientError::Reset, "the request is still here");
+    assert_eq!(client.handle_close(true), ClientError::Reset, "the request is not sent yet");
     Desk::asked(&mut client);
     assert_eq!(client.handle_close(true), ClientError::NotMember);
     assert_eq!(client.handle_close(false), ClientError::Reset);
@@ -70,8 +70,8 @@ fn a_spent_client_budget_costs_the_server_no_guess() {
     let mut server = desk.serving.open(desk.now, net::client(1), &mut desk.rng);
     let greeting = desk.said(&mut server).remove(0);
     assert_eq!(desk.tell(&mut client, &greeting), Err(ClientError::NoBudget));
-    // A message 2 that no message 4 follows would count as a guess that failed.
-    assert!(Desk::asked(&mut client).is_empty(), "it has begun to shake hands");
+    // A message 2 without a message 4 would count as a failed guess.
+    assert!(Desk::asked(&mut client).is_empty(), "it has sent message 2");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn the_server_may_end_the_exchange_while_the_receiver_makes_ready() {
     let message = reply(&mut server, &Answer::Error(ErrorCode::Expired), 532);
     client.ready(desk.now).unwrap();
     assert_eq!(desk.tell(&mut client, &message), Ok(ClientEvent::Refused(ErrorCode::Expired)));
-    assert!(Desk::asked(&mut client).is_empty(), "what was still to be said about it is not");
+    assert!(Desk::asked(&mut client).is_empty(), "unsent messages about it are dropped");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn only_a_claim_before_its_final_record_is_released() {
     let (mut client, _) = whole(desk);
     assert_eq!(client.release(), Err(Misuse::OutOfTurn));
     client.commit(desk.now, TOKEN, id(1)).unwrap();
-    assert_eq!(client.release(), Err(Misuse::OutOfTurn), "a commit is on its way");
+    assert_eq!(client.release(), Err(Misuse::OutOfTurn), "a commit is in flight");
     let (mut client, _) = desk.visit(ROOM);
     assert_eq!(client.release(), Err(Misuse::OutOfTurn), "nothing is claimed");
 }

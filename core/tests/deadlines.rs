@@ -1,5 +1,4 @@
-//! When a server closes on a peer that is slow, silent, or a stranger; and how it stops.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Deadlines of connections, guesses of strangers, and how a server stops.
 
 mod net;
 
@@ -18,7 +17,7 @@ use net::{ROOM, SERVER, client};
 
 const LIST: Request = Request::List { after: None };
 
-/// Nothing happens at `ms` less one, and at `ms` the session closes this way.
+/// Asserts that nothing happens before `ms`, and that the session closes this way at `ms`.
 fn closes(desk: &mut Desk, session: &mut ServerSession, start: Instant, ms: u64, how: Close) {
     let due = start + Duration::from_millis(ms);
     assert_eq!(session.poll_timeout(&desk.serving), Some(due));
@@ -32,7 +31,7 @@ fn closes(desk: &mut Desk, session: &mut ServerSession, start: Instant, ms: u64,
     assert_eq!(session.poll_timeout(&desk.serving), None);
 }
 
-/// How many failed guesses the owner hears of.
+/// Number of failed guesses in the warnings.
 fn failures(desk: &mut Desk) -> u32 {
     desk.serving.guard.poll_warning(desk.now).map_or(0, |warning| match warning {
         Warning::Guessing { failures, .. } => failures,
@@ -225,7 +224,7 @@ fn a_fake_server_gets_ten_sealed_requests_and_no_more() {
     }
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| desk.visit(2)));
     assert!(refused.is_err(), "the eleventh");
-    // A member's server costs nothing, once it has shown that it is one.
+    // A handshake with a member costs nothing once it is confirmed.
     let desk = &mut Desk::new(13, &HOST);
     for _ in 0..30 {
         let (mut session, mut channel) = desk.visit(ROOM);

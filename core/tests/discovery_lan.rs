@@ -1,8 +1,8 @@
-//! Senders and listeners on a LAN that loses, delays, reorders and doubles datagrams, in virtual time.
+//! Senders and listeners on a LAN that loses, delays, reorders and duplicates datagrams, in virtual time.
 //!
-//! Probes are answered from the sender's own table of drops after a delay, or fail. Everything follows from the
-//! seed; no clock is read and nothing sleeps.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Probes are answered from the sender's own table of drops after a delay, or fail. Runs are deterministic in
+//! the seed; no clock is read and nothing sleeps.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -21,14 +21,14 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const PORT: u16 = 48_556;
 
-/// How bad the network is.
+/// The quality of the network.
 #[derive(Clone, Copy)]
 struct Weather {
     /// Datagrams lost, in percent.
     loss: u32,
-    /// Datagrams that come twice, in percent.
+    /// Datagrams duplicated, in percent.
     doubled: u32,
-    /// Longest delay; each datagram draws its own, so that they overtake each other.
+    /// Longest delay; each datagram draws its own, so that they are reordered.
     delay: u32,
 }
 
@@ -37,7 +37,7 @@ struct Sender {
     instance: Instance,
     advertiser: Advertiser<64>,
     drops: Drops<8, 4>,
-    /// Cut off: says nothing and answers nothing.
+    /// Cut off: sends nothing and answers nothing.
     dead: bool,
 }
 
@@ -110,7 +110,7 @@ impl Lan {
         self.due.insert(self.count, due);
     }
 
-    /// Sends one datagram, as the weather has it.
+    /// Sends one datagram through the lossy network.
     fn datagram(&mut self, make: impl Fn() -> Due) {
         self.datagrams += 1;
         let copies = 1 + u32::from(self.rng.next_u32() % 100 < self.weather.doubled);
@@ -122,7 +122,7 @@ impl Lan {
         }
     }
 
-    /// Lets everybody say what is due now.
+    /// Polls all processes until nothing is due.
     fn speak(&mut self) {
         for i in 0..self.senders.len() {
             let sender = &mut self.senders[i];
@@ -160,7 +160,7 @@ impl Lan {
                         assert!(hearer.shown.insert(offer.offer.token), "shown twice");
                     }
                     OfferEvent::Gone { token, .. } => {
-                        assert!(hearer.shown.remove(&token), "gone, but not shown");
+                        assert!(hearer.shown.remove(&token), "ended, but was not shown");
                     }
                 }
             }
@@ -222,7 +222,7 @@ impl Lan {
         }
     }
 
-    /// Runs for `span`; time jumps from one moment at which something is due to the next.
+    /// Runs for `span`; time jumps from deadline to deadline.
     fn run(&mut self, span: Duration) {
         let end = self.now + span;
         let mut still = 0;
@@ -230,7 +230,7 @@ impl Lan {
             self.speak();
             let Some(next) = self.next_moment().filter(|next| *next <= end) else { break };
             still = if next <= self.now { still + 1 } else { 0 };
-            assert!(still < 10_000, "time stands still: somebody's timeout is never done");
+            assert!(still < 10_000, "time stands still: a timeout stays due");
             self.now = self.now.max(next);
             while let Some(Reverse((at, id))) = self.queue.peek().copied()
                 && at <= self.now.as_millis()
@@ -262,7 +262,7 @@ fn on_a_good_network_all_is_shown_within_a_second() {
         let tokens = (0..10).map(|sender| lan.put(sender, LONG)).collect();
         lan.run(Duration::from_secs(1));
         lan.assert_shown(&tokens);
-        // And one that comes later, too.
+        // Also to a listener that starts later.
         lan.run(Duration::from_secs(30));
         let mut tokens: BTreeSet<Token> = tokens;
         tokens.insert(lan.put(3, LONG));
@@ -296,7 +296,7 @@ fn a_sender_that_is_cut_off_is_lost_and_found_again() {
         lan.run(Duration::from_secs(20));
         lan.assert_shown(&tokens);
         lan.senders[0].dead = true;
-        // 45 s of silence, then three connects that fail.
+        // 45 s of silence, then three failed connects.
         lan.run(Duration::from_secs(60));
         let rest: BTreeSet<Token> =
             tokens.iter().copied().filter(|t| lan.senders[0].drops.fetch_counts(t).is_none()).collect();
@@ -326,10 +326,10 @@ fn a_quiet_hour_costs_little() {
     }
     lan.run(Duration::from_secs(3_600));
     for hearer in &lan.hearers {
-        // One probe each, and none again: nothing changes, and everybody is heard every 15 s.
+        // One probe of each and no more: nothing changes, and every sender announces every 15 s.
         assert!(hearer.probes <= 10, "{} probes", hearer.probes);
     }
-    // Each of ten senders at least every 11.25 s after its burst, to each of five listeners.
+    // Each of ten senders announces at most every 11.25 s after its burst, to each of five listeners.
     assert!(lan.datagrams < 5 * (10 * 3_600 * 100 / 1_125 + 200), "{} datagrams", lan.datagrams);
 }
 

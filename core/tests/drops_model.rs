@@ -1,6 +1,12 @@
-//! Random commands against the table of drops and against a model of it that is too simple to be wrong:
-//! who holds what is a map by fetch id, and time is worked out from scratch at every step.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+//! Model-based test of the table of drops: random commands run against the table and against a model that is
+//! obviously correct. The model keeps holders in a map by fetch id, and recomputes all deadlines at every
+//! step.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed"
+)]
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +26,7 @@ use rand_chacha::rand_core::SeedableRng;
 const PLACES: usize = 3;
 const SIZE: u64 = 10 * SLOW_BYTES;
 
-/// Which drop, counted back from the youngest; which fetch id; which connection.
+/// Index of a drop, counted back from the youngest; of a fetch id; of a connection.
 #[derive(Clone, Copy, Debug)]
 struct Who {
     drop: usize,
@@ -30,7 +36,7 @@ struct Who {
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// Time passes; with a timer that fires when it should, or with none.
+    /// Time passes, with a timer that fires when due, or without one.
     Wait(u64, bool),
     Put(u64, u8),
     Claim(Who),
@@ -39,7 +45,7 @@ enum Op {
     Finalise(Who),
     Commit(Who),
     Release(Who),
-    /// A receiver never seen before claims, and gives the claim back.
+    /// A new receiver claims and releases.
     Probe(usize),
     Withdraw(usize),
     Changed(usize),
@@ -89,7 +95,7 @@ struct Ended {
     changed: bool,
 }
 
-/// A line of a list: TTL and fetches left, or why the drop ended.
+/// A line of a list: TTL and fetches left, or the end reason.
 type Line = (Token, Result<(u64, u8), EndReason>);
 
 /// One drop of the model.
@@ -100,7 +106,7 @@ struct Model {
     grace_end: u64,
     holders: BTreeMap<u8, Holder>,
     burned: BTreeSet<u8>,
-    /// Every id whose receiver may ever have had all of it.
+    /// Every fetch id whose receiver may have had the whole drop.
     whole: BTreeSet<u8>,
     ended: Option<Ended>,
     news: Vec<DropEvent>,
@@ -129,7 +135,7 @@ impl Model {
         self.news.push(DropEvent::Ended { token: self.token, reason, unconfirmed });
     }
 
-    /// Everything that happens by itself until `now`.
+    /// Applies all deadlines up to `now`.
     fn pass(&mut self, now: u64) {
         if self.ended.is_some() {
             return;
@@ -152,14 +158,14 @@ impl Model {
         }
     }
 
-    /// A claim is given up or taken away just now.
+    /// A claim has just been released or has lapsed.
     fn lapse(&mut self, now: u64, id: u8, why: Lapse) {
         self.holders.remove(&id);
         self.news.push(DropEvent::Lapsed { token: self.token, why });
         self.leave(now);
     }
 
-    /// A holder left just now: the drop ends with the last one after its TTL.
+    /// A holder has just left: after the TTL the drop ends with the last one.
     fn leave(&mut self, now: u64) {
         if self.ended.is_none() && self.holders.is_empty() && now >= self.ttl_end {
             self.end(now, EndReason::Expired, false);
@@ -270,7 +276,7 @@ impl Model {
         }
     }
 
-    /// What a list says of it.
+    /// Its line in a list.
     fn listed(&self, now: u64) -> Option<Line> {
         let left = self.fetch_counts().available + self.fetch_counts().claimed;
         match &self.ended {
@@ -280,16 +286,16 @@ impl Model {
     }
 }
 
-/// Table and model side by side.
+/// Table and model together.
 struct Pair {
     drops: Drops<PLACES, 4>,
     rng: ChaCha8Rng,
     now: u64,
     models: Vec<Model>,
-    /// Every drop there ever was, the youngest last.
+    /// All drops ever, the youngest last.
     tokens: Vec<Token>,
     probes: u8,
-    /// Of each drop, by its events: claims open, fetches burned, whether it ended.
+    /// Per drop, according to its events: open claims, burned fetches, whether it ended.
     seen: BTreeMap<Token, (i32, usize, bool)>,
 }
 
@@ -326,7 +332,7 @@ impl Pair {
         let (at, name) = (self.at(), Name::default());
         let spec = DropSpec { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
         let put = self.drops.put(at, spec, &mut self.rng);
-        // What ended in this very call has an event to tell first.
+        // A drop that ended in this call still has an unpolled event.
         let told = self.models.iter().enumerate().filter(|(_, m)| m.news.is_empty());
         let ended = told.filter_map(|(n, m)| Some((m.ended.as_ref()?.at, n)));
         let oldest = ended.min();
@@ -357,24 +363,24 @@ impl Pair {
         self.tokens.push(token);
     }
 
-    /// Everything that can be seen from outside without changing it.
+    /// All observable state, read without changing it.
     fn fingerprint(&self) -> (u32, usize, Option<Instant>, Vec<Option<FetchCounts>>) {
         let tallies = self.tokens.iter().map(|token| self.drops.fetch_counts(token)).collect();
         (self.drops.revision(), self.drops.live(), self.drops.poll_timeout(), tallies)
     }
 
-    /// Goes on to `until` with a timer, and checks that each deadline is one.
+    /// Advances to `until` with a timer, and checks that each deadline is exact.
     fn wait_punctually(&mut self, until: u64) {
         while let Some(due) = self.drops.poll_timeout().map(Instant::as_millis).filter(|due| *due <= until) {
             let before = self.fingerprint();
             if due > self.now {
                 self.now = due - 1;
                 self.drops.handle_timeout(self.at(), &mut self.rng);
-                assert_eq!(self.fingerprint(), before, "something happened before its time");
+                assert_eq!(self.fingerprint(), before, "the table changed before a deadline");
             }
             self.now = self.now.max(due);
             self.drops.handle_timeout(self.at(), &mut self.rng);
-            assert_ne!(self.fingerprint(), before, "nothing happened when it was due");
+            assert_ne!(self.fingerprint(), before, "nothing changed at a deadline");
             self.pass();
             self.compare();
         }
@@ -391,7 +397,7 @@ impl Pair {
             Op::Wait(ms, false) => {
                 self.now += ms;
                 self.pass();
-                // Nothing was applied yet, and a list shows what is so all the same.
+                // No deadline was applied yet, and the list is current nevertheless.
                 return self.compare_list();
             }
             _ => {}
@@ -400,8 +406,11 @@ impl Pair {
         self.command(op);
         self.compare();
         self.drops.handle_timeout(self.at(), &mut self.rng);
-        assert!(self.drops.poll_timeout().is_none_or(|due| due > self.at()), "what is due is done");
-        assert!(self.drops.live() == live || self.drops.revision() != revision, "an end is news");
+        assert!(self.drops.poll_timeout().is_none_or(|due| due > self.at()), "all due deadlines are applied");
+        assert!(
+            self.drops.live() == live || self.drops.revision() != revision,
+            "an end changes the revision"
+        );
         self.compare();
     }
 
@@ -458,7 +467,7 @@ impl Pair {
         }
     }
 
-    /// A drop is never lost while it is available.
+    /// An available drop is never lost.
     fn probe(&mut self, token: Token) {
         let (at, now, conn) = (self.at(), self.now, 99);
         self.probes += 1;
@@ -495,17 +504,17 @@ impl Pair {
             | DropEvent::Burned { token, .. }
             | DropEvent::Ended { token, .. }) = event;
             let (open, burned, ended) = self.seen.entry(*token).or_default();
-            assert!(!*ended, "an end is the end");
+            assert!(!*ended, "no event follows the end");
             match event {
                 DropEvent::Claimed { .. } => *open += 1,
                 DropEvent::Lapsed { .. } => *open -= 1,
                 DropEvent::Burned { .. } => (*open, *burned) = (*open - 1, *burned + 1),
                 DropEvent::Ended { .. } => *ended = true,
             }
-            assert!(*open >= 0, "what lapses or burns was claimed");
+            assert!(*open >= 0, "only claimed fetches lapse or burn");
         }
         let mut news: Vec<_> = self.models.iter_mut().flat_map(|m| m.news.drain(..)).collect();
-        // Of several lapses at one moment either may come first.
+        // Of several lapses at one time any may come first.
         events.sort_by_cached_key(|event| format!("{event:?}"));
         news.sort_by_cached_key(|event| format!("{event:?}"));
         assert_eq!(events, news);

@@ -1,5 +1,4 @@
-//! One fetch over as many connections as it takes: what a lost connection means at each step.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! One fetch over several connections: what a lost connection means at each step (protocol.md, section 7.1).
 
 mod net;
 
@@ -22,7 +21,7 @@ const DONE: Option<Outcome> = Some(Outcome::Done);
 /// Handshake bytes from server to client, and `begin`.
 const BEFORE_DATA: usize = 34 + 32 + 512;
 
-/// A receiver of one drop that connects again when its fetch says so.
+/// A receiver of one drop that reconnects when its fetch asks for it.
 fn persistent(world: &mut World, token: Token) -> usize {
     let n = world.member(&[Goal::Fetch(token, id(1))]);
     world.receiver(n).redials = true;
@@ -45,7 +44,7 @@ fn a_fetch_that_is_cut_anywhere_again_and_again_arrives_whole_and_resumes() {
         world.run(seconds(120));
         assert_eq!(world.outcome(n), DONE, "{seed}");
         let receiver = world.receiver(n);
-        // A cut in the midst of a record costs that record, and nothing that was stored comes twice.
+        // A cut in the midst of a record costs that record; stored bytes are not sent twice.
         assert_eq!(receiver.received, size as u64, "{seed}");
         assert!(receiver.connections <= cuts + 2, "{seed}: {}", receiver.connections);
         let stored = receiver.stored.clone();
@@ -140,7 +139,7 @@ fn before_the_claim_a_busy_sender_is_retried_until_the_deadline() {
                 assert!((seconds(10)..seconds(12)).contains(&took), "{took:?}");
             }
         }
-        assert!(world.receiver(n).connections > 2, "it asks again");
+        assert!(world.receiver(n).connections > 2, "it retries");
     }
 }
 
@@ -157,7 +156,7 @@ fn a_sender_of_another_room_is_not_retried() {
 
 #[test]
 fn progress_is_sent_from_begin_until_commit() {
-    // A drop of one record: the receiver is asked for room before it has seen a byte.
+    // A drop of one record: the receiver reserves space before it has received a byte.
     for (size, ready_after, persist_for) in [(10, 40, 0), (70_000, 40, 0), (10, 0, 70), (70_000, 20, 100)] {
         let mut world = World::new(2);
         let token = world.put(size, 1);
@@ -166,11 +165,11 @@ fn progress_is_sent_from_begin_until_commit() {
         world.receiver(n).persist_for = seconds(persist_for);
         world.run(seconds(200));
         assert_eq!(world.outcome(n), DONE, "{size} {ready_after} {persist_for}");
-        assert_eq!(world.receiver(n).connections, 1, "the claim and its connection lived all the time");
+        assert_eq!(world.receiver(n).connections, 1, "claim and connection lasted all the time");
     }
 }
 
-/// A world whose one receiver holds the whole drop, and makes it durable after so long.
+/// A world whose only receiver holds the whole drop and takes this long to make it durable.
 fn whole(seed: u64, ttl: Duration, persist_for: Duration) -> (World, Token, usize) {
     let mut world = World::new(seed);
     let token = world.put_for(5_000, 1, ttl);
@@ -183,14 +182,14 @@ fn whole(seed: u64, ttl: Duration, persist_for: Duration) -> (World, Token, usiz
 
 #[test]
 fn a_refused_commit_leaves_the_drop_unconfirmed_at_once() {
-    // Past TTL and grace the sender has given the claim up.
+    // After TTL and grace the sender has ended the claim.
     let (mut world, token, n) = whole(4, seconds(4), seconds(20));
     let persisted = world.now + seconds(20);
     world.run(seconds(60));
     assert_eq!(world.outcome(n), Some(Outcome::Unconfirmed));
-    assert!(world.receiver(n).ended_at < persisted + seconds(2), "there is nothing to try again");
+    assert!(world.receiver(n).ended_at < persisted + seconds(2), "there is no retry");
     let unconfirmed = DropEvent::Ended { token, reason: EndReason::Expired, unconfirmed: true };
-    assert!(world.drop_events.contains(&unconfirmed), "both sides say the same");
+    assert!(world.drop_events.contains(&unconfirmed), "both sides report the same");
 }
 
 #[test]
@@ -281,7 +280,7 @@ fn a_prefix_without_a_match_reports_the_reason() {
 #[test]
 fn a_prefix_that_names_two_drops_takes_neither() {
     let mut world = World::new(1);
-    // With 24 drops two begin alike soon enough: four characters are 20 bits, so search for a pair by the seed.
+    // Four characters are 20 bits, so with 24 drops a search over seeds finds two with a common prefix.
     let mut pair = None;
     'seeds: for seed in 0..20_000 {
         let mut other = World::new(seed);

@@ -1,5 +1,5 @@
 //! The fuzz targets without a fuzzer: every input of the corpus, and random ones from a fixed seed.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
@@ -25,7 +25,7 @@ fn the_corpus_passes() {
     }
 }
 
-/// Half of them bytes from nowhere, half of them the corpus with a few bytes changed or repeated.
+/// Half of them random bytes, half of them corpus inputs with a few bytes mutated or repeated.
 #[test]
 fn random_inputs_pass() {
     for (name, target) in targets::TARGETS {

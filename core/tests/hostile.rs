@@ -1,5 +1,6 @@
-//! Members and strangers that send anything at any time: nobody panics, nobody waits for ever.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Hostile members and strangers that send anything at any time: no panic, and no connection without a
+//! deadline.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -21,14 +22,14 @@ fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0x6861_7264), ..Config::default() }
 }
 
-/// What a hostile peer does next.
+/// The next move of a hostile peer.
 #[derive(Clone, Debug)]
 enum Move {
-    /// One of the control messages: which, of which drop, of which receiver, with which number.
+    /// A control message: its type, drop, receiver and number.
     Say(u8, u8, u8, u64),
-    /// Any payload, sealed, under any kind.
+    /// Any payload, sealed, of any kind.
     Seal(u8, Vec<u8>),
-    /// Bytes that no key sealed.
+    /// Unsealed bytes.
     Garbage(u8),
     Wait(u64),
     Close,
@@ -55,7 +56,7 @@ fn kind(n: u8) -> RecordKind {
     [RecordKind::Control, RecordKind::Data, RecordKind::Final][usize::from(n % 3)]
 }
 
-/// A server's session waits for bytes or a deadline, or closes: never none of them.
+/// Asserts that a server's session waits for bytes or a deadline, or closes.
 fn server_is_alive(desk: &Desk, session: &ServerSession) {
     assert!(session.poll_timeout(&desk.serving).is_some() || session.closing().is_some());
     if session.wants().is_none() {
@@ -91,7 +92,7 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
                 desk.wait(*ms);
                 if session.poll_timeout(&desk.serving).is_some_and(|at| at <= desk.now) {
                     session.handle_timeout(desk.now, &desk.serving);
-                    assert!(session.closing().is_some(), "a deadline that nothing follows from");
+                    assert!(session.closing().is_some(), "a deadline without an effect");
                 }
                 desk.serving.drops.handle_timeout(desk.now, &mut desk.rng);
                 continue;
@@ -148,7 +149,7 @@ fn answer_of(what: u8, number: u64) -> Option<Answer> {
     .filter(|answer| answer.emit(&mut [0; 492]).is_ok())
 }
 
-/// A client that asks as far as it may, and says `ready` and `commit` as soon as it may.
+/// A client that sends every request, `ready` and `commit` as soon as it is legal.
 fn client_asks(session: &mut ClientSession, desk: &Desk, first: u8) {
     let token = Token::from_bytes([7; 16]);
     let plan = FetchPlan { token, id: id(1), record_max: 1_024, offset: 0, digest: None };
@@ -196,7 +197,7 @@ proptest! {
                     None => continue,
                 },
                 Move::Seal(as_kind, payload) => {
-                    // Every other one is a record as full as it can be.
+                    // Every other record is full.
                     let full = vec![0; wire - 20];
                     let payload = if payload.len() % 2 == 0 { &full } else { payload };
                     seal(&mut channel, kind(*as_kind), payload, wire)
@@ -235,7 +236,7 @@ proptest! {
         let desk = &mut Desk::new(3, &HOST);
         let mut message = bytes;
         message.resize(len, 0);
-        // A server before message 2 and before the proof; a client before the greeting and the share.
+        // A server before message 2 and before message 4; a client before the greeting and before message 3.
         let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng);
         desk.said(&mut greeted);
         let (unproved, _) = desk.serve(client(1), ROOM);

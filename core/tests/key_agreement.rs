@@ -1,6 +1,6 @@
-//! From two room secrets to records that open: only members of one room who heard the same words.
+//! Key agreement end to end: records open only between members of one room with the same transcript.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use deaddrop_core::crypto::cpace::Exchange;
 use deaddrop_core::crypto::keys::{RoomSecret, SessionKeys, transcript};
@@ -8,7 +8,7 @@ use deaddrop_core::crypto::record::{OpenError, Opener, RecordKind, Sealer};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-/// The keys of a client and of a server whose rooms and transcripts are these.
+/// The keys of a client and a server with these rooms and transcripts.
 fn session(rooms: [u8; 2], heard: [&[u8]; 2]) -> (SessionKeys, SessionKeys) {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let [client, server] =

@@ -1,6 +1,6 @@
-//! The primitives against the documents that define them: RFC 8439, 7914, 5869, 9496, and Wycheproof.
+//! Known-answer tests of the primitives: RFC 8439, 7914, 5869, 9496, and Wycheproof.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
@@ -92,7 +92,7 @@ fn count(first: u8, last: u8) -> Vec<u8> {
     (first..=last).collect()
 }
 
-/// The test cases of RFC 5869 appendix A that are of SHA-256.
+/// The SHA-256 test cases of RFC 5869, appendix A.
 #[test]
 fn rfc_5869_appendix_a() {
     check_hkdf!(
@@ -121,7 +121,7 @@ fn rfc_5869_appendix_a() {
     );
 }
 
-/// The first two with SHA-512 in its place, computed with Python's hmac and hashlib.
+/// The first two with SHA-512, computed with Python's hmac and hashlib.
 #[test]
 fn hkdf_sha_512() {
     check_hkdf!(
@@ -163,7 +163,7 @@ const MULTIPLES: [&str; 16] = [
     "e0c418f7c8d9c4cdd7395b93ea124f3ad99021bb681dfc3302a9d99a2e53e64e",
 ];
 
-/// RFC 9496 appendix A.2: encodings that must be refused.
+/// RFC 9496, appendix A.2: encodings that must be rejected.
 const INVALID: [&str; 29] = [
     // Non-canonical field elements.
     "00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
@@ -242,7 +242,7 @@ fn rfc_9496_derived_elements() {
     }
 }
 
-/// RFC 7914 section 12, but for the last vector, which needs 1 GiB.
+/// RFC 7914, section 12, without the last vector, which needs 1 GiB.
 #[cfg(feature = "derive")]
 #[test]
 fn rfc_7914_section_12() {

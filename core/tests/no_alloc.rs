@@ -1,8 +1,14 @@
-//! Core at work under an allocator that counts, and that it never calls.
+//! Core runs under a counting allocator and never calls it.
 //!
-//! The image in `core/noalloc` shows that core *cannot* allocate, built as boards build it. This shows that it
-//! *does not*, built as hosts build it, on the ways that exchanges take.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! The image in `core/noalloc` proves that core *cannot* allocate, as built for boards. This test shows that
+//! it *does not*, as built for hosts, on the paths of whole exchanges.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
 
 use core::fmt::{self, Display, Write};
 use core::hint::black_box;
@@ -28,13 +34,13 @@ use rand_core::SeedableRng;
 
 const BUFFER: usize = RECORD_MAX as usize + RECORD_OVERHEAD;
 
-/// Does this, which must neither allocate nor free, nor move what is allocated.
+/// Runs a closure, which must not allocate, free or reallocate.
 fn unallocated(work: impl FnOnce()) {
     let counted = allocation_counter::measure(work);
     assert_eq!((counted.count_total, counted.count_current), (0, 0), "core called the allocator");
 }
 
-/// Has this say what it has to say.
+/// Formats a value.
 fn say(what: impl Display) {
     struct Nowhere;
     impl Write for Nowhere {
@@ -71,7 +77,7 @@ fn content(at: u64) -> u8 {
     at.to_le_bytes().iter().fold(7, |sum, byte| sum ^ byte.rotate_left(3))
 }
 
-/// A server and whoever visits it, with one message on its way at a time.
+/// A server and its clients, with one message in flight at a time.
 struct Meeting {
     now: Instant,
     rng: ChaCha8Rng,
@@ -105,7 +111,7 @@ impl Meeting {
         ends
     }
 
-    /// Carries messages both ways until one means something to the client.
+    /// Passes messages both ways until one gives the client an event.
     fn carry(&mut self, ends: &mut Ends) -> Result<ClientEvent, ClientError> {
         loop {
             if let Some(len) = ends.client.poll_transmit(&mut self.buffer).unwrap() {
@@ -132,7 +138,7 @@ impl Meeting {
         }
     }
 
-    /// Fetches a drop from `offset` on, and confirms it.
+    /// Fetches a drop from `offset` on, and commits.
     fn fetch(&mut self, ends: &mut Ends, token: Token, id: FetchId, offset: u64) {
         let digest = (offset > 0).then(|| {
             let mut digest = PrefixDigest::new(offset);
@@ -228,7 +234,7 @@ fn refusals_timeouts_and_forgeries() {
         say(ErrorCode::Unknown);
         meeting.part(ends);
 
-        // A guess at the passphrase, then what no member would send.
+        // A guess at the passphrase, then illegal messages.
         let right = core::mem::replace(&mut meeting.prs, Prs::new([9; 32]));
         let server = meeting.serving.open(meeting.now, ip(1), &mut meeting.rng);
         let mut ends = Ends { server, client: ClientSession::new(meeting.now, ip(2), None, None) };
@@ -342,7 +348,7 @@ fn announcing_and_browsing() {
             }
             if let Some(mut beacon) = advertiser.poll_transmit(now, &mut rng) {
                 beacon = Beacon::parse(&beacon.emit()).unwrap();
-                // As many servers as there are places, each with news now and then.
+                // As many servers as the table has entries, each with changes now and then.
                 beacon.instance = Instance::from_bytes([place; 8]);
                 beacon.revision = round / 50;
                 let via = Arrival { from, attached: true, loopback: false };

@@ -1,8 +1,14 @@
-//! `docs/protocol.md` against the code: its hex examples, its limits, and the list of tests in the threat model.
+//! Checks `docs/protocol.md` against the code (hex examples, limits), and the threat model's list of tests.
 //!
-//! Its intermediate values come from an implementation of its own in Python, so this is also a second opinion.
+//! The intermediate values of the document come from an independent implementation in Python, so this is also
+//! a cross-check.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -31,7 +37,7 @@ const PROTOCOL: &str = include_str!("../docs/protocol.md");
 const THREATS: &str = include_str!("../docs/threat-model.md");
 const LIMITS: &str = include_str!("../src/limits.rs");
 
-/// The examples of the document that have not been asked for.
+/// The examples of the document that are not checked yet.
 struct Examples(BTreeMap<&'static str, Vec<u8>>);
 
 impl Examples {
@@ -55,7 +61,7 @@ impl Examples {
     }
 }
 
-/// A random source that gives out what it was given.
+/// A generator that returns given bytes.
 struct Script(std::vec::IntoIter<u8>);
 
 impl Script {
@@ -80,7 +86,7 @@ impl TryRng for Script {
 
 impl TryCryptoRng for Script {}
 
-/// A scalar as the 64 bytes that reduce to it.
+/// 64 bytes that reduce to this scalar.
 fn wide(scalar: [u8; 32]) -> [u8; 64] {
     std::array::from_fn(|i| scalar.get(i).copied().unwrap_or(0))
 }
@@ -103,7 +109,7 @@ fn every_example_matches_the_code() {
     handshake(&mut examples);
     messages(&mut examples);
     digest(&mut examples);
-    assert!(examples.0.is_empty(), "checked by nothing: {:?}", examples.0.keys());
+    assert!(examples.0.is_empty(), "not checked: {:?}", examples.0.keys());
 }
 
 fn token(examples: &mut Examples) {
@@ -144,7 +150,7 @@ fn handshake(examples: &mut Examples) {
     let status = Status::Busy { retry_after: Duration::from_secs(2) };
     assert_eq!(busy, Greeting { status, ..parsed }.emit());
 
-    // The code, with the document's nonces and scalars for randomness.
+    // The code, with the document's nonces and scalars as randomness.
     let message2: [u8; 49] = examples.array("message-2");
     let message3: [u8; 32] = examples.array("message-3");
     let (ya, yb) = (examples.array("scalar-client"), examples.array("scalar-server"));
@@ -183,7 +189,7 @@ fn handshake(examples: &mut Examples) {
     assert_eq!(c2s, expand(Some(&salt), &isk, b"deaddrop/1 c2s"));
     assert_eq!(s2c, expand(Some(&salt), &isk, b"deaddrop/1 s2c"));
 
-    // Both come to the same: message 4 opens at the server, and message 5 with the key of the document.
+    // Both agree: message 4 opens at the server, and message 5 opens with the document's key.
     let message4 = examples.take("message-4-list");
     let mut record = [0; 512];
     record[..3].copy_from_slice(&[0xa1, 0x00, 0x01]);
@@ -250,14 +256,14 @@ fn digest(examples: &mut Examples) {
     assert_eq!(digest.finish()[..], examples.take("prefix-digest"));
 }
 
-/// What stands in the document's table of limits: names and values.
+/// The names and values of the document's table of limits.
 fn documented() -> BTreeMap<&'static str, &'static str> {
     let section = PROTOCOL.split("\n## 9. Limits\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     rows.map(|(name, rest)| (name, rest.split(" | ").next().unwrap().trim_end_matches(" |"))).collect()
 }
 
-/// A literal of `limits.rs` in the document's words.
+/// A literal of `limits.rs` in the document's notation.
 fn in_words(value: &str) -> String {
     let number = |text: &str| -> u64 { text.split('*').map(|n| digits(n).parse::<u64>().unwrap()).product() };
     let inside = |text: &str| text.split('(').nth(1).unwrap().split(')').next().unwrap().to_owned();
@@ -283,7 +289,7 @@ fn digits(text: &str) -> String {
 fn every_limit_is_in_the_document_with_its_value() {
     let documented = documented();
     let mut names = BTreeSet::new();
-    // What is computed out of others is written there as it comes out.
+    // Computed limits are written as their values.
     let computed = [
         ("RECORD_OVERHEAD", limits::RECORD_OVERHEAD),
         ("CONTROL_PAYLOAD", limits::CONTROL_PAYLOAD),
@@ -359,7 +365,7 @@ fn limits_that_other_sections_repeat_are_the_same() {
         let start = PROTOCOL.find(&format!("\n{section}")).expect(section);
         let rest = &PROTOCOL[start + 1..];
         let end = rest[3..].find("\n#").map_or(rest.len(), |end| end + 3);
-        // Lines are broken wherever they are long enough.
+        // Ignores where lines are wrapped.
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words(&rest[..end]).contains(&words(&text)), "{section} does not say: {text}");
     }

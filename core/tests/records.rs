@@ -1,6 +1,6 @@
-//! Records: what is sealed opens again, and nothing else does.
+//! Records: only sealed records open.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
@@ -17,7 +17,7 @@ fn key() -> RecordKey {
     RecordKey::new(Secret::new(KEY))
 }
 
-/// Counter `n`, as the key's owner would issue it.
+/// Counter `n`, as the key's issuer returns it.
 fn counter(n: u64) -> Counter {
     let mut sealer = Sealer::new(key());
     let _ = sealer.counters().take(n).unwrap();
@@ -28,8 +28,8 @@ fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from(i * 31 % 255 + 1).unwrap()).collect()
 }
 
-/// A record of `size` bytes with `len` bytes of payload, sealed as number `n`. What lies behind the
-/// payload before sealing is not zero.
+/// A record of `size` bytes with `len` bytes of payload, sealed as number `n`. The bytes behind the payload
+/// are not zero before sealing.
 fn sealed(n: u64, size: usize, kind: RecordKind, len: usize) -> Vec<u8> {
     let mut record = vec![0xaa; size];
     record[..len].copy_from_slice(&payload(len));
@@ -41,14 +41,14 @@ fn open(n: u64, record: &mut [u8]) -> Result<Opened, OpenError> {
     key().open_at(counter(n), record)
 }
 
-/// Refused for this reason, with nothing left in the buffer.
+/// Asserts this error and a wiped buffer.
 #[track_caller]
 fn assert_refused(n: u64, mut record: Vec<u8>, reason: OpenError) {
     assert_eq!(open(n, &mut record), Err(reason));
     assert!(record.iter().all(|byte| *byte == 0), "the buffer was not wiped");
 }
 
-/// Seals any plaintext whatever as record 0, as a broken member could.
+/// Seals arbitrary plaintext as record 0, as a hostile member could.
 fn crafted(plaintext: &[u8]) -> Vec<u8> {
     let mut record = plaintext.to_vec();
     let cipher = ChaCha20Poly1305::new(&KEY.into());
@@ -246,7 +246,7 @@ fn cores_may_share_a_stream() {
         assert_eq!(opener.open(record), Ok(Opened { kind: RecordKind::Data, len: 1 }));
         assert_eq!(record[0], n);
     }
-    // And the sealer goes on where those ended.
+    // The sealer continues after those.
     assert_eq!(sealer.counters().issue().unwrap().index(), 9);
 }
 

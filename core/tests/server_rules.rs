@@ -1,5 +1,4 @@
-//! What a server's session does at its edges, one rule at a time.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Rules of a server's session, one at a time.
 
 mod net;
 
@@ -19,7 +18,7 @@ fn fetch(token: Token, id: FetchId) -> Request {
     Request::Fetch(FetchRequest { token, id, record_max: 512, offset: 0, digest: None })
 }
 
-/// A member asks, and gets these control answers.
+/// A member sends a request; returns the control answers.
 fn exchange(desk: &mut Desk, member: &mut (ServerSession, Channel), request: &Request) -> Vec<Answer> {
     let message = ask(&mut member.1, request);
     desk.hear(&mut member.0, &message);
@@ -38,12 +37,12 @@ fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
     assert!(parked.is_parked());
     desk.wait(20_000);
     parked.handle_timeout(desk.now, &desk.serving);
-    // The guess token that it waited for comes all the same.
+    // Its guess token comes nevertheless.
     desk.serving.guard.closed(desk.now, one.conn());
     assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
     assert_eq!(desk.serving.guard.standing(parked.conn()), Standing::Granted);
     parked.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
-    assert!(desk.said(&mut parked).is_empty(), "an answer now, and then a close: that would say no member");
+    assert!(desk.said(&mut parked).is_empty(), "message 3 and then a close would mean \"not a member\"");
     assert_eq!(parked.closing(), Some(Close::Clean));
 }
 
@@ -62,8 +61,9 @@ fn a_wake_continues_a_granted_connection_and_closes_an_evicted_one() {
     desk.hear(&mut parked, &hello);
     assert!(parked.is_parked());
     assert_eq!(wake(desk, &mut parked), (None, 0), "no token yet");
-    assert_eq!(wake(desk, &mut guessing), (None, 0), "it has its place");
-    // The one before it is gone: its token goes to the parked one, and its own place is not its own any more.
+    assert_eq!(wake(desk, &mut guessing), (None, 0), "it has its slot");
+    // The connection before it has closed: its token goes to the parked one, and the guard no longer knows
+    // it.
     desk.serving.guard.closed(desk.now, guessing.conn());
     assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
     assert_eq!(wake(desk, &mut parked), (None, 1), "message 3");
@@ -91,7 +91,7 @@ fn a_deadline_closes_even_if_an_answer_is_unsent() {
     let mut member = desk.serve(client(1), ROOM);
     let message = ask(&mut member.1, &Request::Ready { token: Token::from_bytes([0; 16]), id: id(1) });
     desk.hear(&mut member.0, &message);
-    assert_eq!(member.0.closing(), None, "first the answer");
+    assert_eq!(member.0.closing(), None, "the answer comes first");
     desk.wait(5_000);
     member.0.handle_timeout(desk.now, &desk.serving);
     assert_eq!(member.0.closing(), Some(Close::Reset));
@@ -107,7 +107,7 @@ fn progress_without_a_claim_ends_the_connection() {
     ] {
         let mut member = desk.serve(client(1), ROOM);
         assert_eq!(exchange(desk, &mut member, &held), [Answer::Error(ErrorCode::Unknown)]);
-        // It awaits no answer, so none may be left to be taken for that of a later request.
+        // It has no answer, so none may be left that a later request would get.
         assert_eq!(member.0.closing(), Some(Close::Clean));
     }
 }
@@ -143,7 +143,7 @@ fn ready_counts_only_after_all_data_and_where_its_drop_began() {
     let ready = Request::Ready { token, id: id(1) };
     let malformed = Answer::Error(ErrorCode::Malformed);
 
-    // Before all data was sent; and an error among data is as long as data.
+    // Before all data was sent; an error in a stream has the size of a data record.
     let mut member = desk.serve(client(1), ROOM);
     let message = ask(&mut member.1, &fetch(token, id(1)));
     desk.hear(&mut member.0, &message);
@@ -157,11 +157,11 @@ fn ready_counts_only_after_all_data_and_where_its_drop_began() {
     assert_eq!(answer(&mut member.1, &said[0]), malformed);
     assert_eq!(member.0.closing(), Some(Close::Clean));
 
-    // On another connection than that of its begin.
+    // On another connection than the one of its `begin`.
     let mut other = desk.serve(client(2), ROOM);
     assert_eq!(exchange(desk, &mut other, &ready), [malformed]);
 
-    // Of another receiver.
+    // From another receiver.
     let mut member = desk.serve(client(1), ROOM);
     let message = ask(&mut member.1, &fetch(token, id(1)));
     desk.hear(&mut member.0, &message);

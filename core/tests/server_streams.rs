@@ -1,5 +1,5 @@
-//! What a server's session tells the table of drops while a drop streams, and what it asks it.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! How a server's session uses the table of drops while a drop streams.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -11,7 +11,7 @@ use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
 use net::desk::{Desk, answer, ask};
 use net::{ROOM, client, id};
 
-/// A member that has asked for a drop of 2,000 bytes in records of 512, and has heard `begin` alone.
+/// A member that has sent `fetch` for a drop of 2,000 bytes in records of 512, and has received only `begin`.
 fn begun(desk: &mut Desk) -> (ServerSession, Channel, Token) {
     let token = desk.put(2_000);
     let (mut session, mut channel) = desk.serve(client(1), ROOM);
@@ -58,7 +58,7 @@ fn a_claim_that_is_lost_before_begin_is_refused_instead() {
     desk.hear(&mut session, &message);
     assert!(desk.serving.drops.withdraw(desk.now, &token, &mut desk.rng));
     let said = desk.said(&mut session);
-    assert_eq!((said.len(), said[0].len()), (1, 512), "nobody knows R yet");
+    assert_eq!((said.len(), said[0].len()), (1, 512), "the client does not know R yet");
     assert_eq!(answer(&mut channel, &said[0]), Answer::Error(ErrorCode::Gone));
     assert_eq!(session.closing(), Some(Close::Clean));
 }

@@ -1,5 +1,5 @@
-//! What the trace says, and what it must never say.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+//! Every decision has its trace line, and no line contains a secret (decision 0020).
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod net;
 
@@ -32,14 +32,14 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// How bytes could show in a line: as Rust prints them, in hex, or as they are.
+/// The forms in which bytes could appear in a line: Rust's debug output and hex.
 fn forms(bytes: &[u8]) -> Vec<String> {
     let debug = format!("{bytes:?}");
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     vec![debug.trim_matches(['[', ']']).to_owned(), hex.clone(), hex.to_uppercase()]
 }
 
-/// Fetches that go well, that are cut, refused, strangers', and beacons that count and do not.
+/// Fetches that succeed, break, are refused or are strangers', and beacons that count or are ignored.
 fn everything() -> Vec<Token> {
     let mut world = World::new(2);
     let tokens = vec![world.put(200_000, 1), world.put(10, 1), world.put_for(10, 1, seconds(5))];
@@ -102,11 +102,11 @@ fn every_decision_has_its_line_and_no_line_has_a_secret_a_token_or_a_name() {
         "discovery: new peer 10.0.0.7:48556",
         "discovery: probe of 10.0.0.7:48556: NotMember",
     ] {
-        assert!(lines.iter().any(|line| line.contains(decision)), "no line says: {decision}\n{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains(decision)), "no line for: {decision}\n{lines:#?}");
     }
     let mut secrets = vec!["plans.txt".to_owned()];
     for token in &tokens {
-        // A few characters already name a drop.
+        // A short prefix already identifies a drop.
         secrets.push(token.to_string()[..6].to_owned());
         secrets.extend(forms(&token.as_bytes()[..4]));
     }

@@ -1,9 +1,9 @@
-//! Sweeps over the wire formats: every legal value comes back as it went, and no other bytes are read.
+//! Property tests of the wire formats: every legal value round-trips, and no other bytes are accepted.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that panics has done its work"
+    reason = "a test that panics has failed"
 )]
 
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// One wire format, as bytes to a value and back.
+/// A wire format: parse and emit.
 trait Wire: Sized + PartialEq + Debug {
     fn read(bytes: &[u8]) -> Option<Self>;
     fn write(&self) -> Vec<u8>;
@@ -57,8 +57,8 @@ macro_rules! control {
 fixed!(Beacon, Greeting, ClientHello, ServerHello);
 control!(Request, Answer);
 
-/// What holds for every message: it comes back, no part of it is a message, no byte may follow it,
-/// and a flipped bit makes it another message or none.
+/// The properties of every message: it round-trips, no prefix of it is a message, no byte may follow it, and
+/// a flipped bit makes it another message or none.
 fn sweep<T: Wire>(value: &T) {
     let bytes = value.write();
     assert_eq!(T::read(&bytes).as_ref(), Some(value));
@@ -72,23 +72,23 @@ fn sweep<T: Wire>(value: &T) {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 0x80 >> (bit % 8);
         if let Some(other) = T::read(&flipped) {
-            assert_ne!(&other, value, "bit {bit} says nothing");
-            // A known key may turn into an unknown one, which is skipped and so is not written again.
+            assert_ne!(&other, value, "bit {bit} has no meaning");
+            // A known key may turn into an unknown one, which is skipped and so is not emitted again.
             let again = other.write();
             if again != flipped {
-                assert!(lost_a_field(&again, &flipped), "{value:?}, bit {bit}: {other:?} has two spellings");
+                assert!(lost_a_field(&again, &flipped), "{value:?}, bit {bit}: {other:?} has two encodings");
             }
         }
     }
 }
 
-/// Whether `written` is the map `read` with a number of entries less.
+/// Whether `written` is the map `read` with fewer entries.
 fn lost_a_field(written: &[u8], read: &[u8]) -> bool {
     let is_map = |head: u8| head >> 5 == 5;
     is_map(read[0]) && is_map(written[0]) && written[0] < read[0] && read[1..].starts_with(&written[1..])
 }
 
-/// Whatever is read from `bytes` has these as its only spelling, or skipped keys it does not know.
+/// If `bytes` parse, they are the only encoding of the value, or contain skipped unknown keys.
 fn no_second_spelling<T: Wire>(bytes: &[u8]) {
     if let Some(value) = T::read(bytes) {
         let again = value.write();
@@ -109,7 +109,7 @@ fn instance() -> impl Strategy<Value = Instance> {
     any::<[u8; 8]>().prop_map(Instance::from_bytes)
 }
 
-/// Numbers of every length of head, not only the long ones.
+/// Numbers of every head length, uniformly.
 fn number() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0_u32..64).prop_map(|(n, shift)| n >> shift)
 }
@@ -221,7 +221,7 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-/// Bytes that look enough like a control message to get past its head.
+/// Bytes that resemble a control message enough to pass the head of the map.
 fn nearly_control() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         (0_u8..24).prop_map(|n| vec![n]),
@@ -235,7 +235,7 @@ fn nearly_control() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    // The same cases in every run.
+    // Deterministic: the same cases in every run.
     #![proptest_config(ProptestConfig {
         rng_seed: RngSeed::Fixed(0x4444_5250),
         failure_persistence: None,

@@ -1,4 +1,4 @@
-//! Both ends of one handshake, each against what the other one said once.
+//! Both ends of one handshake, each against recorded messages of the other.
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::session::{Channel, ClientHandshake, ServerHandshake};
@@ -7,8 +7,8 @@ use deaddrop_core::wire::{CLIENT_HELLO_LEN, GREETING_LEN, SERVER_HELLO_LEN};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-/// The messages of a handshake, so that either end can be played again alone: from the same seed it draws the
-/// same nonce and the same scalar, and what the other end had said still fits.
+/// The messages of a handshake, so that either end can be replayed alone: from the same seed it draws the
+/// same nonce and scalar, so the recorded messages of the other end still match.
 pub struct Handshake {
     prs: Prs,
     message1: [u8; GREETING_LEN],
@@ -16,14 +16,14 @@ pub struct Handshake {
     message3: [u8; SERVER_HELLO_LEN],
 }
 
-/// A server that has sent its greeting, and what it draws its scalar from.
+/// A server after its greeting, and the generator of its scalar.
 pub struct Waiting {
     greeted: ServerHandshake,
     rng: ChaCha8Rng,
 }
 
 impl Handshake {
-    /// Plays it once.
+    /// Runs it once and records the messages.
     pub fn new() -> Self {
         let prs = RoomSecret::new([1; 32]).prs();
         let Waiting { greeted, mut rng } = greet();
@@ -34,28 +34,28 @@ impl Handshake {
         Self { prs, message1, message2, message3 }
     }
 
-    /// Message 1, at the server: costs a nonce.
+    /// Message 1 at the server: draws a nonce.
     pub fn greet(&self) -> Waiting {
         greet()
     }
 
-    /// Message 1 in and message 2 out, at the client: the generator, a scalar, a share.
+    /// Message 1 in and message 2 out at the client: the CPace generator, a scalar, a share.
     pub fn start(&self) -> ClientHandshake {
         start(&self.message1, &self.prs).0
     }
 
-    /// Message 2 in and message 3 out, at the server: all that a stranger can make it do.
+    /// Message 2 in and message 3 out at the server: all computation that a stranger can cause.
     pub fn answer(&self, waiting: Waiting) -> Channel {
         let Waiting { greeted, mut rng } = waiting;
         greeted.answer(&self.message2, &self.prs, &mut rng).unwrap().0
     }
 
-    /// Message 3 in, at the client: the peer's share, and the keys.
+    /// Message 3 in at the client: the peer's share, and the keys.
     pub fn finish(&self, client: ClientHandshake) -> Channel {
         client.finish(&self.message3).unwrap()
     }
 
-    /// The three messages as the key schedule takes them.
+    /// The transcript for the key schedule.
     pub fn messages(&self) -> [&[u8]; 3] {
         [&self.message1, &self.message2, &self.message3]
     }

@@ -1,4 +1,4 @@
-//! One message of each kind, filled as in life.
+//! One message of each kind, with realistic fields.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use deaddrop_core::wire::{
     Answer, Beacon, BeaconKind, Begin, Ending, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
 };
 
-/// A message under the name by which a figure stands.
+/// A message, with the name of its row.
 #[derive(Clone)]
 pub struct Named<T>(pub &'static str, pub T);
 
@@ -68,7 +68,7 @@ pub fn answers() -> [Named<Answer>; 7] {
     ]
 }
 
-/// A message as its bytes, and how many of those there are.
+/// A message as a buffer and its length.
 pub fn emitted(emit: impl FnOnce(&mut [u8]) -> usize) -> ([u8; 492], usize) {
     let mut out = [0; 492];
     let len = emit(&mut out);

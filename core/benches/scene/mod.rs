@@ -1,4 +1,4 @@
-//! What the benches work on, the same at every run: all randomness comes from seeds.
+//! Fixtures of the benches, deterministic: all randomness comes from seeds.
 #![allow(dead_code, reason = "each bench uses what it needs")]
 #![allow(unreachable_pub, reason = "one module of several benches")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a bench that panics has measured nothing")]

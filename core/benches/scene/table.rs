@@ -1,4 +1,4 @@
-//! A table of drops with no place left, of a host's size.
+//! A full table of drops, of a host's size.
 
 use std::time::Duration;
 
@@ -11,19 +11,20 @@ use rand_core::SeedableRng;
 
 const DROPS: usize = 16;
 const FETCHES: usize = 64;
-/// Time stands still: what lapses is the tests' to see.
+/// Time stands still, so that nothing lapses.
 const NOW: Instant = Instant::from_millis(50_000);
 const CONN: ConnId = ConnId(1);
-/// Whoever holds the claim that [`Table::holds`] asks for.
+/// The holder of the claim that [`Table::holds`] checks.
 const HOLDER: FetchId = FetchId::from_bytes([1; 16]);
-/// Whoever comes and goes.
+/// A receiver that claims and releases.
 const OTHER: FetchId = FetchId::from_bytes([2; 16]);
 
-/// One place for a drop that comes and ends, all others taken by live ones. Every method leaves it as it was.
+/// One free entry for a drop that starts and ends, all others in use by live drops. Every method restores
+/// this state.
 pub struct Table {
     drops: Box<Drops<DROPS, FETCHES>>,
     rng: ChaCha8Rng,
-    /// In the last place that is looked at.
+    /// In the entry that is searched last.
     last: Token,
 }
 
@@ -38,7 +39,7 @@ fn spec(fetches: usize) -> DropSpec {
 }
 
 impl Table {
-    /// Filled, and every live drop claimed by all but one of the receivers that it allows.
+    /// A full table, in which every live drop has one fetch left.
     pub fn new() -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut drops = Box::new(Drops::new(&mut rng));
@@ -62,7 +63,7 @@ impl Table {
         std::iter::from_fn(|| self.drops.poll_event()).count()
     }
 
-    /// A receiver claims the last fetch there is, gives a sign, and lets go: the usual lock and its release.
+    /// A receiver claims the last available fetch, sends `progress`, and releases.
     pub fn claim(&mut self) {
         self.drops.claim(NOW, &self.last, &OTHER, CONN).unwrap();
         self.drops.progress(NOW, &self.last, &OTHER, CONN, 1 << 20).unwrap();
@@ -70,7 +71,7 @@ impl Table {
         self.poll();
     }
 
-    /// What is asked before every record or batch that is sent.
+    /// The check before every record or batch.
     pub fn holds(&mut self) {
         self.drops.holds(NOW, &self.last, &HOLDER, CONN).unwrap();
     }
@@ -85,7 +86,7 @@ impl Table {
         self.poll();
     }
 
-    /// The whole list, line by line in the order of tokens, as a new listener asks for it.
+    /// The whole list, line by line in token order, as a new listener reads it.
     pub fn list(&self) -> usize {
         let mut after = None;
         std::iter::from_fn(|| {
@@ -96,7 +97,7 @@ impl Table {
         .count()
     }
 
-    /// When to wake next: asked after every turn of a server.
+    /// The next deadline, asked for after every call into a server.
     pub fn deadline(&self) -> Option<Instant> {
         self.drops.poll_timeout()
     }

@@ -1,6 +1,6 @@
-//! What each fuzz target does with its bytes. Shared by the fuzzer and by `tests/fuzz_replay.rs`.
+//! The fuzz targets, shared by the fuzzer and by `tests/fuzz_replay.rs`.
 //!
-//! A target panics when something is wrong, and otherwise does nothing.
+//! A target panics if a property fails, and otherwise returns.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     unreachable_pub,
-    reason = "a target that panics has done its work"
+    reason = "a target that panics has failed"
 )]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,10 +29,10 @@ use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, Server
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-/// A target: what it is called, and what it does.
+/// A target: its name and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 10] = [
     ("beacon", beacon),
     ("greeting", greeting),
@@ -57,21 +57,21 @@ fn prs() -> Prs {
     RoomSecret::new([1; 32]).prs()
 }
 
-/// What is read is written back byte for byte.
+/// Round trip: emitting what was parsed gives the same bytes.
 pub fn beacon(data: &[u8]) {
     if let Ok(beacon) = Beacon::parse(data) {
         assert_eq!(beacon.emit()[..], *data);
     }
 }
 
-/// What is read is written back byte for byte.
+/// Round trip: emitting what was parsed gives the same bytes.
 pub fn greeting(data: &[u8]) {
     if let Ok(greeting) = Greeting::parse(data) {
         assert_eq!(greeting.emit()[..], *data);
     }
 }
 
-/// What is read is written back byte for byte.
+/// Round trip: emitting what was parsed gives the same bytes.
 pub fn hello(data: &[u8]) {
     if let Ok(hello) = ClientHello::parse(data) {
         assert_eq!(hello.emit()[..], *data);
@@ -81,7 +81,7 @@ pub fn hello(data: &[u8]) {
     }
 }
 
-/// What is read and written back is read as the same, and is never longer.
+/// Round trip: what is emitted parses as the same value, and is never longer than the input.
 pub fn request(data: &[u8]) {
     if let Ok(request) = Request::parse(data) {
         let mut out = [0; 492];
@@ -91,7 +91,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// What is read and written back is read as the same, and is never longer.
+/// Round trip: what is emitted parses as the same value, and is never longer than the input.
 pub fn answer(data: &[u8]) {
     if let Ok(answer) = Answer::parse(data) {
         let mut out = [0; 492];
@@ -101,7 +101,7 @@ pub fn answer(data: &[u8]) {
     }
 }
 
-/// Raw bytes do not open and are wiped; the same bytes as a payload come back.
+/// Raw bytes do not open and are wiped; the same bytes, sealed as a payload, open.
 pub fn record(data: &[u8]) {
     let key = || RecordKey::new(Secret::new([3; 32]));
     let mut raw = data.to_vec();
@@ -115,7 +115,7 @@ pub fn record(data: &[u8]) {
     }
 }
 
-/// Cuts the input into steps: one byte says what, one how long, then so many bytes.
+/// Splits the input into steps: a byte for the kind, a byte for the length, then that many bytes.
 struct Steps<'a>(&'a [u8]);
 
 impl<'a> Iterator for Steps<'a> {
@@ -132,7 +132,7 @@ impl<'a> Iterator for Steps<'a> {
 fn seal(channel: &mut Channel, what: u8, payload: &[u8], wire: usize) -> Vec<u8> {
     let kind = [RecordKind::Control, RecordKind::Data, RecordKind::Final][usize::from(what % 3)];
     let mut record = vec![0; wire];
-    // The upper half of `what`: as full as a record can be.
+    // The upper half of `what`: a full record.
     let len = if what & 0x80 == 0 { payload.len() } else { wire - 20 };
     let some = payload.len().min(wire - 20);
     record[..some].copy_from_slice(&payload[..some]);
@@ -144,7 +144,7 @@ fn waits(what: u8) -> Option<Duration> {
     (what & 0x40 != 0).then(|| Duration::from_millis([1, 1_000, 5_000, 15_000][usize::from(what % 4)]))
 }
 
-/// A member that says anything, under the true key, to a server with three drops.
+/// A hostile member sends arbitrary records, under the right key, to a server with three drops.
 pub fn server(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
     let mut serving = Box::new(Server::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
@@ -166,7 +166,7 @@ pub fn server(data: &[u8]) {
             now = now + by;
             if session.poll_timeout(&serving).is_some_and(|at| at <= now) {
                 session.handle_timeout(now, &serving);
-                assert!(session.closing().is_some(), "a deadline that nothing follows from");
+                assert!(session.closing().is_some(), "a deadline without an effect");
             }
         } else if session.wants() == Some(512) {
             let mut message = seal(&mut channel, what, payload, 512);
@@ -181,7 +181,7 @@ pub fn server(data: &[u8]) {
                 session.handle_read(now, &mut serving, &mut buffer).unwrap();
             }
             said += 1;
-            assert!(said < 40, "an answer without end");
+            assert!(said < 40, "an endless answer");
         }
         if session.closing().is_some() {
             break;
@@ -191,7 +191,7 @@ pub fn server(data: &[u8]) {
     session.closed(now, &mut serving);
 }
 
-/// A server of the room that says anything, under the true key, to a client that asks.
+/// A hostile server of the room sends arbitrary records, under the right key, to a client.
 pub fn client(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
     let mut guard = Box::new(ClientGuard::<4>::new(now));
@@ -213,14 +213,14 @@ pub fn client(data: &[u8]) {
             match (usize::from(data[0] >> 2) + at) % 3 {
                 0 => session.list(now, None).unwrap(),
                 1 => session.commit(now, token, id).unwrap(),
-                // After the final record it is the commit's turn.
+                // After the final record comes `commit`.
                 _ if session.fetch(now, &plan).is_err() => session.commit(now, token, id).unwrap(),
                 _ => {}
             }
         }
         while session.poll_transmit(&mut out).unwrap().is_some() {}
         let Some(wire) = session.wants() else { break };
-        assert!(session.poll_timeout().is_some(), "a client that waits for ever");
+        assert!(session.poll_timeout().is_some(), "a client without a deadline");
         if let Some(by) = waits(what) {
             now = now + by;
             if session.handle_timeout(now).is_err() {
@@ -236,7 +236,7 @@ pub fn client(data: &[u8]) {
     }
 }
 
-/// Commands to the table of drops, of two bytes and an argument each.
+/// Commands to the table of drops: two bytes and an argument each.
 pub fn drops(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
     let mut table = Box::new(Drops::<3, 3>::new(&mut rng));
@@ -262,7 +262,7 @@ pub fn drops(data: &[u8]) {
             _ => while table.poll_event().is_some() {},
         }
         table.handle_timeout(now, &mut rng);
-        assert!(table.poll_timeout().is_none_or(|at| at > now), "a deadline that nothing follows from");
+        assert!(table.poll_timeout().is_none_or(|at| at > now), "a deadline without an effect");
         for token in &tokens {
             if let Some(tally) = table.fetch_counts(token) {
                 let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
@@ -274,7 +274,7 @@ pub fn drops(data: &[u8]) {
     assert_eq!(table.live(), 0, "every drop ends");
 }
 
-/// Connections, guesses and their ends, in any order.
+/// Connections, guesses and their ends at the guard, in any order.
 pub fn guard(data: &[u8]) {
     let (mut now, mut rng) = (START, rng());
     let mut guard = Box::new(Guard::<4, 8>::new(&HOST, now));

@@ -1,7 +1,7 @@
 //! Proof that core needs no allocator: a Cortex-M3 image that runs the protocol end to end and has none.
 //!
 //! [`exchange`] carries a drop from a server session to a client session, with the guard on both sides;
-//! [`discovery`] has a prober find an advertiser. Everything lives on the stack and in statics.
+//! [`discovery`] has a browser find an advertiser. Everything lives on the stack and in statics.
 //!
 //! Two checks fail when an allocation gets in, and one when the image does not do its work:
 //!

@@ -1,7 +1,7 @@
-//! What a handshake costs a processor. Handshakes are charged, not computed.
+//! The cost model of handshakes, which are charged to a processor and not computed.
 //!
-//! The charges are what core's own handshake took where `docs/scale.md` was written, rounded up, and what the
-//! system takes for the calls around it. [`measure`] shows what it takes elsewhere.
+//! The charges are the times of core's handshake where `docs/scale.md` was written, rounded up, plus the
+//! system calls around it. [`measure`] measures this machine.
 
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,15 @@ pub(crate) const MESSAGE_4: Micros = 150;
 pub(crate) const LIST: Micros = 80;
 /// A client opens the list.
 pub(crate) const SHOW: Micros = 60;
-/// A side only looks at what came.
+/// Handling of a message without computation.
 pub(crate) const GLANCE: Micros = 10;
 
-/// Connections that wait to be accepted; the system drops the next one's first segment.
+/// The listen backlog; the SYN of a further connection is dropped.
 pub(crate) const BACKLOG: usize = 128;
-/// A dropped first segment is sent once more after this.
+/// A dropped SYN is retransmitted after this.
 pub(crate) const SYN_AGAIN: Micros = 1_000_000;
 
-/// What the messages 2, 3 and 4 take to compute on this machine: the medians of many handshakes.
+/// The times to compute messages 2, 3 and 4 on this machine: medians of many handshakes.
 pub(crate) fn measure() -> [Duration; 3] {
     const ROUNDS: usize = 1_001;
     let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -1,29 +1,29 @@
-//! The processor of a host: one thing at a time, in the order in which they came.
+//! The processor of a host: a FIFO queue of jobs.
 
 use std::collections::VecDeque;
 
 use crate::probes::ProbeId;
 
-/// What a processor has to do.
+/// A job of a processor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Task {
     /// Server: a connection waits to be accepted.
     Accept(ProbeId),
-    /// Client: the greeting has come.
+    /// Client: the greeting has arrived.
     Greeting(ProbeId),
-    /// Server: message 2 has come.
+    /// Server: message 2 has arrived.
     Message2(ProbeId),
     /// Server: a parked connection has its guess token.
     Granted(ProbeId),
-    /// Client: message 3 has come.
+    /// Client: message 3 has arrived.
     Message3(ProbeId),
-    /// Server: message 4 has come.
+    /// Server: message 4 has arrived.
     Message4(ProbeId),
-    /// Client: the list has come.
+    /// Client: the list has arrived.
     List(ProbeId),
 }
 
-/// What waits for one processor.
+/// The queue of one processor.
 #[derive(Default)]
 pub(crate) struct Cpu {
     waiting: VecDeque<Task>,
@@ -31,13 +31,13 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// One more thing to do; true if the processor was idle, and has to be set going.
+    /// Adds a job; true if the processor was idle and has to be started.
     pub(crate) fn push(&mut self, task: Task) -> bool {
         self.waiting.push_back(task);
         !core::mem::replace(&mut self.running, true)
     }
 
-    /// The next thing to do; without one it is idle.
+    /// The next job; without one the processor is idle.
     pub(crate) fn next(&mut self) -> Option<Task> {
         let task = self.waiting.pop_front();
         self.running = task.is_some();

@@ -1,4 +1,4 @@
-//! What a run has shown.
+//! The figures of a run.
 
 use crate::hearer::{ADDRESSES, Hearer, OFFERS, PEERS};
 use crate::network::Airtime;
@@ -10,11 +10,11 @@ use deaddrop_core::drops::Drops;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::FETCHES_MAX;
 
-/// Waits, of which some may not have ended.
+/// Waiting times, some of which may not have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
     ended: Vec<Micros>,
-    /// How many there should be.
+    /// Their expected number.
     pub(crate) expected: u64,
 }
 
@@ -23,12 +23,12 @@ impl Waits {
         self.ended.push(wait);
     }
 
-    /// How many have not ended.
+    /// Number of waits that have not ended.
     pub(crate) fn missing(&self) -> u64 {
         self.expected.saturating_sub(self.ended.len() as u64)
     }
 
-    /// The wait within which so many of 100 had ended; `None` if so many never did.
+    /// A percentile of the waits; `None` if too many never ended.
     pub(crate) fn percentile(&self, percent: u64) -> Option<Micros> {
         let rank = (self.expected * percent).div_ceil(100).max(1);
         let mut sorted = self.ended.clone();
@@ -37,31 +37,31 @@ impl Waits {
     }
 }
 
-/// A second of the run: what was counted up to its end.
+/// The counters at the end of one second of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Second {
     datagrams: u64,
     airtime: Airtime,
 }
 
-/// Counted while a run goes on.
+/// Counters of a run.
 #[derive(Default)]
 pub(crate) struct Figures {
     datagrams: u64,
     seconds: Vec<Second>,
-    /// SolicitSchedule that a sender did not answer, having answered too many or the same one just before.
+    /// Solicits that a sender did not answer because of its rate limits.
     pub(crate) unanswered: u64,
     /// Offers for which a listener's table had no room.
     pub(crate) no_room: u64,
-    /// From the start of both to an offer being shown, for those there from the start.
+    /// From the start of both to an offer being shown, for hosts that run from the start.
     pub(crate) start: Waits,
-    /// From a new sender to its offer being shown, in the calm.
+    /// From a new sender to its offer being shown, in steady state.
     pub(crate) fresh: Waits,
     /// From a late listener's start to its first offer.
     pub(crate) late_first: Waits,
     /// From a late listener's start to each of its offers.
     pub(crate) late_all: Waits,
-    /// From the start of a passing sender to its offer being shown.
+    /// From the start of a short-lived sender to its offer being shown.
     pub(crate) passing: Waits,
 }
 
@@ -76,7 +76,7 @@ impl Figures {
         self.seconds.push(Second { datagrams: self.datagrams, airtime });
     }
 
-    /// A sender has started; so many are to show its offer.
+    /// A sender has started; this many listeners should show its offer.
     pub(crate) fn sender_started(&mut self, sender: &Sender, hearers: &[Hearer]) {
         let members = hearers.iter().filter(|h| h.is_member_of(sender)).count() as u64;
         match sender.part {
@@ -107,7 +107,7 @@ impl Figures {
         }
     }
 
-    /// How many waits there should be of those that are known from the plan.
+    /// The expected number of waits, as far as the plan determines it.
     pub(crate) fn expect(&mut self, plan: &Plan, hearers: &[Hearer], senders: &[Sender]) {
         let mut of_room = vec![(0_u64, 0_u64); plan.rooms];
         for sender in senders {
@@ -126,20 +126,20 @@ impl Figures {
         }
     }
 
-    /// Beacons a second on the wire: the most in one second from the start until things have settled.
+    /// Beacons a second on the wire: the peak from the start to steady state.
     pub(crate) fn datagrams_at_start(&self, plan: &Plan) -> u64 {
         let seconds = self.between(0, plan.settle);
         seconds.map(|(a, b)| b.datagrams - a.datagrams).max().unwrap_or(0)
     }
 
-    /// Beacons a second on the wire in the calm, times 100.
+    /// Beacons a second on the wire in steady state, times 100.
     pub(crate) fn datagrams_in_calm(&self, plan: &Plan) -> u64 {
         let (a, b) = self.ends(plan.settle, plan.calm_end());
         (b.datagrams - a.datagrams) * 100 * SECOND / plan.calm
     }
 
-    /// The share of the fullest channel that beacons took in their worst second, and all else in its worst, in
-    /// parts of 10,000. More than all of it is what waits in queues.
+    /// The peak share of the busiest channel taken by beacons, and by all else, in parts of 10,000. More than
+    /// 100 % is queued.
     pub(crate) fn airtime_at_start(&self, plan: &Plan) -> (u64, u64) {
         let share = |of: fn(&Airtime) -> Micros| {
             let seconds = self.between(0, plan.settle);
@@ -149,7 +149,7 @@ impl Figures {
         (share(|a| a.beacons), share(|a| a.others))
     }
 
-    /// The same on the average of the calm.
+    /// The same as an average of the steady state.
     pub(crate) fn airtime_in_calm(&self, plan: &Plan) -> (u64, u64) {
         let (a, b) = self.ends(plan.settle, plan.calm_end());
         let share =
@@ -172,7 +172,7 @@ impl Figures {
     }
 }
 
-/// Bytes of the tables of a listener, and of a sender.
+/// Bytes of the tables of a listener and of a sender.
 pub(crate) const fn tables() -> (usize, usize) {
     let listener = size_of::<Browser<PEERS, OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
     let sender = size_of::<Advertiser<ANSWERED>>()

@@ -1,5 +1,5 @@
-//! A probe, step by step: connect, greeting, messages 2 to 5, list. What each side may do is asked of core's
-//! guards; what it computes is charged to its processor; what it says goes over the network.
+//! A probe, step by step: connect, greeting, messages 2 to 5, list. Core's guards decide what each side may
+//! do, its computation is charged to its processor, and its messages go over the network.
 
 use deaddrop_core::token::ConnId;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::queue::{Micros, instant};
 use crate::sender::{PORT, Sender};
 use crate::world::{Event, World, address};
 
-/// Bytes of TCP's opening, one way.
+/// Bytes of the TCP handshake, one way.
 const SYN: u64 = 20;
 const GREETING: u64 = 34;
 const HELLO: u64 = 49;
@@ -33,27 +33,27 @@ const ANSWER: u64 = REQUEST * LIST_RECORDS as u64;
 /// A message has arrived, or a deadline has passed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
-    /// The first segment is at the server.
+    /// The SYN has arrived at the server.
     Syn(ProbeId),
-    /// Something for the processor of the server.
+    /// A job for the processor of the server.
     ToServer(ProbeId, Task),
-    /// Something for the processor of the client.
+    /// A job for the processor of the client.
     ToClient(ProbeId, Task),
-    /// The server hears that the client has closed.
+    /// The client's close has arrived at the server.
     ClientClosed(ProbeId),
-    /// The client hears how it ended.
+    /// The end of the connection has arrived at the client.
     Ends(ProbeId, Ending),
-    /// The client has waited for a connection as long as it does.
+    /// The client's connect time-out.
     NotConnected(ProbeId),
-    /// The client has waited for a greeting as long as it does.
+    /// The client's greeting time-out.
     NotGreeted(ProbeId),
-    /// The server has waited for message 2 as long as it does.
+    /// The server's message 2 time-out.
     NoMessage2(ProbeId),
-    /// Either side has waited for the whole handshake as long as it does.
+    /// The handshake time-out of either side.
     NoMessage4(ProbeId),
 }
 
-/// How a probe ends before there is a list.
+/// How a probe ends without a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// No connection, or a reset.
@@ -64,7 +64,7 @@ pub(crate) enum Ending {
     NotMember,
 }
 
-/// What a client makes of a greeting that says busy.
+/// The result of a busy greeting.
 fn busy() -> ProbeError {
     let retry_after = deaddrop_core::guard::server::RETRY_AFTER;
     ClientError::Handshake(HandshakeError::Busy { retry_after }).into()
@@ -75,7 +75,7 @@ fn span(span: Duration) -> Micros {
 }
 
 impl World {
-    /// A listener takes a probe.
+    /// A listener starts a probe.
     pub(crate) fn connect(&mut self, hearer: usize, probe: Probe) {
         let sender = Sender::number(probe.instance);
         self.hearers[hearer].counts.probes += 1;
@@ -96,14 +96,14 @@ impl World {
         self.queue.push(self.now + span(CONNECT_TIMEOUT), Event::Probe(Step::NotConnected(id)));
     }
 
-    /// When `bytes` that a client sends at `at` are at the server.
+    /// Arrival time at the server of `bytes` that a client sends at `at`.
     fn up(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
         let probing = self.probes.get(id).unwrap();
         let (from, to) = (self.hearers[probing.hearer].host, self.senders[probing.sender].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
-    /// When `bytes` that a server sends at `at` are at the client.
+    /// Arrival time at the client of `bytes` that a server sends at `at`.
     fn down(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
         let probing = self.probes.get(id).unwrap();
         let (from, to) = (self.senders[probing.sender].host, self.hearers[probing.hearer].host);
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    /// Something has arrived, or a deadline has passed.
+    /// Handles an arrival or a deadline.
     pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Syn(id) => self.syn(id),
@@ -201,7 +201,7 @@ impl World {
         self.queue.push(opened + span(GREETING_TIMEOUT), Event::Probe(Step::NotGreeted(id)));
     }
 
-    /// A processor is through with what it did, and takes up the next thing.
+    /// A processor has finished a job and starts the next.
     pub(crate) fn work(&mut self, host: usize) {
         if let Some(task) = self.cpus[host].next() {
             let took = match task {
@@ -295,7 +295,7 @@ impl World {
                     let other = self.probes.at(other);
                     self.gone(other, Ending::Close);
                 }
-                // Its time to wait is known to the guard; nobody else would look at the clock for it.
+                // Only the guard knows when its token comes, so a timer is set for it.
                 self.tend_sender(number);
             }
         }
@@ -386,7 +386,7 @@ impl World {
         cost::SHOW
     }
 
-    /// The listener hears how its probe has ended.
+    /// Reports the end of a probe to its listener.
     fn report(&mut self, id: ProbeId, end: Result<u32, ProbeError>) {
         let Some(probing) = self.probes.get(id).filter(|l| !l.reported) else { return };
         probing.reported = true;
@@ -405,7 +405,7 @@ impl World {
         self.tend_hearer(number);
     }
 
-    /// The client ends it, and the server will hear of that.
+    /// The client ends the connection, which the server learns later.
     fn give_up(&mut self, id: ProbeId, end: Result<u32, ProbeError>) {
         if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.up(id, self.now, SYN);
@@ -416,7 +416,7 @@ impl World {
 
     fn client_closed(&mut self, id: ProbeId) {
         match self.probes.get(id).map(|l| (l.stage, l.connected)) {
-            // If it is in the backlog, it will be found closed when it is accepted.
+            // If it is in the backlog, it is closed when it is accepted.
             None | Some((Stage::Waiting, true)) => {}
             Some((Stage::Waiting, false)) => self.over(id),
             Some(_) => self.server_ends(id, None),
@@ -428,7 +428,7 @@ impl World {
         if !matches!(probing.stage, Stage::Owed | Stage::Parked) {
             return;
         }
-        // What a client takes silence before message 3 for; after it, a reset.
+        // Silence before message 3 means busy; after it, a reset.
         let ending = if probing.stage == Stage::Parked { Ending::Close } else { Ending::Reset };
         self.count_late(id);
         self.server_ends(id, Some(ending));
@@ -440,7 +440,7 @@ impl World {
         }
     }
 
-    /// The server ends a connection that its guard knows of.
+    /// The server ends a connection that its guard knows.
     fn server_ends(&mut self, id: ProbeId, how: Option<Ending>) {
         let Some(probing) = self.probes.get(id).filter(|l| l.stage != Stage::Over) else { return };
         let sender = &mut self.senders[probing.sender];
@@ -460,7 +460,7 @@ impl World {
         self.settle_guard(number);
     }
 
-    /// The server is done with a connection of which its guard knows no more, and the client will hear of it.
+    /// The server ends a connection that its guard has forgotten, which the client learns later.
     fn gone(&mut self, id: ProbeId, ending: Ending) {
         if self.probes.get(id).is_some_and(|l| !l.reported) {
             let at = self.down(id, self.now, SYN);
@@ -476,7 +476,7 @@ impl World {
         }
     }
 
-    /// Parked connections that have their token by now go on.
+    /// Parked connections that have a token continue.
     pub(crate) fn settle_guard(&mut self, number: usize) {
         let sender = &mut self.senders[number];
         let Some(running) = &mut sender.running else { return };
@@ -491,7 +491,7 @@ impl World {
         }
     }
 
-    /// A sender exits: what it has not answered is reset.
+    /// A sender exits and resets connections with an unanswered request.
     pub(crate) fn stop_serving(&mut self, number: usize) {
         for id in self.probes.of_sender(number) {
             self.gone(id, Ending::Reset);

@@ -1,4 +1,4 @@
-//! A process that listens, with the table sizes of the host's program.
+//! A listener process, with the table sizes of the host's program.
 
 use deaddrop_core::discovery::{Arrival, Browser};
 use deaddrop_core::guard::ClientGuard;
@@ -23,9 +23,9 @@ pub(crate) struct Hearer {
     pub(crate) part: Part,
     pub(crate) browser: Box<Browser<PEERS, OFFERS>>,
     pub(crate) guard: Box<ClientGuard<ADDRESSES>>,
-    /// Since when it listens.
+    /// When it started.
     pub(crate) since: Micros,
-    /// When a check of the time is due; one that is not the latest is none.
+    /// The latest timer; earlier ones are ignored.
     pub(crate) wake: Micros,
     /// Offers it has shown.
     pub(crate) shown: usize,
@@ -34,10 +34,10 @@ pub(crate) struct Hearer {
     pub(crate) counts: Counts,
 }
 
-/// What has become of its probes.
+/// Results of probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Probes taken.
+    /// Probes started.
     pub(crate) probes: u64,
     /// Of those: a member, and listed.
     pub(crate) listed: u64,
@@ -47,12 +47,12 @@ pub(crate) struct Counts {
     pub(crate) busy: u64,
     /// Of those: no connection, or a reset.
     pub(crate) failed: u64,
-    /// Of those: no guess of its own was left.
+    /// Of those: the guess budget was spent.
     pub(crate) no_budget: u64,
 }
 
 impl Hearer {
-    /// Begins to listen now.
+    /// Starts now.
     pub(crate) fn start(now: Micros, (host, room): (usize, usize), part: Part, rng: &mut ChaCha8Rng) -> Self {
         let mut name = [0xff; 8];
         let (_, low) = name.split_at_mut(4);
@@ -71,12 +71,12 @@ impl Hearer {
         }
     }
 
-    /// When it has something to do, if nothing happens before.
+    /// Its next deadline.
     pub(crate) fn due(&self) -> Option<Micros> {
         self.browser.poll_timeout().map(micros)
     }
 
-    /// Notes that the offer of a sender is shown; false if that was so before.
+    /// Marks the offer of a sender as shown; false if it was already.
     pub(crate) fn see(&mut self, sender: usize) -> bool {
         let (word, bit) = (sender / 64, 1_u64 << (sender % 64));
         if self.seen.len() <= word {
@@ -87,13 +87,13 @@ impl Hearer {
         before & bit == 0
     }
 
-    /// Whether two processes are of one room.
+    /// Whether two processes share a room.
     pub(crate) fn is_member_of(&self, sender: &Sender) -> bool {
         self.room == sender.room
     }
 }
 
-/// How a beacon of another host comes.
+/// How a beacon of another host arrives.
 pub(crate) fn arrival(from: std::net::SocketAddr) -> Arrival {
     Arrival { from, attached: true, loopback: false }
 }

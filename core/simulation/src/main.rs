@@ -1,15 +1,17 @@
-//! How discovery grows with the LAN: a simulation in virtual time on core's own state machines.
+//! How discovery scales with the LAN: a discrete-event simulation in virtual time of core's own state
+//! machines.
 //!
-//! Every host listens and some send. Advertisers, listeners, offers, drops and both guards are core's, with the
-//! table sizes of the host's program; all chance follows from a seed. Two things are not real: handshakes are
-//! charged a cost and not computed ([`cost`]), and the network is a model ([`network`]). `docs/scale.md` has the
-//! results, and `cargo xtask scale` runs this.
+//! Every host listens and some send. Advertisers, browsers, offers, drops and both guards are core's, with
+//! the table sizes of the host's program; all randomness follows from a seed. Two things are modelled:
+//! handshakes are charged a cost and not computed ([`cost`]), and the network ([`network`]). `docs/scale.md`
+//! has the results, and `cargo xtask scale` runs this.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    clippy::cast_possible_truncation
+    clippy::cast_possible_truncation,
+    reason = "a simulation that panics has failed, and its numbers are small"
 )]
 
 mod cost;
@@ -50,16 +52,16 @@ struct Scale {
     /// networks, with commas between: wired, wifi, wifi-slow (wired,wifi)
     #[argh(option, from_str_fn(nets))]
     net: Option<Vec<Net>>,
-    /// what all chance follows from (1)
+    /// seed of all randomness (1)
     #[argh(option, default = "1")]
     seed: u64,
     /// hosts that send from the start, in percent (10)
     #[argh(option, default = "10")]
     senders: usize,
-    /// messages each host sends in an hour once things have settled (0)
+    /// messages each host sends in an hour in steady state (0)
     #[argh(option, default = "0")]
     messages: usize,
-    /// seconds from the start until the calm is watched (60)
+    /// seconds from the start until the steady state is measured (60)
     #[argh(option, default = "60")]
     settle: u64,
     /// measure on this machine what handshakes are charged, and do nothing else

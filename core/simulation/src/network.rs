@@ -1,12 +1,11 @@
-//! What carries datagrams and connections, and how long that takes.
+//! The network model: delays and channel occupancy of datagrams and connections.
 //!
 //! Wired: one switched segment, 1 Gbit/s, 0.2 ms there and back.
 //!
-//! Wi-Fi: access points of one network, each with up to [`CELL`] hosts on a channel of its own, on which one
-//! frame goes at a time. A broadcast goes to its access point, and from every access point once more at the
-//! basic rate, when the sleepers wake (every 102.4 ms); nobody acknowledges it, and some hosts miss it. What
-//! goes to one host is sent fast, repeated by the radio when lost, and takes two frames where both ends are in
-//! one cell.
+//! Wi-Fi: access points of one network, each with up to [`CELL`] hosts on its own half-duplex channel. A
+//! broadcast goes to its access point, and from every access point once more at the basic rate with the next
+//! DTIM beacon (every 102.4 ms); it is not acknowledged, and some hosts miss it. Unicast is sent at a high
+//! rate, retransmitted by the link layer, and takes two frames if both ends are in one cell.
 
 use crate::queue::{Micros, SECOND};
 
@@ -46,19 +45,19 @@ pub(crate) const CELL: usize = 50;
 pub(crate) const COPIES: u64 = 2;
 /// Broadcasts a host misses on Wi-Fi, in percent, each copy by itself.
 const MISSED: u64 = 10;
-/// When an access point sends what it held for sleepers.
+/// The DTIM interval, at which an access point sends buffered broadcasts.
 const WAKE_EVERY: Micros = 102_400;
 /// An access point that is this far behind drops broadcasts.
 const HELD_MOST: Micros = SECOND;
-/// The payload of a beacon with the heads of UDP, IP and the link.
+/// A beacon with its UDP, IP and link headers.
 const BEACON_FRAME: u64 = 32 + 8 + 20 + 36;
-/// What a frame to one host costs beside its bytes: waiting for the channel, preamble, acknowledgement.
+/// Overhead of a unicast frame: channel access, preamble, acknowledgement.
 const FRAME: Micros = 130;
-/// Bits per microsecond of what goes to one host.
+/// Unicast rate in bits per microsecond.
 const FAST: u64 = 65;
-/// From one host to another over wire, or through an access point that has nothing else to do.
+/// One-way delay over wire, or through an idle access point.
 const WIRE_DELAY: Micros = 100;
-/// A broadcast on a wire of 1 Gbit/s takes this up, in nanoseconds.
+/// Channel time of a broadcast on a wire of 1 Gbit/s, in nanoseconds.
 const WIRE_NANOS: u64 = (BEACON_FRAME + 24) * 8;
 /// Payload of one frame.
 const SEGMENT: u64 = 1_448;
@@ -75,16 +74,16 @@ pub(crate) struct Network {
     net: Net,
     channels: Vec<Channel>,
     wire_nanos: u64,
-    /// Broadcasts that an access point dropped, being too far behind.
+    /// Broadcasts that access points dropped because their queue was too long.
     pub(crate) dropped: u64,
 }
 
-/// How long channels have been in use.
+/// Channel occupancy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Airtime {
-    /// For beacons, in microseconds of the channel that had most.
+    /// By beacons, in microseconds of the busiest channel.
     pub(crate) beacons: Micros,
-    /// For all else, the same.
+    /// By all else, likewise.
     pub(crate) others: Micros,
 }
 
@@ -95,12 +94,12 @@ impl Network {
         Self { net, channels: vec![Channel::default(); cells], wire_nanos: 0, dropped: 0 }
     }
 
-    /// How many parts there are that hear a broadcast at a time of their own.
+    /// Number of cells, each of which receives a broadcast at its own time.
     pub(crate) fn cells(&self) -> usize {
         self.channels.len()
     }
 
-    /// In which of them a host is.
+    /// The cell of a host.
     pub(crate) fn cell(&self, host: usize) -> usize {
         if self.net == Net::Wired { 0 } else { host % self.channels.len() }
     }
@@ -110,7 +109,7 @@ impl Network {
         (self.net != Net::Wired).then(|| u32::try_from((100 * 100) / (MISSED * MISSED)).unwrap_or(u32::MAX))
     }
 
-    /// A beacon of `host` sets out to everybody: when the cells begin to pass it on.
+    /// Broadcasts a beacon of `host`; returns when the cells start to relay it.
     pub(crate) fn broadcast(&mut self, now: Micros, host: usize) -> Micros {
         if self.net == Net::Wired {
             return now;
@@ -119,7 +118,7 @@ impl Network {
         up.div_ceil(WAKE_EVERY) * WAKE_EVERY
     }
 
-    /// A cell passes a beacon on: when its hosts hear it; never, if the access point is too far behind.
+    /// A cell relays a beacon; returns when its hosts receive it, `None` if the access point drops it.
     pub(crate) fn pass_on(&mut self, now: Micros, cell: usize) -> Option<Micros> {
         if self.net == Net::Wired {
             self.wire_nanos += WIRE_NANOS * COPIES;
@@ -135,7 +134,7 @@ impl Network {
         Some(self.occupy(cell, now, now, self.broadcast_airtime() * COPIES, true))
     }
 
-    /// `bytes` go from one host to another at `at`, which is now or soon: when they are there.
+    /// Sends `bytes` from one host to another at `at`, which is now or soon; returns their arrival.
     pub(crate) fn unicast(&mut self, now: Micros, at: Micros, from: usize, to: usize, bytes: u64) -> Micros {
         if self.net == Net::Wired {
             return at + WIRE_DELAY;
@@ -145,7 +144,7 @@ impl Network {
         self.occupy(self.cell(to), now, up, airtime, false) + WIRE_DELAY
     }
 
-    /// An answer goes to the one who asked: when it is there.
+    /// Sends an answer to the source of a solicit; returns its arrival.
     pub(crate) fn answer(&mut self, now: Micros, from: usize, to: usize) -> Micros {
         if self.net == Net::Wired {
             return now + WIRE_DELAY;
@@ -155,14 +154,14 @@ impl Network {
         self.occupy(self.cell(to), now, up, airtime, true) + WIRE_DELAY
     }
 
-    /// How long the channel that had most was in use so far.
+    /// Occupancy of the busiest channel so far.
     pub(crate) fn airtime(&self) -> Airtime {
         let most = self.channels.iter().max_by_key(|c| c.used.beacons + c.used.others);
         most.map_or_else(Airtime::default, |c| c.used)
     }
 
-    /// Takes the channel for a frame that is ready at `ready`, and gives its end. What is ready later than now
-    /// is counted as done in the time it waits: the channel is never idle while something is to be sent.
+    /// Occupies the channel for a frame that is ready at `ready`, and returns its end. The channel is
+    /// work-conserving: it is never idle while a frame is ready.
     fn occupy(&mut self, cell: usize, now: Micros, ready: Micros, airtime: Micros, beacon: bool) -> Micros {
         let Some(channel) = self.channels.get_mut(cell) else { return ready };
         if beacon {
@@ -174,7 +173,7 @@ impl Network {
         channel.free.max(ready + airtime)
     }
 
-    /// A broadcast: the wait for the channel, the preamble, and the frame at the basic rate.
+    /// A broadcast: channel access, preamble, and the frame at the basic rate.
     fn broadcast_airtime(&self) -> Micros {
         match self.net {
             Net::Wired => 0,
@@ -184,7 +183,7 @@ impl Network {
     }
 }
 
-/// What goes to one host, acknowledgements of TCP included.
+/// Unicast, TCP acknowledgements included.
 fn unicast_airtime(bytes: u64) -> Micros {
     let frames = bytes.div_ceil(SEGMENT).max(1);
     frames * FRAME + (bytes + frames * 76) * 8 / FAST

@@ -4,14 +4,14 @@ use deaddrop_core::discovery::Probe;
 
 use crate::queue::Micros;
 
-/// One of them. The number tells it from those that had its place before.
+/// One connection. The generation distinguishes it from earlier ones in the same slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProbeId {
     pub(crate) place: u32,
     number: u32,
 }
 
-/// How far a server has got with one.
+/// The state of a connection at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Not accepted yet.
@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     Parked,
     /// Yb was sent.
     Owed,
-    /// The server is done with it.
+    /// Ended by the server.
     Over,
 }
 
@@ -37,21 +37,21 @@ pub(crate) struct ProbeState {
     pub(crate) sender: usize,
     pub(crate) probe: Probe,
     pub(crate) stage: Stage,
-    /// The client has heard how it ended, or has given up.
+    /// Ended at the client.
     pub(crate) reported: bool,
-    /// The server's system has taken the connection in.
+    /// The connection is established in the server's kernel.
     pub(crate) connected: bool,
-    /// The greeting has come.
+    /// The greeting has arrived.
     pub(crate) greeted: bool,
-    /// How often the first segment was sent.
+    /// Number of SYNs sent.
     pub(crate) tries: u8,
-    /// The greeting says busy.
+    /// The greeting is busy.
     pub(crate) busy: bool,
-    /// Since when it has been parked.
+    /// When it was parked.
     pub(crate) since: Micros,
 }
 
-/// All that are under way.
+/// All open connections.
 #[derive(Default)]
 pub(crate) struct Probes {
     places: Vec<ProbeState>,
@@ -86,24 +86,24 @@ impl Probes {
         ProbeId { place, number: self.numbers }
     }
 
-    /// That one, if it is still under way.
+    /// That connection, if it is still open.
     pub(crate) fn get(&mut self, id: ProbeId) -> Option<&mut ProbeState> {
         self.places.get_mut(id.place as usize).filter(|l| l.number == id.number)
     }
 
-    /// The one that has this place, which a server's guard knows it by.
+    /// The connection in this slot, whose number a server's guard uses.
     pub(crate) fn at(&self, place: u32) -> ProbeId {
         ProbeId { place, number: self.places[place as usize].number }
     }
 
-    /// Those that a sender is not done with.
+    /// Connections that a sender has not ended.
     pub(crate) fn of_sender(&self, sender: usize) -> Vec<ProbeId> {
         let mine = |l: &&ProbeState| l.number != 0 && l.sender == sender && l.stage != Stage::Over;
         let places = self.places.iter().filter(mine);
         places.map(|l| ProbeId { place: l.place, number: l.number }).collect()
     }
 
-    /// Frees the place of one that neither side has anything to do with any more.
+    /// Frees the slot of a connection that both sides have ended.
     pub(crate) fn sweep(&mut self, id: ProbeId) {
         if let Some(probing) = self.get(id)
             && probing.reported

@@ -1,4 +1,4 @@
-//! Virtual time, and what is to happen in it, in order.
+//! Virtual time, and the event queue.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -13,12 +13,12 @@ pub(crate) const MILLI: Micros = 1_000;
 /// A second.
 pub(crate) const SECOND: Micros = 1_000_000;
 
-/// Core's clock at that time. It does not begin at zero, as no clock does.
+/// Core's clock at that time. It does not start at zero, as real clocks do not.
 pub(crate) fn instant(at: Micros) -> Instant {
     Instant::from_millis(1_000_000 + at / MILLI)
 }
 
-/// When core's clock shows this.
+/// The simulation time of a time of core's clock.
 pub(crate) fn micros(at: Instant) -> Micros {
     at.as_millis().saturating_sub(1_000_000).saturating_mul(MILLI)
 }
@@ -44,7 +44,7 @@ impl<E> PartialOrd for Entry<E> {
 }
 
 impl<E> Ord for Entry<E> {
-    /// The earliest is the greatest; of two at one moment, the one that was put in first.
+    /// Reversed for a max-heap: the earliest event first; FIFO among events at one time.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))
     }
@@ -57,23 +57,23 @@ pub(crate) struct Queue<E> {
 }
 
 impl<E> Queue<E> {
-    /// Nothing is to happen.
+    /// An empty queue.
     pub(crate) fn new() -> Self {
         Self { heap: BinaryHeap::new(), count: 0 }
     }
 
-    /// This happens then.
+    /// Schedules an event.
     pub(crate) fn push(&mut self, at: Micros, event: E) {
         self.count += 1;
         self.heap.push(Entry { at, number: self.count, event });
     }
 
-    /// What happens next, and when.
+    /// The next event and its time.
     pub(crate) fn pop(&mut self) -> Option<(Micros, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
 
-    /// How many events there have been.
+    /// Number of events so far.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

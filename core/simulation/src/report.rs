@@ -10,18 +10,18 @@ use crate::queue::{MILLI, Micros};
 use crate::sender::{Counts, Sender};
 use crate::world::World;
 
-/// What is said of a run.
+/// The report of a run.
 pub(crate) struct Report {
     pub(crate) plan: Plan,
     pub(crate) figures: Figures,
-    /// All senders' counts together.
+    /// Sum of all senders' counts.
     pub(crate) sum: Counts,
-    /// The most of each count that one sender had.
+    /// Maximum of each count over all senders.
     pub(crate) most: Counts,
     pub(crate) probes: Probes,
     /// Broadcasts that access points dropped.
     pub(crate) dropped: u64,
-    /// Events of the run, by which two runs can be compared.
+    /// Number of events of the run, to compare two runs.
     pub(crate) events: u64,
 }
 
@@ -65,7 +65,7 @@ impl Report {
         format!("| {} | {} | {} ", self.plan.net.name(), self.plan.hosts, self.plan.rooms)
     }
 
-    /// What goes over the network.
+    /// Row of the network table.
     pub(crate) fn traffic(&self) -> String {
         let (plan, figures) = (&self.plan, &self.figures);
         let calm = figures.datagrams_in_calm(plan);
@@ -86,7 +86,7 @@ impl Report {
         )
     }
 
-    /// What probes cost.
+    /// Row of the handshake table.
     pub(crate) fn handshakes(&self) -> String {
         let listeners = self.plan.all_hosts() as u64;
         let mean = (self.probes.listed + self.probes.strangers) / listeners;
@@ -105,7 +105,7 @@ impl Report {
         )
     }
 
-    /// How long people wait.
+    /// Row of the waiting times table.
     pub(crate) fn times(&self) -> String {
         let Figures { start, fresh, late_first, late_all, passing, .. } = &self.figures;
         let all = [start, fresh, late_first, late_all, passing].map(percentiles);
@@ -162,7 +162,7 @@ fn wait(wait: Option<Micros>) -> String {
     }
 }
 
-/// What 50, 99 and 100 of 100 waited at the most.
+/// Median, 99th percentile and maximum.
 fn percentiles(waits: &Waits) -> String {
     if waits.expected == 0 {
         return "-".to_owned();

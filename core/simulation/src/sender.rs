@@ -1,4 +1,4 @@
-//! A process that serves, with the table sizes of the host's program.
+//! A sender process, with the table sizes of the host's program.
 
 use deaddrop_core::discovery::Advertiser;
 use deaddrop_core::drops::{DropSpec, Drops};
@@ -17,23 +17,23 @@ pub(crate) const ANSWERED: usize = 256;
 pub(crate) const DROPS: usize = 16;
 /// Sources the guard remembers.
 pub(crate) const SOURCES: usize = 1_024;
-/// Connections it watches.
+/// Connections that the guard tracks.
 pub(crate) const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
-/// The port all of them have, each on a host of its own.
+/// The port of every sender, each on its own host.
 pub(crate) const PORT: u16 = deaddrop_core::limits::TCP_PORT_FIRST;
 
 /// In which part of a run a process starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Everybody starts.
+    /// The start of all hosts.
     Start,
-    /// Its offer is one of the new ones in the calm, or it is a late listener.
+    /// A new offer in steady state, or a late listener.
     Watched,
-    /// One of the messages that come and go.
+    /// A short-lived message.
     Passing,
 }
 
-/// What it keeps while it runs.
+/// Its state while it runs.
 pub(crate) struct Running {
     pub(crate) advertiser: Box<Advertiser<ANSWERED>>,
     pub(crate) guard: Box<Guard<SOURCES, CONNECTIONS>>,
@@ -50,7 +50,7 @@ pub(crate) struct Sender {
     pub(crate) ready: Micros,
     /// `None` once it has exited.
     pub(crate) running: Option<Running>,
-    /// When a check of the time is due; one that is not the latest is none.
+    /// The latest timer; earlier ones are ignored.
     pub(crate) wake: Micros,
     /// Connections that wait to be accepted.
     pub(crate) backlog: usize,
@@ -59,33 +59,33 @@ pub(crate) struct Sender {
     pub(crate) counts: Counts,
 }
 
-/// What has become of the connections of a sender.
+/// Counts of a sender's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// First segments that found the backlog full.
+    /// SYNs dropped because the backlog was full.
     pub(crate) overflowed: u64,
-    /// ServerHandshake with busy.
+    /// Greeted with busy.
     pub(crate) busy: u64,
-    /// Reset, to make room for another.
+    /// Evicted.
     pub(crate) evicted: u64,
     /// Guess tokens taken.
     pub(crate) taken: u64,
     /// Parked.
     pub(crate) parked: u64,
-    /// Refused after message 2, or displaced from the parking.
+    /// Refused after message 2, or evicted while parked.
     pub(crate) refused: u64,
     /// Handshakes with members.
     pub(crate) confirmed: u64,
     /// Guess tokens spent.
     pub(crate) failed: u64,
-    /// Connections that ended in silence: message 2 or 4 did not come.
+    /// Connections that timed out: message 2 or 4 did not come.
     pub(crate) late: u64,
     /// The longest that a member was parked.
     pub(crate) longest: Micros,
 }
 
 impl Counts {
-    /// Each count together with another's.
+    /// Combines each count with another's.
     pub(crate) fn with(&self, other: &Self, join: fn(u64, u64) -> u64) -> Self {
         Self {
             overflowed: join(self.overflowed, other.overflowed),
@@ -111,7 +111,7 @@ impl Sender {
         part: Part,
         rng: &mut ChaCha8Rng,
     ) -> Self {
-        // As random as any, and it says which sender it is.
+        // The sender's number, as its instance.
         let mut name = [0; 8];
         let (low, high) = name.split_at_mut(4);
         low.copy_from_slice(&u32::try_from(number).unwrap().to_be_bytes());
@@ -128,7 +128,7 @@ impl Sender {
         Self { host, room, part, ready: now, running, wake: Micros::MAX, backlog: 0, said: 0, counts }
     }
 
-    /// Which sender has this name.
+    /// The sender with this instance.
     pub(crate) fn number(instance: Instance) -> usize {
         let [a, b, c, d, ..] = *instance.as_bytes();
         u32::from_be_bytes([a, b, c, d]) as usize

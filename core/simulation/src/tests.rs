@@ -1,4 +1,4 @@
-//! What is promised of discovery on a large LAN.
+//! The properties of discovery on a large LAN that scale.md states.
 
 use crate::network::{COPIES, Net};
 use crate::plan::Plan;
@@ -15,12 +15,12 @@ fn run(plan: Plan) -> Report {
     Report::of(World::run(plan))
 }
 
-/// Whether tests are to be as large as in life.
+/// Whether to run the full-size tests.
 fn long() -> bool {
     std::env::var_os("DEADDROP_TEST_LONG").is_some()
 }
 
-/// Everybody has been shown every offer of their room, and nobody was kept from a probe.
+/// Every listener was shown every offer of its room, and no limit prevented a probe.
 fn assert_no_starvation(report: &Report) {
     let figures = &report.figures;
     for (what, waits) in [
@@ -29,7 +29,7 @@ fn assert_no_starvation(report: &Report) {
         ("a late listener", &figures.late_all),
         ("a late listener's first", &figures.late_first),
     ] {
-        assert!(waits.expected > 0, "{what}: nobody waits for anything");
+        assert!(waits.expected > 0, "{what}: no wait was expected");
         assert_eq!(waits.missing(), 0, "{what}: not shown, of {}", waits.expected);
     }
     assert_eq!(figures.no_room, 0);
@@ -54,7 +54,8 @@ fn a_sender_in_steady_state_sends_two_datagrams_in_eleven_seconds() {
             run(Plan { calm: 60 * SECOND, settle: 35 * SECOND, ..short(hosts, rooms, Net::Wired, 3) });
         let calm = report.figures.datagrams_in_calm(&report.plan);
         let senders = report.plan.first_senders() as u64;
-        // The longest gap is 15 s less a quarter at the most. One more each, for where the minute is cut.
+        // The longest gap is 15 s less a quarter at most. Plus one each, because of the boundaries of the
+        // minute.
         let most = senders * COPIES * (60_000 / 11_250 + 1) * 100 / 60;
         assert!(calm > 0 && calm <= most, "{calm} and not {most} hundredths a second");
     }
@@ -75,8 +76,8 @@ fn no_member_starves_with_200_rooms() {
     let hosts = if long() { 2_000 } else { 1_000 };
     let report = run(short(hosts, 200, Net::Wired, 5));
     assert_no_starvation(&report);
-    // All strangers of a LAN come once, and a sender has a guess for each.
-    assert!(report.most.failed >= hosts as u64 * 9 / 10, "nobody else was there");
+    // Every stranger of the LAN probes once, and a sender has a guess token for each.
+    assert!(report.most.failed >= hosts as u64 * 9 / 10, "too few strangers probed");
     assert_eq!(report.sum.parked == 0, hosts <= 1_024, "{} parked", report.sum.parked);
     let (start, fresh) = (&report.figures.start, &report.figures.fresh);
     assert!(start.percentile(100).unwrap() < 5 * SECOND, "{:?}", start.percentile(100));
@@ -88,7 +89,7 @@ fn a_room_of_500_does_not_overload_its_sender() {
     let hosts = if long() { 2_000 } else { 500 };
     let report = run(short(hosts, 1, Net::Wired, 6));
     assert_no_starvation(&report);
-    // All probe a new offer within the jitter, and the sender has a place for each of them.
+    // All probe a new offer within the jitter, and the sender has a slot for each of them.
     let in_vain = report.probes.busy + report.probes.failed;
     assert!(in_vain * 100 <= report.probes.all, "{in_vain} of {} probes were in vain", report.probes.all);
 }
@@ -113,10 +114,10 @@ fn wifi_losses_only_delay_discovery() {
 
 #[test]
 fn a_listener_with_a_spent_budget_costs_no_sender_a_guess() {
-    // Twenty hosts that never stop sending: after ten strangers an address has no more of our guesses.
+    // Twenty hosts that keep sending: after ten strangers the guess budget of an address is spent.
     let plan = Plan { calm: 400 * SECOND, messages: 3_600, ..short(20, 10, Net::Wired, 8) };
     let report = run(plan);
-    assert!(report.probes.no_budget > 0, "there was always one left");
-    assert_eq!(report.sum.failed, report.probes.strangers, "a guess was spent on nobody");
+    assert!(report.probes.no_budget > 0, "the budget was never spent");
+    assert_eq!(report.sum.failed, report.probes.strangers, "a guess was spent without a stranger");
     assert_eq!(report.figures.start.missing(), 0);
 }

@@ -1,4 +1,4 @@
-//! All hosts, and what happens among them: who starts when, and how beacons go round.
+//! All hosts, their starts, and the delivery of beacons.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,36 +17,36 @@ use crate::probes::Probes;
 use crate::queue::{MILLI, Micros, Queue, SECOND, instant, micros};
 use crate::sender::{PORT, Part, Sender};
 
-/// Announcements that all hosts get at their very moment: those that can be news. Later ones repeat what was
-/// said before and are handed over in batches; all that can change is when a peer was last heard.
+/// Announcements delivered individually: those that can be news. Later ones only repeat and are delivered in
+/// batches; all that they change is when a peer was last heard.
 const PROMPT: u32 = 3;
-/// How long such a batch is gathered.
+/// The length of such a batch.
 const BATCH: Micros = 250 * MILLI;
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// A listener starts on this host.
     Hear { host: usize, part: Part },
     /// A sender starts on this host, or on any that has none.
     Send { host: Option<usize>, part: Part },
-    /// The drop of a passing sender was fetched.
+    /// The drop of a short-lived sender was fetched.
     Fetched { sender: usize },
     /// A sender exits.
     Exit { sender: usize },
-    /// It is time for a listener.
+    /// A timer of a listener.
     WakeHearer { hearer: usize },
-    /// It is time for a sender.
+    /// A timer of a sender.
     WakeSender { sender: usize },
-    /// A cell passes a beacon on.
+    /// A cell relays a beacon.
     PassOn { cell: usize, from: usize, beacon: Beacon, prompt: bool },
-    /// The hosts of a cell hear it.
+    /// The hosts of a cell receive it.
     Heard { cell: usize, from: usize, beacon: Beacon },
-    /// The hosts of a cell hear what was gathered.
+    /// The hosts of a cell receive a batch.
     Batch { cell: usize },
-    /// The answer to a solicit has come.
+    /// The answer to a solicit has arrived.
     Answer { hearer: usize, from: usize, beacon: Beacon },
-    /// A processor is through with something.
+    /// A processor has finished a job.
     Cpu { host: usize },
     /// A step of a probe.
     Probe(Step),
@@ -68,7 +68,7 @@ pub(crate) struct World {
     pub(crate) figures: Figures,
     /// The listeners and the senders that run in a cell.
     cells: Vec<(Vec<usize>, Vec<usize>)>,
-    /// Beacons gathered for a cell.
+    /// Batch of beacons of a cell.
     batches: Vec<Vec<(usize, Beacon)>>,
     /// Whether a host has a sender.
     sends: Vec<bool>,
@@ -80,7 +80,7 @@ pub(crate) fn address(host: usize) -> IpAddr {
 }
 
 impl World {
-    /// Runs a plan, from the start of everybody to the last late listener.
+    /// Runs a plan, from the start of all hosts to the last late listener.
     pub(crate) fn run(plan: Plan) -> Self {
         let mut world = Self::new(plan);
         while let Some((at, event)) = world.queue.pop()
@@ -192,7 +192,7 @@ impl World {
 
     fn start_sender(&mut self, host: Option<usize>, part: Part) {
         let host = host.unwrap_or_else(|| {
-            // Any that has none; if all have, none is started.
+            // A random host without a sender; if all have one, none is started.
             let from = (self.rng.next_u64() % self.plan.hosts as u64) as usize;
             (from..self.plan.hosts).chain(0..from).find(|h| !self.sends[*h]).unwrap_or(usize::MAX)
         });
@@ -230,7 +230,7 @@ impl World {
         self.cells[self.network.cell(host)].1.retain(|s| *s != number);
     }
 
-    /// A sender does what is due.
+    /// Handles what is due at a sender.
     pub(crate) fn tend_sender(&mut self, number: usize) {
         let now = instant(self.now);
         let sender = &mut self.senders[number];
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    /// The hosts of a cell hear beacons, each of them or not.
+    /// The hosts of a cell receive beacons, with losses.
     fn heard(&mut self, cell: usize, beacons: &[(usize, Beacon)]) {
         if let [(from, beacon)] = beacons
             && beacon.kind == BeaconKind::Solicit
@@ -302,7 +302,7 @@ impl World {
         self.network.missed_one_in().is_some_and(|n| self.rng.next_u32().is_multiple_of(n))
     }
 
-    /// A sender hears a solicit of a listener.
+    /// A sender receives a solicit of a listener.
     fn asked(&mut self, number: usize, by: usize, beacon: &Beacon) {
         let (sender, hearer) = (&mut self.senders[number], &self.hearers[by]);
         let from = SocketAddr::new(address(hearer.host), 50_000);
@@ -316,7 +316,7 @@ impl World {
         }
     }
 
-    /// A listener hears beacons.
+    /// A listener receives beacons.
     fn hear(&mut self, number: usize, beacons: &[(usize, Beacon)]) {
         let now = instant(self.now);
         let hearer = &mut self.hearers[number];
@@ -330,7 +330,7 @@ impl World {
         }
     }
 
-    /// A listener does what is due.
+    /// Handles what is due at a listener.
     pub(crate) fn tend_hearer(&mut self, number: usize) {
         let now = instant(self.now);
         let host = self.hearers[number].host;

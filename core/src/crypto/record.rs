@@ -208,7 +208,7 @@ fn plaintext(record: &mut [u8]) -> Option<&mut [u8]> {
     record.split_last_chunk_mut::<TAG>().map(|(plaintext, _)| plaintext)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a counter is used up by the nonce that is made of it")]
+#[expect(clippy::needless_pass_by_value, reason = "consuming the counter makes nonce reuse impossible")]
 fn nonce(n: Counter) -> [u8; 12] {
     let mut nonce = [0; 12];
     for (to, from) in nonce.iter_mut().skip(4).zip(n.index().to_be_bytes()) {

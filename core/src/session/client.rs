@@ -42,7 +42,6 @@ pub struct FetchPlan {
 /// The content of a message from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "consumed at once, never collected")]
 pub enum ClientEvent {
     /// Message 3 has arrived: the first request may be made. The server has proved nothing yet.
     Ready,
@@ -90,7 +89,6 @@ pub struct ClientSession {
     hello: Option<[u8; CLIENT_HELLO_LEN]>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 enum State {
     AwaitGreeting,
     AwaitShare(ClientHandshake),

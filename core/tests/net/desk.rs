@@ -1,4 +1,4 @@
-//! One session at a time, without a network: its peer is the test, which holds the other end's keys.
+//! Drives one session without a network: the test is the peer and holds the keys of the other end.
 
 use std::net::IpAddr;
 
@@ -26,7 +26,7 @@ pub struct Desk {
     pub guard: Box<ClientGuard<16>>,
 }
 
-/// What is sealed, as the wire carries it.
+/// Seals a record as sent on the wire.
 pub fn seal(channel: &mut Channel, kind: RecordKind, payload: &[u8], wire: usize) -> Vec<u8> {
     let mut record = vec![0; wire];
     record[..payload.len()].copy_from_slice(payload);
@@ -46,7 +46,7 @@ pub fn reply(channel: &mut Channel, answer: &Answer, wire: usize) -> Vec<u8> {
     seal(channel, RecordKind::Control, &payload[..len], wire)
 }
 
-/// What a server said in one control record.
+/// Decodes a server's control record.
 pub fn answer(channel: &mut Channel, record: &[u8]) -> Answer {
     let mut record = record.to_vec();
     let Opened { kind, len } = channel.opener.open(&mut record).unwrap();
@@ -72,7 +72,7 @@ impl Desk {
         self.now = self.now + std::time::Duration::from_millis(ms);
     }
 
-    /// All that a server's session has to say, message by message; drops read as zeros.
+    /// All messages of a server's session; drops read as zeros.
     pub fn said(&mut self, session: &mut ServerSession) -> Vec<Vec<u8>> {
         let mut said = Vec::new();
         loop {
@@ -87,23 +87,23 @@ impl Desk {
             } else {
                 return said;
             }
-            assert!(said.len() < 10_000, "an answer without end");
+            assert!(said.len() < 10_000, "an endless answer");
         }
     }
 
-    /// Whether a server's session has no message to give, without any of the drop being read.
+    /// Whether a server's session has no message to send, without reading from the drop.
     pub fn said_nothing(&mut self, session: &mut ServerSession) -> bool {
         let mut buffer = vec![0; session.record_len()];
         session.poll_transmit(self.now, &mut self.serving, &mut buffer).unwrap().is_none()
     }
 
-    /// The server's session takes one message.
+    /// Passes one message to the server's session.
     pub fn hear(&mut self, session: &mut ServerSession, message: &[u8]) -> Option<SessionEvent> {
         let mut message = message.to_vec();
         session.handle_message(self.now, &mut self.serving, &mut self.rng, &mut message).unwrap()
     }
 
-    /// A session of the server with a peer of this room, which has message 3 and has proved nothing.
+    /// A server's session with a peer of this room that has message 3 and has proved nothing.
     pub fn serve(&mut self, from: IpAddr, room: u8) -> (ServerSession, Channel) {
         let mut session = self.serving.open(self.now, from, &mut self.rng);
         let greeting = self.said(&mut session).remove(0);
@@ -121,20 +121,20 @@ impl Desk {
         ClientHandshake::start(greeted.greeting(), None, None, &prs(ROOM), &mut self.rng).unwrap().1
     }
 
-    /// The client's session takes one message.
+    /// Passes one message to the client's session.
     pub fn tell(&mut self, session: &mut ClientSession, message: &[u8]) -> Result<ClientEvent, ClientError> {
         let mut message = message.to_vec();
         session.handle_message(self.now, &prs(ROOM), &mut self.guard, &mut self.rng, &mut message)
     }
 
-    /// All that a client's session has to say.
+    /// All messages of a client's session.
     pub fn asked(session: &mut ClientSession) -> Vec<Vec<u8>> {
         let mut out = [0; CONTROL_RECORD];
         std::iter::from_fn(|| session.poll_transmit(&mut out).unwrap().map(|len| out[..len].to_vec()))
             .collect()
     }
 
-    /// A session of a client, ready to ask a server of this room.
+    /// A client's session that is ready for requests to a server of this room.
     pub fn visit(&mut self, room: u8) -> (ClientSession, Channel) {
         let mut session = ClientSession::new(self.now, SERVER, None, None);
         let greeted = ServerHandshake::new(Instance::random(&mut self.rng), &mut self.rng);

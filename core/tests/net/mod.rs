@@ -1,7 +1,7 @@
-//! A small network in virtual time: one server and its clients, turned from a seed.
+//! A small network in virtual time: one server and its clients, deterministic in a seed.
 //!
-//! No sockets, no threads, no sleeps. All turns that are possible at a moment are made before time
-//! moves on to the next moment at which anything is due.
+//! No sockets, no threads, no sleeps. At each time all possible turns are made; then time jumps to the next
+//! deadline.
 #![allow(dead_code, reason = "each test uses what it needs")]
 #![allow(unreachable_pub, reason = "one module of several tests")]
 #![allow(
@@ -10,7 +10,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
-    reason = "a test that panics has done its work"
+    reason = "a test that panics has failed"
 )]
 
 pub mod desk;
@@ -38,7 +38,7 @@ use receiver::{Goal, Outcome, Receiver};
 
 /// The server's tables.
 pub type HostServer = Server<24, 4, 64, 136>;
-/// The room of the server; clients of any other are no members.
+/// The room of the server; clients of other rooms are strangers.
 pub const ROOM: u8 = 1;
 pub const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
@@ -54,7 +54,7 @@ pub fn id(n: u8) -> FetchId {
     FetchId::from_bytes([n; 16])
 }
 
-/// Randomness for what a test does not look at.
+/// A generator for values that tests do not check.
 pub fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(0)
 }
@@ -63,39 +63,39 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// A connection with both its ends.
+/// A connection with both ends.
 pub struct Conn {
     pub from: IpAddr,
     pub server: ServerSession,
     pub receiver: Receiver,
-    /// The client's budget: every client is a process of its own.
+    /// The client's guard: every client is a process of its own.
     pub guard: Box<ClientGuard<16>>,
     pub up: Pipe,
     pub down: Pipe,
     /// The server's side is closed: how, and when.
     pub closed: Option<(Close, Instant)>,
     pub events: Vec<SessionEvent>,
-    /// The connection that its receiver has gone on with.
+    /// The connection on which its receiver continues.
     pub followed_by: Option<usize>,
 }
 
-/// The network, the server, its files, and everyone connected.
+/// The network, the server, its sources, and all connections.
 pub struct World {
     pub now: Instant,
     pub rng: ChaCha8Rng,
     pub weather: Weather,
     pub serving: Box<HostServer>,
     pub sources: BTreeMap<Token, Vec<u8>>,
-    /// Sources that turn out changed when their last bytes are read.
+    /// Sources that have changed when their last bytes are read.
     pub changed: BTreeSet<Token>,
     pub conns: Vec<Conn>,
     pub drop_events: Vec<DropEvent>,
     pub warnings: usize,
-    /// While this lasts nobody can connect.
+    /// Until then every connect fails.
     pub outage: Option<(Instant, Instant)>,
-    /// After how many bytes the next connections of those who connect again break: up, down.
+    /// Bytes after which the next reconnections break: up, down.
     pub cuts: VecDeque<(Option<usize>, Option<usize>)>,
-    /// Which fetch ids got a final record.
+    /// Fetch ids that got a final record.
     pub whole: BTreeMap<Token, BTreeSet<[u8; 16]>>,
 }
 
@@ -138,7 +138,7 @@ impl World {
         token
     }
 
-    /// A client at `from` connects. Its number, to look at it by.
+    /// Connects a client at `from`; returns its number.
     pub fn connect(&mut self, from: IpAddr, room: u8, goals: &[Goal]) -> usize {
         let server = self.serving.open(self.now, from, &mut self.rng);
         assert_eq!(server.conn(), ConnId(self.conns.len() as u32));
@@ -158,13 +158,13 @@ impl World {
         self.conns.len() - 1
     }
 
-    /// A member at an address of its own connects.
+    /// Connects a member at an address of its own.
     pub fn member(&mut self, goals: &[Goal]) -> usize {
         let n = self.conns.len() as u8;
         self.connect(client(n), ROOM, goals)
     }
 
-    /// The connection that the receiver which began on this one has now.
+    /// The current connection of the receiver that started on this one.
     pub fn latest(&self, mut n: usize) -> usize {
         while let Some(next) = self.conns[n].followed_by {
             n = next;
@@ -181,7 +181,7 @@ impl World {
         self.conns[self.latest(n)].receiver.outcome
     }
 
-    /// A receiver connects again: its place on the old connection is taken by one that has ended.
+    /// A receiver reconnects; an ended one replaces it on the old connection.
     fn reconnect(&mut self, n: usize) {
         let now = self.now;
         if self.outage.is_some_and(|(from, to)| (from..to).contains(&now)) {
@@ -196,7 +196,7 @@ impl World {
         new[0].receiver.reconnect(now, SERVER, self.serving.instance());
     }
 
-    /// Sees to what the server has to say. True if that was a connection that goes on or ends.
+    /// Handles the server's events. True if a connection was woken.
     fn settle(&mut self) -> bool {
         let mut busy = false;
         while let Some(event) = self.serving.poll_event(self.now, &mut self.rng) {
@@ -214,14 +214,14 @@ impl World {
         busy
     }
 
-    /// Lets time pass until everyone is done, or for as long as this.
+    /// Runs until all receivers are done, or for this long.
     pub fn run(&mut self, most: Duration) {
         let end = self.now + most;
         loop {
             let mut turns = 0;
             while self.turn() {
                 turns += 1;
-                assert!(turns < 1_000_000, "a moment without end");
+                assert!(turns < 1_000_000, "an endless turn at one time");
             }
             let next = self.next();
             match next {
@@ -235,7 +235,7 @@ impl World {
         }
     }
 
-    /// Time passes, and everyone does what is due.
+    /// Advances time and handles all deadlines.
     pub fn wait(&mut self, by: Duration) {
         self.run(by);
         let fresh = self.now + by;
@@ -313,7 +313,7 @@ impl World {
             busy = true;
         } else if server.poll_timeout(serving).is_some_and(|at| at <= now) {
             server.handle_timeout(now, serving);
-            assert!(server.closing().is_some(), "a deadline that nothing follows from");
+            assert!(server.closing().is_some(), "a deadline without an effect");
             busy = true;
         }
         self.settle() || busy

@@ -1,4 +1,4 @@
-//! One direction of a connection: bytes in order, late, in pieces of any size, and perhaps cut off.
+//! One direction of a connection: bytes in order, delayed, fragmented, and possibly cut.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use deaddrop_core::time::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
 
-/// How bad the network is.
+/// The quality of the network.
 #[derive(Clone, Copy)]
 pub struct Weather {
-    /// Most milliseconds a piece is under way.
+    /// Longest delay of a fragment in milliseconds.
     pub delay: u32,
-    /// Most bytes of a piece.
+    /// Most bytes of a fragment.
     pub piece: u32,
 }
 
 impl Weather {
-    /// All arrives at once and whole.
+    /// No delay, no fragmentation.
     pub const CALM: Self = Self { delay: 0, piece: u32::MAX };
-    /// Late and in crumbs. What TCP has lost and sent again is just late.
+    /// Delayed and fragmented. TCP retransmissions appear as delay.
     pub const ROUGH: Self = Self { delay: 40, piece: 9_000 };
 }
 
@@ -31,17 +31,17 @@ pub struct Pipe {
     arrived: VecDeque<u8>,
     last: Instant,
     end: Option<(Instant, Close)>,
-    /// The sum of bytes after each message written.
+    /// Total of bytes after each message.
     pub boundaries: Vec<usize>,
     written: usize,
-    /// The connection breaks once this many bytes were written.
+    /// The connection breaks after this many bytes.
     pub cut_at: Option<usize>,
-    /// What was written, as far as a test wants to look at it.
+    /// A recording of what was written, if a test wants one.
     pub tapped: Option<Vec<u8>>,
 }
 
 impl Pipe {
-    /// Writes one message. False if the connection broke on the way.
+    /// Writes one message. False if the connection broke.
     pub fn write(&mut self, now: Instant, weather: Weather, rng: &mut ChaCha8Rng, bytes: &[u8]) -> bool {
         if self.end.is_some() {
             return true;
@@ -68,12 +68,12 @@ impl Pipe {
         self.cut_at != Some(self.written)
     }
 
-    /// Nothing follows what was written.
+    /// Closes the pipe after what was written.
     pub fn close(&mut self, now: Instant, how: Close) {
         self.end.get_or_insert((now.max(self.last), how));
     }
 
-    /// Exactly `n` bytes, once so many have arrived.
+    /// Exactly `n` bytes, once they have arrived.
     pub fn read(&mut self, now: Instant, n: usize) -> Option<Vec<u8>> {
         while let Some((_, piece)) = self.under_way.pop_front_if(|(at, _)| *at <= now) {
             self.arrived.extend(piece);
@@ -81,7 +81,7 @@ impl Pipe {
         (self.arrived.len() >= n).then(|| self.arrived.drain(..n).collect())
     }
 
-    /// How it ended, once that is known and all before it has arrived.
+    /// How it ended, once all bytes before the end have arrived.
     pub fn ended(&self, now: Instant) -> Option<Close> {
         self.end.filter(|(at, _)| *at <= now && self.under_way.is_empty()).map(|(_, how)| how)
     }
@@ -91,7 +91,7 @@ impl Pipe {
         self.arrived.len() + self.under_way.iter().map(|(_, piece)| piece.len()).sum::<usize>()
     }
 
-    /// When next something arrives, after `now`.
+    /// The next arrival after `now`.
     pub fn next(&self, now: Instant) -> Option<Instant> {
         let piece = self.under_way.front().map(|(at, _)| *at);
         let end = self.end.map(|(at, _)| at);

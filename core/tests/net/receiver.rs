@@ -17,16 +17,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pipe::{Pipe, Weather};
 
-/// What a receiver is to do, one thing after the other.
+/// A goal of a receiver; goals are reached in order.
 #[derive(Clone, Copy)]
 pub enum Goal {
     /// All pages of the list.
     List,
     /// Fetch and commit.
     Fetch(Token, FetchId),
-    /// The same for the drop whose token begins like this, which the list has to name.
+    /// The same for the drop whose token has this prefix, looked up in the list.
     Take(TokenPrefix, FetchId),
-    /// Commit what was fetched before.
+    /// Commit an earlier fetch.
     Commit(Token, FetchId),
 }
 
@@ -35,32 +35,32 @@ pub enum Goal {
 pub enum Outcome {
     /// All goals were reached.
     Done,
-    /// The drop is here; its sender does not know.
+    /// The drop is here, unconfirmed.
     Unconfirmed,
-    /// The server said no.
+    /// The request was refused.
     Refused(ErrorCode),
     /// The connection failed.
     Failed(ClientError),
     /// No connection could be opened.
     Unreachable,
-    /// Several drops begin with the token that was given.
+    /// The token prefix matches several drops.
     Ambiguous,
-    /// This receiver gave the drop up.
+    /// This receiver canceled the fetch.
     Canceled,
 }
 
-/// A receiver and what it has.
+/// A receiver and its state.
 pub struct Receiver {
     pub session: ClientSession,
     pub prs: Prs,
     pub goals: Vec<Goal>,
-    /// What it takes.
+    /// Its limits.
     pub record_max: u32,
-    /// What it holds of the drop it fetches.
+    /// The bytes it has stored of the drop.
     pub stored: Vec<u8>,
-    /// Resume from here with this digest in place of the true one.
+    /// Resume here with this digest instead of the right one.
     pub digest: Option<[u8; 32]>,
-    /// Says `progress` every three seconds.
+    /// Sends `progress` every three seconds.
     pub gives_signs: bool,
     /// Waits this long before `ready`.
     pub ready_after: Duration,
@@ -70,29 +70,29 @@ pub struct Receiver {
     pub commits: bool,
     /// Releases its claim instead of being ready.
     pub releases: bool,
-    /// Connects again when its fetch asks for it. Without this a connection is all there is.
+    /// Reconnects when its fetch asks for it; otherwise it has one connection.
     pub redials: bool,
-    /// For how long it tries to get the claim, if it connects again.
+    /// How long it tries to get the claim, if it reconnects.
     pub patience: Duration,
     pub offers: Vec<Offer>,
     pub endings: Vec<Ending>,
     pub begin: Option<Begin>,
-    /// The final record has come.
+    /// The final record has arrived.
     pub whole: bool,
     pub burned: bool,
     pub outcome: Option<Outcome>,
     pub ended_at: Instant,
-    /// Bytes of drops that came, those that came again included.
+    /// Bytes of drops received, duplicates included.
     pub received: u64,
-    /// How often it has connected.
+    /// Number of connections.
     pub connections: usize,
-    /// How often it could not.
+    /// Number of failed connects.
     pub unreachable_count: usize,
     /// The sizes of the drops it may fetch.
     sizes: Vec<(Token, u64)>,
     list: Option<List>,
     pub fetch: Option<Fetch>,
-    /// The end of the connection as it was told to the exchange.
+    /// The end of the connection as passed to the exchange.
     last: Option<Outcome>,
     complete_at: Option<Instant>,
     whole_at: Option<Instant>,
@@ -140,7 +140,7 @@ impl Receiver {
         }
     }
 
-    /// The digest of the first `offset` bytes that it holds.
+    /// The digest of its first `offset` bytes.
     fn prefix_digest(&self, offset: u64) -> Option<[u8; 32]> {
         let mut digest = PrefixDigest::new(offset);
         let range = digest.range();
@@ -149,7 +149,7 @@ impl Receiver {
         (offset > 0).then(|| self.digest.unwrap_or(digest.finish()))
     }
 
-    /// Takes the drop for one of another size.
+    /// Expects another size of the drop.
     pub fn pretend_size(&mut self, token: Token, size: u64) {
         self.sizes.retain(|(known, _)| *known != token);
         self.sizes.push((token, size));
@@ -245,12 +245,12 @@ impl Receiver {
         let begins = matches!(event, ClientEvent::Begin(_));
         let Some(chunk) = fetch.handle_event(now, &mut self.session, event, rng) else {
             if begins {
-                // Where the stream begins is what both sides have agreed on.
+                // The stream starts at the agreed offset.
                 self.stored.truncate(usize::try_from(fetch.stored()).unwrap());
             }
             return;
         };
-        assert_eq!(chunk.offset, self.stored.len() as u64, "no gap and nothing twice");
+        assert_eq!(chunk.offset, self.stored.len() as u64, "no gap and no duplicate");
         self.stored.extend_from_slice(&message[..chunk.len]);
         self.received += chunk.len as u64;
         fetch.handle_stored(now, self.stored.len() as u64);
@@ -260,7 +260,7 @@ impl Receiver {
         }
     }
 
-    /// What the fetch asks for now. True if that was something.
+    /// Does the next step of the fetch. True if there was one.
     fn step(&mut self, now: Instant, rng: &mut ChaCha8Rng) -> bool {
         let Some(fetch) = &mut self.fetch else { return false };
         let due = fetch.poll_timeout().is_some_and(|at| at <= now);
@@ -293,7 +293,8 @@ impl Receiver {
         true
     }
 
-    /// What the fetch asks for once all is written: the end of the connection, or of all. True if that was something.
+    /// Does the step that is due once all is written: the end of the connection or of the fetch. True if
+    /// there was one.
     fn settle(&mut self, now: Instant, (up, down): (&mut Pipe, &mut Pipe)) -> bool {
         let Some(fetch) = &mut self.fetch else { return false };
         match fetch.poll_step(Some(&self.session)) {
@@ -306,7 +307,7 @@ impl Receiver {
                 true
             }
             Step::Done { confirmed: true } => {
-                // The one connection that there was stays open for the next goal.
+                // The only connection stays open for the next goal.
                 self.goals.remove(0);
                 if self.goals.is_empty() {
                     self.end(now, Outcome::Done);
@@ -345,13 +346,13 @@ impl Receiver {
         self.redials && self.outcome.is_none() && step == Some(Step::Connect)
     }
 
-    /// Whether there is a connection that it drives.
+    /// Whether it has a connection.
     fn is_connected(&self) -> bool {
         let step = self.fetch.as_ref().map(|fetch| fetch.poll_step(None));
         !matches!(step, Some(Step::Wait(_) | Step::Connect))
     }
 
-    /// Another connection has opened.
+    /// A reconnect has succeeded.
     pub fn reconnect(&mut self, now: Instant, server: IpAddr, expected: Instance) {
         self.connections += 1;
         (self.complete_at, self.last) = (None, None);
@@ -364,7 +365,7 @@ impl Receiver {
         }
     }
 
-    /// No other connection could be opened.
+    /// A reconnect has failed.
     pub fn unreachable(&mut self, now: Instant, rng: &mut ChaCha8Rng) {
         self.unreachable_count += 1;
         self.last = Some(Outcome::Unreachable);
@@ -434,7 +435,7 @@ impl Receiver {
         busy
     }
 
-    /// When it next has something to do by the clock.
+    /// Its next deadline.
     pub fn next(&self) -> Option<Instant> {
         if self.outcome.is_some() {
             return None;

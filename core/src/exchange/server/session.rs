@@ -53,7 +53,7 @@ pub struct ServerSession {
     ended: bool,
 }
 
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+#[expect(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 enum State {
     /// The greeting is busy; nothing will be read.
     Busy,

@@ -30,7 +30,7 @@ pub(super) enum Reply {
     Error(ErrorCode),
 }
 
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+#[expect(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 pub(super) enum Task {
     Idle,
     Listing { after: Option<Token>, sent: usize, revision: u32 },

@@ -36,7 +36,7 @@ pub(super) struct Stream {
     pub(super) phase: Phase,
 }
 
-#[allow(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
+#[expect(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 pub(super) enum Phase {
     /// The receiver claims to hold the first bytes: compare their digest before the stream.
     Checking {
