@@ -15,7 +15,7 @@ use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, FetchRequest, Request};
 use divan::Bencher;
 use divan::counter::BytesCount;
-use net::desk::{Desk, ask, reply};
+use net::harness::{Harness, ask, reply};
 use net::{ROOM, client, id};
 use scene::records::SIZES;
 
@@ -28,41 +28,41 @@ fn main() {
 }
 
 /// A member to whom an endless drop is sent in records of `record` bytes.
-fn serving(desk: &mut Desk, record: u32) -> ServerSession {
-    let token = desk.put(SIZE);
-    let (mut session, mut channel) = desk.serve(client(1), ROOM);
+fn serving(harness: &mut Harness, record: u32) -> ServerSession {
+    let token = harness.put(SIZE);
+    let (mut session, mut channel) = harness.serve(client(1), ROOM);
     let fetch = FetchRequest { token, id: id(1), record_max: record, offset: 0, digest: None };
     let message = ask(&mut channel, &Request::Fetch(fetch));
-    desk.hear(&mut session, &message);
+    harness.hear(&mut session, &message);
     let mut begin = vec![0; session.record_len()];
-    session.poll_transmit(desk.now, &mut desk.serving, &mut begin).unwrap().unwrap();
+    session.poll_transmit(harness.now, &mut harness.serving, &mut begin).unwrap().unwrap();
     session
 }
 
 /// A client that receives one.
-fn fetching(desk: &mut Desk, record: u32) -> (ClientSession, Channel) {
-    let (mut session, mut server) = desk.visit(ROOM);
+fn fetching(harness: &mut Harness, record: u32) -> (ClientSession, Channel) {
+    let (mut session, mut server) = harness.visit(ROOM);
     let token = Token::from_bytes([9; 16]);
     let plan = FetchPlan { token, id: id(1), record_max: record, offset: 0, digest: None };
-    session.fetch(desk.now, &plan).unwrap();
-    for mut message in Desk::asked(&mut session) {
+    session.fetch(harness.now, &plan).unwrap();
+    for mut message in Harness::asked(&mut session) {
         server.opener.open(&mut message).unwrap();
     }
     let begin = Begin { kind: Kind::File, name: Name::default(), size: SIZE, offset: 0, record };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(desk.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
+    assert_eq!(harness.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
     (session, server)
 }
 
 #[divan::bench(args = SIZES)]
 fn seal(bencher: Bencher<'_, '_>, size: usize) {
-    let desk = &mut Desk::new(1, &HOST);
-    let mut session = serving(desk, size.try_into().unwrap());
+    let harness = &mut Harness::new(1, &HOST);
+    let mut session = serving(harness, size.try_into().unwrap());
     let sealer = session.batch_sealer().unwrap();
     let mut buffer = vec![1; RECORDS * (size + RECORD_OVERHEAD)];
     bencher.counter(BytesCount::new(RECORDS * size)).bench_local(|| {
         let (mut batch, _) =
-            session.take_batch(desk.now, &mut desk.serving, RECORDS.try_into().unwrap()).unwrap();
+            session.take_batch(harness.now, &mut harness.serving, RECORDS.try_into().unwrap()).unwrap();
         assert_eq!(batch.record(), size);
         for record in buffer.chunks_exact_mut(batch.record_len()) {
             sealer.seal(&mut batch, record).unwrap();
@@ -72,10 +72,10 @@ fn seal(bencher: Bencher<'_, '_>, size: usize) {
 
 #[divan::bench(args = SIZES)]
 fn open(bencher: Bencher<'_, '_>, size: usize) {
-    let desk = &mut Desk::new(2, &HOST);
-    let (mut session, mut server) = fetching(desk, size.try_into().unwrap());
+    let harness = &mut Harness::new(2, &HOST);
+    let (mut session, mut server) = fetching(harness, size.try_into().unwrap());
     let opener = session.batch_opener().unwrap();
-    let now = desk.now;
+    let now = harness.now;
     let arrive = || {
         let mut buffer = vec![1; RECORDS * (size + RECORD_OVERHEAD)];
         for record in buffer.chunks_exact_mut(size + RECORD_OVERHEAD) {

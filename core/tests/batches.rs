@@ -13,7 +13,7 @@ use deaddrop_core::session::{
 };
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, ErrorCode, FetchRequest, Request};
-use net::desk::{Desk, answer, ask, reply, seal};
+use net::harness::{Harness, answer, ask, reply, seal};
 use net::{ROOM, client, id};
 
 const WIRE: usize = 532;
@@ -21,36 +21,36 @@ const TOKEN: Token = Token::from_bytes([9; 16]);
 
 /// A member that has sent `fetch` for a drop of `size` bytes in records of 512, and has received only
 /// `begin`.
-fn served(desk: &mut Desk, size: u64) -> (ServerSession, Channel, Token) {
-    let token = desk.put(size);
-    let (mut session, mut channel) = desk.serve(client(1), ROOM);
+fn served(harness: &mut Harness, size: u64) -> (ServerSession, Channel, Token) {
+    let token = harness.put(size);
+    let (mut session, mut channel) = harness.serve(client(1), ROOM);
     let fetch = FetchRequest { token, id: id(1), record_max: 512, offset: 0, digest: None };
     let message = ask(&mut channel, &Request::Fetch(fetch));
-    desk.hear(&mut session, &message);
+    harness.hear(&mut session, &message);
     let mut buffer = vec![0; WIRE];
     assert_eq!(session.data_records(), 0, "not before `begin` has been sent");
-    let len = session.poll_transmit(desk.now, &mut desk.serving, &mut buffer).unwrap().unwrap();
+    let len = session.poll_transmit(harness.now, &mut harness.serving, &mut buffer).unwrap().unwrap();
     assert!(matches!(answer(&mut channel, &buffer[..len]), Answer::Begin(_)));
     (session, channel, token)
 }
 
 /// A client that has received `begin` of a drop of `size` bytes in records of 512.
-fn fetching(desk: &mut Desk, size: u64) -> (ClientSession, Channel) {
-    let (mut session, mut server) = desk.visit(ROOM);
+fn fetching(harness: &mut Harness, size: u64) -> (ClientSession, Channel) {
+    let (mut session, mut server) = harness.visit(ROOM);
     let plan = FetchPlan { token: TOKEN, id: id(1), record_max: 512, offset: 0, digest: None };
-    session.fetch(desk.now, &plan).unwrap();
-    for mut message in Desk::asked(&mut session) {
+    session.fetch(harness.now, &plan).unwrap();
+    for mut message in Harness::asked(&mut session) {
         server.opener.open(&mut message).unwrap();
     }
     assert!(session.batch_opener().is_none(), "not before `begin` has arrived");
     let begin = Begin { kind: Kind::File, name: Name::default(), size, offset: 0, record: 512 };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(desk.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
+    assert_eq!(harness.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
     (session, server)
 }
 
-fn take(desk: &mut Desk, session: &mut ServerSession, most: u64) -> Batch {
-    session.take_batch(desk.now, &mut desk.serving, most).unwrap().0
+fn take(harness: &mut Harness, session: &mut ServerSession, most: u64) -> Batch {
+    session.take_batch(harness.now, &mut harness.serving, most).unwrap().0
 }
 
 /// The payload of the record at `offset`.
@@ -60,16 +60,19 @@ fn payload(offset: u64) -> [u8; 512] {
 
 #[test]
 fn batches_sealed_in_any_order_are_the_stream_that_the_session_would_have_sent() {
-    let desk = &mut Desk::new(1, &HOST);
+    let harness = &mut Harness::new(1, &HOST);
     // Nine data records and a final one of 100 bytes.
-    let (mut session, mut channel, token) = served(desk, 9 * 512 + 100);
+    let (mut session, mut channel, token) = served(harness, 9 * 512 + 100);
     assert_eq!(session.data_records(), 9);
     let sealer = session.batch_sealer().unwrap();
-    let batches = [4, 4, 100].map(|most| take(desk, &mut session, most));
+    let batches = [4, 4, 100].map(|most| take(harness, &mut session, most));
     assert_eq!(batches.each_ref().map(Batch::records), [4, 4, 1]);
     assert_eq!(batches.each_ref().map(Batch::offset), [0, 2_048, 4_096]);
     assert_eq!(session.data_records(), 0);
-    assert!(session.take_batch(desk.now, &mut desk.serving, 1).is_none(), "the final record is in no batch");
+    assert!(
+        session.take_batch(harness.now, &mut harness.serving, 1).is_none(),
+        "the final record is in no batch"
+    );
     assert!(session.poll_read().is_none(), "and is not sent before `ready`");
 
     let mut wire = Vec::new();
@@ -91,25 +94,25 @@ fn batches_sealed_in_any_order_are_the_stream_that_the_session_would_have_sent()
         assert_eq!(record[..512], payload(at as u64 * 512));
     }
     let message = ask(&mut channel, &Request::Ready { token, id: id(1) });
-    desk.hear(&mut session, &message);
-    let last = desk.said(&mut session);
+    harness.hear(&mut session, &message);
+    let last = harness.said(&mut session);
     let opened = channel.opener.open(&mut last[0].clone()).unwrap();
     assert_eq!((last.len(), opened.kind, opened.len), (1, RecordKind::Final, 100));
 }
 
 #[test]
 fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
-    let desk = &mut Desk::new(2, &HOST);
-    let (mut session, mut server) = fetching(desk, 6 * 512 + 1);
+    let harness = &mut Harness::new(2, &HOST);
+    let (mut session, mut server) = fetching(harness, 6 * 512 + 1);
     assert_eq!(session.data_records(), 6);
     let records: Vec<_> =
         (0..6).map(|at| seal(&mut server, RecordKind::Data, &payload(at * 512), WIRE)).collect();
-    assert_eq!(session.take_batch(desk.now, 7).unwrap_err(), Misuse::OutOfTurn, "more than there are");
-    assert_eq!(session.take_batch(desk.now, 0).unwrap_err(), Misuse::OutOfTurn);
+    assert_eq!(session.take_batch(harness.now, 7).unwrap_err(), Misuse::OutOfTurn, "more than there are");
+    assert_eq!(session.take_batch(harness.now, 0).unwrap_err(), Misuse::OutOfTurn);
     let opener = session.batch_opener().unwrap();
     // The session itself handles the first record, so that one stream uses both ways.
-    assert_eq!(desk.tell(&mut session, &records[0]), Ok(ClientEvent::Data { len: 512 }));
-    let batches = [2, 3].map(|records| session.take_batch(desk.now, records).unwrap());
+    assert_eq!(harness.tell(&mut session, &records[0]), Ok(ClientEvent::Data { len: 512 }));
+    let batches = [2, 3].map(|records| session.take_batch(harness.now, records).unwrap());
     assert!(session.needs_ready());
     for (mut batch, sealed) in batches.into_iter().zip([&records[1..3], &records[3..]]).rev() {
         for record in sealed {
@@ -119,25 +122,25 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
         }
         assert_eq!(opener.open(&mut batch, &mut records[0].clone()), Err(OpenError::Exhausted));
     }
-    session.ready(desk.now).unwrap();
-    assert_eq!(Desk::asked(&mut session).len(), 1);
+    session.ready(harness.now).unwrap();
+    assert_eq!(Harness::asked(&mut session).len(), 1);
     let last = seal(&mut server, RecordKind::Final, b"!", WIRE);
-    assert_eq!(desk.tell(&mut session, &last), Ok(ClientEvent::Final { len: 1 }));
+    assert_eq!(harness.tell(&mut session, &last), Ok(ClientEvent::Final { len: 1 }));
 }
 
 #[test]
 fn a_buffer_of_the_wrong_size_consumes_no_counter() {
-    let desk = &mut Desk::new(3, &HOST);
-    let (mut session, ..) = served(desk, 2_000);
+    let harness = &mut Harness::new(3, &HOST);
+    let (mut session, ..) = served(harness, 2_000);
     let sealer = session.batch_sealer().unwrap();
-    let mut batch = take(desk, &mut session, 3);
+    let mut batch = take(harness, &mut session, 3);
     for len in [0, 511, 512, 531, 533, 1_044] {
         assert_eq!(sealer.seal(&mut batch, &mut vec![0; len]), Err(SealError::RecordSize), "{len}");
     }
     assert_eq!((batch.records(), batch.offset()), (3, 0));
-    let (mut session, _) = fetching(desk, 2_000);
+    let (mut session, _) = fetching(harness, 2_000);
     let opener = session.batch_opener().unwrap();
-    let mut batch = session.take_batch(desk.now, 3).unwrap();
+    let mut batch = session.take_batch(harness.now, 3).unwrap();
     for len in [0, 511, 512, 531, 533, 1_044] {
         assert_eq!(opener.open(&mut batch, &mut vec![0; len]), Err(OpenError::RecordSize), "{len}");
     }
@@ -146,10 +149,10 @@ fn a_buffer_of_the_wrong_size_consumes_no_counter() {
 
 #[test]
 fn a_changed_source_is_reported_in_place_of_a_record() {
-    let desk = &mut Desk::new(4, &HOST);
-    let (mut session, mut channel, _) = served(desk, 5_000);
+    let harness = &mut Harness::new(4, &HOST);
+    let (mut session, mut channel, _) = served(harness, 5_000);
     let sealer = session.batch_sealer().unwrap();
-    let (mut good, changed) = (take(desk, &mut session, 2), take(desk, &mut session, 2));
+    let (mut good, changed) = (take(harness, &mut session, 2), take(harness, &mut session, 2));
     let mut wire = Vec::new();
     while good.records() > 0 {
         let mut record = vec![0; WIRE];
@@ -159,15 +162,15 @@ fn a_changed_source_is_reported_in_place_of_a_record() {
     let mut record = vec![7; WIRE];
     sealer.seal_error(changed, ErrorCode::Changed, &mut record).unwrap();
     wire.push(record);
-    session.handle_changed(desk.now, &mut desk.serving, &mut desk.rng);
+    session.handle_changed(harness.now, &mut harness.serving, &mut harness.rng);
     session.handle_batch_ended();
-    assert!(desk.said(&mut session).is_empty(), "it is sent once, and in the batch");
+    assert!(harness.said(&mut session).is_empty(), "it is sent once, and in the batch");
     assert_eq!(session.closing(), Some(Close::Clean));
-    assert_eq!(desk.serving.drops.live(), 0);
+    assert_eq!(harness.serving.drops.live(), 0);
 
-    let (mut session, mut server) = fetching(desk, 5_000);
+    let (mut session, mut server) = fetching(harness, 5_000);
     let opener = session.batch_opener().unwrap();
-    let mut batch = session.take_batch(desk.now, 4).unwrap();
+    let mut batch = session.take_batch(harness.now, 4).unwrap();
     for record in &mut wire[..2] {
         channel.opener.open(record).unwrap();
         let mut data = seal(&mut server, RecordKind::Data, &record[..512], WIRE);
@@ -183,17 +186,17 @@ fn a_changed_source_is_reported_in_place_of_a_record() {
 
 #[test]
 fn a_lapsed_claim_gives_no_batch() {
-    let desk = &mut Desk::new(5, &HOST);
-    let (mut session, mut channel, _) = served(desk, 5_000);
+    let harness = &mut Harness::new(5, &HOST);
+    let (mut session, mut channel, _) = served(harness, 5_000);
     let sealer = session.batch_sealer().unwrap();
-    let mut batch = take(desk, &mut session, 1);
+    let mut batch = take(harness, &mut session, 1);
     let mut record = vec![0; WIRE];
     sealer.seal(&mut batch, &mut record).unwrap();
     channel.opener.open(&mut record).unwrap();
-    desk.wait(15_000);
-    assert!(session.take_batch(desk.now, &mut desk.serving, 1).is_none());
+    harness.wait(15_000);
+    assert!(session.take_batch(harness.now, &mut harness.serving, 1).is_none());
     // The session continues after the batches: no counter is lost.
-    let said = desk.said(&mut session);
+    let said = harness.said(&mut session);
     assert_eq!(said.len(), 1);
     assert_eq!(answer(&mut channel, &said[0]), Answer::Error(ErrorCode::Unknown));
     assert_eq!(session.closing(), Some(Close::Clean));
@@ -201,17 +204,17 @@ fn a_lapsed_claim_gives_no_batch() {
 
 #[test]
 fn taken_batches_count_as_sent() {
-    let desk = &mut Desk::new(6, &HOST);
-    let (mut session, mut channel, token) = served(desk, 5_000);
+    let harness = &mut Harness::new(6, &HOST);
+    let (mut session, mut channel, token) = served(harness, 5_000);
     let held = |channel: &mut Channel, stored| ask(channel, &Request::Progress { token, id: id(1), stored });
-    let _batch = take(desk, &mut session, 2);
+    let _batch = take(harness, &mut session, 2);
     let message = held(&mut channel, 1_024);
-    desk.hear(&mut session, &message);
-    assert!(desk.said_nothing(&mut session));
+    harness.hear(&mut session, &message);
+    assert!(harness.said_nothing(&mut session));
     let message = held(&mut channel, 1_025);
-    desk.hear(&mut session, &message);
+    harness.hear(&mut session, &message);
     assert_eq!(session.data_records(), 0, "an answer comes first");
-    assert!(session.take_batch(desk.now, &mut desk.serving, 1).is_none());
+    assert!(session.take_batch(harness.now, &mut harness.serving, 1).is_none());
 }
 
 #[test]
@@ -225,10 +228,10 @@ fn nothing_but_whole_data_and_errors_opens_in_a_batch() {
         (RecordKind::Control, &[0xff], OpenError::Kind(0)),
     ];
     for (kind, payload, error) in table {
-        let desk = &mut Desk::new(7, &HOST);
-        let (mut session, mut server) = fetching(desk, 5_000);
+        let harness = &mut Harness::new(7, &HOST);
+        let (mut session, mut server) = fetching(harness, 5_000);
         let opener = session.batch_opener().unwrap();
-        let mut batch = session.take_batch(desk.now, 2).unwrap();
+        let mut batch = session.take_batch(harness.now, 2).unwrap();
         let mut record = seal(&mut server, kind, payload, WIRE);
         assert_eq!(opener.open(&mut batch, &mut record), Err(error), "{kind:?} {payload:?}");
     }
@@ -236,10 +239,10 @@ fn nothing_but_whole_data_and_errors_opens_in_a_batch() {
 
 #[test]
 fn an_altered_record_opens_nowhere_and_leaves_nothing() {
-    let desk = &mut Desk::new(8, &HOST);
-    let (mut session, mut server) = fetching(desk, 5_000);
+    let harness = &mut Harness::new(8, &HOST);
+    let (mut session, mut server) = fetching(harness, 5_000);
     let opener = session.batch_opener().unwrap();
-    let mut batch = session.take_batch(desk.now, 2).unwrap();
+    let mut batch = session.take_batch(harness.now, 2).unwrap();
     let mut record = seal(&mut server, RecordKind::Data, &[1; 512], WIRE);
     record[100] ^= 1;
     assert_eq!(opener.open(&mut batch, &mut record), Err(OpenError::Forged));
@@ -248,20 +251,20 @@ fn an_altered_record_opens_nowhere_and_leaves_nothing() {
 
 #[test]
 fn storing_does_not_count_as_silence_of_the_server() {
-    let desk = &mut Desk::new(9, &HOST);
-    let (mut session, _) = fetching(desk, 5_000);
-    desk.now = desk.now + ANSWER_TIMEOUT;
-    session.handle_pause(desk.now);
-    assert_eq!(session.handle_timeout(desk.now), Ok(()));
-    desk.now = desk.now + ANSWER_TIMEOUT;
-    assert_eq!(session.handle_timeout(desk.now), Err(ClientError::Silent));
+    let harness = &mut Harness::new(9, &HOST);
+    let (mut session, _) = fetching(harness, 5_000);
+    harness.now = harness.now + ANSWER_TIMEOUT;
+    session.handle_pause(harness.now);
+    assert_eq!(session.handle_timeout(harness.now), Ok(()));
+    harness.now = harness.now + ANSWER_TIMEOUT;
+    assert_eq!(session.handle_timeout(harness.now), Err(ClientError::Silent));
 }
 
 #[test]
 fn keys_of_batches_are_not_shown() {
-    let desk = &mut Desk::new(10, &HOST);
-    let (server, ..) = served(desk, 5_000);
+    let harness = &mut Harness::new(10, &HOST);
+    let (server, ..) = served(harness, 5_000);
     assert_eq!(format!("{:?}", server.batch_sealer().unwrap()), "BatchSealer(..)");
-    let (client, _) = fetching(desk, 5_000);
+    let (client, _) = fetching(harness, 5_000);
     assert_eq!(format!("{:?}", client.batch_opener().unwrap()), "BatchOpener(..)");
 }

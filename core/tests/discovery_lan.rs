@@ -41,7 +41,7 @@ struct Sender {
     dead: bool,
 }
 
-struct Hearer {
+struct Listener {
     address: SocketAddr,
     browser: Box<Browser<64, 64>>,
     shown: BTreeSet<Token>,
@@ -59,7 +59,7 @@ struct Lan {
     rng: ChaCha20Rng,
     weather: Weather,
     senders: Vec<Sender>,
-    hearers: Vec<Hearer>,
+    listeners: Vec<Listener>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     due: BTreeMap<u64, Due>,
     count: u64,
@@ -71,7 +71,7 @@ fn host(n: usize) -> IpAddr {
 }
 
 impl Lan {
-    fn new(seed: u64, senders: usize, hearers: usize, weather: Weather) -> Self {
+    fn new(seed: u64, senders: usize, listeners: usize, weather: Weather) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let now = Instant::from_millis(rng.next_u64() >> 24);
         let senders = (0..senders)
@@ -86,8 +86,8 @@ impl Lan {
                 }
             })
             .collect();
-        let hearers = (0..hearers)
-            .map(|n| Hearer {
+        let listeners = (0..listeners)
+            .map(|n| Listener {
                 address: SocketAddr::new(host(400 + n), 50_000),
                 browser: Box::new(Browser::new(now, Instance::random(&mut rng))),
                 shown: BTreeSet::new(),
@@ -95,7 +95,7 @@ impl Lan {
             })
             .collect();
         let (queue, due) = (BinaryHeap::new(), BTreeMap::new());
-        Self { now, rng, weather, senders, hearers, queue, due, count: 0, datagrams: 0 }
+        Self { now, rng, weather, senders, listeners, queue, due, count: 0, datagrams: 0 }
     }
 
     fn put(&mut self, sender: usize, ttl: Duration) -> Token {
@@ -135,32 +135,32 @@ impl Lan {
             sender.advertiser.set(self.now, live, &mut self.rng);
             let from = sender.address;
             while let Some(beacon) = self.senders[i].advertiser.poll_transmit(self.now, &mut self.rng) {
-                for to in 0..self.hearers.len() {
+                for to in 0..self.listeners.len() {
                     self.datagram(|| Due::Beacon { to, from, beacon });
                 }
             }
         }
-        for i in 0..self.hearers.len() {
-            let from = self.hearers[i].address;
-            while let Some(beacon) = self.hearers[i].browser.poll_transmit(self.now) {
+        for i in 0..self.listeners.len() {
+            let from = self.listeners[i].address;
+            while let Some(beacon) = self.listeners[i].browser.poll_transmit(self.now) {
                 for to in 0..self.senders.len() {
                     self.datagram(|| Due::Solicit { to, from, beacon });
                 }
             }
-            while let Some(probe) = self.hearers[i].browser.poll_probe(self.now, &mut self.rng) {
-                self.hearers[i].probes += 1;
+            while let Some(probe) = self.listeners[i].browser.poll_probe(self.now, &mut self.rng) {
+                self.listeners[i].probes += 1;
                 let after = 5 + self.rng.next_u32() % 30;
                 self.schedule(after, Due::Probed { by: i, probe });
             }
-            let hearer = &mut self.hearers[i];
-            hearer.browser.handle_timeout(self.now);
-            while let Some(event) = hearer.browser.poll_event() {
+            let listener = &mut self.listeners[i];
+            listener.browser.handle_timeout(self.now);
+            while let Some(event) = listener.browser.poll_event() {
                 match event {
                     OfferEvent::Appeared { offer } => {
-                        assert!(hearer.shown.insert(offer.offer.token), "shown twice");
+                        assert!(listener.shown.insert(offer.offer.token), "shown twice");
                     }
                     OfferEvent::Gone { token, .. } => {
-                        assert!(hearer.shown.remove(&token), "ended, but was not shown");
+                        assert!(listener.shown.remove(&token), "ended, but was not shown");
                     }
                 }
             }
@@ -173,23 +173,23 @@ impl Lan {
         let senders = senders
             .flat_map(|s| [s.advertiser.poll_timeout(), s.drops.poll_timeout()])
             .fold(None, Instant::earliest);
-        let hearers = self.hearers.iter();
-        let hearers = hearers.map(|h| h.browser.poll_timeout()).fold(None, Instant::earliest);
-        [queued, senders, hearers].into_iter().fold(None, Instant::earliest)
+        let listeners = self.listeners.iter();
+        let listeners = listeners.map(|h| h.browser.poll_timeout()).fold(None, Instant::earliest);
+        [queued, senders, listeners].into_iter().fold(None, Instant::earliest)
     }
 
     fn happen(&mut self, due: Due) {
         match due {
             Due::Beacon { to, from, beacon } => {
                 let via = Arrival { from, attached: true, loopback: false };
-                self.hearers[to].browser.handle_beacon(self.now, &via, &beacon, &mut self.rng);
+                self.listeners[to].browser.handle_beacon(self.now, &via, &beacon, &mut self.rng);
             }
             Due::Solicit { to, from, beacon } => {
                 assert_eq!(beacon.kind, BeaconKind::Solicit);
                 let sender = &mut self.senders[to];
                 let answer =
                     sender.advertiser.handle_beacon(self.now, from, &beacon).filter(|_| !sender.dead);
-                let by = self.hearers.iter().position(|h| h.address == from).unwrap();
+                let by = self.listeners.iter().position(|h| h.address == from).unwrap();
                 let from = sender.address;
                 if let Some(beacon) = answer {
                     self.datagram(|| Due::Beacon { to: by, from, beacon });
@@ -198,7 +198,7 @@ impl Lan {
             Due::Probed { by, probe } => {
                 let sender =
                     self.senders.iter().find(|s| s.address == probe.peer && s.instance == probe.instance);
-                let hearer = &mut self.hearers[by];
+                let listener = &mut self.listeners[by];
                 let end = match sender.filter(|sender| !sender.dead) {
                     None => Err(ProbeError::Unreachable),
                     Some(sender) => {
@@ -211,13 +211,13 @@ impl Lan {
                                     ListEvent::Ending(Ending { token, reason })
                                 }
                             };
-                            hearer.browser.handle_line(self.now, &probe, &line);
+                            listener.browser.handle_line(self.now, &probe, &line);
                         }
-                        assert!(!hearer.browser.is_crowded());
+                        assert!(!listener.browser.is_crowded());
                         Ok(sender.drops.revision())
                     }
                 };
-                hearer.browser.handle_probe(self.now, &probe, end);
+                listener.browser.handle_probe(self.now, &probe, end);
             }
         }
     }
@@ -245,8 +245,8 @@ impl Lan {
     }
 
     fn assert_shown(&self, tokens: &BTreeSet<Token>) {
-        for (n, hearer) in self.hearers.iter().enumerate() {
-            assert_eq!(&hearer.shown, tokens, "listener {n}");
+        for (n, listener) in self.listeners.iter().enumerate() {
+            assert_eq!(&listener.shown, tokens, "listener {n}");
         }
     }
 }
@@ -325,9 +325,9 @@ fn a_quiet_hour_costs_little() {
         lan.put(sender, Duration::from_secs(2 * 3_600));
     }
     lan.run(Duration::from_secs(3_600));
-    for hearer in &lan.hearers {
+    for listener in &lan.listeners {
         // One probe of each and no more: nothing changes, and every sender announces every 15 s.
-        assert!(hearer.probes <= 10, "{} probes", hearer.probes);
+        assert!(listener.probes <= 10, "{} probes", listener.probes);
     }
     // Each of ten senders announces at most every 11.25 s after its burst, to each of five listeners.
     assert!(lan.datagrams < 5 * (10 * 3_600 * 100 / 1_125 + 200), "{} datagrams", lan.datagrams);

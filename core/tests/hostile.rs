@@ -13,7 +13,7 @@ use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::session::{ClientSession, FetchPlan};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
-use net::desk::{Desk, ask, reply, seal};
+use net::harness::{Harness, ask, reply, seal};
 use net::{ROOM, SERVER, client, id};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -57,16 +57,16 @@ fn kind(n: u8) -> RecordKind {
 }
 
 /// Asserts that a server's session waits for bytes or a deadline, or closes.
-fn server_is_alive(desk: &Desk, session: &ServerSession) {
-    assert!(session.poll_timeout(&desk.serving).is_some() || session.closing().is_some());
+fn server_is_alive(harness: &Harness, session: &ServerSession) {
+    assert!(session.poll_timeout(&harness.serving).is_some() || session.closing().is_some());
     if session.wants().is_none() {
-        let due = session.poll_timeout(&desk.serving).unwrap();
-        assert!(session.is_parked() || session.closing().is_some() || due > desk.now, "stuck");
+        let due = session.poll_timeout(&harness.serving).unwrap();
+        assert!(session.is_parked() || session.closing().is_some() || due > harness.now, "stuck");
     }
 }
 
-fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
-    let (mut session, mut channel) = desk.serve(client(1), ROOM);
+fn server_under(moves: &[Move], harness: &mut Harness, tokens: [Token; 3]) {
+    let (mut session, mut channel) = harness.serve(client(1), ROOM);
     for step in moves {
         let message = match step {
             Move::Say(what, token, who, number) => {
@@ -89,12 +89,12 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
             Move::Seal(as_kind, payload) => seal(&mut channel, kind(*as_kind), payload, 512),
             Move::Garbage(byte) => vec![*byte; 512],
             Move::Wait(ms) => {
-                desk.wait(*ms);
-                if session.poll_timeout(&desk.serving).is_some_and(|at| at <= desk.now) {
-                    session.handle_timeout(desk.now, &desk.serving);
+                harness.wait(*ms);
+                if session.poll_timeout(&harness.serving).is_some_and(|at| at <= harness.now) {
+                    session.handle_timeout(harness.now, &harness.serving);
                     assert!(session.closing().is_some(), "a deadline without an effect");
                 }
-                desk.serving.drops.handle_timeout(desk.now, &mut desk.rng);
+                harness.serving.drops.handle_timeout(harness.now, &mut harness.rng);
                 continue;
             }
             Move::Close => {
@@ -103,22 +103,22 @@ fn server_under(moves: &[Move], desk: &mut Desk, tokens: [Token; 3]) {
             }
         };
         if session.wants() == Some(message.len()) {
-            desk.hear(&mut session, &message);
+            harness.hear(&mut session, &message);
         } else {
             let mut message = message;
-            let (now, serving, rng) = (desk.now, &mut desk.serving, &mut desk.rng);
+            let (now, serving, rng) = (harness.now, &mut harness.serving, &mut harness.rng);
             assert!(session.handle_message(now, serving, rng, &mut message).is_err());
         }
-        let said = desk.said(&mut session);
+        let said = harness.said(&mut session);
         assert!(said.len() <= 9, "eight records of a list, or begin and three of data, or fewer");
-        server_is_alive(desk, &session);
+        server_is_alive(harness, &session);
         if session.closing().is_some() {
             break;
         }
     }
-    session.closed(desk.now, &mut desk.serving);
+    session.closed(harness.now, &mut harness.serving);
     for token in tokens {
-        if let Some(tally) = desk.serving.drops.fetch_counts(&token) {
+        if let Some(tally) = harness.serving.drops.fetch_counts(&token) {
             let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
             assert!(sum == 1);
         }
@@ -150,21 +150,21 @@ fn answer_of(what: u8, number: u64) -> Option<Answer> {
 }
 
 /// A client that sends every request, `ready` and `commit` as soon as it is legal.
-fn client_asks(session: &mut ClientSession, desk: &Desk, first: u8) {
+fn client_asks(session: &mut ClientSession, harness: &Harness, first: u8) {
     let token = Token::from_bytes([7; 16]);
     let plan = FetchPlan { token, id: id(1), record_max: 1_024, offset: 0, digest: None };
     if session.needs_ready() {
-        session.ready(desk.now).unwrap();
+        session.ready(harness.now).unwrap();
     }
     if session.wants().is_none() {
         let _ = match first % 3 {
-            0 => session.list(desk.now, None),
-            1 => session.fetch(desk.now, &plan),
-            _ => session.commit(desk.now, token, id(1)),
+            0 => session.list(harness.now, None),
+            1 => session.fetch(harness.now, &plan),
+            _ => session.commit(harness.now, token, id(1)),
         };
     }
     let _ = session.progress(0);
-    for request in Desk::asked(session) {
+    for request in Harness::asked(session) {
         assert!(request.len() == 512 || request.len() == 49);
     }
 }
@@ -174,20 +174,20 @@ proptest! {
 
     #[test]
     fn a_member_says_anything_to_a_server(all in prop::collection::vec(moves(), 1..4)) {
-        let desk = &mut Desk::new(1, &HOST);
-        let tokens = [desk.put(0), desk.put(10), desk.put(1_500)];
+        let harness = &mut Harness::new(1, &HOST);
+        let tokens = [harness.put(0), harness.put(10), harness.put(1_500)];
         for moves in all {
-            server_under(&moves, desk, tokens);
+            server_under(&moves, harness, tokens);
         }
     }
 
     #[test]
     fn a_server_of_the_room_says_anything_to_a_client(first in any::<u8>(), moves in moves()) {
-        let desk = &mut Desk::new(2, &HOST);
-        let (mut session, mut channel) = desk.visit(ROOM);
+        let harness = &mut Harness::new(2, &HOST);
+        let (mut session, mut channel) = harness.visit(ROOM);
         let mut received = 0_u64;
         for (at, step) in moves.iter().enumerate() {
-            client_asks(&mut session, desk, first.wrapping_add(u8::try_from(at / 8).unwrap()));
+            client_asks(&mut session, harness, first.wrapping_add(u8::try_from(at / 8).unwrap()));
             let Some(wire) = session.wants() else { break };
             prop_assert!((512..=1_024 + 20).contains(&wire));
             prop_assert!(session.poll_timeout().is_some() || session.needs_ready());
@@ -204,8 +204,8 @@ proptest! {
                 }
                 Move::Garbage(byte) => vec![*byte; wire],
                 Move::Wait(ms) => {
-                    desk.wait(*ms);
-                    if session.handle_timeout(desk.now).is_err() {
+                    harness.wait(*ms);
+                    if session.handle_timeout(harness.now).is_err() {
                         break;
                     }
                     continue;
@@ -215,7 +215,7 @@ proptest! {
                     break;
                 }
             };
-            match desk.tell(&mut session, &message) {
+            match harness.tell(&mut session, &message) {
                 Ok(deaddrop_core::session::ClientEvent::Final { len } | deaddrop_core::session::ClientEvent::Data { len }) => {
                     received += len as u64;
                     prop_assert!(len <= 1_024);
@@ -223,7 +223,7 @@ proptest! {
                 Ok(_) => {}
                 Err(_) => {
                     prop_assert_eq!(session.wants(), None, "an error is the end");
-                    prop_assert!(Desk::asked(&mut session).is_empty());
+                    prop_assert!(Harness::asked(&mut session).is_empty());
                     break;
                 }
             }
@@ -233,19 +233,19 @@ proptest! {
 
     #[test]
     fn strangers_send_garbage_of_any_length(bytes in prop::collection::vec(any::<u8>(), 0..700), len in 0..600_usize) {
-        let desk = &mut Desk::new(3, &HOST);
+        let harness = &mut Harness::new(3, &HOST);
         let mut message = bytes;
         message.resize(len, 0);
         // A server before message 2 and before message 4; a client before the greeting and before message 3.
-        let mut greeted = desk.serving.open(desk.now, client(1), &mut desk.rng);
-        desk.said(&mut greeted);
-        let (unproved, _) = desk.serve(client(1), ROOM);
+        let mut greeted = harness.serving.open(harness.now, client(1), &mut harness.rng);
+        harness.said(&mut greeted);
+        let (unproved, _) = harness.serve(client(1), ROOM);
         for mut session in [greeted, unproved] {
             let wants = session.wants();
-            let (now, serving, rng) = (desk.now, &mut desk.serving, &mut desk.rng);
+            let (now, serving, rng) = (harness.now, &mut harness.serving, &mut harness.rng);
             let heard = session.handle_message(now, serving, rng, &mut message.clone());
             prop_assert_eq!(heard.is_ok(), wants == Some(len));
-            server_is_alive(desk, &session);
+            server_is_alive(harness, &session);
             prop_assert!(!session.is_member());
         }
         for mut exact in [vec![34], vec![34, 32]].map(|lens| lens.into_iter().map(|n| {
@@ -253,8 +253,8 @@ proptest! {
             part.resize(n, 0);
             part
         })) {
-            let mut session = ClientSession::new(desk.now, SERVER, None, None);
-            let _ = exact.try_for_each(|part| desk.tell(&mut session, &part).map(|_| ()));
+            let mut session = ClientSession::new(harness.now, SERVER, None, None);
+            let _ = exact.try_for_each(|part| harness.tell(&mut session, &part).map(|_| ()));
             prop_assert!(!session.is_confirmed());
         }
     }
@@ -278,21 +278,21 @@ fn data_keeps_the_sizes_that_begin_promised() {
         (1, RecordKind::Final, 0, false),
     ] {
         for says_ready in [true, false] {
-            let desk = &mut Desk::new(4, &HOST);
-            let (mut session, mut channel) = desk.visit(ROOM);
-            session.fetch(desk.now, &plan).unwrap();
+            let harness = &mut Harness::new(4, &HOST);
+            let (mut session, mut channel) = harness.visit(ROOM);
+            session.fetch(harness.now, &plan).unwrap();
             let message = reply(&mut channel, &Answer::Begin(begin.clone()), 512);
-            desk.tell(&mut session, &message).unwrap();
+            harness.tell(&mut session, &message).unwrap();
             for _ in 0..before {
                 let message = seal(&mut channel, RecordKind::Data, &[0; 512], 532);
-                desk.tell(&mut session, &message).unwrap();
+                harness.tell(&mut session, &message).unwrap();
             }
             if says_ready && session.needs_ready() {
-                session.ready(desk.now).unwrap();
+                session.ready(harness.now).unwrap();
             }
             let message = seal(&mut channel, kind, &vec![0; len], 532);
             let legal = legal && (says_ready || kind == RecordKind::Data);
-            assert_eq!(desk.tell(&mut session, &message).is_ok(), legal, "{before} {kind:?} {len}");
+            assert_eq!(harness.tell(&mut session, &message).is_ok(), legal, "{before} {kind:?} {len}");
         }
     }
 }
@@ -301,13 +301,13 @@ fn data_keeps_the_sizes_that_begin_promised() {
 fn a_begin_that_was_not_asked_for_is_refused() {
     let begin = Begin { kind: Kind::File, name: Name::default(), size: 1_000, offset: 10, record: 512 };
     for (offset, record, legal) in [(10, 512, true), (9, 512, false), (0, 512, false), (10, 1_024, false)] {
-        let desk = &mut Desk::new(5, &HOST);
-        let (mut session, mut channel) = desk.visit(ROOM);
+        let harness = &mut Harness::new(5, &HOST);
+        let (mut session, mut channel) = harness.visit(ROOM);
         let token = Token::from_bytes([7; 16]);
         let plan = FetchPlan { token, id: id(1), record_max: 512, offset: 10, digest: Some([0; 32]) };
-        session.fetch(desk.now, &plan).unwrap();
+        session.fetch(harness.now, &plan).unwrap();
         let message = reply(&mut channel, &Answer::Begin(Begin { offset, record, ..begin.clone() }), 512);
-        assert_eq!(desk.tell(&mut session, &message).is_ok(), legal);
+        assert_eq!(harness.tell(&mut session, &message).is_ok(), legal);
     }
 }
 
@@ -317,14 +317,14 @@ fn a_list_is_eight_records_with_its_end_in_the_last() {
     for (at, answer, legal) in
         [(7, &end, true), (7, &Answer::Filler, false), (6, &end, false), (3, &Answer::Burned, false)]
     {
-        let desk = &mut Desk::new(6, &HOST);
-        let (mut session, mut channel) = desk.visit(ROOM);
-        session.list(desk.now, None).unwrap();
+        let harness = &mut Harness::new(6, &HOST);
+        let (mut session, mut channel) = harness.visit(ROOM);
+        session.list(harness.now, None).unwrap();
         for _ in 0..at {
             let message = reply(&mut channel, &Answer::Filler, 512);
-            desk.tell(&mut session, &message).unwrap();
+            harness.tell(&mut session, &message).unwrap();
         }
         let message = reply(&mut channel, answer, 512);
-        assert_eq!(desk.tell(&mut session, &message).is_ok(), legal);
+        assert_eq!(harness.tell(&mut session, &message).is_ok(), legal);
     }
 }

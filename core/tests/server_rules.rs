@@ -9,7 +9,7 @@ use deaddrop_core::limits::{HOST, Profile};
 use deaddrop_core::session::{Channel, Close};
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
-use net::desk::{Desk, answer, ask, seal};
+use net::harness::{Harness, answer, ask, seal};
 use net::{ROOM, client, id};
 
 static ONE_GUESS: Profile = Profile { source_burst: 1, ..HOST };
@@ -19,94 +19,103 @@ fn fetch(token: Token, id: FetchId) -> Request {
 }
 
 /// A member sends a request; returns the control answers.
-fn exchange(desk: &mut Desk, member: &mut (ServerSession, Channel), request: &Request) -> Vec<Answer> {
+fn exchange(harness: &mut Harness, member: &mut (ServerSession, Channel), request: &Request) -> Vec<Answer> {
     let message = ask(&mut member.1, request);
-    desk.hear(&mut member.0, &message);
-    desk.said(&mut member.0).iter().map(|record| answer(&mut member.1, record)).collect()
+    harness.hear(&mut member.0, &message);
+    harness.said(&mut member.0).iter().map(|record| answer(&mut member.1, record)).collect()
 }
 
 #[test]
 fn a_connection_that_timed_out_while_parked_gets_no_answer_any_more() {
-    let desk = &mut Desk::new(1, &ONE_GUESS);
-    let (one, _) = desk.serve(client(1), ROOM);
-    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng);
-    desk.said(&mut parked);
+    let harness = &mut Harness::new(1, &ONE_GUESS);
+    let (one, _) = harness.serve(client(1), ROOM);
+    let mut parked = harness.serving.open(harness.now, client(1), &mut harness.rng);
+    harness.said(&mut parked);
     let mut hello = [1; 49];
     hello[1..].fill(0);
-    desk.hear(&mut parked, &hello);
+    harness.hear(&mut parked, &hello);
     assert!(parked.is_parked());
-    desk.wait(20_000);
-    parked.handle_timeout(desk.now, &desk.serving);
+    harness.wait(20_000);
+    parked.handle_timeout(harness.now, &harness.serving);
     // Its guess token comes nevertheless.
-    desk.serving.guard.closed(desk.now, one.conn());
-    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
-    assert_eq!(desk.serving.guard.standing(parked.conn()), Standing::Granted);
-    parked.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
-    assert!(desk.said(&mut parked).is_empty(), "message 3 and then a close would mean \"not a member\"");
+    harness.serving.guard.closed(harness.now, one.conn());
+    assert_eq!(
+        harness.serving.poll_event(harness.now, &mut harness.rng),
+        Some(ServerEvent::Wake(parked.conn()))
+    );
+    assert_eq!(harness.serving.guard.standing(parked.conn()), Standing::Granted);
+    parked.handle_wake(harness.now, &mut harness.serving, &mut harness.rng);
+    assert!(harness.said(&mut parked).is_empty(), "message 3 and then a close would mean \"not a member\"");
     assert_eq!(parked.closing(), Some(Close::Clean));
 }
 
 #[test]
 fn a_wake_continues_a_granted_connection_and_closes_an_evicted_one() {
-    let desk = &mut Desk::new(1, &ONE_GUESS);
-    let wake = |desk: &mut Desk, session: &mut ServerSession| {
-        session.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
-        (session.closing(), desk.said(session).len())
+    let harness = &mut Harness::new(1, &ONE_GUESS);
+    let wake = |harness: &mut Harness, session: &mut ServerSession| {
+        session.handle_wake(harness.now, &mut harness.serving, &mut harness.rng);
+        (session.closing(), harness.said(session).len())
     };
-    let (mut guessing, _) = desk.serve(client(1), ROOM);
-    let mut parked = desk.serving.open(desk.now, client(1), &mut desk.rng);
-    desk.said(&mut parked);
+    let (mut guessing, _) = harness.serve(client(1), ROOM);
+    let mut parked = harness.serving.open(harness.now, client(1), &mut harness.rng);
+    harness.said(&mut parked);
     let mut hello = [1; 49];
-    hello[1..].copy_from_slice(&desk.hello()[1..]);
-    desk.hear(&mut parked, &hello);
+    hello[1..].copy_from_slice(&harness.hello()[1..]);
+    harness.hear(&mut parked, &hello);
     assert!(parked.is_parked());
-    assert_eq!(wake(desk, &mut parked), (None, 0), "no token yet");
-    assert_eq!(wake(desk, &mut guessing), (None, 0), "it has its slot");
+    assert_eq!(wake(harness, &mut parked), (None, 0), "no token yet");
+    assert_eq!(wake(harness, &mut guessing), (None, 0), "it has its slot");
     // The connection before it has closed: its token goes to the parked one, and the guard no longer knows
     // it.
-    desk.serving.guard.closed(desk.now, guessing.conn());
-    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(parked.conn())));
-    assert_eq!(wake(desk, &mut parked), (None, 1), "message 3");
-    assert_eq!(wake(desk, &mut parked), (None, 0), "once");
-    assert_eq!(wake(desk, &mut guessing), (Some(Close::Reset), 0));
+    harness.serving.guard.closed(harness.now, guessing.conn());
+    assert_eq!(
+        harness.serving.poll_event(harness.now, &mut harness.rng),
+        Some(ServerEvent::Wake(parked.conn()))
+    );
+    assert_eq!(wake(harness, &mut parked), (None, 1), "message 3");
+    assert_eq!(wake(harness, &mut parked), (None, 0), "once");
+    assert_eq!(wake(harness, &mut guessing), (Some(Close::Reset), 0));
 }
 
 #[test]
 fn an_evicted_connection_is_named_once() {
     static ONE_PLACE: Profile = Profile { unauthenticated: 1, ..HOST };
-    let desk = &mut Desk::new(1, &ONE_PLACE);
-    let mut first = desk.serving.open(desk.now, client(1), &mut desk.rng);
-    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), None);
-    let second = desk.serving.open(desk.now, client(2), &mut desk.rng);
-    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), Some(ServerEvent::Wake(first.conn())));
-    assert_eq!(desk.serving.poll_event(desk.now, &mut desk.rng), None);
-    first.handle_wake(desk.now, &mut desk.serving, &mut desk.rng);
+    let harness = &mut Harness::new(1, &ONE_PLACE);
+    let mut first = harness.serving.open(harness.now, client(1), &mut harness.rng);
+    assert_eq!(harness.serving.poll_event(harness.now, &mut harness.rng), None);
+    let second = harness.serving.open(harness.now, client(2), &mut harness.rng);
+    assert_eq!(
+        harness.serving.poll_event(harness.now, &mut harness.rng),
+        Some(ServerEvent::Wake(first.conn()))
+    );
+    assert_eq!(harness.serving.poll_event(harness.now, &mut harness.rng), None);
+    first.handle_wake(harness.now, &mut harness.serving, &mut harness.rng);
     assert_eq!(first.closing(), Some(Close::Reset));
     assert!(second.closing().is_none());
 }
 
 #[test]
 fn a_deadline_closes_even_if_an_answer_is_unsent() {
-    let desk = &mut Desk::new(2, &HOST);
-    let mut member = desk.serve(client(1), ROOM);
+    let harness = &mut Harness::new(2, &HOST);
+    let mut member = harness.serve(client(1), ROOM);
     let message = ask(&mut member.1, &Request::Ready { token: Token::from_bytes([0; 16]), id: id(1) });
-    desk.hear(&mut member.0, &message);
+    harness.hear(&mut member.0, &message);
     assert_eq!(member.0.closing(), None, "the answer comes first");
-    desk.wait(5_000);
-    member.0.handle_timeout(desk.now, &desk.serving);
+    harness.wait(5_000);
+    member.0.handle_timeout(harness.now, &harness.serving);
     assert_eq!(member.0.closing(), Some(Close::Reset));
 }
 
 #[test]
 fn progress_without_a_claim_ends_the_connection() {
-    let desk = &mut Desk::new(3, &HOST);
-    let token = desk.put(10);
+    let harness = &mut Harness::new(3, &HOST);
+    let token = harness.put(10);
     for held in [
         Request::Progress { token, id: id(1), stored: 0 },
         Request::Progress { token: Token::from_bytes([0; 16]), id: id(1), stored: 0 },
     ] {
-        let mut member = desk.serve(client(1), ROOM);
-        assert_eq!(exchange(desk, &mut member, &held), [Answer::Error(ErrorCode::Unknown)]);
+        let mut member = harness.serve(client(1), ROOM);
+        assert_eq!(exchange(harness, &mut member, &held), [Answer::Error(ErrorCode::Unknown)]);
         // It has no answer, so none may be left that a later request would get.
         assert_eq!(member.0.closing(), Some(Close::Clean));
     }
@@ -114,105 +123,107 @@ fn progress_without_a_claim_ends_the_connection() {
 
 #[test]
 fn sixteen_requests_and_no_more() {
-    let desk = &mut Desk::new(4, &HOST);
-    let mut member = desk.serve(client(1), ROOM);
+    let harness = &mut Harness::new(4, &HOST);
+    let mut member = harness.serve(client(1), ROOM);
     for _ in 0..16 {
-        assert_eq!(exchange(desk, &mut member, &Request::List { after: None }).len(), 8);
+        assert_eq!(exchange(harness, &mut member, &Request::List { after: None }).len(), 8);
         assert_eq!(member.0.closing(), None);
     }
-    assert!(exchange(desk, &mut member, &Request::List { after: None }).is_empty());
+    assert!(exchange(harness, &mut member, &Request::List { after: None }).is_empty());
     assert_eq!(member.0.closing(), Some(Close::Clean));
 }
 
 #[test]
 fn progress_is_not_counted_as_a_request() {
-    let desk = &mut Desk::new(5, &HOST);
-    let token = desk.put(10);
-    let mut member = desk.serve(client(1), ROOM);
-    assert_eq!(exchange(desk, &mut member, &fetch(token, id(1))).len(), 1);
+    let harness = &mut Harness::new(5, &HOST);
+    let token = harness.put(10);
+    let mut member = harness.serve(client(1), ROOM);
+    assert_eq!(exchange(harness, &mut member, &fetch(token, id(1))).len(), 1);
     for _ in 0..100 {
-        assert!(exchange(desk, &mut member, &Request::Progress { token, id: id(1), stored: 0 }).is_empty());
+        assert!(
+            exchange(harness, &mut member, &Request::Progress { token, id: id(1), stored: 0 }).is_empty()
+        );
     }
     assert_eq!(member.0.closing(), None);
 }
 
 #[test]
 fn ready_counts_only_after_all_data_and_where_its_drop_began() {
-    let desk = &mut Desk::new(6, &HOST);
-    let token = desk.put(2_000);
+    let harness = &mut Harness::new(6, &HOST);
+    let token = harness.put(2_000);
     let ready = Request::Ready { token, id: id(1) };
     let malformed = Answer::Error(ErrorCode::Malformed);
 
     // Before all data was sent; an error in a stream has the size of a data record.
-    let mut member = desk.serve(client(1), ROOM);
+    let mut member = harness.serve(client(1), ROOM);
     let message = ask(&mut member.1, &fetch(token, id(1)));
-    desk.hear(&mut member.0, &message);
+    harness.hear(&mut member.0, &message);
     let mut buffer = vec![0; 532];
-    let len = member.0.poll_transmit(desk.now, &mut desk.serving, &mut buffer).unwrap().unwrap();
+    let len = member.0.poll_transmit(harness.now, &mut harness.serving, &mut buffer).unwrap().unwrap();
     assert!(matches!(answer(&mut member.1, &buffer[..len]), Answer::Begin(_)));
     let message = ask(&mut member.1, &ready);
-    desk.hear(&mut member.0, &message);
-    let said = desk.said(&mut member.0);
+    harness.hear(&mut member.0, &message);
+    let said = harness.said(&mut member.0);
     assert_eq!((said.len(), said[0].len()), (1, 532));
     assert_eq!(answer(&mut member.1, &said[0]), malformed);
     assert_eq!(member.0.closing(), Some(Close::Clean));
 
     // On another connection than the one of its `begin`.
-    let mut other = desk.serve(client(2), ROOM);
-    assert_eq!(exchange(desk, &mut other, &ready), [malformed]);
+    let mut other = harness.serve(client(2), ROOM);
+    assert_eq!(exchange(harness, &mut other, &ready), [malformed]);
 
     // From another receiver.
-    let mut member = desk.serve(client(1), ROOM);
+    let mut member = harness.serve(client(1), ROOM);
     let message = ask(&mut member.1, &fetch(token, id(1)));
-    desk.hear(&mut member.0, &message);
-    assert_eq!(desk.said(&mut member.0).len(), 4, "begin and three data records");
+    harness.hear(&mut member.0, &message);
+    assert_eq!(harness.said(&mut member.0).len(), 4, "begin and three data records");
     let message = ask(&mut member.1, &Request::Ready { token, id: id(2) });
-    desk.hear(&mut member.0, &message);
-    assert_eq!(desk.said(&mut member.0).len(), 1);
+    harness.hear(&mut member.0, &message);
+    assert_eq!(harness.said(&mut member.0).len(), 1);
     assert_eq!(member.0.closing(), Some(Close::Clean));
-    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().r#final, 0);
+    assert_eq!(harness.serving.drops.fetch_counts(&token).unwrap().r#final, 0);
 }
 
 #[test]
 fn a_connection_whose_claim_was_taken_over_gets_no_final_record() {
-    let desk = &mut Desk::new(7, &HOST);
-    let token = desk.put(10);
-    let mut old = desk.serve(client(1), ROOM);
-    exchange(desk, &mut old, &fetch(token, id(1)));
-    let mut new = desk.serve(client(1), ROOM);
-    exchange(desk, &mut new, &fetch(token, id(1)));
+    let harness = &mut Harness::new(7, &HOST);
+    let token = harness.put(10);
+    let mut old = harness.serve(client(1), ROOM);
+    exchange(harness, &mut old, &fetch(token, id(1)));
+    let mut new = harness.serve(client(1), ROOM);
+    exchange(harness, &mut new, &fetch(token, id(1)));
     let message = ask(&mut old.1, &Request::Ready { token, id: id(1) });
-    desk.hear(&mut old.0, &message);
-    let said = desk.said(&mut old.0);
+    harness.hear(&mut old.0, &message);
+    let said = harness.said(&mut old.0);
     assert_eq!(answer(&mut old.1, &said[0]), Answer::Error(ErrorCode::Unknown));
-    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().claimed, 1);
+    assert_eq!(harness.serving.drops.fetch_counts(&token).unwrap().claimed, 1);
 }
 
 #[test]
 fn a_commit_before_the_final_record_is_refused() {
-    let desk = &mut Desk::new(8, &HOST);
-    let token = desk.put(10);
-    let mut member = desk.serve(client(1), ROOM);
-    exchange(desk, &mut member, &fetch(token, id(1)));
-    let mut other = desk.serve(client(1), ROOM);
+    let harness = &mut Harness::new(8, &HOST);
+    let token = harness.put(10);
+    let mut member = harness.serve(client(1), ROOM);
+    exchange(harness, &mut member, &fetch(token, id(1)));
+    let mut other = harness.serve(client(1), ROOM);
     let commit = Request::Commit { token, id: id(1) };
-    assert_eq!(exchange(desk, &mut other, &commit), [Answer::Error(ErrorCode::Malformed)]);
+    assert_eq!(exchange(harness, &mut other, &commit), [Answer::Error(ErrorCode::Malformed)]);
     let message = ask(&mut member.1, &commit);
-    desk.hear(&mut member.0, &message);
-    let said = desk.said(&mut member.0);
+    harness.hear(&mut member.0, &message);
+    let said = harness.said(&mut member.0);
     assert_eq!((said[0].len(), answer(&mut member.1, &said[0])), (532, Answer::Error(ErrorCode::Malformed)));
-    assert_eq!(desk.serving.drops.fetch_counts(&token).unwrap().burned, 0);
+    assert_eq!(harness.serving.drops.fetch_counts(&token).unwrap().burned, 0);
 }
 
 #[test]
 fn only_control_records_are_requests() {
     for kind in [RecordKind::Data, RecordKind::Final] {
-        let desk = &mut Desk::new(9, &HOST);
-        let mut member = desk.serve(client(1), ROOM);
+        let harness = &mut Harness::new(9, &HOST);
+        let mut member = harness.serve(client(1), ROOM);
         let list = b"\xa1\x00\x01";
         let message = seal(&mut member.1, kind, list, 512);
-        assert_eq!(desk.hear(&mut member.0, &message), Some(SessionEvent::Member));
-        let said = desk.said(&mut member.0);
+        assert_eq!(harness.hear(&mut member.0, &message), Some(SessionEvent::Member));
+        let said = harness.said(&mut member.0);
         assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Malformed));
         assert_eq!(member.0.closing(), Some(Close::Clean));
     }
@@ -220,11 +231,11 @@ fn only_control_records_are_requests() {
 
 #[test]
 fn an_unknown_request_is_unsupported_and_the_connection_goes_on() {
-    let desk = &mut Desk::new(10, &HOST);
-    let mut member = desk.serve(client(1), ROOM);
+    let harness = &mut Harness::new(10, &HOST);
+    let mut member = harness.serve(client(1), ROOM);
     let message = seal(&mut member.1, RecordKind::Control, b"\xa1\x00\x0f", 512);
-    desk.hear(&mut member.0, &message);
-    let said = desk.said(&mut member.0);
+    harness.hear(&mut member.0, &message);
+    let said = harness.said(&mut member.0);
     assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Unsupported));
-    assert_eq!(exchange(desk, &mut member, &Request::List { after: None }).len(), 8);
+    assert_eq!(exchange(harness, &mut member, &Request::List { after: None }).len(), 8);
 }

@@ -1,6 +1,6 @@
 //! The figures of a run.
 
-use crate::hearer::{ADDRESSES, Hearer, OFFERS, PEERS};
+use crate::listener::{ADDRESSES, Listener, OFFERS, PEERS};
 use crate::network::Airtime;
 use crate::plan::Plan;
 use crate::queue::{Micros, SECOND};
@@ -77,8 +77,8 @@ impl Figures {
     }
 
     /// A sender has started; this many listeners should show its offer.
-    pub(crate) fn sender_started(&mut self, sender: &Sender, hearers: &[Hearer]) {
-        let members = hearers.iter().filter(|h| h.is_member_of(sender)).count() as u64;
+    pub(crate) fn sender_started(&mut self, sender: &Sender, listeners: &[Listener]) {
+        let members = listeners.iter().filter(|h| h.is_member_of(sender)).count() as u64;
         match sender.part {
             Part::Start => {}
             Part::Watched => self.fresh.expected += members,
@@ -87,19 +87,19 @@ impl Figures {
     }
 
     /// A listener shows an offer.
-    pub(crate) fn shown(&mut self, now: Micros, hearer: &mut Hearer, sender: &Sender, number: usize) {
-        if !hearer.see(number) {
+    pub(crate) fn shown(&mut self, now: Micros, listener: &mut Listener, sender: &Sender, number: usize) {
+        if !listener.see(number) {
             return;
         }
-        let wait = now - hearer.since.max(sender.ready);
-        match (hearer.part, sender.part) {
+        let wait = now - listener.since.max(sender.ready);
+        match (listener.part, sender.part) {
             (Part::Watched, Part::Passing) => {}
             (Part::Watched, _) => {
-                if hearer.shown == 0 {
+                if listener.shown == 0 {
                     self.late_first.push(wait);
                 }
                 self.late_all.push(wait);
-                hearer.shown += 1;
+                listener.shown += 1;
             }
             (_, Part::Start) => self.start.push(wait),
             (_, Part::Watched) => self.fresh.push(wait),
@@ -108,16 +108,16 @@ impl Figures {
     }
 
     /// The expected number of waits, as far as the plan determines it.
-    pub(crate) fn expect(&mut self, plan: &Plan, hearers: &[Hearer], senders: &[Sender]) {
+    pub(crate) fn expect(&mut self, plan: &Plan, listeners: &[Listener], senders: &[Sender]) {
         let mut of_room = vec![(0_u64, 0_u64); plan.rooms];
         for sender in senders {
             let (start, watched) = &mut of_room[sender.room];
             *start += u64::from(sender.part == Part::Start);
             *watched += u64::from(sender.part == Part::Watched);
         }
-        for hearer in hearers {
-            let (start, watched) = of_room[hearer.room];
-            if hearer.part == Part::Start {
+        for listener in listeners {
+            let (start, watched) = of_room[listener.room];
+            if listener.part == Part::Start {
                 self.start.expected += start;
             } else {
                 self.late_first.expected += 1;

@@ -76,21 +76,21 @@ fn span(span: Duration) -> Micros {
 
 impl World {
     /// A listener starts a probe.
-    pub(crate) fn connect(&mut self, hearer: usize, probe: Probe) {
+    pub(crate) fn connect(&mut self, listener: usize, probe: Probe) {
         let sender = Sender::number(probe.instance);
-        self.hearers[hearer].counts.probes += 1;
+        self.listeners[listener].counts.probes += 1;
         let known = SocketAddr::new(address(self.senders[sender].host), PORT);
         assert_eq!(probe.peer, known, "a probe goes where the beacon came from");
-        if !self.hearers[hearer].guard.has(instant(self.now), probe.peer.ip()) {
-            let hearer = &mut self.hearers[hearer];
-            hearer.counts.no_budget += 1;
-            return hearer.browser.handle_probe(
+        if !self.listeners[listener].guard.has(instant(self.now), probe.peer.ip()) {
+            let listener = &mut self.listeners[listener];
+            listener.counts.no_budget += 1;
+            return listener.browser.handle_probe(
                 instant(self.now),
                 &probe,
                 Err(ProbeError::Session(ClientError::NoBudget)),
             );
         }
-        let id = self.probes.open(hearer, sender, probe);
+        let id = self.probes.open(listener, sender, probe);
         let at = self.up(id, self.now, SYN);
         self.queue.push(at, Event::Probe(Step::Syn(id)));
         self.queue.push(self.now + span(CONNECT_TIMEOUT), Event::Probe(Step::NotConnected(id)));
@@ -99,14 +99,14 @@ impl World {
     /// Arrival time at the server of `bytes` that a client sends at `at`.
     fn up(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
         let probing = self.probes.get(id).unwrap();
-        let (from, to) = (self.hearers[probing.hearer].host, self.senders[probing.sender].host);
+        let (from, to) = (self.listeners[probing.listener].host, self.senders[probing.sender].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
     /// Arrival time at the client of `bytes` that a server sends at `at`.
     fn down(&mut self, id: ProbeId, at: Micros, bytes: u64) -> Micros {
         let probing = self.probes.get(id).unwrap();
-        let (from, to) = (self.senders[probing.sender].host, self.hearers[probing.hearer].host);
+        let (from, to) = (self.senders[probing.sender].host, self.listeners[probing.listener].host);
         self.network.unicast(self.now, at, from, to, bytes)
     }
 
@@ -135,7 +135,7 @@ impl World {
                 let Some(probing) = self.probes.get(id) else { return };
                 if !probing.reported {
                     probing.greeted = true;
-                    let host = self.hearers[probing.hearer].host;
+                    let host = self.listeners[probing.listener].host;
                     self.give(host, task);
                 }
             }
@@ -219,7 +219,7 @@ impl World {
 
     fn accept(&mut self, id: ProbeId) -> Micros {
         let Some(probing) = self.probes.get(id) else { return cost::GLANCE };
-        let (number, hearer) = (probing.sender, probing.hearer);
+        let (number, listener) = (probing.sender, probing.listener);
         let sender = &mut self.senders[number];
         sender.backlog = sender.backlog.saturating_sub(1);
         if probing.reported || probing.stage == Stage::Over {
@@ -227,7 +227,7 @@ impl World {
             return cost::ACCEPT;
         }
         let Some(running) = &mut sender.running else { return cost::GLANCE };
-        let source = address(self.hearers[hearer].host);
+        let source = address(self.listeners[listener].host);
         let admission = running.guard.admit(instant(self.now), ConnId(id.place), source);
         let done = self.now + cost::ACCEPT;
         probing.stage = Stage::Greeted;
@@ -308,7 +308,7 @@ impl World {
         };
         let waited = self.now - probing.since;
         let sender = &mut self.senders[probing.sender];
-        if self.hearers[probing.hearer].is_member_of(sender) {
+        if self.listeners[probing.listener].is_member_of(sender) {
             sender.counts.longest = sender.counts.longest.max(waited);
         }
         self.share(id)
@@ -330,7 +330,7 @@ impl World {
             return cost::GLANCE;
         }
         let peer = probing.probe.peer.ip();
-        if !self.hearers[probing.hearer].guard.take(instant(self.now), peer) {
+        if !self.listeners[probing.listener].guard.take(instant(self.now), peer) {
             self.give_up(id, Err(ProbeError::Session(ClientError::NoBudget)));
             return cost::MESSAGE_4;
         }
@@ -346,7 +346,7 @@ impl World {
         };
         let number = probing.sender;
         let sender = &mut self.senders[number];
-        let member = self.hearers[probing.hearer].is_member_of(sender);
+        let member = self.listeners[probing.listener].is_member_of(sender);
         let Some(running) = &mut sender.running else { return cost::GLANCE };
         if !member {
             self.server_ends(id, Some(Ending::NotMember));
@@ -365,12 +365,12 @@ impl World {
         let now = instant(self.now);
         let Some(probing) = self.probes.get(id).filter(|l| !l.reported) else { return cost::GLANCE };
         let probe = probing.probe;
-        let (hearer, sender) = (&mut self.hearers[probing.hearer], &self.senders[probing.sender]);
+        let (listener, sender) = (&mut self.listeners[probing.listener], &self.senders[probing.sender]);
         let Some(running) = &sender.running else {
             self.report(id, Err(ProbeError::Session(ClientError::Reset)));
             return cost::GLANCE;
         };
-        hearer.guard.confirmed(now, probe.peer.ip());
+        listener.guard.confirmed(now, probe.peer.ip());
         let mut after = None;
         while let Some(listed) = running.drops.listed_after(now, after) {
             after = Some(listed.token());
@@ -378,8 +378,8 @@ impl World {
                 Listed::Offer(offer) => ListEvent::Offer(offer),
                 Listed::Ending { token, reason } => ListEvent::Ending(wire::Ending { token, reason }),
             };
-            hearer.browser.handle_line(now, &probe, &line);
-            self.figures.no_room += u64::from(hearer.browser.is_crowded());
+            listener.browser.handle_line(now, &probe, &line);
+            self.figures.no_room += u64::from(listener.browser.is_crowded());
         }
         let revision = running.drops.revision();
         self.report(id, Ok(revision));
@@ -390,9 +390,9 @@ impl World {
     fn report(&mut self, id: ProbeId, end: Result<u32, ProbeError>) {
         let Some(probing) = self.probes.get(id).filter(|l| !l.reported) else { return };
         probing.reported = true;
-        let (number, probe) = (probing.hearer, probing.probe);
-        let hearer = &mut self.hearers[number];
-        let counts = &mut hearer.counts;
+        let (number, probe) = (probing.listener, probing.probe);
+        let listener = &mut self.listeners[number];
+        let counts = &mut listener.counts;
         *match end {
             Ok(_) => &mut counts.listed,
             Err(ProbeError::Session(ClientError::NotMember)) => &mut counts.strangers,
@@ -400,9 +400,9 @@ impl World {
             Err(ProbeError::Session(ClientError::NoBudget)) => &mut counts.no_budget,
             Err(_) => &mut counts.failed,
         } += 1;
-        hearer.browser.handle_probe(instant(self.now), &probe, end);
+        listener.browser.handle_probe(instant(self.now), &probe, end);
         self.probes.sweep(id);
-        self.tend_hearer(number);
+        self.tend_listener(number);
     }
 
     /// The client ends the connection, which the server learns later.

@@ -18,7 +18,7 @@ mod cost;
 mod cpu;
 mod figures;
 mod handshake;
-mod hearer;
+mod listener;
 mod network;
 mod plan;
 mod probes;

@@ -33,7 +33,7 @@ pub(crate) enum Stage {
 pub(crate) struct ProbeState {
     number: u32,
     place: u32,
-    pub(crate) hearer: usize,
+    pub(crate) listener: usize,
     pub(crate) sender: usize,
     pub(crate) probe: Probe,
     pub(crate) stage: Stage,
@@ -61,12 +61,12 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// A listener connects.
-    pub(crate) fn open(&mut self, hearer: usize, sender: usize, probe: Probe) -> ProbeId {
+    pub(crate) fn open(&mut self, listener: usize, sender: usize, probe: Probe) -> ProbeId {
         self.numbers = self.numbers.checked_add(1).unwrap();
         let mut probing = ProbeState {
             number: self.numbers,
             place: 0,
-            hearer,
+            listener,
             sender,
             probe,
             stage: Stage::Waiting,

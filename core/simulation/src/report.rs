@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::figures::{Figures, Waits};
-use crate::hearer::Hearer;
+use crate::listener::Listener;
 use crate::network::Net;
 use crate::plan::Plan;
 use crate::queue::{MILLI, Micros};
@@ -41,15 +41,15 @@ pub(crate) struct Probes {
 impl Report {
     /// Adds up a run.
     pub(crate) fn of(world: World) -> Self {
-        let World { plan, mut figures, hearers, senders, network, queue, .. } = world;
-        figures.expect(&plan, &hearers, &senders);
+        let World { plan, mut figures, listeners, senders, network, queue, .. } = world;
+        figures.expect(&plan, &listeners, &senders);
         let (mut sum, mut most) = (Counts::default(), Counts::default());
         for Sender { counts: c, .. } in &senders {
             sum = sum.with(c, |a, b| a + b);
             most = most.with(c, u64::max);
         }
         let mut probes = Probes::default();
-        for Hearer { counts: c, .. } in &hearers {
+        for Listener { counts: c, .. } in &listeners {
             probes.all += c.probes;
             probes.listed += c.listed;
             probes.strangers += c.strangers;

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::cpu::Cpu;
 use crate::figures::Figures;
 use crate::handshake::Step;
-use crate::hearer::{Hearer, arrival};
+use crate::listener::{Listener, arrival};
 use crate::network::{COPIES, Network};
 use crate::plan::{FRESH, LATE, MESSAGE_LIVES, Plan, START_WITHIN};
 use crate::probes::Probes;
@@ -35,7 +35,7 @@ pub(crate) enum Event {
     /// A sender exits.
     Exit { sender: usize },
     /// A timer of a listener.
-    WakeHearer { hearer: usize },
+    WakeListener { listener: usize },
     /// A timer of a sender.
     WakeSender { sender: usize },
     /// A cell relays a beacon.
@@ -45,7 +45,7 @@ pub(crate) enum Event {
     /// The hosts of a cell receive a batch.
     Batch { cell: usize },
     /// The answer to a solicit has arrived.
-    Answer { hearer: usize, from: usize, beacon: Beacon },
+    Answer { listener: usize, from: usize, beacon: Beacon },
     /// A processor has finished a job.
     Cpu { host: usize },
     /// A step of a probe.
@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) queue: Queue<Event>,
     pub(crate) network: Network,
-    pub(crate) hearers: Vec<Hearer>,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) senders: Vec<Sender>,
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) probes: Probes,
@@ -128,7 +128,7 @@ impl World {
             rng,
             queue,
             network,
-            hearers: Vec::new(),
+            listeners: Vec::new(),
             senders: Vec::new(),
             cpus: (0..hosts).map(|_| Cpu::default()).collect(),
             probes: Probes::default(),
@@ -141,13 +141,13 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Hear { host, part } => self.start_hearer(host, part),
+            Event::Hear { host, part } => self.start_listener(host, part),
             Event::Send { host, part } => self.start_sender(host, part),
             Event::Fetched { sender } => self.fetched(sender),
             Event::Exit { sender } => self.exit(sender),
-            Event::WakeHearer { hearer } => {
-                if self.hearers[hearer].wake == self.now {
-                    self.tend_hearer(hearer);
+            Event::WakeListener { listener } => {
+                if self.listeners[listener].wake == self.now {
+                    self.tend_listener(listener);
                 }
             }
             Event::WakeSender { sender } => {
@@ -171,7 +171,7 @@ impl World {
                 let batch = core::mem::take(&mut self.batches[cell]);
                 self.heard(cell, &batch);
             }
-            Event::Answer { hearer, from, beacon } => self.hear(hearer, &[(from, beacon)]),
+            Event::Answer { listener, from, beacon } => self.hear(listener, &[(from, beacon)]),
             Event::Cpu { host } => self.work(host),
             Event::Probe(step) => self.step(step),
             Event::Second => {
@@ -181,13 +181,13 @@ impl World {
         }
     }
 
-    fn start_hearer(&mut self, host: usize, part: Part) {
+    fn start_listener(&mut self, host: usize, part: Part) {
         let place = (host, self.plan.room(host));
-        let hearer = Hearer::start(self.now, place, part, &mut self.rng);
-        self.hearers.push(hearer);
-        let number = self.hearers.len() - 1;
+        let listener = Listener::start(self.now, place, part, &mut self.rng);
+        self.listeners.push(listener);
+        let number = self.listeners.len() - 1;
         self.cells[self.network.cell(host)].0.push(number);
-        self.tend_hearer(number);
+        self.tend_listener(number);
     }
 
     fn start_sender(&mut self, host: Option<usize>, part: Part) {
@@ -203,7 +203,7 @@ impl World {
         let number = self.senders.len();
         let place = (host, self.plan.room(host));
         let sender = Sender::start(self.now, number, place, part, &mut self.rng);
-        self.figures.sender_started(&sender, &self.hearers);
+        self.figures.sender_started(&sender, &self.listeners);
         self.senders.push(sender);
         self.cells[self.network.cell(host)].1.push(number);
         if part == Part::Passing {
@@ -284,18 +284,18 @@ impl World {
             self.cells[cell].1 = senders;
             return;
         }
-        let hearers = core::mem::take(&mut self.cells[cell].0);
+        let listeners = core::mem::take(&mut self.cells[cell].0);
         let mut heard = Vec::with_capacity(beacons.len());
-        for hearer in &hearers {
+        for listener in &listeners {
             heard.clear();
             for beacon in beacons {
                 if !self.missed() {
                     heard.push(*beacon);
                 }
             }
-            self.hear(*hearer, &heard);
+            self.hear(*listener, &heard);
         }
-        self.cells[cell].0 = hearers;
+        self.cells[cell].0 = listeners;
     }
 
     fn missed(&mut self) -> bool {
@@ -304,13 +304,13 @@ impl World {
 
     /// A sender receives a solicit of a listener.
     fn asked(&mut self, number: usize, by: usize, beacon: &Beacon) {
-        let (sender, hearer) = (&mut self.senders[number], &self.hearers[by]);
-        let from = SocketAddr::new(address(hearer.host), 50_000);
+        let (sender, listener) = (&mut self.senders[number], &self.listeners[by]);
+        let from = SocketAddr::new(address(listener.host), 50_000);
         let Some(running) = &mut sender.running else { return };
         if let Some(beacon) = running.advertiser.handle_beacon(instant(self.now), from, beacon) {
             self.figures.datagrams(1);
-            let at = self.network.answer(self.now, sender.host, hearer.host);
-            self.queue.push(at, Event::Answer { hearer: by, from: number, beacon });
+            let at = self.network.answer(self.now, sender.host, listener.host);
+            self.queue.push(at, Event::Answer { listener: by, from: number, beacon });
         } else {
             self.figures.unanswered += 1;
         }
@@ -319,48 +319,48 @@ impl World {
     /// A listener receives beacons.
     fn hear(&mut self, number: usize, beacons: &[(usize, Beacon)]) {
         let now = instant(self.now);
-        let hearer = &mut self.hearers[number];
+        let listener = &mut self.listeners[number];
         for (from, beacon) in beacons {
             let from = SocketAddr::new(address(self.senders[*from].host), 50_001);
-            hearer.browser.handle_beacon(now, &arrival(from), beacon, &mut self.rng);
+            listener.browser.handle_beacon(now, &arrival(from), beacon, &mut self.rng);
         }
-        match hearer.due() {
-            Some(at) if at <= self.now => self.tend_hearer(number),
-            due => self.wake_hearer(number, due),
+        match listener.due() {
+            Some(at) if at <= self.now => self.tend_listener(number),
+            due => self.wake_listener(number, due),
         }
     }
 
     /// Handles what is due at a listener.
-    pub(crate) fn tend_hearer(&mut self, number: usize) {
+    pub(crate) fn tend_listener(&mut self, number: usize) {
         let now = instant(self.now);
-        let host = self.hearers[number].host;
-        while let Some(beacon) = self.hearers[number].browser.poll_transmit(now) {
+        let host = self.listeners[number].host;
+        while let Some(beacon) = self.listeners[number].browser.poll_transmit(now) {
             self.broadcast(host, number, beacon, true);
         }
-        while let Some(probe) = self.hearers[number].browser.poll_probe(now, &mut self.rng) {
+        while let Some(probe) = self.listeners[number].browser.poll_probe(now, &mut self.rng) {
             self.connect(number, probe);
         }
-        let hearer = &mut self.hearers[number];
-        while let Some(event) = hearer.browser.poll_event() {
+        let listener = &mut self.listeners[number];
+        while let Some(event) = listener.browser.poll_event() {
             if let OfferEvent::Appeared { offer } = event {
                 let number = Sender::number(offer.instance);
-                self.figures.shown(self.now, hearer, &self.senders[number], number);
+                self.figures.shown(self.now, listener, &self.senders[number], number);
             }
         }
-        let due = hearer.due();
-        self.wake_hearer(number, due);
+        let due = listener.due();
+        self.wake_listener(number, due);
     }
 
-    fn wake_hearer(&mut self, number: usize, due: Option<Micros>) {
-        let hearer = &mut self.hearers[number];
+    fn wake_listener(&mut self, number: usize, due: Option<Micros>) {
+        let listener = &mut self.listeners[number];
         if let Some(at) = due {
             let at = at.max(self.now);
-            if at != hearer.wake || at == self.now {
-                hearer.wake = at;
-                self.queue.push(at, Event::WakeHearer { hearer: number });
+            if at != listener.wake || at == self.now {
+                listener.wake = at;
+                self.queue.push(at, Event::WakeListener { listener: number });
             }
         } else {
-            hearer.wake = Micros::MAX;
+            listener.wake = Micros::MAX;
         }
     }
 }

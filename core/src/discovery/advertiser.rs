@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn other(kind: BeaconKind) -> Beacon {
-        Beacon { kind, port: 0, instance: Instance::from_bytes(*b"somebody"), revision: 0 }
+        Beacon { kind, port: 0, instance: Instance::from_bytes(*b"listener"), revision: 0 }
     }
 
     fn from(port: u16) -> SocketAddr {

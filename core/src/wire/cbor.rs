@@ -200,7 +200,7 @@ fn container_len(count: &Option<u64>) -> usize {
 }
 
 impl From<decode::Error> for ControlError {
-    /// The kind of CBOR error is dropped: it does not help anyone to act on it.
+    /// The kind of CBOR error is dropped, because no caller can act on it.
     fn from(_: decode::Error) -> Self {
         Self::Malformed
     }
@@ -394,7 +394,7 @@ mod tests {
             b"\x98\x01\x00",
             b"\xb8\x01\x00\x00",
             b"\xd8\x01\x00",
-            b"\xf8\x13", // simple values that have no such spelling
+            b"\xf8\x13", // simple values that have no such encoding
             b"\xf8\x14",
             b"\xf8\x18",
             b"\xf8\x1f",

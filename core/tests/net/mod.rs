@@ -13,7 +13,7 @@
     reason = "a test that panics has failed"
 )]
 
-pub mod desk;
+pub mod harness;
 pub mod pipe;
 pub mod receiver;
 

@@ -17,7 +17,7 @@ pub(crate) const OFFERS: usize = 1_024;
 pub(crate) const ADDRESSES: usize = 256;
 
 /// One process.
-pub(crate) struct Hearer {
+pub(crate) struct Listener {
     pub(crate) host: usize,
     pub(crate) room: usize,
     pub(crate) part: Part,
@@ -51,7 +51,7 @@ pub(crate) struct Counts {
     pub(crate) no_budget: u64,
 }
 
-impl Hearer {
+impl Listener {
     /// Starts now.
     pub(crate) fn start(now: Micros, (host, room): (usize, usize), part: Part, rng: &mut ChaCha8Rng) -> Self {
         let mut name = [0xff; 8];

@@ -19,7 +19,7 @@ use rand_core::SeedableRng;
 
 use super::{HostServer, ROOM, SERVER, prs, seconds};
 
-pub struct Desk {
+pub struct Harness {
     pub now: Instant,
     pub rng: ChaCha8Rng,
     pub serving: Box<HostServer>,
@@ -54,7 +54,7 @@ pub fn answer(channel: &mut Channel, record: &[u8]) -> Answer {
     Answer::parse(&record[..len]).unwrap()
 }
 
-impl Desk {
+impl Harness {
     pub fn new(seed: u64, profile: &'static Profile) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Instant::from_millis(50_000);
