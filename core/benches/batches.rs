@@ -50,7 +50,7 @@ fn fetching(harness: &mut Harness, record: u32) -> (ClientSession, Channel) {
     }
     let begin = Begin { kind: Kind::File, name: Name::default(), size: SIZE, offset: 0, record };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(harness.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
+    assert_eq!(harness.tell(&mut session, &message), Ok(Some(ClientEvent::Begin(begin))));
     (session, server)
 }
 

@@ -79,7 +79,8 @@
 //!         (None, None) => continue,
 //!     };
 //!     let event = session.handle_message(now, &prs, &mut guard, &mut rng, &mut buffer[..len])?;
-//!     if let Some(chunk) = fetch.handle_event(now, &mut session, event, &mut rng) {
+//!     let chunk = event.and_then(|event| fetch.handle_event(now, &mut session, event, &mut rng));
+//!     if let Some(chunk) = chunk {
 //!         received.extend_from_slice(&buffer[..chunk.len]);
 //!         fetch.handle_stored(now, received.len() as u64);
 //!     }

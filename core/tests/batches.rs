@@ -45,7 +45,7 @@ fn fetching(harness: &mut Harness, size: u64) -> (ClientSession, Channel) {
     assert!(session.batch_opener().is_none(), "not before `begin` has arrived");
     let begin = Begin { kind: Kind::File, name: Name::default(), size, offset: 0, record: 512 };
     let message = reply(&mut server, &Answer::Begin(begin.clone()), 512);
-    assert_eq!(harness.tell(&mut session, &message), Ok(ClientEvent::Begin(begin)));
+    assert_eq!(harness.tell(&mut session, &message), Ok(Some(ClientEvent::Begin(begin))));
     (session, server)
 }
 
@@ -111,7 +111,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
     assert_eq!(session.take_batch(harness.now, 0).unwrap_err(), Misuse::OutOfTurn);
     let opener = session.batch_opener().unwrap();
     // The session itself handles the first record, so that one stream uses both ways.
-    assert_eq!(harness.tell(&mut session, &records[0]), Ok(ClientEvent::Data { len: 512 }));
+    assert_eq!(harness.tell(&mut session, &records[0]), Ok(Some(ClientEvent::Data { len: 512 })));
     let batches = [2, 3].map(|records| session.take_batch(harness.now, records).unwrap());
     assert!(session.needs_ready());
     for (mut batch, sealed) in batches.into_iter().zip([&records[1..3], &records[3..]]).rev() {
@@ -125,7 +125,7 @@ fn batches_opened_in_any_order_are_the_stream_that_was_sent() {
     session.ready(harness.now).unwrap();
     assert_eq!(Harness::asked(&mut session).len(), 1);
     let last = seal(&mut server, RecordKind::Final, b"!", WIRE);
-    assert_eq!(harness.tell(&mut session, &last), Ok(ClientEvent::Final { len: 1 }));
+    assert_eq!(harness.tell(&mut session, &last), Ok(Some(ClientEvent::Final { len: 1 })));
 }
 
 #[test]

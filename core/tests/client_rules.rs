@@ -28,7 +28,7 @@ fn begun(harness: &mut Harness, size: u64) -> (ClientSession, Channel) {
     client.fetch(harness.now, &plan()).unwrap();
     assert_eq!(requests(&mut server, Harness::asked(&mut client)).len(), 1);
     let message = reply(&mut server, &Answer::Begin(begin(size)), 512);
-    assert_eq!(harness.tell(&mut client, &message), Ok(ClientEvent::Begin(begin(size))));
+    assert_eq!(harness.tell(&mut client, &message), Ok(Some(ClientEvent::Begin(begin(size)))));
     (client, server)
 }
 
@@ -41,7 +41,7 @@ fn whole(harness: &mut Harness) -> (ClientSession, Channel) {
         [Request::Ready { token: TOKEN, id: id(1) }]
     );
     let message = seal(&mut server, RecordKind::Final, &[0; 10], 532);
-    assert_eq!(harness.tell(&mut client, &message), Ok(ClientEvent::Final { len: 10 }));
+    assert_eq!(harness.tell(&mut client, &message), Ok(Some(ClientEvent::Final { len: 10 })));
     (client, server)
 }
 
@@ -88,7 +88,7 @@ fn no_deadline_runs_while_the_receiver_makes_ready() {
     assert_eq!(client.poll_timeout().map(|at| at.as_millis()), Some(harness.now.as_millis() + 15_000));
     Harness::asked(&mut client);
     let message = seal(&mut server, RecordKind::Final, &[0; 10], 532);
-    assert_eq!(harness.tell(&mut client, &message), Ok(ClientEvent::Final { len: 10 }));
+    assert_eq!(harness.tell(&mut client, &message), Ok(Some(ClientEvent::Final { len: 10 })));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_server_may_end_the_exchange_while_the_receiver_makes_ready() {
     let (mut client, mut server) = begun(harness, 10);
     let message = reply(&mut server, &Answer::Error(ErrorCode::Expired), 532);
     client.ready(harness.now).unwrap();
-    assert_eq!(harness.tell(&mut client, &message), Ok(ClientEvent::Refused(ErrorCode::Expired)));
+    assert_eq!(harness.tell(&mut client, &message), Ok(Some(ClientEvent::Refused(ErrorCode::Expired))));
     assert!(Harness::asked(&mut client).is_empty(), "unsent messages about it are dropped");
 }
 

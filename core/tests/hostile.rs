@@ -10,7 +10,7 @@ use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
-use deaddrop_core::session::{ClientSession, FetchPlan};
+use deaddrop_core::session::{ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::token::Token;
 use deaddrop_core::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
 use net::harness::{Harness, ask, reply, seal};
@@ -216,7 +216,7 @@ proptest! {
                 }
             };
             match harness.tell(&mut session, &message) {
-                Ok(deaddrop_core::session::ClientEvent::Final { len } | deaddrop_core::session::ClientEvent::Data { len }) => {
+                Ok(Some(ClientEvent::Final { len } | ClientEvent::Data { len })) => {
                     received += len as u64;
                     prop_assert!(len <= 1_024);
                 }

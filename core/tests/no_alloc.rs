@@ -131,9 +131,9 @@ impl Meeting {
                 continue;
             }
             let message = &mut self.buffer[..len];
-            match ends.client.handle_message(self.now, &self.prs, &mut self.guard, &mut self.rng, message)? {
-                ClientEvent::Filler => {}
-                input => return Ok(input),
+            let (prs, guard) = (&self.prs, &mut self.guard);
+            if let Some(event) = ends.client.handle_message(self.now, prs, guard, &mut self.rng, message)? {
+                return Ok(event);
             }
         }
     }

@@ -85,12 +85,12 @@ async fn claim(stack: Stack<'static>, to: &Board, room: u8, token: Token, seed: 
             }
         }
         match session.handle_message(now(), &prs, &mut guard, &mut rng, &mut message[..len]) {
-            Ok(ClientEvent::Ready) => {
+            Ok(Some(ClientEvent::Ready)) => {
                 let id = FetchId::from_bytes([seed; 16]);
                 let plan = FetchPlan { token, id, record_max: 512, offset: 0, digest: None };
                 session.fetch(now(), &plan).unwrap();
             }
-            Ok(ClientEvent::Refused(_)) => return End::Refused,
+            Ok(Some(ClientEvent::Refused(_))) => return End::Refused,
             Ok(_) => {}
             Err(error) => return End::Error(error),
         }

@@ -3,30 +3,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use deaddrop_core::offer::{Kind, Offer};
-use deaddrop_core::session::ClientError;
-use deaddrop_core::token::{FetchId, Token};
-use smol::future;
 use zeroize::Zeroizing;
 
-use crate::clock;
 use crate::error::Error;
-use crate::fetch::claim::ClaimedConnection;
-use crate::fetch::connection::ClientConnection;
-use crate::fetch::credentials::Credentials;
-use crate::fetch::error::{ConnectionError, FetchError};
-use crate::fetch::receive::{commit, make_room, receive};
-use crate::files::save::{Destination, Finished, SaveError, Spool};
-use crate::stop::Stopper;
-use crate::transport::socket::sleep_until;
-
-/// How long to leave a sender alone whose connection broke.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a new connection for the confirmation may take once a [`Stopper`] was used.
-const RECONNECT_STOPPED: Duration = Duration::from_millis(500);
+use crate::fetch::error::{FetchError, ReceiveError};
+use crate::fetch::transfer::Transfer;
+use crate::files::save::{Destination, Finished, Incoming, SaveError, Spool};
+use crate::files::source::MESSAGE_MAX;
 
 /// A drop that nobody else can have while this is held and its sender is there.
 ///
@@ -52,12 +37,8 @@ const RECONNECT_STOPPED: Duration = Duration::from_millis(500);
 /// ```
 #[must_use = "dropping a claim gives the drop back"]
 pub struct Claim {
-    /// `None` once it is released or being received.
-    claimed: Option<ClaimedConnection>,
+    transfer: Transfer,
     offer: Offer,
-    sender: SocketAddr,
-    credentials: Arc<Credentials>,
-    stopper: Stopper,
 }
 
 /// A drop that is here, whole, durable and confirmed as far as the sender could be told.
@@ -72,17 +53,12 @@ pub struct Received<T> {
 
 /// A drop that is here, whole and durable, and whose sender does not know it yet.
 ///
-/// Call [`confirm`](Self::confirm) once the drop is where it is to go. If it is dropped instead, its sender gives the
-/// claim up and offers the drop again.
-#[must_use = "the sender offers the drop again unless it is confirmed"]
+/// Call [`confirm`](Self::confirm) once the drop is where it is to go. If this is dropped instead, nobody else gets the
+/// drop, and its sender says in the end that a receiver had all of it and did not confirm.
+#[must_use = "the sender does not know that the drop is here unless it is confirmed"]
 pub struct Unconfirmed {
-    connection: ClientConnection,
+    transfer: Transfer,
     content: Content,
-    token: Token,
-    id: FetchId,
-    sender: SocketAddr,
-    credentials: Arc<Credentials>,
-    stopper: Stopper,
 }
 
 /// Where a received drop is.
@@ -95,16 +71,10 @@ pub enum Content {
 }
 
 impl Claim {
-    pub(crate) fn new(
-        claimed: ClaimedConnection,
-        credentials: &Arc<Credentials>,
-        stopper: &Stopper,
-    ) -> Result<Self, Error> {
-        // A socket that has no peer any more was reset.
-        let sender = claimed.connection.peer().map_err(|error| FetchError::Unreachable(error.to_string()))?;
-        let offer = claimed.offer.clone();
-        let (credentials, stopper) = (credentials.clone(), stopper.clone());
-        Ok(Self { claimed: Some(claimed), offer, sender, credentials, stopper })
+    /// Of a transfer whose drop is claimed.
+    pub(crate) fn new(transfer: Transfer) -> Result<Self, Error> {
+        let offer = transfer.offer().cloned().ok_or(FetchError::Unknown)?;
+        Ok(Self { transfer, offer })
     }
 
     /// The drop as its sender lists it. The name is the sender's words: no part of a path, and not fit for a terminal as
@@ -115,13 +85,13 @@ impl Claim {
 
     /// Where the drop comes from.
     pub fn from(&self) -> SocketAddr {
-        self.sender
+        self.transfer.sender()
     }
 
     /// Receives a message into memory, where it is wiped when dropped, and confirms it.
     ///
     /// # Errors
-    /// If the drop is a file, the connection breaks, or the receiver's [`Stopper`] is used. The drop is given back then.
+    /// If the drop is a file, the connection breaks, or the receiver's [`Stopper`](crate::Stopper) is used. The drop is given back then.
     pub async fn message(self) -> Result<Received<Zeroizing<Vec<u8>>>, Error> {
         if self.offer.kind != Kind::Message {
             let kind = self.offer.kind;
@@ -139,7 +109,7 @@ impl Claim {
     /// Returns its path.
     ///
     /// # Errors
-    /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`] is used. The
+    /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`](crate::Stopper) is used. The
     /// drop is given back then, and nothing of it is left.
     pub async fn save(self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
         let destination = match Destination::path(out) {
@@ -157,9 +127,12 @@ impl Claim {
 
     /// Receives the drop until it is whole and durable, without confirming it.
     ///
+    /// A connection that breaks is replaced, and the drop goes on after the last record that is stored, until nothing
+    /// has come for a minute.
+    ///
     /// # Errors
-    /// If the drop is more or other than this version can save, there is no space for it, the connection breaks, or the
-    /// receiver's [`Stopper`] is used. The drop is given back then, and nothing of it is left.
+    /// If the drop is more or other than this version can save, there is no space for it, its sender is lost, or the
+    /// receiver's [`Stopper`](crate::Stopper) is used. The drop is given back then, and nothing of it is left.
     pub async fn receive(mut self, destination: &Destination) -> Result<Unconfirmed, Error> {
         let incoming = match make_room(destination, &self.offer) {
             Ok(incoming) => incoming,
@@ -168,37 +141,27 @@ impl Claim {
                 return Err(error.into());
             }
         };
-        let Some(ClaimedConnection { mut connection, id, offer }) = self.claimed.take() else {
-            return Err(SaveError::Bug.into());
-        };
-        let content = match receive(&mut connection, incoming).await? {
+        let content = match self.transfer.receive(incoming).await? {
             Finished::Saved(path) => Content::Saved(path),
             Finished::Spooled(spool) => Content::Spooled(spool),
         };
-        Ok(Unconfirmed {
-            connection,
-            content,
-            token: offer.token,
-            id,
-            sender: self.sender,
-            credentials: self.credentials.clone(),
-            stopper: self.stopper.clone(),
-        })
+        Ok(Unconfirmed { transfer: self.transfer, content })
     }
 
     /// Gives the drop back. If its sender cannot be told, it gives the claim up after 15 seconds.
     pub async fn release(mut self) {
-        if let Some(mut claimed) = self.claimed.take() {
-            claimed.connection.release().await;
-        }
+        self.transfer.release().await;
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if let Some(claimed) = &mut self.claimed {
-            claimed.connection.release_now();
+/// Makes room for the drop, unless it is more or other than its kind may be.
+fn make_room(destination: &Destination, offer: &Offer) -> Result<Incoming, ReceiveError> {
+    match offer.kind {
+        Kind::Message if offer.size > MESSAGE_MAX as u64 => {
+            Err(FetchError::MessageTooLong(offer.size).into())
         }
+        Kind::Message | Kind::File => Ok(Incoming::create(destination, &offer.name, offer.size)?),
+        kind => Err(FetchError::Unsupported(kind).into()),
     }
 }
 
@@ -214,39 +177,17 @@ impl Unconfirmed {
     }
 
     /// Tells the sender that the drop is here: true if it has noted that. If the connection broke, another one is tried,
-    /// for five seconds in all; less than a second once the receiver's [`Stopper`] was used.
-    pub async fn confirm(self) -> bool {
-        let Self { connection, token, id, sender, credentials, stopper, .. } = self;
-        let reconnect = || reconnect(sender, &credentials, &stopper);
-        commit(connection, token, id, reconnect, &stopper).await
+    /// for five seconds in all; less than a second once the receiver's [`Stopper`](crate::Stopper) was used.
+    pub async fn confirm(mut self) -> bool {
+        self.transfer.confirm().await
     }
-}
-
-/// Another connection to a sender, for the confirmation alone.
-async fn reconnect(
-    sender: SocketAddr,
-    credentials: &Arc<Credentials>,
-    stopper: &Stopper,
-) -> Result<ClientConnection, ConnectionError> {
-    sleep_until(clock::now() + RECONNECT_PAUSE).await;
-    let connected = async {
-        let connection = ClientConnection::open(sender, credentials, None, None).await?;
-        connection.woken_by(stopper).shake_hands().await
-    };
-    // A caller that stops us does not wait long for a sender that may be gone.
-    let hurried = async {
-        stopper.stopped().await;
-        sleep_until(clock::now() + RECONNECT_STOPPED).await;
-        Err(ClientError::Silent.into())
-    };
-    future::or(connected, hurried).await
 }
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim")
             .field("offer", &self.offer)
-            .field("from", &self.sender)
+            .field("from", &self.transfer.sender())
             .finish_non_exhaustive()
     }
 }
@@ -255,7 +196,7 @@ impl fmt::Debug for Unconfirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unconfirmed")
             .field("content", &self.content)
-            .field("from", &self.sender)
+            .field("from", &self.transfer.sender())
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deaddrop_core::discovery::{Known, OfferEvent};
+use deaddrop_core::exchange::Wanted;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
@@ -15,9 +16,9 @@ use smol::future;
 use crate::claim::Claim;
 use crate::error::Error;
 use crate::fetch::attempts::jittered;
-use crate::fetch::claim::{Wanted, claim_at};
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::FetchError;
+use crate::fetch::transfer::Transfer;
 use crate::lan::browser::Browser;
 use crate::network::Network;
 use crate::room::Room;
@@ -219,8 +220,7 @@ impl Receiver {
         let wanted = Wanted::Token(token.into());
         // The same in every round: a sender whose answer was lost recognises the claim as its own.
         let id = FetchId::random(&mut system());
-        let claimed = self.rounds(ports(port), |round| rounds::claim(self, ip, &wanted, id, round)).await?;
-        Claim::new(claimed, &self.credentials, &self.stopper)
+        Claim::new(self.rounds(ports(port), |round| rounds::claim(self, ip, &wanted, id, round)).await?)
     }
 
     /// Claims a drop that was found.
@@ -228,22 +228,24 @@ impl Receiver {
     /// # Errors
     /// If its sender does not answer any more, the drop has ended, it is not what was found, or somebody else holds it.
     pub async fn claim(&self, found: &FoundOffer) -> Result<Claim, Error> {
-        let until = clock::now() + self.wait;
+        let give_up = clock::now() + self.wait;
+        let wanted = Wanted::Offered(found.offer.clone());
         let id = FetchId::random(&mut system());
-        let wanted = Wanted::Offered(Box::new(found.offer.clone()));
-        loop {
-            let claimed =
-                claim_at(found.from, &self.credentials, found.instance, &wanted, id, &self.stopper).await;
-            match claimed {
-                Ok(claimed) => return Claim::new(claimed, &self.credentials, &self.stopper),
-                Err(_) if self.stopper.is_stopped() => return Err(Error::Stopped),
-                Err(error @ (FetchError::Busy(_) | FetchError::Unreachable(_))) if clock::now() < until => {
-                    let after = if let FetchError::Busy(after) = error { after } else { None };
-                    self.pause(after).await?;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let mut transfer = self.transfer(found.from, found.instance, wanted, id, give_up);
+        transfer.claim().await?;
+        Claim::new(transfer)
+    }
+
+    /// A transfer from one sender, with nothing done yet.
+    fn transfer(
+        &self,
+        sender: SocketAddr,
+        expected: Option<Instance>,
+        wanted: Wanted,
+        id: FetchId,
+        give_up: Instant,
+    ) -> Transfer {
+        Transfer::new(sender, expected, wanted, id, give_up, &self.credentials, &self.stopper)
     }
 
     /// Waits before a sender is asked again.

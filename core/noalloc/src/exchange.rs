@@ -107,9 +107,9 @@ impl Link {
             }
             let message = &mut self.buffer[..len];
             let (prs, guard) = (self.room.prs(), &mut self.guard);
-            match self.client.handle_message(self.now, &prs, guard, &mut self.rng, message).unwrap() {
-                ClientEvent::Filler => {}
-                input => return input,
+            let event = self.client.handle_message(self.now, &prs, guard, &mut self.rng, message);
+            if let Some(event) = event.unwrap() {
+                return event;
             }
         }
     }

@@ -353,12 +353,17 @@ impl Fetch {
     /// it is final.
     pub fn cancel(&mut self, session: Option<&mut ClientSession>) {
         let end = Err(FetchError::Canceled);
-        if self.persisted || matches!(self.state, State::End(_)) {
+        if self.persisted {
             return;
         }
-        self.state = match session.filter(|_| self.is_open()) {
-            Some(session) => State::Close(self.give_back(session), Next::End(end)),
-            None => State::End(end),
+        self.state = match self.state {
+            State::End(_) | State::Close(_, Next::End(_)) => return,
+            // What is left to be said on this connection is still said.
+            State::Close(how, Next::Wait(_)) => State::Close(how, Next::End(end)),
+            _ => match session.filter(|_| self.is_open()) {
+                Some(session) => State::Close(self.give_back(session), Next::End(end)),
+                None => State::End(end),
+            },
         };
     }
 

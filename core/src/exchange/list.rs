@@ -80,7 +80,6 @@ impl List {
                 }
                 Ok(Some(ListEvent::End { revision }))
             }
-            ClientEvent::Filler => Ok(None),
             ClientEvent::Refused(ErrorCode::Busy { .. }) => Err(ClientError::Busy),
             _ => Err(ClientError::Protocol),
         }

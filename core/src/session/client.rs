@@ -72,8 +72,6 @@ pub enum ClientEvent {
     Burned,
     /// The request failed with this error.
     Refused(ErrorCode),
-    /// Padding of the list.
-    Filler,
 }
 
 /// A client's session with one server, as a sans-IO state machine.
@@ -357,7 +355,7 @@ impl ClientSession {
     }
 
     /// Handles one whole message of [`wants`](Self::wants) bytes. Opens it in place, so that bytes of a drop
-    /// are then at its front.
+    /// are then at its front. `None` if it says nothing: the greeting, or the padding of a list.
     pub fn handle_message<const S: usize>(
         &mut self,
         now: Instant,
@@ -365,7 +363,7 @@ impl ClientSession {
         guard: &mut ClientGuard<S>,
         rng: &mut impl CryptoRng,
         message: &mut [u8],
-    ) -> Result<ClientEvent, ClientError> {
+    ) -> Result<Option<ClientEvent>, ClientError> {
         if self.wants() != Some(message.len()) {
             return Err(ClientError::Protocol);
         }
@@ -394,12 +392,12 @@ impl ClientSession {
         prs: &Prs,
         rng: &mut impl CryptoRng,
         message: &[u8],
-    ) -> Result<ClientEvent, ClientError> {
+    ) -> Result<Option<ClientEvent>, ClientError> {
         let greeting = message.first_chunk::<GREETING_LEN>().ok_or(ClientError::Protocol)?;
         let (handshake, hello) = ClientHandshake::start(greeting, self.expected, self.own, prs, rng)?;
         self.hello = Some(hello);
         self.state = State::AwaitShare(handshake);
-        Ok(ClientEvent::Filler)
+        Ok(None)
     }
 
     #[inline(never)]
@@ -408,7 +406,7 @@ impl ClientSession {
         now: Instant,
         guard: &mut ClientGuard<S>,
         message: &[u8],
-    ) -> Result<ClientEvent, ClientError> {
+    ) -> Result<Option<ClientEvent>, ClientError> {
         let State::AwaitShare(handshake) = core::mem::replace(&mut self.state, State::Over) else {
             return Err(ClientError::Protocol);
         };
@@ -429,7 +427,7 @@ impl ClientSession {
             fetch: None,
             record_max: 0,
         });
-        Ok(ClientEvent::Ready)
+        Ok(Some(ClientEvent::Ready))
     }
 
     #[inline(never)]
@@ -438,7 +436,7 @@ impl ClientSession {
         now: Instant,
         guard: &mut ClientGuard<S>,
         message: &mut [u8],
-    ) -> Result<ClientEvent, ClientError> {
+    ) -> Result<Option<ClientEvent>, ClientError> {
         let State::Open(dialogue) = &mut self.state else { return Err(ClientError::Protocol) };
         let opened = match dialogue.channel.opener.open(message) {
             Ok(opened) => opened,
@@ -463,18 +461,20 @@ impl ClientSession {
 }
 
 impl Dialogue {
+    // `None` breaks the protocol; `Some(None)` says nothing.
+
     #[inline(never)]
-    fn handle_control(&mut self, payload: &[u8]) -> Option<ClientEvent> {
+    fn handle_control(&mut self, payload: &[u8]) -> Option<Option<ClientEvent>> {
         self.handle_answer(Answer::parse(payload).ok()?)
     }
 
-    fn handle_answer(&mut self, answer: Answer) -> Option<ClientEvent> {
+    fn handle_answer(&mut self, answer: Answer) -> Option<Option<ClientEvent>> {
         if let Answer::Error(code) = answer {
             // The exchange is over; drop unsent messages about it.
             self.awaits = Awaits::Nothing;
             self.request = None;
             self.progress = None;
-            return Some(ClientEvent::Refused(code));
+            return Some(Some(ClientEvent::Refused(code)));
         }
         match (&mut self.awaits, answer) {
             (Awaits::List { left }, answer) => {
@@ -483,11 +483,11 @@ impl Dialogue {
                 match answer {
                     Answer::End { revision, more } if last => {
                         self.awaits = Awaits::Nothing;
-                        Some(ClientEvent::ListEnd { revision, more })
+                        Some(Some(ClientEvent::ListEnd { revision, more }))
                     }
-                    Answer::Offer(offer) if !last => Some(ClientEvent::Offer(offer)),
-                    Answer::Ending(ending) if !last => Some(ClientEvent::Ending(ending)),
-                    Answer::Filler if !last => Some(ClientEvent::Filler),
+                    Answer::Offer(offer) if !last => Some(Some(ClientEvent::Offer(offer))),
+                    Answer::Ending(ending) if !last => Some(Some(ClientEvent::Ending(ending))),
+                    Answer::Filler if !last => Some(None),
                     _ => None,
                 }
             }
@@ -498,31 +498,31 @@ impl Dialogue {
                 }
                 let cut = RecordLayout::new(begin.offset, begin.size, begin.record);
                 self.awaits = Awaits::Stream { record: begin.record, cut, at: begin.offset, ready: false };
-                Some(ClientEvent::Begin(begin))
+                Some(Some(ClientEvent::Begin(begin)))
             }
             (Awaits::Burned, Answer::Burned) => {
                 self.awaits = Awaits::Nothing;
-                Some(ClientEvent::Burned)
+                Some(Some(ClientEvent::Burned))
             }
             _ => None,
         }
     }
 
-    fn handle_data(&mut self, len: usize) -> Option<ClientEvent> {
+    fn handle_data(&mut self, len: usize) -> Option<Option<ClientEvent>> {
         let Awaits::Stream { record, cut, at, .. } = &mut self.awaits else { return None };
         if *at >= cut.last_at || len != *record as usize {
             return None;
         }
         *at = at.checked_add(u64::from(*record))?;
-        Some(ClientEvent::Data { len })
+        Some(Some(ClientEvent::Data { len }))
     }
 
-    fn handle_final(&mut self, len: usize) -> Option<ClientEvent> {
+    fn handle_final(&mut self, len: usize) -> Option<Option<ClientEvent>> {
         let Awaits::Stream { cut, at, ready, .. } = &self.awaits else { return None };
         if *at != cut.last_at || !*ready || len != cut.last_len as usize {
             return None;
         }
         self.awaits = Awaits::Whole;
-        Some(ClientEvent::Final { len })
+        Some(Some(ClientEvent::Final { len }))
     }
 }

@@ -122,7 +122,11 @@ impl Harness {
     }
 
     /// Passes one message to the client's session.
-    pub fn tell(&mut self, session: &mut ClientSession, message: &[u8]) -> Result<ClientEvent, ClientError> {
+    pub fn tell(
+        &mut self,
+        session: &mut ClientSession,
+        message: &[u8],
+    ) -> Result<Option<ClientEvent>, ClientError> {
         let mut message = message.to_vec();
         session.handle_message(self.now, &prs(ROOM), &mut self.guard, &mut self.rng, &mut message)
     }
@@ -142,7 +146,7 @@ impl Harness {
         let hello = Self::asked(&mut session).remove(0);
         let (channel, share) =
             greeted.answer(hello[..].try_into().unwrap(), &prs(room), &mut self.rng).unwrap();
-        assert_eq!(self.tell(&mut session, &share), Ok(ClientEvent::Ready));
+        assert_eq!(self.tell(&mut session, &share), Ok(Some(ClientEvent::Ready)));
         (session, channel)
     }
 }

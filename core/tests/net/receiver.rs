@@ -413,7 +413,7 @@ impl Receiver {
         let message = self.session.wants().and_then(|n| down.read(now, n));
         if let Some(mut message) = message {
             match self.session.handle_message(now, &self.prs, guard, rng, &mut message) {
-                Ok(event) => self.take(now, event, &message, rng),
+                Ok(event) => event.into_iter().for_each(|event| self.take(now, event, &message, rng)),
                 Err(error) => self.fail(now, error, rng),
             }
             busy = true;

@@ -71,7 +71,12 @@ impl<'a> ClientConnection<'a> {
             if let Some(len) = self.session.wants() {
                 let received = self.connection.receive(self.app.tables.borrow_mut().message(len));
                 match received {
-                    Received::Complete => return self.handle_message(len).map(Some),
+                    Received::Complete => {
+                        if let Some(event) = self.handle_message(len)? {
+                            return Ok(Some(event));
+                        }
+                        continue;
+                    }
                     Received::Closed => return Err(self.session.handle_close(true)),
                     Received::Reset => return Err(self.session.handle_close(false)),
                     Received::Incomplete => {}
@@ -125,7 +130,7 @@ impl<'a> ClientConnection<'a> {
     }
 
     #[inline(never)]
-    fn handle_message(&mut self, len: usize) -> Result<ClientEvent, ClientError> {
+    fn handle_message(&mut self, len: usize) -> Result<Option<ClientEvent>, ClientError> {
         let now = clock::now();
         let (session, connection) = (&mut self.session, &mut self.connection);
         // Handshake messages are shorter than any record.
@@ -136,7 +141,7 @@ impl<'a> ClientConnection<'a> {
         let tables = &mut *tables;
         let message = tables.record.get_mut(..len).unwrap_or_default();
         let input = session.handle_message(now, &self.app.prs, tables.guard, &mut tables.rng, message);
-        if !matches!(input, Ok(ClientEvent::Data { .. } | ClientEvent::Final { .. })) {
+        if !matches!(input, Ok(Some(ClientEvent::Data { .. } | ClientEvent::Final { .. }))) {
             message.zeroize();
         }
         input

@@ -54,8 +54,8 @@ impl From<WorkerPanicked> for ConnectionError {
 pub enum FetchError {
     /// No connection, or one that broke before the sender said anything. The text says how.
     Unreachable(String),
-    /// The connection broke after the claim, and the drop is not here. The sender offers it again once the claim's
-    /// lease lapses, after 15 seconds. The text says how the connection broke.
+    /// The connection broke after the claim, others to the same sender failed for a minute, and the drop is not here.
+    /// The sender offers it again once the claim's lease lapses, after 15 seconds. The text says how the last one ended.
     Lost(String),
     /// The sender completed the greeting and refused: it is in another room.
     NotMember,
@@ -94,11 +94,6 @@ impl FetchError {
             other => other,
         }
     }
-
-    /// The answer to a request was of a kind that the request does not allow.
-    pub(crate) fn wrong_answer() -> Self {
-        Self::Protocol("the sender answered another question".into())
-    }
 }
 
 impl fmt::Display for FetchError {
@@ -133,24 +128,30 @@ impl fmt::Display for FetchError {
 
 impl std::error::Error for FetchError {}
 
+impl From<ClientError> for FetchError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotMember => Self::NotMember,
+            ClientError::Busy => Self::Busy(None),
+            ClientError::Handshake(HandshakeError::Busy { retry_after }) => Self::Busy(Some(retry_after)),
+            // Another program, or another process than the one that was expected there.
+            ClientError::Handshake(
+                HandshakeError::Greeting(GreetingError::Magic)
+                | HandshakeError::OtherInstance
+                | HandshakeError::OwnInstance,
+            )
+            | ClientError::Reset
+            | ClientError::Silent => Self::Unreachable(error.to_string()),
+            ClientError::NoBudget => Self::NoBudget,
+            _ => Self::Protocol(error.to_string()),
+        }
+    }
+}
+
 impl From<ConnectionError> for FetchError {
     fn from(error: ConnectionError) -> Self {
         match error {
-            ConnectionError::Session(error) => match error {
-                ClientError::NotMember => Self::NotMember,
-                ClientError::Busy => Self::Busy(None),
-                ClientError::Handshake(HandshakeError::Busy { retry_after }) => Self::Busy(Some(retry_after)),
-                // Another program, or another process than the one that was expected there.
-                ClientError::Handshake(
-                    HandshakeError::Greeting(GreetingError::Magic)
-                    | HandshakeError::OtherInstance
-                    | HandshakeError::OwnInstance,
-                )
-                | ClientError::Reset
-                | ClientError::Silent => Self::Unreachable(error.to_string()),
-                ClientError::NoBudget => Self::NoBudget,
-                _ => Self::Protocol(error.to_string()),
-            },
+            ConnectionError::Session(error) => error.into(),
             ConnectionError::Io(error) => Self::Unreachable(error.to_string()),
             ConnectionError::Stopped => Self::Stopped,
             // Only receiving stores anything, and it tells the two apart before it comes here.
@@ -179,21 +180,6 @@ pub(crate) enum ReceiveError {
     Fetch(FetchError),
     /// The bytes could not be stored: another try does not help.
     Save(SaveError),
-}
-
-impl From<ConnectionError> for ReceiveError {
-    fn from(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::Save(error) => Self::Save(error),
-            other => Self::Fetch(FetchError::from(other).after_claim()),
-        }
-    }
-}
-
-impl From<ErrorCode> for ReceiveError {
-    fn from(code: ErrorCode) -> Self {
-        Self::Fetch(code.into())
-    }
 }
 
 impl From<FetchError> for ReceiveError {

@@ -1,9 +1,12 @@
-//! Taking drops: one connection to a sender, its list, a claim, the bytes, the confirmation.
+//! Taking drops: connections to a sender, its list, the transfer of a drop.
 
 pub(crate) mod attempts;
-pub(crate) mod claim;
+mod bulk;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod error;
+mod persist;
 pub(crate) mod probe;
-pub(crate) mod receive;
+#[cfg(test)]
+mod scene;
+pub(crate) mod transfer;

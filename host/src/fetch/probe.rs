@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop_core::limits::REQUESTS_MAX;
-use deaddrop_core::offer::Offer;
-use deaddrop_core::session::{ClientError, ClientEvent};
-use deaddrop_core::token::{Instance, Token};
-use deaddrop_core::wire::{Ending, ErrorCode};
+use deaddrop_core::exchange::{List, ListEvent};
+use deaddrop_core::limits::HOST;
+use deaddrop_core::session::{ClientError, ClientEvent, Close};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::Instance;
 
 use super::connection::ClientConnection;
 use super::credentials::Credentials;
@@ -16,19 +16,13 @@ use super::error::ConnectionError;
 use crate::clock;
 use crate::stop::Stopper;
 
-/// How long a probe may take in all: long enough to wait for a guess token. Few probes run at a time, and a sender that
-/// says a word every few seconds must not occupy one for half an hour.
-const PROBE_WITHIN: Duration = Duration::from_secs(30);
-
 /// What a sender has.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Its revision.
     pub(crate) revision: u32,
-    /// Its drops.
-    pub(crate) offers: Vec<Offer>,
-    /// Drops that have ended lately.
-    pub(crate) endings: Vec<Ending>,
+    /// Its drops, and those that have ended lately.
+    pub(crate) lines: Vec<ListEvent>,
 }
 
 /// Connects to a sender, asks for its whole list, and closes. Does not connect when our own guess budget for the
@@ -39,7 +33,7 @@ pub(crate) async fn probe(
     expected: Option<Instance>,
     stop: Option<&Stopper>,
 ) -> Result<Listing, ConnectionError> {
-    probe_within(PROBE_WITHIN, sender, credentials, expected, stop).await
+    probe_within(HOST.probe, sender, credentials, expected, stop).await
 }
 
 async fn probe_within(
@@ -52,53 +46,40 @@ async fn probe_within(
     if !credentials.may_try(sender.ip()) {
         return Err(ClientError::NoBudget.into());
     }
-    let connection = ClientConnection::open(sender, credentials, expected, stop).await?;
-    let mut connection = connection.end_by(clock::now() + span).shake_hands().await?;
-    let listing = list(&mut connection).await?;
-    connection.close();
-    Ok(listing)
+    let end = clock::now() + span;
+    let mut connection = ClientConnection::open(sender, credentials, expected, stop).await?;
+    let listed = list(&mut connection, end).await;
+    let how = if listed.is_ok() { Close::Clean } else { Close::Reset };
+    connection.close(how, false).await;
+    listed
 }
 
-/// Asks for all pages of the list.
-pub(crate) async fn list(connection: &mut ClientConnection) -> Result<Listing, ConnectionError> {
+/// Shakes hands and reads all pages of the list.
+async fn list(connection: &mut ClientConnection, end: Instant) -> Result<Listing, ConnectionError> {
     let mut listing = Listing::default();
-    let mut after: Option<Token> = None;
-    for page in 0..REQUESTS_MAX {
-        connection.session.list(clock::now(), after).map_err(|_| ClientError::Protocol)?;
-        loop {
-            match connection.next().await? {
-                ClientEvent::Offer(offer) => {
-                    after = after.max(Some(offer.token));
-                    listing.offers.push(offer);
-                }
-                ClientEvent::Ending(ending) => {
-                    after = after.max(Some(ending.token));
-                    listing.endings.push(ending);
-                }
-                ClientEvent::ListEnd { revision, more } => {
-                    // The revision of the first page: a change since then shows at the next probe.
-                    if page == 0 {
-                        listing.revision = revision;
-                    }
-                    // One request is left for what the caller does with the list.
-                    if more && page + 2 < REQUESTS_MAX {
-                        break;
-                    }
-                    return Ok(listing);
-                }
-                ClientEvent::Refused(ErrorCode::Busy { .. }) => return Err(ClientError::Busy.into()),
-                ClientEvent::Filler => {}
-                _ => return Err(ClientError::Protocol.into()),
+    let mut list = List::new();
+    while clock::now() < end {
+        let Some(event) = connection.turn(Some(end)).await? else { continue };
+        let now = clock::now();
+        if event == ClientEvent::Ready {
+            list.start(now, &mut connection.session).map_err(ClientError::from)?;
+            continue;
+        }
+        match list.handle_event(now, &mut connection.session, event)? {
+            Some(ListEvent::End { revision }) => {
+                listing.revision = revision;
+                return Ok(listing);
             }
+            Some(line) => listing.lines.push(line),
+            None => {}
         }
     }
-    Ok(listing)
+    Err(ClientError::Silent.into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
-    use std::time::Instant;
 
     use deaddrop_core::crypto::keys::RoomSecret;
 
@@ -109,7 +90,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let credentials = Arc::new(Credentials::new(&RoomSecret::new([1; 32])));
-        let begun = Instant::now();
+        let begun = std::time::Instant::now();
         let probed =
             smol::block_on(probe_within(Duration::from_millis(10), address, &credentials, None, None));
         assert!(matches!(probed, Err(ConnectionError::Session(ClientError::Silent))), "{probed:?}");

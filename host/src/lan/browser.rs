@@ -85,7 +85,7 @@ impl Browser {
 
     /// The offers known now.
     pub fn offers(&self) -> impl Iterator<Item = &Known> {
-        self.catalogue.offers().iter()
+        self.catalogue.offers()
     }
 
     /// Probes senders as a member of a room from now on.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use deaddrop_core::exchange::{ListEvent, Wanted};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;
 use smol::future;
@@ -14,9 +15,9 @@ use super::{COLLECT, FoundOffer, Receiver};
 use crate::clock;
 use crate::error::Error;
 use crate::fetch::attempts::Attempts;
-use crate::fetch::claim::{ClaimedConnection, Wanted, claim_at};
 use crate::fetch::error::FetchError;
 use crate::fetch::probe::probe;
+use crate::fetch::transfer::Transfer;
 use crate::transport::socket::sleep_until;
 
 /// Why the servers on some ports gave nothing.
@@ -69,10 +70,17 @@ pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Resul
     let mut found = Vec::new();
     while let Some((from, result)) = answers.next_by(until).await {
         match result {
-            Ok(listing) if listing.offers.is_empty() => refusals.push((from.port(), FetchError::Unknown)),
             Ok(listing) => {
-                found.extend(listing.offers.into_iter().map(|offer| FoundOffer::new(offer, from)));
-                until = until.min(clock::now() + COLLECT);
+                let before = found.len();
+                found.extend(listing.lines.into_iter().filter_map(|line| match line {
+                    ListEvent::Offer(offer) => Some(FoundOffer::new(offer, from)),
+                    _ => None,
+                }));
+                if found.len() == before {
+                    refusals.push((from.port(), FetchError::Unknown));
+                } else {
+                    until = until.min(clock::now() + COLLECT);
+                }
             }
             Err(error) => refusals.push((from.port(), error.into())),
         }
@@ -87,11 +95,14 @@ pub(super) async fn claim(
     wanted: &Wanted,
     id: FetchId,
     round: Round,
-) -> Result<ClaimedConnection, Refusals> {
+) -> Result<Transfer, Refusals> {
     let Round { ports, until } = round;
     let mut refusals = Refusals::new();
-    let Receiver { credentials, stopper, .. } = receiver;
-    let mut answers = Answers::of(&ports, ip, |from| claim_at(from, credentials, None, wanted, id, stopper));
+    // Once each: whether to ask again is decided by what all ports answer.
+    let mut answers = Answers::of(&ports, ip, |from| async move {
+        let mut transfer = receiver.transfer(from, None, wanted.clone(), id, clock::now());
+        transfer.claim().await.map(|()| transfer)
+    });
     while let Some((from, result)) = answers.next_by(until).await {
         match result {
             Ok(claimed) => return Ok(claimed),

@@ -255,14 +255,14 @@ mod tests {
 
     use deaddrop_core::crypto::keys::RoomSecret;
     use deaddrop_core::drops::DropSpec;
+    use deaddrop_core::limits::{PROGRESS_EVERY, RECORD_MAX};
     use deaddrop_core::offer::Kind;
-    use deaddrop_core::session::ClientEvent;
+    use deaddrop_core::session::{ClientEvent, FetchPlan};
     use deaddrop_core::token::FetchId;
     use deaddrop_core::wire::ErrorCode;
     use smol::{Async, future};
 
     use super::*;
-    use crate::fetch::claim::{Wanted, claim};
     use crate::fetch::connection::ClientConnection;
     use crate::fetch::credentials::Credentials;
     use crate::files::source::SourceFile;
@@ -303,24 +303,32 @@ mod tests {
         let fetching = async {
             let link = Link::connect(address, None).await.unwrap();
             small(link.stream());
-            let wanted = Wanted::Token(token.into());
             let id = FetchId::random(&mut system());
-            let connection = ClientConnection::over(link, &credentials, None, None).unwrap();
-            let mut claim = claim(connection, &wanted, id).await.ok().unwrap();
-            std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
-            let mut stored = 0;
+            let mut connection = ClientConnection::over(link, &credentials, None).unwrap();
+            let plan = FetchPlan { token, id, record_max: RECORD_MAX, offset: 0, digest: None };
+            let (mut stored, mut told) = (0, clock::now());
             loop {
-                match claim.connection.next().await {
-                    Ok(ClientEvent::Data { len }) => {
-                        // On a busy machine this takes longer than a claim lasts without a sign of life.
-                        stored += len as u64;
-                        claim.connection.report(stored);
+                match connection.turn(None).await {
+                    Ok(Some(ClientEvent::Ready)) => connection.session.fetch(clock::now(), &plan).unwrap(),
+                    Ok(Some(ClientEvent::Begin(_))) => {
+                        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+                        file.write_all(b"more").unwrap();
                     }
+                    Ok(Some(ClientEvent::Data { len })) => {
+                        stored += len as u64;
+                        // On a busy machine this takes longer than a claim lasts without a sign of life. No more of
+                        // them than are due: a close with unread bytes at the sender is a reset.
+                        if told + PROGRESS_EVERY <= clock::now() {
+                            told = clock::now();
+                            connection.session.progress(stored).unwrap();
+                        }
+                    }
+                    Ok(None) => {}
                     end => break end,
                 }
             }
         };
         let ((), end) = smol::block_on(future::zip(serving, fetching));
-        assert_eq!(end.unwrap(), ClientEvent::Refused(ErrorCode::Changed));
+        assert_eq!(end.unwrap(), Some(ClientEvent::Refused(ErrorCode::Changed)));
     }
 }

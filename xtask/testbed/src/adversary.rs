@@ -89,10 +89,10 @@ pub fn shake_hands(stream: &mut TcpStream, prs: &Prs, until: Until) -> io::Resul
             let guessed = until == Until::Guess && e.kind() == io::ErrorKind::UnexpectedEof;
             return if guessed { Ok(()) } else { Err(e) };
         }
-        let input = session.handle_message(now, prs, &mut guard, &mut random(), &mut buffer[..len]);
-        match input.map_err(io::Error::other)? {
-            ClientEvent::Ready if until == Until::Share => return Ok(()),
-            ClientEvent::Ready => session.list(now, None).map_err(io::Error::other)?,
+        let event = session.handle_message(now, prs, &mut guard, &mut random(), &mut buffer[..len]);
+        match event.map_err(io::Error::other)? {
+            Some(ClientEvent::Ready) if until == Until::Share => return Ok(()),
+            Some(ClientEvent::Ready) => session.list(now, None).map_err(io::Error::other)?,
             _ => {}
         }
     }

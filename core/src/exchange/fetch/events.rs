@@ -23,7 +23,6 @@ impl Fetch {
                     self.take_line(now, session, line)?;
                 }
             }
-            (_, ClientEvent::Filler) => {}
             (_, ClientEvent::Refused(code)) => return Err(FetchError::Refused(code)),
             (State::Handshake, ClientEvent::Ready) => self.start(now, session).map_err(misuse)?,
             (State::Claim, ClientEvent::Begin(begin)) => self.begin(now, &begin)?,

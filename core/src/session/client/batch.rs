@@ -53,7 +53,7 @@ impl ClientSession {
     pub fn handle_refused(&mut self, code: ErrorCode) -> Result<ClientEvent, ClientError> {
         match &mut self.state {
             State::Open(dialogue) if matches!(dialogue.awaits, Awaits::Stream { .. }) => {
-                dialogue.handle_answer(Answer::Error(code)).ok_or(ClientError::Protocol)
+                dialogue.handle_answer(Answer::Error(code)).flatten().ok_or(ClientError::Protocol)
             }
             _ => Err(ClientError::Protocol),
         }

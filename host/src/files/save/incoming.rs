@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
 use rustix::fs::{AtFlags, FallocateFlags, RenameFlags};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::error::SaveError;
 use super::{Destination, Folder, Place};
@@ -160,6 +161,40 @@ impl Incoming {
     /// Counts the next `bytes` bytes as stored: a [writer](Self::writer) has written all of them.
     pub(crate) fn advance(&mut self, bytes: u64) {
         self.stored = self.stored.saturating_add(bytes).min(self.size);
+    }
+
+    /// Goes back to the first `stored` bytes: what comes next belongs after them.
+    pub(crate) fn rewind(&mut self, stored: u64) {
+        self.stored = self.stored.min(stored);
+        if let Store::Memory(memory) = &mut self.store {
+            let kept = usize::try_from(self.stored).unwrap_or(usize::MAX).min(memory.len());
+            // `truncate` would leave the bytes behind it unwiped.
+            memory.get_mut(kept..).unwrap_or_default().zeroize();
+            memory.truncate(kept);
+        }
+    }
+
+    /// The digest by which a sender tells that the first `offset` bytes are its drop's; `None` for none, or if they
+    /// cannot be read back.
+    pub(crate) fn prefix_digest(&self, offset: u64) -> Option<[u8; 32]> {
+        if offset == 0 || offset > self.stored {
+            return None;
+        }
+        let mut digest = PrefixDigest::new(offset);
+        let range = digest.range();
+        let len = usize::try_from(range.end - range.start).ok()?;
+        match &self.store {
+            Store::Memory(memory) => {
+                let start = usize::try_from(range.start).ok()?;
+                digest.update(memory.get(start..start.checked_add(len)?)?);
+            }
+            Store::Unnamed { file, .. } | Store::Part(Part { file, .. }) => {
+                let mut bytes = Zeroizing::new(vec![0; len]);
+                file.read_exact_at(&mut bytes, range.start).ok()?;
+                digest.update(&bytes);
+            }
+        }
+        Some(digest.finish())
     }
 
     /// How many bytes have been added.

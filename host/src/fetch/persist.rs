@@ -1,0 +1,60 @@
+//! Makes a whole drop durable, and keeps its claim alive while that takes its time.
+
+use std::sync::Arc;
+
+use deaddrop_core::exchange::Fetch;
+use deaddrop_core::session::ClientError;
+use event_listener::Event;
+
+use super::connection::ClientConnection;
+use super::error::ConnectionError;
+use crate::files::save::{Finished, Incoming, SaveError};
+use crate::{clock, random::system};
+
+/// Drops of up to this many bytes are synced on the connection's own thread.
+const QUICK: u64 = 8 * 1024 * 1024;
+
+/// Makes the drop durable under its name. If the connection breaks meanwhile, the confirmation goes over another one.
+pub(super) async fn persist(
+    fetch: &mut Fetch,
+    connection: &mut Option<ClientConnection>,
+    incoming: Incoming,
+) -> Result<Finished, SaveError> {
+    if incoming.size() <= QUICK {
+        return incoming.finish();
+    }
+    let (done, result) = async_channel::bounded(1);
+    let notify = connection.as_ref().map(|connection| NotifyOnDrop(connection.notify().clone()));
+    let worker = std::thread::spawn(move || {
+        // Dropped after `done`, so that the connection finds either a result or a closed channel.
+        let _notify = notify;
+        let done = done;
+        // The receiver lives until there is a result.
+        let _ = done.try_send(incoming.finish());
+    });
+    while result.is_empty() && !result.is_closed() {
+        let Some(live) = connection else { break };
+        let now = clock::now();
+        if fetch.poll_timeout().is_some_and(|at| at <= now) {
+            fetch.handle_timeout(now, Some(&mut live.session), &mut system());
+        }
+        if let Err(error) = live.turn(fetch.poll_timeout()).await {
+            let error = if let ConnectionError::Session(error) = error { error } else { ClientError::Reset };
+            fetch.handle_error(clock::now(), error, &mut system());
+            *connection = None;
+        }
+    }
+    let finished = result.recv().await;
+    // It has sent its result, or panicked, which the closed channel says too.
+    let _ = worker.join();
+    finished.unwrap_or(Err(SaveError::Bug))
+}
+
+/// Notifies when dropped.
+struct NotifyOnDrop(Arc<Event>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify(usize::MAX);
+    }
+}

@@ -1,0 +1,102 @@
+//! What the tests of this folder share: a sender of one file, and a member of its room.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deaddrop_core::crypto::keys::RoomSecret;
+use deaddrop_core::drops::DropSpec;
+use deaddrop_core::exchange::Wanted;
+use deaddrop_core::token::{FetchId, Token};
+use smol::{Async, Executor, future};
+
+use super::credentials::Credentials;
+use super::transfer::Transfer;
+use crate::files::save::{Destination, Incoming};
+use crate::files::source::{Source, SourceFile};
+use crate::serve::connection::serve_connection;
+use crate::serve::server::Server;
+use crate::stop::Stopper;
+use crate::transport::link::Link;
+use crate::{clock, random::system};
+
+/// A sender of one file of this size, and a member of its room.
+pub(super) struct Scene {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) server: Server,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) token: Token,
+    pub(super) listener: TcpListener,
+    pub(super) bytes: Vec<u8>,
+}
+
+pub(super) fn scene(size: usize) -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drop.bin");
+    let bytes: Vec<u8> = (0..size).map(|at| (at / 251).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect();
+    std::fs::write(&path, &bytes).unwrap();
+    let source = Source::File(SourceFile::open(&path).unwrap());
+    let room = RoomSecret::new([1; 32]);
+    let (server, credentials) = (Server::new(&room), Arc::new(Credentials::new(&room)));
+    let spec = DropSpec {
+        kind: source.kind(),
+        name: deaddrop_core::offer::Name::new("drop.bin").unwrap(),
+        size: source.size(),
+        ttl: Duration::from_secs(60),
+        fetches: 1,
+    };
+    let token = server.put(spec, source).unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    Scene { folder, server, credentials, token, listener, bytes }
+}
+
+impl Scene {
+    /// Serves every connection that comes, for ever.
+    pub(super) async fn serve(&self) {
+        let listener = Async::new(self.listener.try_clone().unwrap()).unwrap();
+        let connections = Executor::new();
+        let accepting = async {
+            loop {
+                let (stream, from) = listener.accept().await.unwrap();
+                let link = Link::accepted(stream.into_inner().unwrap(), self.server.changed.clone()).unwrap();
+                connections.spawn(serve_connection(&self.server, link, from.ip())).detach();
+            }
+        };
+        connections.run(accepting).await;
+    }
+
+    /// Runs `fetching` beside the sender.
+    pub(super) fn run<T>(&self, fetching: impl Future<Output = T>) -> T {
+        smol::block_on(future::or(
+            async {
+                self.serve().await;
+                future::pending().await
+            },
+            fetching,
+        ))
+    }
+
+    /// A claimed transfer by way of `address`, and the file that it is to fill.
+    pub(super) async fn claim_at(&self, address: SocketAddr) -> (Transfer, Incoming) {
+        let (id, wanted) = (FetchId::random(&mut system()), Wanted::Token(self.token.into()));
+        let stop = Stopper::default();
+        let now = clock::now();
+        let mut transfer = Transfer::new(address, None, wanted, id, now, &self.credentials, &stop);
+        transfer.claim().await.unwrap();
+        let offer = transfer.offer().unwrap();
+        let out = Destination::path(self.folder.path().join("out")).unwrap();
+        let incoming = Incoming::create(&out, &offer.name, offer.size).unwrap();
+        (transfer, incoming)
+    }
+
+    /// Files in the folder beside the source.
+    pub(super) fn parts(&self) -> usize {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name() != "drop.bin").count()
+    }
+
+    /// The received file.
+    pub(super) fn received(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("out")).unwrap()
+    }
+}

@@ -1,0 +1,315 @@
+//! Takes one drop from a sender: core's `Fetch` decides, this connects, stores and waits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use deaddrop_core::exchange::{Fetch, FetchError as CoreError, Step, Wanted};
+use deaddrop_core::limits::HOST;
+use deaddrop_core::offer::Offer;
+use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
+use deaddrop_core::time::Instant;
+use deaddrop_core::token::{FetchId, Instance};
+use smol::future;
+
+use super::bulk::receive_bulk;
+use super::connection::ClientConnection;
+use super::credentials::Credentials;
+use super::error::{ConnectionError, FetchError, ReceiveError};
+use super::persist::persist;
+use crate::files::save::{Finished, Incoming, SaveError};
+use crate::stop::Stopper;
+use crate::transport::socket::sleep_until;
+use crate::{clock, random::system};
+
+/// A drop on its way from one sender, over as many connections as it takes.
+///
+/// Dropping it gives the claim back, as far as that goes without waiting.
+pub(crate) struct Transfer {
+    fetch: Fetch,
+    sender: SocketAddr,
+    /// The process that should answer, if its beacon was heard.
+    expected: Option<Instance>,
+    connection: Option<ClientConnection>,
+    credentials: Arc<Credentials>,
+    stopper: Stopper,
+    /// How the network failed last, for the text of an error.
+    network_error: Option<String>,
+    /// The bulk pipeline was tried on this connection.
+    bulk_tried: bool,
+}
+
+impl Transfer {
+    /// A transfer under `id`, which tries for the claim until `give_up`, once at least.
+    pub(crate) fn new(
+        sender: SocketAddr,
+        expected: Option<Instance>,
+        wanted: Wanted,
+        id: FetchId,
+        give_up: Instant,
+        credentials: &Arc<Credentials>,
+        stopper: &Stopper,
+    ) -> Self {
+        Self {
+            fetch: Fetch::new(&HOST, id, wanted, give_up),
+            sender,
+            expected,
+            connection: None,
+            credentials: credentials.clone(),
+            stopper: stopper.clone(),
+            network_error: None,
+            bulk_tried: false,
+        }
+    }
+
+    /// Where the drop comes from.
+    pub(crate) fn sender(&self) -> SocketAddr {
+        self.sender
+    }
+
+    /// The drop, once it is known which.
+    pub(crate) fn offer(&self) -> Option<&Offer> {
+        self.fetch.offer()
+    }
+
+    /// Claims the drop.
+    pub(crate) async fn claim(&mut self) -> Result<(), FetchError> {
+        match self.run(None).await {
+            Ok(Step::Failed(error)) => Err(self.error(error)),
+            Ok(_) => Ok(()),
+            // Nothing is stored yet.
+            Err(error) => Err(FetchError::Protocol(error.to_string())),
+        }
+    }
+
+    /// Receives the claimed drop into `incoming`, until it is whole and durable. From then on nobody else can have it.
+    pub(crate) async fn receive(&mut self, mut incoming: Incoming) -> Result<Finished, ReceiveError> {
+        match self.run(Some(&mut incoming)).await? {
+            Step::Persist => {}
+            Step::Failed(error) => return Err(self.error(error).into()),
+            step => return Err(FetchError::Protocol(format!("unexpected step {step:?}")).into()),
+        }
+        match persist(&mut self.fetch, &mut self.connection, incoming).await {
+            Ok(finished) => Ok(finished),
+            Err(error) => {
+                self.release().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Confirms a drop that is whole and durable: true if the sender has noted that.
+    pub(crate) async fn confirm(&mut self) -> bool {
+        let session = self.connection.as_mut().map(|connection| &mut connection.session);
+        // Not asked for unless the drop was received, and then there is nothing to confirm.
+        self.fetch.persisted(clock::now(), session).is_ok()
+            && matches!(self.run(None).await, Ok(Step::Done { confirmed: true }))
+    }
+
+    /// Gives the claim up and closes, so that the sender need not wait for the lease to lapse.
+    pub(crate) async fn release(&mut self) {
+        self.cancel();
+        // Whatever comes of it, it has ended.
+        let _ = self.run(None).await;
+    }
+
+    fn cancel(&mut self) {
+        let session = self.connection.as_mut().map(|connection| &mut connection.session);
+        self.fetch.cancel(session);
+    }
+
+    fn session(&self) -> Option<&ClientSession> {
+        self.connection.as_ref().map(|connection| &connection.session)
+    }
+
+    /// Does what the fetch asks for, until the caller has to decide: with `incoming` that is once the drop is whole,
+    /// without once it is claimed; or once the fetch has ended.
+    async fn run(&mut self, mut incoming: Option<&mut Incoming>) -> Result<Step, SaveError> {
+        let mut failed = None;
+        loop {
+            let now = clock::now();
+            self.keep_time(now);
+            let step = self.fetch.poll_step(self.session());
+            let streams = self.fetch.is_claimed() && !self.fetch.is_whole();
+            let result = match step {
+                Step::Drive | Step::Reserve { .. } if incoming.is_none() && streams => return Ok(step),
+                Step::Persist | Step::Done { .. } | Step::Failed(_) => return failed.map_or(Ok(step), Err),
+                Step::Connect => {
+                    self.connect(incoming.as_deref()).await;
+                    Ok(())
+                }
+                Step::Wait(until) => {
+                    self.wait(until).await;
+                    Ok(())
+                }
+                Step::Close(how) => {
+                    if let Some(connection) = self.connection.take() {
+                        connection.close(how, !self.fetch.is_whole()).await;
+                    }
+                    self.fetch.handle_closed(clock::now());
+                    Ok(())
+                }
+                // The caller looks at the offer once it is claimed.
+                Step::Approve => {
+                    if let Some(connection) = &mut self.connection {
+                        // Cannot be out of turn: asked for.
+                        let _ = self.fetch.approve(now, &mut connection.session);
+                    }
+                    Ok(())
+                }
+                Step::Reserve { tail } => self.reserve(now, tail, incoming.as_deref()),
+                Step::Drive => self.drive(incoming.as_deref_mut()).await,
+            };
+            if let Err(error) = result {
+                self.cancel();
+                failed = Some(error);
+            }
+        }
+    }
+
+    /// Acts on the stopper and on the fetch's timeouts.
+    fn keep_time(&mut self, now: Instant) {
+        let mut session = self.connection.as_mut().map(|connection| &mut connection.session);
+        if self.stopper.is_stopped() {
+            self.fetch.interrupt(now, session.as_deref_mut());
+        }
+        if self.fetch.poll_timeout().is_some_and(|at| at <= now) {
+            self.fetch.handle_timeout(now, session, &mut system());
+        }
+    }
+
+    async fn wait(&self, until: Instant) {
+        let stopped = async {
+            // Once it was used, it has been acted on.
+            if self.stopper.is_stopped() {
+                future::pending::<()>().await;
+            }
+            self.stopper.stopped().await;
+        };
+        future::or(sleep_until(until), stopped).await;
+    }
+
+    async fn connect(&mut self, incoming: Option<&Incoming>) {
+        let digest = incoming.and_then(|incoming| incoming.prefix_digest(self.fetch.resume_offset()));
+        // Once the drop is here, the stopper only ends waits: the confirmation is still tried.
+        let stop = (!self.fetch.is_whole()).then_some(&self.stopper);
+        let opening = ClientConnection::open(self.sender, &self.credentials, self.expected, stop);
+        let late = async {
+            match self.fetch.poll_timeout() {
+                Some(at) => self.wait(at).await,
+                None => future::pending().await,
+            }
+            None
+        };
+        let opened = future::or(async { Some(opening.await) }, late).await;
+        let now = clock::now();
+        match opened {
+            Some(Ok(connection)) => {
+                let woken = if stop.is_none() { connection.woken_by(&self.stopper) } else { connection };
+                self.connection = Some(woken);
+                self.bulk_tried = false;
+                self.fetch.handle_open(now, digest);
+            }
+            // What is due is done on the next round.
+            Some(Err(ConnectionError::Stopped)) | None => {}
+            Some(Err(error)) => {
+                self.note(&error);
+                self.fetch.handle_unreachable(now, &mut system());
+            }
+        }
+    }
+
+    /// Tries what can still fail here before nobody else can have the drop.
+    fn reserve(&mut self, now: Instant, tail: u32, incoming: Option<&Incoming>) -> Result<(), SaveError> {
+        if let Some(incoming) = incoming {
+            incoming.reserve_tail(tail.into())?;
+        }
+        if let Some(connection) = &mut self.connection {
+            // Cannot be out of turn: asked for.
+            let _ = self.fetch.ready(now, &mut connection.session);
+        }
+        Ok(())
+    }
+
+    /// Drives the connection until something has happened.
+    async fn drive(&mut self, incoming: Option<&mut Incoming>) -> Result<(), SaveError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let result = match incoming {
+            Some(incoming) if connection.session.data_records() > 0 && !self.bulk_tried => {
+                self.bulk_tried = true;
+                receive_bulk(&mut self.fetch, connection, incoming, &self.stopper).await
+            }
+            incoming => drive_one(&mut self.fetch, connection, incoming).await,
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(ConnectionError::Save(error)) => Err(error),
+            Err(error) => {
+                self.note(&error);
+                let error =
+                    if let ConnectionError::Session(error) = error { error } else { ClientError::Reset };
+                self.fetch.handle_error(clock::now(), error, &mut system());
+                Ok(())
+            }
+        }
+    }
+
+    /// Remembers how the network failed: the system says it better than the session.
+    fn note(&mut self, error: &ConnectionError) {
+        self.network_error =
+            if let ConnectionError::Io(error) = error { Some(error.to_string()) } else { None };
+    }
+
+    /// Why the fetch failed, for the caller.
+    fn error(&self, error: CoreError) -> FetchError {
+        let network = || self.network_error.clone();
+        let error = match error {
+            CoreError::Canceled => FetchError::Stopped,
+            CoreError::Unreachable => {
+                FetchError::Unreachable(network().unwrap_or_else(|| "no answer in time".into()))
+            }
+            CoreError::Session(ClientError::Reset) if let Some(network) = network() => {
+                FetchError::Unreachable(network)
+            }
+            CoreError::Session(error) => error.into(),
+            CoreError::Refused(code) => code.into(),
+            CoreError::Ambiguous => FetchError::Ambiguous,
+            error => FetchError::Protocol(error.to_string()),
+        };
+        if self.fetch.is_claimed() { error.after_claim() } else { error }
+    }
+}
+
+/// One turn of the connection, and what came of it.
+async fn drive_one(
+    fetch: &mut Fetch,
+    connection: &mut ClientConnection,
+    incoming: Option<&mut Incoming>,
+) -> Result<(), ConnectionError> {
+    let Some(event) = connection.turn(fetch.poll_timeout()).await? else { return Ok(()) };
+    let now = clock::now();
+    let begins = matches!(event, ClientEvent::Begin(_));
+    let chunk = fetch.handle_event(now, &mut connection.session, event, &mut system());
+    let Some(incoming) = incoming else { return Ok(()) };
+    if begins && fetch.is_claimed() {
+        // Both sides have agreed from where the stream goes on.
+        incoming.rewind(fetch.stored());
+    }
+    if let Some(chunk) = chunk {
+        incoming.append(connection.bytes(chunk.len)).map_err(ConnectionError::Save)?;
+        fetch.handle_stored(now, incoming.stored());
+    }
+    Ok(())
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.cancel();
+        if let Some(connection) = self.connection.take() {
+            let how = if let Step::Close(how) = self.fetch.poll_step(None) { how } else { Close::Reset };
+            connection.close_now(how);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+
+use super::*;
+use crate::fetch::scene::{Scene, scene};
+use crate::lock::lock;
+
+/// What a relay does to one connection, counted in bytes from the sender.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Nothing.
+    None,
+    /// Closes it after so many.
+    Cut(usize),
+    /// Alters the one at this place.
+    Alter(usize),
+}
+
+/// Passes bytes between receivers and the sender, one connection after the other.
+struct Relay {
+    address: SocketAddr,
+    /// Bytes passed from the sender, of each connection.
+    passed: Arc<Mutex<Vec<usize>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Relay {
+    fn start(scene: &Scene, faults: &'static [Fault]) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let behind = scene.listener.local_addr().unwrap();
+        let passed = Arc::new(Mutex::new(Vec::new()));
+        let counts = passed.clone();
+        let thread = std::thread::spawn(move || {
+            for fault in faults {
+                let (near, _) = listener.accept().unwrap();
+                let far = TcpStream::connect(behind).unwrap();
+                let count = relay(near, far, *fault);
+                lock(&counts).push(count);
+            }
+        });
+        Self { address, passed, thread }
+    }
+
+    /// The bytes that each connection brought, once all have ended.
+    fn end(self) -> Vec<usize> {
+        self.thread.join().unwrap();
+        lock(&self.passed).clone()
+    }
+}
+
+fn relay(near: TcpStream, far: TcpStream, fault: Fault) -> usize {
+    let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    let back = std::thread::spawn(move || {
+        // Ends with either connection.
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    let (mut from, mut to) = (far, near);
+    let (mut buffer, mut passed) = (vec![0; 65_536], 0);
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        let mut bytes = &mut buffer[..len];
+        match fault {
+            Fault::Cut(at) if passed + len >= at => bytes = &mut bytes[..at - passed],
+            Fault::Alter(at) if (passed..passed + len).contains(&at) => bytes[at - passed] ^= 1,
+            _ => {}
+        }
+        let whole = bytes.len() == len;
+        passed += bytes.len();
+        if to.write_all(bytes).is_err() || !whole {
+            break;
+        }
+    }
+    // Whoever still writes finds both ends closed.
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    back.join().unwrap();
+    passed
+}
+
+#[test]
+fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_final_record() {
+    let scene = scene((8 << 20) + 77);
+    scene.run(async {
+        let (mut transfer, mut incoming) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
+        let Transfer { fetch, connection, stopper, .. } = &mut transfer;
+        receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, stopper).await.unwrap();
+        assert_eq!((incoming.stored(), transfer.fetch.stored()), (8 << 20, 8 << 20));
+        let tail = Step::Reserve { tail: 77 };
+        assert_eq!(transfer.fetch.poll_step(transfer.session()), tail, "all but the final record");
+        assert!(matches!(transfer.receive(incoming).await.unwrap(), Finished::Saved(_)));
+        assert!(transfer.confirm().await);
+        assert!(scene.received() == scene.bytes);
+    });
+}
+
+#[test]
+fn a_byte_altered_under_way_ends_it_and_what_came_before_is_no_file() {
+    let scene = scene(8 << 20);
+    let relay = Relay::start(&scene, &[Fault::Alter(5 << 20)]);
+    scene.run(async {
+        let (mut transfer, mut incoming) = scene.claim_at(relay.address).await;
+        let Transfer { fetch, connection, stopper, .. } = &mut transfer;
+        let end = receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, stopper).await;
+        assert!(matches!(end, Err(ConnectionError::Session(ClientError::Protocol))), "{end:?}");
+        assert!(incoming.stored() < 5 << 20, "nothing counts that comes after it");
+        drop((transfer, incoming));
+        assert_eq!(scene.parts(), 0);
+    });
+    relay.end();
+}
+
+#[test]
+fn a_transfer_that_is_cut_goes_on_where_it_was() {
+    // By several threads and by one.
+    for (size, cut) in [((12 << 20) + 5, 5 << 20), (700_000, 300_000)] {
+        let scene = scene(size);
+        let faults: &'static [Fault] =
+            Box::leak(Box::new([Fault::Cut(cut), Fault::Cut(cut / 2), Fault::None]));
+        let relay = Relay::start(&scene, faults);
+        scene.run(async {
+            let (mut transfer, incoming) = scene.claim_at(relay.address).await;
+            transfer.receive(incoming).await.unwrap();
+            assert!(transfer.confirm().await, "and the sender knows");
+        });
+        assert!(scene.received() == scene.bytes, "{size}");
+        let passed: usize = relay.end().iter().sum();
+        // What was on its way when a connection was cut comes again: batches in flight, and one record.
+        assert!(passed * 10 < size * 12, "{passed} bytes for {size}");
+    }
+}
+
+#[test]
+fn a_cut_between_ready_and_the_final_record_loses_nothing() {
+    let scene = scene(5);
+    // Greeting, message 3, a list of eight records, `begin`, and all but the last byte of the one data record.
+    let faults: &'static [Fault] = Box::leak(Box::new([Fault::Cut(34 + 32 + 9 * 512 + 531), Fault::None]));
+    let relay = Relay::start(&scene, faults);
+    scene.run(async {
+        let (mut transfer, incoming) = scene.claim_at(relay.address).await;
+        transfer.receive(incoming).await.unwrap();
+        assert!(transfer.confirm().await);
+    });
+    assert!(scene.received() == scene.bytes);
+    assert_eq!(relay.end().len(), 2, "it took two connections");
+}
+
+#[test]
+fn a_stop_gives_the_claim_back_and_leaves_no_file() {
+    let scene = scene(9 << 20);
+    scene.run(async {
+        let (mut transfer, incoming) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
+        transfer.stopper.stop();
+        let end = transfer.receive(incoming).await;
+        assert!(matches!(end, Err(ReceiveError::Fetch(FetchError::Stopped))), "{end:?}");
+        assert_eq!(scene.parts(), 0);
+        // At once, and not after the lease.
+        let (other, _) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
+        assert!(other.fetch.is_claimed());
+    });
+}
