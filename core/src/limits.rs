@@ -47,6 +47,8 @@ pub const TOKEN_PREFIX_MIN: usize = 4;
 
 /// Unknown keys skipped in one control message; with more it is rejected.
 pub const UNKNOWN_KEYS_MAX: usize = 4;
+/// Most nesting of arrays, maps and tags inside the value of an unknown key.
+pub const UNKNOWN_DEPTH_MAX: u8 = 4;
 /// Most requests on one connection.
 pub const REQUESTS_MAX: u8 = 16;
 /// Control records in the answer to `list`: entries, fillers and the end.
@@ -108,6 +110,10 @@ pub const LINGER_INTERRUPTED: Duration = Duration::from_millis(800);
 pub const ANNOUNCE_FIRST: Duration = Duration::from_millis(250);
 /// Longest gap between announcements.
 pub const ANNOUNCE_LAST: Duration = Duration::from_secs(15);
+/// Number of farewells: datagrams get lost, and a listener acts on the first only (decision 0009).
+pub const FAREWELLS: u8 = 3;
+/// The gap between farewells.
+pub const FAREWELL_EVERY: Duration = Duration::from_millis(100);
 /// When a listener solicits, counted from its start.
 pub const SOLICIT_AT: [Duration; 5] = [
     Duration::from_millis(0),
@@ -116,12 +122,31 @@ pub const SOLICIT_AT: [Duration; 5] = [
     Duration::from_millis(1_750),
     Duration::from_millis(3_750),
 ];
+/// How long after a solicit an answer still counts as one to it.
+pub const SOLICIT_ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// One answer per source address and port within this.
 pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
 /// Most answers a second, to all sources together.
 pub const ANSWERS_PER_SECOND: u32 = 64;
 /// Most jitter before a listener probes a new peer.
 pub const PROBE_JITTER_MAX: Duration = Duration::from_millis(2_500);
+/// Jitter of a probe per known peer. If one host in ten sends, this spreads the listeners of a new sender no
+/// faster than it can answer them (decision 0018).
+pub const PROBE_JITTER_PER_PEER: Duration = Duration::from_millis(3);
+/// Concurrent probes.
+pub const PROBES_IN_FLIGHT: usize = 8;
+/// Probes of one port of one address within [`PORTS_WINDOW`].
+pub const PROBES_PER_PORT: u8 = 8;
+/// When to probe a sender again that is busy and gave no retry-after.
+pub const PROBE_BUSY_DEFAULT: Duration = Duration::from_millis(500);
+/// A busy peer is probed again no sooner than this.
+pub const PROBE_BUSY_MIN: Duration = Duration::from_secs(1);
+/// A busy peer is probed again no later than this, jitter aside.
+pub const PROBE_BUSY_MAX: Duration = Duration::from_secs(60);
+/// How long a probe waits for our guess budget, plus up to as much jitter.
+pub const PROBE_NO_BUDGET: Duration = Duration::from_secs(5);
+/// Most peers of one address that are not members; at most half of the table.
+pub const PEERS_PER_ADDRESS: usize = 32;
 /// A member with a new revision is probed again no sooner than this after the last probe.
 pub const RELIST_EVERY: Duration = Duration::from_secs(2);
 /// Silence of a member after which a listener probes it.
@@ -156,6 +181,10 @@ pub const CLIENT_PER_ADDRESS: u32 = 10;
 pub const CLIENT_TOTAL: u32 = 1_024;
 /// Refill of the budget of one address: one handshake per this.
 pub const CLIENT_REFILL: Duration = Duration::from_secs(60);
+/// The same of the budget for all addresses together.
+pub const CLIENT_TOTAL_REFILL: Duration = Duration::from_secs(1);
+/// The retry-after of a busy greeting.
+pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The limits in which a host and a board differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,7 +66,7 @@ pub(crate) enum Ending {
 
 /// The result of a busy greeting.
 fn busy() -> ProbeError {
-    let retry_after = deaddrop_core::guard::server::RETRY_AFTER;
+    let retry_after = deaddrop_core::limits::BUSY_RETRY_AFTER;
     ClientError::Handshake(HandshakeError::Busy { retry_after }).into()
 }
 

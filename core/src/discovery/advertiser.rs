@@ -6,17 +6,14 @@ use core::time::Duration;
 use heapless::Vec;
 use rand_core::CryptoRng;
 
-use crate::limits::{ANNOUNCE_FIRST, ANNOUNCE_LAST, ANSWER_EVERY, ANSWERS_PER_SECOND, LINGER};
+use crate::limits::{
+    ANNOUNCE_FIRST, ANNOUNCE_LAST, ANSWER_EVERY, ANSWERS_PER_SECOND, FAREWELL_EVERY, FAREWELLS, LINGER,
+};
 use crate::random::up_to;
 use crate::time::Instant;
 use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
-
-/// Number of farewells: datagrams get lost, and a listener acts on the first only (decision 0009).
-pub const FAREWELLS: u8 = 3;
-/// The gap between farewells.
-pub const FAREWELL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

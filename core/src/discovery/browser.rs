@@ -14,7 +14,6 @@
 //!    [`handle_probe`](Browser::handle_probe).
 
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -22,13 +21,11 @@ use super::offers::{Find, Known, OfferEvent, Offers};
 use super::peer::Peer;
 use super::prober::{Arrival, PeerEvent, Probe, ProbeResult, Prober};
 use crate::exchange::ListEvent;
+use crate::limits::PROBE_BUSY_DEFAULT;
 use crate::session::{ClientError, HandshakeError};
 use crate::time::Instant;
 use crate::token::{Instance, TokenPrefix};
 use crate::wire::Beacon;
-
-/// When to probe a sender again that is busy and gave no retry-after.
-pub const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 /// Why a probe ended without a whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +187,7 @@ fn result(end: Result<u32, ProbeError>) -> ProbeResult {
             ProbeResult::Busy { retry_after }
         }
         Err(ProbeError::Session(ClientError::Busy) | ProbeError::Interrupted) => {
-            ProbeResult::Busy { retry_after: BUSY_RETRY }
+            ProbeResult::Busy { retry_after: PROBE_BUSY_DEFAULT }
         }
         // Another instance, another program, another version or a malformed message: the peer is not there.
         Err(ProbeError::Unreachable | ProbeError::Session(_)) => ProbeResult::Failed,

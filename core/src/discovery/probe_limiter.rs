@@ -7,11 +7,8 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
-use crate::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
+use crate::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW, PROBES_PER_PORT};
 use crate::time::Instant;
-
-/// Connects to one port of one address within [`PORTS_WINDOW`].
-pub(super) const PROBES_PER_PORT: u8 = 8;
 
 struct Contact {
     ip: IpAddr,

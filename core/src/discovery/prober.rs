@@ -14,7 +14,10 @@ use rand_core::CryptoRng;
 use super::peer::{Peer, Standing};
 use super::probe_limiter::ProbeLimiter;
 use super::solicit_schedule::SolicitSchedule;
-use crate::limits::{LOST_AFTER, LOST_RETRY, PROBE_JITTER_MAX, RELIST_EVERY};
+use crate::limits::{
+    LOST_AFTER, LOST_RETRY, PEERS_PER_ADDRESS, PROBE_BUSY_MAX, PROBE_BUSY_MIN, PROBE_JITTER_MAX,
+    PROBE_JITTER_PER_PEER, PROBE_NO_BUDGET, PROBES_IN_FLIGHT, RELIST_EVERY,
+};
 use crate::limits::{STRANGER_MEMORY, STRANGER_MEMORY_MAX};
 use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
@@ -22,20 +25,6 @@ use crate::time::Instant;
 use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
-
-/// Concurrent probes.
-pub const PROBES_IN_FLIGHT: usize = 8;
-/// Most peers of one address that are not members; at most half of the table.
-pub const PEERS_PER_ADDRESS: usize = 32;
-/// Jitter of a probe per known peer. If one host in ten sends, this spreads the listeners of a new sender no
-/// faster than it can answer them (decision 0018).
-pub const JITTER_PER_PEER: Duration = Duration::from_millis(3);
-/// A busy peer is probed again no sooner than this.
-pub const BUSY_MIN: Duration = Duration::from_secs(1);
-/// A busy peer is probed again no later than this, jitter aside.
-pub const BUSY_MAX: Duration = Duration::from_secs(60);
-/// How long a probe waits for our guess budget, plus up to as much jitter.
-pub const NO_BUDGET_RETRY: Duration = Duration::from_secs(5);
 
 /// How a beacon arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +122,7 @@ impl<const P: usize> Prober<P> {
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
         let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
         let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let jitter = up_to(rng, JITTER_PER_PEER.saturating_mul(spread).min(PROBE_JITTER_MAX));
+        let jitter = up_to(rng, PROBE_JITTER_PER_PEER.saturating_mul(spread).min(PROBE_JITTER_MAX));
         let soon = if answer { now } else { now + jitter };
 
         if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
@@ -252,11 +241,11 @@ impl<const P: usize> Prober<P> {
                 }
             }
             ProbeResult::Busy { retry_after } => {
-                let wait = retry_after.clamp(BUSY_MIN, BUSY_MAX);
+                let wait = retry_after.clamp(PROBE_BUSY_MIN, PROBE_BUSY_MAX);
                 peer.probe_at = Some(now + wait + peer.part_of(wait));
             }
             ProbeResult::NoBudget => {
-                peer.probe_at = Some(now + NO_BUDGET_RETRY + peer.part_of(NO_BUDGET_RETRY));
+                peer.probe_at = Some(now + PROBE_NO_BUDGET + peer.part_of(PROBE_NO_BUDGET));
             }
         }
     }

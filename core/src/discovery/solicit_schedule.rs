@@ -1,12 +1,7 @@
 //! The schedule of solicits (protocol.md, section 3.4).
 
-use core::time::Duration;
-
-use crate::limits::SOLICIT_AT;
+use crate::limits::{SOLICIT_ANSWERED_WITHIN, SOLICIT_AT};
 use crate::time::Instant;
-
-/// How long after a solicit an answer still counts as one to it.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A series of solicits.
 pub(super) struct SolicitSchedule {
@@ -41,6 +36,6 @@ impl SolicitSchedule {
 
     /// Whether an answer that arrives now may be to our solicit.
     pub(super) fn asked(&self, now: Instant) -> bool {
-        self.last.is_some_and(|last| now.since(last) <= ANSWERED_WITHIN)
+        self.last.is_some_and(|last| now.since(last) <= SOLICIT_ANSWERED_WITHIN)
     }
 }

@@ -12,19 +12,16 @@
 //! [`STRANGER_MEMORY`]: crate::limits::STRANGER_MEMORY
 
 use core::net::IpAddr;
-use core::time::Duration;
 
 use heapless::Vec;
 
 use super::bucket::{Bucket, Rate};
 use super::sources::Key;
 use crate::limits::{
-    CLIENT_PER_ADDRESS, CLIENT_REFILL, CLIENT_TOTAL, HANDSHAKE_TIMEOUT, KNOWN_GOOD, KNOWN_SHARE,
+    CLIENT_PER_ADDRESS, CLIENT_REFILL, CLIENT_TOTAL, CLIENT_TOTAL_REFILL, HANDSHAKE_TIMEOUT, KNOWN_GOOD,
+    KNOWN_SHARE,
 };
 use crate::time::Instant;
-
-/// Refill interval of the total bucket.
-pub const TOTAL_REFILL: Duration = Duration::from_secs(1);
 
 /// State of one address.
 struct Server {
@@ -47,8 +44,9 @@ pub struct ClientGuard<const S: usize> {
 impl<const S: usize> ClientGuard<S> {
     /// A full budget.
     pub fn new(now: Instant) -> Self {
-        let all = Rate::new(CLIENT_TOTAL, TOTAL_REFILL);
-        let all_known = Rate::new(CLIENT_TOTAL / KNOWN_SHARE, TOTAL_REFILL.saturating_mul(KNOWN_SHARE));
+        let all = Rate::new(CLIENT_TOTAL, CLIENT_TOTAL_REFILL);
+        let all_known =
+            Rate::new(CLIENT_TOTAL / KNOWN_SHARE, CLIENT_TOTAL_REFILL.saturating_mul(KNOWN_SHARE));
         Self {
             servers: Vec::new(),
             each: Rate::new(CLIENT_PER_ADDRESS, CLIENT_REFILL),

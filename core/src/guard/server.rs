@@ -19,12 +19,9 @@ use rand_core::CryptoRng;
 
 use super::alarm::Alarm;
 use super::sources::{Key, Origin, Sources};
-use crate::limits::{Profile, WARN_TOTAL};
+use crate::limits::{BUSY_RETRY_AFTER, Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;
-
-/// The retry-after of a busy greeting.
-pub const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The decision on a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +119,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
 
     /// Decides on a connection that was accepted.
     pub fn admit(&mut self, now: Instant, conn: ConnId, source: IpAddr) -> Admission {
-        let busy = Admission::Busy { retry_after: RETRY_AFTER };
+        let busy = Admission::Busy { retry_after: BUSY_RETRY_AFTER };
         self.closed(now, conn);
         let key = Key::of(source);
         if self.parking_full() && !self.served_at_once(now, key) && self.displaced_by(key).is_none() {

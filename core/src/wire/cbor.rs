@@ -9,10 +9,7 @@ use minicbor::encode::write::{Cursor, EndOfSlice};
 use minicbor::{Decoder, Encoder, decode, encode};
 
 use super::ControlError;
-use crate::limits::UNKNOWN_KEYS_MAX;
-
-/// Most nesting of arrays, maps and tags inside the value of an unknown key.
-const UNKNOWN_DEPTH_MAX: u8 = 4;
+use crate::limits::{UNKNOWN_DEPTH_MAX, UNKNOWN_KEYS_MAX};
 
 /// The key of the message type.
 const TYPE: u64 = 0;

@@ -3,7 +3,7 @@
 //! Without it the network stack would refuse the connection with RST, as it does for a port that nothing listens on.
 //! After three of those in a row, a prober takes the board's offers for lost.
 
-use deaddrop_core::guard::server::RETRY_AFTER;
+use deaddrop_core::limits::BUSY_RETRY_AFTER;
 use deaddrop_core::session::Close;
 use embassy_net::tcp::TcpSocket;
 
@@ -17,7 +17,7 @@ use super::state::AppState;
 pub(super) async fn busy_responder(app: &AppState, socket: &mut TcpSocket<'static>) {
     loop {
         accept(&app.context, Task::BusyResponder, socket).await;
-        let greeting = app.with(|tables| tables.server.turn_away(RETRY_AFTER, &mut tables.rng));
+        let greeting = app.with(|tables| tables.server.turn_away(BUSY_RETRY_AFTER, &mut tables.rng));
         let mut connection = Connection::new(&app.context, Task::BusyResponder, socket);
         let how = if connection.send(&greeting) { Close::Clean } else { Close::Reset };
         connection.close(how).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use deaddrop_core::limits::{BUSY_WAIT_MAX, RETRY_JITTER, RETRY_MIN};
 use rand_core::Rng;
 
 use super::error::FetchError;
@@ -10,16 +11,11 @@ use crate::random::system;
 
 /// How many refusals of a sender are needed to believe it.
 const REFUSALS: u32 = 2;
-/// Shortest and longest random pause between two rounds, in milliseconds.
-const PAUSE_MS: (u32, u32) = (100, 300);
-/// Longest pause between two rounds, whatever a busy sender asks for.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// How long to pause before the next round.
+/// How long to pause before the next round: as core waits before its next try (protocol.md, section 7.1).
 pub(crate) fn jittered(retry_after: Option<Duration>) -> Duration {
-    let (least, most) = PAUSE_MS;
-    let jitter = Duration::from_millis(u64::from(least + system().next_u32() % (most - least)));
-    retry_after.map_or(jitter, |after| after.min(PAUSE_MAX).max(jitter))
+    let most = u32::try_from(RETRY_JITTER.as_millis()).unwrap_or(u32::MAX);
+    let jitter = Duration::from_millis(u64::from(system().next_u32() % (most + 1)));
+    retry_after.map_or(RETRY_MIN, |after| after.clamp(RETRY_MIN, BUSY_WAIT_MAX)) + jitter
 }
 
 /// The answers of the servers at one address.

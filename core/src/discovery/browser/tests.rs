@@ -105,10 +105,10 @@ fn each_end_of_a_probe_has_its_result() {
     let table = [
         (Ok(4), ProbeResult::Listed { revision: 4 }),
         (Err(ProbeError::Unreachable), ProbeResult::Failed),
-        (Err(ProbeError::Interrupted), ProbeResult::Busy { retry_after: BUSY_RETRY }),
+        (Err(ProbeError::Interrupted), ProbeResult::Busy { retry_after: PROBE_BUSY_DEFAULT }),
         (Err(ClientError::NotMember.into()), ProbeResult::NotMember),
         (Err(ClientError::NoBudget.into()), ProbeResult::NoBudget),
-        (Err(ClientError::Busy.into()), ProbeResult::Busy { retry_after: BUSY_RETRY }),
+        (Err(ClientError::Busy.into()), ProbeResult::Busy { retry_after: PROBE_BUSY_DEFAULT }),
         (Err(ClientError::Handshake(busy).into()), ProbeResult::Busy { retry_after: Duration::from_secs(9) }),
         // Not busy: the peer of the beacon is no longer there.
         (Err(ClientError::Handshake(HandshakeError::OtherInstance).into()), ProbeResult::Failed),

@@ -174,7 +174,7 @@ fn a_full_table_evicts_the_oldest_before_message_2_of_the_largest_source() {
 fn busy_when_no_connection_can_be_evicted() {
     let mut g = Board::new(&BOARD, at(0));
     assert_eq!(send_message_2(&mut g, 0, 1, ip(1)), Guess::Granted);
-    assert_eq!(g.admit(at(0), ConnId(3), ip(2)), Admission::Busy { retry_after: RETRY_AFTER });
+    assert_eq!(g.admit(at(0), ConnId(3), ip(2)), Admission::Busy { retry_after: BUSY_RETRY_AFTER });
     g.failed(at(0), ConnId(1));
     assert_eq!(g.admit(at(0), ConnId(3), ip(2)), Admission::Open);
 }
