@@ -1,5 +1,6 @@
 //! The client's end of one connection (protocol.md, sections 4 to 7).
 
+mod answers;
 mod batch;
 
 use core::net::IpAddr;
@@ -21,7 +22,7 @@ use crate::time::Instant;
 use crate::token::{FetchId, Instance, Token};
 use crate::trace::decision;
 use crate::wire::GREETING_LEN;
-use crate::wire::{Answer, Begin, Ending, ErrorCode, FetchRequest, Request};
+use crate::wire::{Begin, Ending, ErrorCode, FetchRequest, Request};
 use crate::wire::{CLIENT_HELLO_LEN, SERVER_HELLO_LEN};
 
 /// The parameters of a `fetch` (protocol.md, section 7).
@@ -457,72 +458,5 @@ impl ClientSession {
             RecordKind::Final => dialogue.handle_final(opened.len),
         }
         .ok_or(ClientError::Protocol)
-    }
-}
-
-impl Dialogue {
-    // `None` breaks the protocol; `Some(None)` says nothing.
-
-    #[inline(never)]
-    fn handle_control(&mut self, payload: &[u8]) -> Option<Option<ClientEvent>> {
-        self.handle_answer(Answer::parse(payload).ok()?)
-    }
-
-    fn handle_answer(&mut self, answer: Answer) -> Option<Option<ClientEvent>> {
-        if let Answer::Error(code) = answer {
-            // The exchange is over; drop unsent messages about it.
-            self.awaits = Awaits::Nothing;
-            self.request = None;
-            self.progress = None;
-            return Some(Some(ClientEvent::Refused(code)));
-        }
-        match (&mut self.awaits, answer) {
-            (Awaits::List { left }, answer) => {
-                *left = left.checked_sub(1)?;
-                let last = *left == 0;
-                match answer {
-                    Answer::End { revision, more } if last => {
-                        self.awaits = Awaits::Nothing;
-                        Some(Some(ClientEvent::ListEnd { revision, more }))
-                    }
-                    Answer::Offer(offer) if !last => Some(Some(ClientEvent::Offer(offer))),
-                    Answer::Ending(ending) if !last => Some(Some(ClientEvent::Ending(ending))),
-                    Answer::Filler if !last => Some(None),
-                    _ => None,
-                }
-            }
-            (Awaits::Begin { offset }, Answer::Begin(begin)) => {
-                let asked = *offset == begin.offset && begin.record <= self.record_max;
-                if !asked {
-                    return None;
-                }
-                let cut = RecordLayout::new(begin.offset, begin.size, begin.record);
-                self.awaits = Awaits::Stream { record: begin.record, cut, at: begin.offset, ready: false };
-                Some(Some(ClientEvent::Begin(begin)))
-            }
-            (Awaits::Burned, Answer::Burned) => {
-                self.awaits = Awaits::Nothing;
-                Some(Some(ClientEvent::Burned))
-            }
-            _ => None,
-        }
-    }
-
-    fn handle_data(&mut self, len: usize) -> Option<Option<ClientEvent>> {
-        let Awaits::Stream { record, cut, at, .. } = &mut self.awaits else { return None };
-        if *at >= cut.last_at || len != *record as usize {
-            return None;
-        }
-        *at = at.checked_add(u64::from(*record))?;
-        Some(Some(ClientEvent::Data { len }))
-    }
-
-    fn handle_final(&mut self, len: usize) -> Option<Option<ClientEvent>> {
-        let Awaits::Stream { cut, at, ready, .. } = &self.awaits else { return None };
-        if *at != cut.last_at || !*ready || len != cut.last_len as usize {
-            return None;
-        }
-        self.awaits = Awaits::Whole;
-        Some(Some(ClientEvent::Final { len }))
     }
 }
