@@ -235,6 +235,9 @@ pub enum CommandError {
     NotWhole,
 }
 
+/// One text for every kind of it: a board has no flash for more.
+const PROTOCOL: &str = "its sender and this board disagree on the protocol: update one of them";
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -250,7 +253,7 @@ impl fmt::Display for CommandError {
             Self::Refused(ErrorCode::Busy { .. }) => "another receiver is fetching it: try again",
             Self::Refused(ErrorCode::Unknown) => "its sender has no such drop: see offers",
             Self::Refused(ErrorCode::Changed) => "its source changed: have it sent again",
-            Self::Refused(_) => "its sender did not understand: it may run another version",
+            Self::Refused(_) => PROTOCOL,
             Self::Forgotten => "it was forgotten",
             Self::Offered => "it is offered already: list shows its token",
             Self::NotWhole => "not all of it is in the store: list shows what is",
@@ -266,7 +269,7 @@ impl fmt::Display for CommandError {
             Self::Client(ClientError::Reset) => "the connection broke off: try again",
             Self::Client(ClientError::Silent) => "its sender stopped answering: try again",
             Self::Client(ClientError::NoBudget) => {
-                "too many handshakes with that address came to nothing: wait a minute, then try again"
+                "too many failed handshakes with that address: wait a minute"
             }
             Self::Client(ClientError::Handshake(HandshakeError::OtherInstance)) => {
                 "another process answers there now: see offers"
@@ -274,10 +277,8 @@ impl fmt::Display for CommandError {
             Self::Client(ClientError::Handshake(HandshakeError::OwnInstance)) => {
                 "that is this very board: see list"
             }
-            Self::Client(_) => "its sender broke the protocol: it may run another version",
-            Self::Put(_) => {
-                "the board does not allow such a drop: report it, with the version of the firmware"
-            }
+            Self::Client(_) => PROTOCOL,
+            Self::Put(_) => "the board does not allow such a drop: report it",
         })
     }
 }

@@ -71,12 +71,11 @@ impl<'a> ClientConnection<'a> {
             if let Some(len) = self.session.wants() {
                 let received = self.connection.receive(self.app.tables.borrow_mut().message(len));
                 match received {
-                    Received::Complete => {
-                        if let Some(event) = self.handle_message(len)? {
-                            return Ok(Some(event));
-                        }
-                        continue;
-                    }
+                    Received::Complete => match self.handle_message(len) {
+                        Ok(None) => continue,
+                        // As it is: taken apart and put together again, it would be copied.
+                        event => return event,
+                    },
                     Received::Closed => return Err(self.session.handle_close(true)),
                     Received::Reset => return Err(self.session.handle_close(false)),
                     Received::Incomplete => {}
