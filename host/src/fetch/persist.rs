@@ -5,6 +5,7 @@ use std::sync::Arc;
 use deaddrop_core::exchange::Fetch;
 use deaddrop_core::session::ClientError;
 use event_listener::Event;
+use log::debug;
 
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
@@ -16,6 +17,18 @@ const QUICK: u64 = 8 * 1024 * 1024;
 
 /// Makes the drop durable under its name. If the connection breaks meanwhile, the confirmation goes over another one.
 pub(super) async fn persist(
+    fetch: &mut Fetch,
+    connection: &mut Option<ClientConnection>,
+    incoming: Incoming,
+) -> Result<Finished, SaveError> {
+    let size = incoming.size();
+    let finished = finish(fetch, connection, incoming).await;
+    // Without the error, which holds a path.
+    debug!("files: {size} bytes {}", if finished.is_ok() { "are durable" } else { "cannot be made durable" });
+    finished
+}
+
+async fn finish(
     fetch: &mut Fetch,
     connection: &mut Option<ClientConnection>,
     incoming: Incoming,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::Beacon;
+use log::{debug, trace};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::interfaces::{Interface, InterfaceError, interfaces};
@@ -52,6 +53,11 @@ impl BeaconSockets {
         let refresh_at = clock::now() + REFRESH;
         let mut beacons = Self { network: network.clone(), sockets: Vec::new(), refresh_at };
         let (_, skipped) = beacons.refresh().map_err(InterfaceError::Unreadable)?;
+        for SkippedInterface { interface, error, .. } in
+            skipped.iter().filter(|it| it.receive_unavailable.is_none())
+        {
+            debug!("lan: {interface} is skipped: {error}");
+        }
         if let Some(name) = network.interfaces.iter().find(|name| !beacons.has(name)) {
             let available = interfaces().unwrap_or_default().into_iter().map(|interface| interface.name);
             return Err(InterfaceError::Unknown { name: name.clone(), available: available.collect() });
@@ -80,12 +86,21 @@ impl BeaconSockets {
         let chosen = &self.network.interfaces;
         found.retain(|interface| chosen.is_empty() || chosen.contains(&interface.name));
         let before = self.sockets.len();
-        self.sockets.retain(|sockets| found.contains(&sockets.interface));
+        self.sockets.retain(|InterfaceSockets { interface, .. }| {
+            let kept = found.contains(interface);
+            if !kept {
+                debug!("lan: {interface} is gone");
+            }
+            kept
+        });
         let mut changed = self.sockets.len() != before;
         let mut skipped = Vec::new();
         let shared_port = self.network.udp_port;
         for sockets in self.sockets.iter_mut().filter(|sockets| sockets.shared.is_none()) {
-            changed |= sockets.bind_shared(shared_port).is_ok();
+            if sockets.bind_shared(shared_port).is_ok() {
+                debug!("lan: {}: UDP port {shared_port} is bound now", sockets.interface);
+                changed = true;
+            }
         }
         for interface in found {
             if self.sockets.iter().any(|sockets| sockets.interface == interface) {
@@ -93,7 +108,9 @@ impl BeaconSockets {
             }
             match InterfaceSockets::open(&interface) {
                 Ok(mut sockets) => {
+                    debug!("lan: {interface} is used");
                     if let Err(error) = sockets.bind_shared(shared_port) {
+                        debug!("lan: {interface}: UDP port {shared_port} is not bound: {error}");
                         let receive_unavailable = Some(shared_port);
                         let interface = interface.name;
                         skipped.push(SkippedInterface { interface, receive_unavailable, error });
@@ -102,6 +119,7 @@ impl BeaconSockets {
                     changed = true;
                 }
                 Err(error) => {
+                    trace!("lan: {interface} is skipped: {error}");
                     let interface = interface.name;
                     skipped.push(SkippedInterface { interface, receive_unavailable: None, error });
                 }
@@ -127,7 +145,9 @@ impl BeaconSockets {
         let bytes = beacon.emit();
         for sockets in &self.sockets {
             for to in sockets.broadcasts() {
-                let _ = sockets.own.send_to(&bytes, SocketAddrV4::new(to, self.network.udp_port));
+                let to = SocketAddrV4::new(to, self.network.udp_port);
+                let sent = sockets.own.send_to(&bytes, to);
+                trace!("lan: {:?} to {to} on {}: {}", beacon.kind, sockets.interface, outcome(&sent));
             }
         }
     }
@@ -172,6 +192,11 @@ impl InterfaceSockets {
             (!self.interface.is_loopback() && !self.interface.point_to_point).then_some(Ipv4Addr::BROADCAST);
         self.interface.directed_broadcast().into_iter().chain(limited)
     }
+}
+
+/// A result in a line of the trace.
+fn outcome<T>(result: &io::Result<T>) -> String {
+    result.as_ref().map_or_else(ToString::to_string, |_| "sent".into())
 }
 
 fn socket(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {

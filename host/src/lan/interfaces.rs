@@ -59,6 +59,12 @@ impl Interface {
     }
 }
 
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}/{})", self.name, self.address, self.prefix)
+    }
+}
+
 /// Why the machine's interfaces cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use deaddrop_core::exchange::{ListEvent, Wanted};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::FetchId;
+use log::{debug, trace};
 use smol::future;
 
 use super::{COLLECT, FoundOffer, Receiver};
@@ -48,14 +49,21 @@ impl Receiver {
             let round = Round { ports: ports.clone(), until: until.max(clock::now() + FIRST_ROUND) };
             match self.unless_stopped(ask(round)).await? {
                 Ok(wanted) => return Ok(wanted),
-                Err(refusals) => refusals.into_iter().for_each(|(port, why)| attempts.note(port, why)),
+                Err(refusals) => refusals.into_iter().for_each(|(port, why)| {
+                    trace!("receiver: port {port}: {why}");
+                    attempts.note(port, why);
+                }),
             }
             if let Some(error) = attempts.verdict() {
+                debug!("receiver: settled: {error}");
                 return Err(error.into());
             }
             if clock::now() >= until && !attempts.must_go_on() {
-                return Err(attempts.likeliest().into());
+                let error = attempts.likeliest();
+                debug!("receiver: the time is over: {error}");
+                return Err(error.into());
             }
+            debug!("receiver: another round, nothing is settled");
             ports.retain(|port| attempts.is_worth_asking(*port));
             self.pause(attempts.retry_after()).await?;
         }

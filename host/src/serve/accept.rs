@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use log::debug;
 use smol::Executor;
 
 use super::connection::serve_connection;
@@ -29,10 +30,18 @@ pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>, only: Onl
             match listener.get_ref().accept() {
                 Ok((stream, from)) => {
                     if !is_allowed(&stream, &only) {
+                        debug!("serve: {from} is not served: it came in by an interface that is not chosen");
                         continue;
                     }
                     // A connection that broke before it was set up needs no serving.
-                    let Ok(link) = Link::accepted(stream, server.changed.clone()) else { continue };
+                    let link = match Link::accepted(stream, server.changed.clone()) {
+                        Ok(link) => link,
+                        Err(error) => {
+                            debug!("serve: {from} is not served: {error}");
+                            continue;
+                        }
+                    };
+                    debug!("serve: {from} is accepted");
                     let server = server.clone();
                     let serving = async move { serve_connection(&server, link, SocketAddr::ip(&from)).await };
                     connections.spawn(serving).detach();
@@ -41,7 +50,10 @@ pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>, only: Onl
                     ErrorKind::WouldBlock => listener.ready(true, false).await?,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
                     // Out of descriptors, most likely: some come back when connections end.
-                    _ => sleep_until(clock::now() + PAUSE).await,
+                    _ => {
+                        debug!("serve: nothing is accepted for {} ms: {error}", PAUSE.as_millis());
+                        sleep_until(clock::now() + PAUSE).await;
+                    }
                 },
             }
         }

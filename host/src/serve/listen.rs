@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, TcpListener};
 
 use deaddrop_core::limits::{TCP_PORT_FIRST, TCP_PORT_LAST};
+use log::debug;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the system may hold before they are accepted.
@@ -43,6 +44,7 @@ pub(crate) fn listen_on(port: Option<u16>) -> Result<(TcpListener, u16), PortErr
     let refuse = |error: io::Error| PortError { port, error };
     let listener = listen(port).map_err(refuse)?;
     let port = listener.local_addr().map_err(refuse)?.port();
+    debug!("serve: TCP port {port} is bound");
     Ok((listener, port))
 }
 
@@ -59,7 +61,10 @@ fn listen(port: Option<u16>) -> io::Result<TcpListener> {
     for port in ports(port) {
         match bind(port) {
             Ok(listener) => return Ok(listener),
-            Err(e) => last = e,
+            Err(error) => {
+                debug!("serve: TCP port {port} is not bound: {error}");
+                last = error;
+            }
         }
     }
     Err(last)

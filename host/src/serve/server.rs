@@ -14,6 +14,7 @@ use deaddrop_core::offer::EndReason;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{Instance, Token};
 use event_listener::Event;
+use log::debug;
 
 use crate::cipher::cipher;
 use crate::files::source::Source;
@@ -179,6 +180,7 @@ impl Server {
     pub(crate) fn handle_changed(&self, session: &mut ServerSession, token: Token) {
         let mut state = lock(&self.state);
         state.changed.insert(token);
+        debug!("files: the source of a drop has changed");
         session.handle_changed(clock::now(), &mut state.serving, &mut system());
         self.settle(&mut state);
     }

@@ -11,6 +11,7 @@ use deaddrop_core::limits::CONNECT_TIMEOUT;
 use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
 use event_listener::Event;
+use log::debug;
 use rustix::io::Errno;
 use smol::future;
 use socket2::{Domain, Protocol, SockRef, Type};
@@ -69,7 +70,12 @@ impl Link {
             }
             Err(io::ErrorKind::Interrupted.into())
         };
-        let socket = future::or(open(to), future::or(late, stopped)).await?;
+        let opened = future::or(open(to), future::or(late, stopped)).await;
+        match &opened {
+            Ok(_) => debug!("transport: connected to {to}"),
+            Err(error) => debug!("transport: no connection to {to}: {error}"),
+        }
+        let socket = opened?;
         Self::new(socket, stop.map(Stopper::event))
     }
 

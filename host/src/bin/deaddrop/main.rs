@@ -8,6 +8,7 @@ mod messages;
 mod passphrase;
 mod signals;
 mod strength;
+mod trace;
 mod ui;
 
 use std::io::Write;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let (ui, done) = match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
         Ok(Parsed::Command(mut command)) => {
+            trace::start(command.verbose());
             let ui = Ui::new(command.json(), command.quiet());
             let variable = std::env::var_os(passphrase::VARIABLE);
             let passphrase = passphrase::passphrase(command.take_room(), variable);

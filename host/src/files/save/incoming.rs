@@ -9,6 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
+use log::debug;
 use rustix::fs::{AtFlags, FallocateFlags, RenameFlags};
 use rustix::io::Errno;
 use zeroize::{Zeroize, Zeroizing};
@@ -130,6 +131,13 @@ impl Incoming {
             Place::Spool => unnamed(&std::env::temp_dir(), size)?,
             Place::Folder(folder) => Store::Part(Part::create(folder, name, size)?),
         };
+        // Without name and folder.
+        let place = match &store {
+            Store::Memory(_) => "memory",
+            Store::Unnamed { .. } => "a file without a name",
+            Store::Part(_) => "a part file",
+        };
+        debug!("files: {size} bytes go to {place}");
         Ok(Self { store, size, stored: 0 })
     }
 

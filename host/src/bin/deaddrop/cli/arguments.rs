@@ -142,6 +142,13 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
             if HELP.contains(&argument) {
                 return Ok(vec![command.name, "--help"]);
             }
+            if let Some(times) = verbosity(name) {
+                if value.is_some() {
+                    return Err(Failure::usage(format!("{name} takes no value")));
+                }
+                ordered.extend(std::iter::repeat_n("-v", times));
+                continue;
+            }
             if flag(&command.command, name).is_none() {
                 return Err(usage(&format!("Unrecognized argument: {name}"), &[command.name]));
             }
@@ -175,6 +182,12 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
         ordered.extend(positionals);
     }
     Ok(ordered)
+}
+
+/// How often `-v` stands in an argument such as `-vv`, which argh takes one by one only.
+fn verbosity(argument: &str) -> Option<usize> {
+    let letters = argument.strip_prefix('-').filter(|letters| !letters.is_empty())?;
+    letters.bytes().all(|letter| letter == b'v').then_some(letters.len())
 }
 
 fn flag<'a>(command: &'a CommandInfoWithArgs, name: &str) -> Option<&'a FlagInfo<'static>> {
@@ -303,12 +316,24 @@ mod tests {
 
     #[test]
     fn flags_that_are_not_built_are_absent() {
-        for flag in ["--auto-fetch", "--max-size", "--exec", "-v", "--words"] {
+        for flag in ["--auto-fetch", "--max-size", "--exec", "--mdns", "--words"] {
             assert!(refusal(&["run", flag, "1"]).contains(flag));
         }
         for line in [["room", "new"], ["doctor", "--json"]] {
             assert!(refusal(&line).contains(line[0]));
         }
+    }
+
+    #[test]
+    fn the_trace_has_two_levels() {
+        for (line, verbose) in
+            [(&["run"][..], 0), (&["run", "-v"], 1), (&["run", "-vv"], 2), (&["run", "-v", "--verbose"], 2)]
+        {
+            assert_eq!(command(line).verbose(), verbose, "{line:?}");
+        }
+        assert_eq!(message(&["send-msg", "-vv", "--", "-v"]).as_deref(), Some("-v"));
+        assert!(refusal(&["run", "-vx"]).contains("-vx"));
+        assert!(refusal(&["run", "-v=1"]).contains("-v takes no value"));
     }
 
     #[test]

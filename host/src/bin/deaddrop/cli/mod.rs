@@ -1,7 +1,7 @@
 //! The command line as types. Help, usage errors and, later, the man page come from this file alone.
 //!
 //! What argh leaves out is done before it sees the arguments, in `arguments`: `--name=value`,
-//! options after the message or path, a lone `-`, and options given twice.
+//! options after the message or path, a lone `-`, `-vv`, and options given twice.
 
 mod arguments;
 mod values;
@@ -72,6 +72,11 @@ impl Command {
         self.net_args().quiet
     }
 
+    /// How often `-v` was given.
+    pub(crate) fn verbose(&self) -> u8 {
+        self.net_args().verbose
+    }
+
     /// Takes the room's arguments out.
     pub(crate) fn take_room(&mut self) -> RoomArgs {
         match self {
@@ -112,6 +117,8 @@ pub(crate) struct NetArgs {
     pub(crate) json: bool,
     /// `--quiet`
     pub(crate) quiet: bool,
+    /// How often `--verbose` was given.
+    pub(crate) verbose: u8,
 }
 
 /// argh cannot include one struct in another, so the flags that all commands share stand here once
@@ -140,6 +147,9 @@ macro_rules! command {
             /// print results and errors only
             #[argh(switch)]
             pub(crate) quiet: bool,
+            /// trace decisions on standard error, without secrets and names; -vv: every beacon and retry too
+            #[argh(switch, short = 'v')]
+            pub(crate) verbose: u8,
         }
 
         impl $name {
@@ -150,7 +160,13 @@ macro_rules! command {
 
             /// The arguments that all commands share.
             pub(crate) fn net(&self) -> NetArgs {
-                NetArgs { udp_port: self.udp_port, interfaces: self.interface.clone(), json: self.json, quiet: self.quiet }
+                NetArgs {
+                    udp_port: self.udp_port,
+                    interfaces: self.interface.clone(),
+                    json: self.json,
+                    quiet: self.quiet,
+                    verbose: self.verbose,
+                }
             }
         }
     };
