@@ -120,8 +120,10 @@ pub struct Fetch {
     failures: u32,
     /// Bytes stored from the start of the drop, without a gap.
     stored: u64,
-    /// The record size of the latest stream; 0 before the first.
-    record: u32,
+    /// The most that `stored` ever was: only bytes beyond it are progress.
+    most_stored: u64,
+    /// The offset of the latest stream, and its record size, 0 before the first.
+    begun: (u64, u32),
     /// The digest of the first [`Self::resume_offset`] bytes, for the connection that is open.
     digest: Option<[u8; 32]>,
     /// Time of the latest `progress`.
@@ -182,7 +184,8 @@ impl Fetch {
             connection_end: None,
             failures: 0,
             stored: 0,
-            record: 0,
+            most_stored: 0,
+            begun: (0, 0),
             digest: None,
             told: Instant::default(),
         }
@@ -192,7 +195,7 @@ impl Fetch {
     /// another.
     pub const fn with_stored(mut self, bytes: u64) -> Self {
         // Their record size is unknown, so it resumes at exactly this offset.
-        (self.stored, self.record) = (bytes, 1);
+        (self.stored, self.most_stored, self.begun) = (bytes, bytes, (0, 1));
         self
     }
 
@@ -238,11 +241,14 @@ impl Fetch {
         self.stored
     }
 
-    /// The offset at which the next connection can resume: a whole number of records. To resume, pass to
-    /// [`handle_open`](Self::handle_open) the [`PrefixDigest`](crate::crypto::digest::PrefixDigest) of that
-    /// many bytes.
+    /// The offset at which the next connection can resume: after the last full record of the latest stream.
+    /// To resume, pass to [`handle_open`](Self::handle_open) the
+    /// [`PrefixDigest`](crate::crypto::digest::PrefixDigest) of that many bytes.
     pub fn resume_offset(&self) -> u64 {
-        if self.record == 0 { 0 } else { self.stored - self.stored % u64::from(self.record) }
+        // Counted from where that stream began: an earlier one may have had smaller records.
+        let (from, record) = self.begun;
+        let part = self.stored.saturating_sub(from).checked_rem(u64::from(record));
+        part.map_or(0, |part| self.stored.saturating_sub(part))
     }
 
     /// A connection has opened. `digest` is that of the first [`resume_offset`](Self::resume_offset) bytes;
@@ -289,6 +295,10 @@ impl Fetch {
         event: ClientEvent,
         rng: &mut impl CryptoRng,
     ) -> Option<Chunk> {
+        if !self.is_open() {
+            // An event of a connection that is given up does not revive the fetch.
+            return None;
+        }
         match self.take(now, session, event) {
             Ok(chunk) => chunk,
             Err(error) => {
@@ -313,7 +323,9 @@ impl Fetch {
 
     /// This many bytes are stored now, from the start of the drop and without a gap.
     pub fn handle_stored(&mut self, now: Instant, bytes: u64) {
-        if bytes > self.stored {
+        if bytes > self.most_stored {
+            self.most_stored = bytes;
+            self.failures = 0;
             self.give_up = now + RESUME_TIMEOUT;
         }
         self.stored = bytes;

@@ -116,10 +116,12 @@ impl Fetch {
             begin.offset,
             begin.record
         );
-        self.claimed = true;
-        self.failures = 0;
-        self.give_up = now + RESUME_TIMEOUT;
-        (self.stored, self.record) = (begin.offset, begin.record);
+        if !core::mem::replace(&mut self.claimed, true) {
+            // Once: a server that begins and breaks off again and again makes no progress.
+            self.failures = 0;
+            self.give_up = now + RESUME_TIMEOUT;
+        }
+        (self.stored, self.begun) = (begin.offset, (begin.offset, begin.record));
         self.told = now;
         self.state = State::Stream;
         Ok(())
