@@ -2,42 +2,26 @@
 
 mod batch;
 mod closing;
-mod request;
-mod stream;
 
 use core::net::IpAddr;
 
 use heapless::Vec;
 use rand_core::CryptoRng;
 
-pub use stream::Read;
-
-use request::{Dialogue, Reject, Reply, Task};
-use stream::Phase;
-
-use super::Server;
+use super::event::SessionEvent;
+use super::reply::{Reject, Reply};
+use super::request::{Dialogue, Task};
+use super::stream::{Phase, Read};
+use super::tables::Server;
 use crate::crypto::record::RecordKind;
-use crate::guard::{Guess, Standing};
+use crate::guard::{Admission, Guess, Standing};
 use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
 use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
-use crate::token::{ConnId, Instance, Token};
+use crate::token::{ConnId, Instance};
 use crate::trace::decision;
 use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
-
-/// The result of a message of the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionEvent {
-    /// The peer has proved that it is a member.
-    Member,
-    /// The peer has committed: it holds the whole drop.
-    Fetched {
-        /// The drop.
-        token: Token,
-    },
-}
 
 /// A server's session with one client, as a sans-IO state machine.
 pub struct ServerSession {
@@ -65,9 +49,25 @@ enum State {
     Over,
 }
 
+impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F, S, C> {
+    /// Creates the session of a connection that was accepted from `source`.
+    pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> ServerSession {
+        let (conn, admission) = self.admit(now, source);
+        match admission {
+            Admission::Busy { retry_after } => {
+                let greeting = self.turn_away(retry_after, rng);
+                return ServerSession::busy(now, conn, source, &greeting);
+            }
+            Admission::Evict(other) => self.wake(other),
+            Admission::Open => {}
+        }
+        ServerSession::greet(now, conn, source, self.instance(), rng)
+    }
+}
+
 impl ServerSession {
     /// A session that starts with an ok greeting.
-    pub(crate) fn greet(
+    fn greet(
         now: Instant,
         conn: ConnId,
         source: IpAddr,
@@ -80,7 +80,7 @@ impl ServerSession {
     }
 
     /// A session that sends a busy greeting and closes.
-    pub(crate) fn busy(now: Instant, conn: ConnId, source: IpAddr, greeting: &[u8; GREETING_LEN]) -> Self {
+    fn busy(now: Instant, conn: ConnId, source: IpAddr, greeting: &[u8; GREETING_LEN]) -> Self {
         Self::begin(now, conn, source, State::Busy, greeting)
     }
 

@@ -1,9 +1,10 @@
 //! Batches on the server: data records that are sealed outside of the session.
 
-use super::request::{Dialogue, Reply, Task};
-use super::stream::Phase;
 use super::{ServerSession, State};
-use crate::exchange::server::Server;
+use crate::exchange::server::reply::Reply;
+use crate::exchange::server::request::{Dialogue, Task};
+use crate::exchange::server::stream::Phase;
+use crate::exchange::server::tables::Server;
 use crate::session::Close;
 use crate::session::{Batch, BatchSealer};
 use crate::time::Instant;

@@ -1,8 +1,8 @@
 //! When and how a connection ends: its deadlines, the peer's close, the stop of the server.
 
-use super::request::{Dialogue, Task};
 use super::{ServerSession, State};
-use crate::exchange::server::Server;
+use crate::exchange::server::request::{Dialogue, Task};
+use crate::exchange::server::tables::Server;
 use crate::limits::{HANDSHAKE_TIMEOUT, LEASE, MESSAGE2_TIMEOUT};
 use crate::session::Close;
 use crate::time::Instant;

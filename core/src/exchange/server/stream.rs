@@ -1,10 +1,10 @@
 //! The stream of a drop to a receiver, from the claim to the final record (protocol.md, sections 5.1 and 7).
 
-use super::SessionEvent;
-use super::request::{Reject, Reply};
+use super::event::SessionEvent;
+use super::reply::{Reject, Reply};
+use super::tables::Server;
 use crate::crypto::digest::PrefixDigest;
 use crate::drops::{Claimed, Refusal};
-use crate::exchange::server::Server;
 use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
 use crate::token::{ConnId, FetchId, Token};

@@ -2,10 +2,11 @@
 
 use rand_core::CryptoRng;
 
-use super::SessionEvent;
+use super::event::SessionEvent;
+use super::reply::{Reject, Reply};
 use super::stream::Stream;
-use crate::drops::{Committed, Listed, Refusal};
-use crate::exchange::server::Server;
+use super::tables::Server;
+use crate::drops::{Committed, Listed};
 use crate::limits::LIST_RECORDS;
 use crate::session::Channel;
 use crate::time::Instant;
@@ -22,46 +23,11 @@ pub(super) struct Dialogue {
     pub(super) committing: bool,
 }
 
-/// An answer of one message. It is encoded when it is sent, so that no session stores a drop's name.
-pub(super) enum Reply {
-    /// `begin` of the drop that streams.
-    Begin,
-    Burned,
-    Error(ErrorCode),
-}
-
 #[expect(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 pub(super) enum Task {
     Idle,
     Listing { after: Option<Token>, sent: usize, revision: u32 },
     Stream(Stream),
-}
-
-/// Why a request failed.
-pub(super) enum Reject {
-    /// Answer with this error.
-    Say(ErrorCode),
-    /// End without an answer.
-    End,
-}
-
-impl From<Refusal> for Reject {
-    fn from(refusal: Refusal) -> Self {
-        Self::Say(refusal.into())
-    }
-}
-
-impl From<Refusal> for ErrorCode {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Gone => Self::Gone,
-            Refusal::Expired => Self::Expired,
-            Refusal::Busy { retry_after } => Self::Busy { retry_after },
-            Refusal::Unknown => Self::Unknown,
-            Refusal::Changed => Self::Changed,
-            Refusal::Malformed => Self::Malformed,
-        }
-    }
 }
 
 impl From<Listed> for Answer {
