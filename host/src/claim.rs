@@ -13,7 +13,10 @@ use crate::fetch::transfer::Transfer;
 use crate::files::save::{Destination, Finished, Incoming, SaveError, Spool};
 use crate::files::source::MESSAGE_MAX;
 
-/// A drop that nobody else can have while this is held and its sender is there.
+/// A drop that is claimed: its sender gives it to nobody else for 15 seconds, and for as long as it is being received.
+///
+/// Holding this alone does not renew the lease: call [`receive`](Self::receive) or another of its methods soon. Later
+/// they still receive the drop, unless another receiver has claimed it meanwhile.
 ///
 /// Dropping it gives the drop back, as far as that goes without waiting; [`release`](Self::release) makes sure of it.
 ///

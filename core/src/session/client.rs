@@ -232,8 +232,8 @@ impl ClientSession {
         self.heard = now;
     }
 
-    /// Handles the end of the connection, `clean` for a close and not a reset, and returns what it means
-    /// (protocol.md, section 4.3).
+    /// Handles the end of the connection, `clean` for a close between two messages, neither a reset nor a
+    /// close in the midst of one, and returns what it means (protocol.md, section 4.3).
     pub const fn handle_close(&self, clean: bool) -> ClientError {
         match &self.state {
             _ if !clean => ClientError::Reset,

@@ -100,7 +100,10 @@ impl ClientConnection {
                         message,
                     )?);
                 }
-                Progress::Closed => return Err(self.session.handle_close(true).into()),
+                // A close in the midst of a message is a broken connection, not an answer.
+                Progress::Closed => {
+                    return Err(self.session.handle_close(self.inbound.position == 0).into());
+                }
                 Progress::Partial => {}
             }
         }

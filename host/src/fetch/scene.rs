@@ -76,12 +76,16 @@ impl Scene {
         ))
     }
 
+    /// A transfer by way of `address` that tries once.
+    pub(super) fn transfer(&self, address: SocketAddr) -> Transfer {
+        let (id, wanted) = (FetchId::random(&mut system()), Wanted::Token(self.token.into()));
+        let now = clock::now();
+        Transfer::new(address, None, wanted, id, now, &self.credentials, &Stopper::default())
+    }
+
     /// A claimed transfer by way of `address`, and the file that it is to fill.
     pub(super) async fn claim_at(&self, address: SocketAddr) -> (Transfer, Incoming) {
-        let (id, wanted) = (FetchId::random(&mut system()), Wanted::Token(self.token.into()));
-        let stop = Stopper::default();
-        let now = clock::now();
-        let mut transfer = Transfer::new(address, None, wanted, id, now, &self.credentials, &stop);
+        let mut transfer = self.transfer(address);
         transfer.claim().await.unwrap();
         let offer = transfer.offer().unwrap();
         let out = Destination::path(self.folder.path().join("out")).unwrap();

@@ -160,3 +160,51 @@ fn a_stop_gives_the_claim_back_and_leaves_no_file() {
         assert!(other.fetch.is_claimed());
     });
 }
+
+#[test]
+fn a_close_in_the_midst_of_the_first_answer_is_no_refusal() {
+    let scene = scene(5);
+    // Greeting, message 3, and a part of the first record.
+    let relay = Relay::start(&scene, &[Fault::Cut(34 + 32 + 100)]);
+    scene.run(async {
+        let end = scene.transfer(relay.address).claim().await;
+        assert!(matches!(end, Err(FetchError::Unreachable(_))), "{end:?}");
+    });
+    relay.end();
+}
+
+#[test]
+fn a_claim_whose_future_is_dropped_at_any_point_leaves_the_drop_free() {
+    let scene = scene(9 << 20);
+    scene.run(async {
+        let address = scene.listener.local_addr().unwrap();
+        for polls in 1.. {
+            let mut transfer = scene.transfer(address);
+            let claimed = {
+                let mut claiming = Box::pin(transfer.claim());
+                let mut left = polls;
+                future::poll_fn(|context| {
+                    left -= 1;
+                    match claiming.as_mut().poll(context) {
+                        std::task::Poll::Pending if left > 0 => std::task::Poll::Pending,
+                        state => std::task::Poll::Ready(state.is_ready()),
+                    }
+                })
+                .await
+            };
+            drop(transfer);
+            let mut other = scene.transfer(address);
+            let begun = clock::now();
+            while let Err(error) = other.claim().await {
+                assert!(matches!(error, FetchError::Busy(_)), "{polls}: {error:?}");
+                assert!(clock::now() < begun + std::time::Duration::from_secs(3), "{polls}: still held");
+                other = scene.transfer(address);
+            }
+            other.release().await;
+            if claimed {
+                assert!(polls > 3, "{polls}");
+                break;
+            }
+        }
+    });
+}
