@@ -10,7 +10,19 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
 /// The documents whose paths are checked.
-const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"];
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "core/README.md",
+    "host/README.md",
+    "firmware/README.md",
+];
+
+/// A README and the file whose documentation has its example, where it is compiled.
+const EXAMPLES: &[(&str, &str)] =
+    &[("core/README.md", "core/src/lib.rs"), ("host/README.md", "host/src/claim.rs")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -90,14 +102,15 @@ fn every_path_exists() {
     for document in DOCUMENTS {
         let file = root().join(document);
         let text = fs::read_to_string(&file).unwrap();
-        let linked = links(&text).into_iter().map(|target| (target, file.parent().unwrap().join(target)));
-        let named = paths(&text).into_iter().map(|path| (path, root().join(path.trim_end_matches('*'))));
-        wrong.extend(
-            linked
-                .chain(named)
-                .filter(|(_, path)| !path.exists())
-                .map(|(name, _)| format!("{document}: {name}")),
-        );
+        let beside = file.parent().unwrap();
+        // A path is from the top; in the README of a crate also from its folder.
+        let exists = |path: &str| {
+            let path = path.trim_end_matches('*');
+            root().join(path).exists() || beside.join(path).exists()
+        };
+        let linked = links(&text).into_iter().filter(|target| !beside.join(target).exists());
+        let named = paths(&text).into_iter().filter(|path| !exists(path));
+        wrong.extend(linked.chain(named).map(|name| format!("{document}: {name}")));
     }
     assert!(wrong.is_empty(), "not in the repository: {wrong:#?}");
 }
@@ -147,6 +160,26 @@ fn every_term_of_the_glossary_stands_once() {
         }
     }
     assert!(seen.len() > 50, "only {} terms", seen.len());
+}
+
+/// The example of a README is part of one that is compiled and run.
+#[test]
+fn examples_are_those_of_the_documentation() {
+    for (readme, source) in EXAMPLES {
+        let text = fs::read_to_string(root().join(readme)).unwrap();
+        let example = text.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+        let source = fs::read_to_string(root().join(source)).unwrap();
+        let compiled: String = source
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("//"))
+            .map(|line| format!("{}\n", line.trim_start_matches(['/', '!']).trim()))
+            .collect();
+        let example: String = example.lines().map(|line| format!("{}\n", line.trim())).collect();
+        assert!(
+            compiled.contains(&example),
+            "{readme} has another example than the documentation:\n{example}"
+        );
+    }
 }
 
 #[test]
