@@ -141,19 +141,22 @@ fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
         "-D",
         "warnings",
     ]))?;
-    board_clippy(repo, &EMULATED)?;
+    board_clippy(repo, &EMULATED, &[])?;
+    // A feature of the application that no board turns on by default.
+    board_clippy(repo, &EMULATED, &["--features", "deaddrop-firmware/defmt"])?;
     Ok(format!("host and {}", EMULATED.name))
 }
 
 fn boards(repo: &Repo, _: Size) -> Result<String, Failure> {
     let others = || BOARDS.iter().filter(|board| board.name != EMULATED.name);
-    others().try_for_each(|board| board_clippy(repo, board))?;
+    others().try_for_each(|board| board_clippy(repo, board, &[]))?;
     Ok(format!("{} boards", others().count()))
 }
 
-fn board_clippy(repo: &Repo, board: &Board) -> Result<(), Failure> {
+fn board_clippy(repo: &Repo, board: &Board, features: &[&str]) -> Result<(), Failure> {
     let mut cargo = toolchain::bare_metal_clippy(repo, board.target)?;
-    captured(cargo.args(FIRMWARE).args(["--package", board.package, "--", "-D", "warnings"]))?;
+    let package = ["--package", board.package];
+    captured(cargo.args(FIRMWARE).args(package).args(features).args(["--", "-D", "warnings"]))?;
     Ok(())
 }
 
