@@ -98,7 +98,7 @@ fn every_decision_has_its_line_and_no_line_has_a_secret_a_token_or_a_name() {
         "fetch: claimed: 200000 bytes from 65536 on",
         "fetch: whole and durable, 200000 bytes",
         "fetch: confirmed",
-        "discovery: beacon from 10.0.0.7:48555 does not count: attached false",
+        "discovery: beacon from 10.0.0.7:48555 ignored: attached false",
         "discovery: new peer 10.0.0.7:48556",
         "discovery: probe of 10.0.0.7:48556: NotMember",
     ] {

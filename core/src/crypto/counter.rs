@@ -25,7 +25,7 @@ pub struct Exhausted;
 
 impl fmt::Display for Exhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the record counters of this connection are used up: open a new one")
+        f.write_str("the record counters of the key are exhausted")
     }
 }
 

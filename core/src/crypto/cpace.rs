@@ -35,7 +35,7 @@ pub struct InvalidPeer;
 
 impl fmt::Display for InvalidPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer's key share is not valid: end the connection")
+        f.write_str("the peer's share is not a valid group element")
     }
 }
 

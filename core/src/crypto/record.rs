@@ -71,9 +71,9 @@ pub enum SealError {
 impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RecordSize => "no record has this size: lend a buffer of the negotiated record size",
-            Self::PayloadSize => "the payload does not fit the record: split it",
-            Self::Exhausted => "this key has sealed all it may: open a new connection",
+            Self::RecordSize => "the buffer does not have the size of a record",
+            Self::PayloadSize => "the payload does not fit the record",
+            Self::Exhausted => "the key has sealed as many records as it may",
         })
     }
 }
@@ -107,12 +107,12 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RecordSize => f.write_str("no record has this size: lend a buffer of the negotiated size"),
-            Self::Forged => f.write_str("a record did not open: the peer has another key, or it was altered"),
-            Self::Kind(kind) => write!(f, "a record of unknown kind {kind}: the peer speaks another version"),
-            Self::Length => f.write_str("a record says it is longer than it is: the peer is broken"),
-            Self::Padding => f.write_str("a record's padding is not zero: the peer is broken"),
-            Self::Exhausted => f.write_str("this key has opened all it may: open a new connection"),
+            Self::RecordSize => f.write_str("the buffer does not have the size of a record"),
+            Self::Forged => f.write_str("a record failed authentication"),
+            Self::Kind(kind) => write!(f, "a record of unknown kind {kind}"),
+            Self::Length => f.write_str("a record whose length field exceeds its size"),
+            Self::Padding => f.write_str("a record whose padding is not zero"),
+            Self::Exhausted => f.write_str("the key has opened as many records as it may"),
         }
     }
 }

@@ -109,7 +109,7 @@ impl<const P: usize> Prober<P> {
         }
         if beacon.port < TCP_PORT_MIN || !counts(via) {
             decision!(
-                "discovery: beacon from {} does not count: attached {}, loopback {}, port {}",
+                "discovery: beacon from {} ignored: attached {}, loopback {}, port {}",
                 via.from,
                 via.attached,
                 via.loopback,

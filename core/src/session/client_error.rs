@@ -33,16 +33,12 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(e) => write!(f, "{e}"),
-            Self::NotMember => {
-                f.write_str("the sender refused the passphrase: check that both use the same room")
-            }
-            Self::Busy => f.write_str("the sender is busy: try again"),
-            Self::Reset => f.write_str("the connection broke off: try again"),
-            Self::Silent => f.write_str("the sender stopped answering: try again"),
-            Self::NoBudget => {
-                f.write_str("too many handshakes with that address went unconfirmed: wait a minute")
-            }
-            Self::Protocol => f.write_str("the sender broke the protocol: it may run another version"),
+            Self::NotMember => f.write_str("the sender refused: the two have different passphrases"),
+            Self::Busy => f.write_str("the sender is busy"),
+            Self::Reset => f.write_str("the connection was reset or closed"),
+            Self::Silent => f.write_str("the sender did not answer in time"),
+            Self::NoBudget => f.write_str("the guess budget for that address is spent"),
+            Self::Protocol => f.write_str("the sender broke the protocol"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }

@@ -64,15 +64,13 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Greeting(e) => write!(f, "{e}"),
             Self::Busy { retry_after } => {
-                write!(f, "the sender is busy: try again in {} ms", retry_after.as_millis())
+                write!(f, "the sender is busy, with a retry-after of {} ms", retry_after.as_millis())
             }
-            Self::OtherInstance => f.write_str("another process answers there now: look for offers again"),
-            Self::OwnInstance => f.write_str("that is this very process"),
-            Self::NoSuite => {
-                f.write_str("the sender offers no cipher suite of this version: update one of the two")
-            }
+            Self::OtherInstance => f.write_str("the greeting has another instance than the beacon"),
+            Self::OwnInstance => f.write_str("the greeting has our own instance"),
+            Self::NoSuite => f.write_str("there is no common cipher suite"),
             Self::Hello(e) => write!(f, "{e}"),
-            Self::Share => f.write_str("the peer's handshake share is not a valid group element"),
+            Self::Share => f.write_str("the peer's share is not a valid group element"),
         }
     }
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OutOfTurn => "the session was called out of turn",
-            Self::Buffer => "the buffer lent to the session has the wrong size",
+            Self::Buffer => "the buffer passed to the session has the wrong size",
             Self::Plan => "the plan of a fetch breaks the protocol's rules on record size, offset and digest",
         })
     }

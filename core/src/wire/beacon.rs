@@ -132,14 +132,14 @@ pub enum BeaconError {
 impl fmt::Display for BeaconError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Magic => f.write_str("not a beacon: some other program uses this UDP port"),
+            Self::Magic => f.write_str("a datagram that is not a beacon"),
             Self::Version(v) => {
-                write!(f, "a beacon of version {v}, and this is version {VERSION}: update the older side")
+                write!(f, "a beacon of protocol version {v}, and this side has version {VERSION}")
             }
-            Self::Length => write!(f, "a beacon that is not {BEACON_LEN} bytes long: ignored"),
-            Self::Kind(k) => write!(f, "a beacon of unknown kind {k}: ignored"),
-            Self::Port(p) => write!(f, "a beacon with port {p}, which its kind may not carry: ignored"),
-            Self::Reserved => f.write_str("a beacon whose reserved bytes are not zero: ignored"),
+            Self::Length => write!(f, "a beacon that is not {BEACON_LEN} bytes long"),
+            Self::Kind(k) => write!(f, "a beacon of unknown kind {k}"),
+            Self::Port(p) => write!(f, "a beacon with port {p}, which its kind may not carry"),
+            Self::Reserved => f.write_str("a beacon whose reserved bytes are not zero"),
         }
     }
 }

@@ -20,10 +20,10 @@ pub enum ControlError {
 impl fmt::Display for ControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("a malformed message: the peer is broken or of another version"),
-            Self::UnknownType(n) => write!(f, "a message of unknown type {n}: update the older side"),
-            Self::Range(field) => write!(f, "a message whose {field} is out of range: update the older side"),
-            Self::Space => f.write_str("the buffer is too short for the message: lend CONTROL_PAYLOAD bytes"),
+            Self::Malformed => f.write_str("a malformed message"),
+            Self::UnknownType(n) => write!(f, "a message of unknown type {n}"),
+            Self::Range(field) => write!(f, "a message whose {field} is out of range"),
+            Self::Space => f.write_str("the buffer is shorter than CONTROL_PAYLOAD bytes"),
         }
     }
 }

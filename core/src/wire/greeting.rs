@@ -175,22 +175,16 @@ pub enum GreetingError {
 impl fmt::Display for GreetingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Magic => f.write_str("no deaddrop server there: check the address and port"),
+            Self::Magic => f.write_str("the greeting is not that of a deaddrop server"),
             Self::Version(v) => {
-                write!(
-                    f,
-                    "the server speaks version {v} and this is version {VERSION}: update the older side"
-                )
+                write!(f, "the server speaks protocol version {v}, and this side version {VERSION}")
             }
-            Self::Length => write!(f, "a greeting that is not {GREETING_LEN} bytes long: try again"),
-            Self::Status(s) => write!(f, "a greeting of unknown status {s}: update this side"),
+            Self::Length => write!(f, "a greeting that is not {GREETING_LEN} bytes long"),
+            Self::Status(s) => write!(f, "a greeting of unknown status {s}"),
             Self::RetryAfter(ms) => {
-                write!(
-                    f,
-                    "a greeting whose status does not go with a retry after {ms} ms: the server is broken"
-                )
+                write!(f, "a greeting whose status does not go with a retry after {ms} ms")
             }
-            Self::Suites => f.write_str("a greeting that offers no suite: the server is broken"),
+            Self::Suites => f.write_str("a greeting that offers no suite"),
         }
     }
 }

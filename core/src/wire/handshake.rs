@@ -81,8 +81,8 @@ pub enum HelloError {
 impl fmt::Display for HelloError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length => f.write_str("a handshake message of the wrong length: connect again"),
-            Self::Suite(s) => write!(f, "the client chose suite {s}, which was not offered: close"),
+            Self::Length => f.write_str("a handshake message of the wrong length"),
+            Self::Suite(s) => write!(f, "the client chose suite {s}, which was not offered"),
         }
     }
 }

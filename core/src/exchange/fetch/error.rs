@@ -29,8 +29,8 @@ impl fmt::Display for FetchError {
             Self::Unreachable => f.write_str("the sender cannot be reached"),
             Self::Session(error) => error.fmt(f),
             Self::Refused(code) => write!(f, "the sender refused: {code}"),
-            Self::Ambiguous => f.write_str("several drops of the sender have tokens that begin like this"),
-            Self::Canceled => f.write_str("the drop was given up by this side"),
+            Self::Ambiguous => f.write_str("the token prefix matches several drops of the sender"),
+            Self::Canceled => f.write_str("the fetch was canceled"),
         }
     }
 }

@@ -130,6 +130,9 @@ impl From<FetchError> for Failure {
             }
             FetchError::Ambiguous => advise(Self::usage, &error, ": give more of its characters"),
             FetchError::NoBudget => advise(Self::busy, &error, ": wait, or name the port with --port"),
+            FetchError::Protocol(_) => {
+                advise(Self::failed, &error, "; check that both sides run the same version of deaddrop")
+            }
             FetchError::Unsupported(_) => advise(Self::failed, &error, ": update deaddrop on this side"),
             FetchError::Stopped => Self::interrupted(),
             _ => Self::failed(error.to_string()),
