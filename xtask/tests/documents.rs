@@ -28,13 +28,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The text between backticks, outside of fenced blocks and links.
+/// The lines outside of fenced blocks.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\n```").step_by(2).flat_map(|prose| prose.lines())
+}
+
+/// The text between backticks.
 fn code_spans(text: &str) -> Vec<&str> {
-    text.split("\n```")
-        .step_by(2)
-        .flat_map(|prose| prose.lines())
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .collect()
+    prose(text).flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
 /// The relative targets of links, without their anchors.
@@ -160,6 +161,16 @@ fn every_term_of_the_glossary_stands_once() {
         }
     }
     assert!(seen.len() > 50, "only {} terms", seen.len());
+}
+
+/// A code span that goes on in the next line would be read inside out.
+#[test]
+fn code_spans_end_on_their_line() {
+    for document in DOCUMENTS {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let broken: Vec<_> = prose(&text).filter(|line| line.matches('`').count() % 2 == 1).collect();
+        assert!(broken.is_empty(), "{document}: {broken:#?}");
+    }
 }
 
 /// The example of a README is part of one that is compiled and run.
