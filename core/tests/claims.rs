@@ -153,7 +153,11 @@ fn a_released_claim_is_free_at_once() {
         world.run(seconds(5));
         assert_eq!(world.conns[n].closed.unwrap().0, Close::Clean);
         let why = Lapse::Released;
-        assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why }));
+        assert!(world.drop_events.contains(&DropEvent::Lapsed {
+            token,
+            conn: world.conns[n].server.conn(),
+            why
+        }));
         let other = world.member(&[Goal::Fetch(token, id(2))]);
         world.run(seconds(5));
         assert_eq!(world.outcome(other), DONE);
@@ -258,5 +262,9 @@ fn a_silent_receiver_loses_its_claim_and_its_connection_after_the_lease() {
     world.run(seconds(1));
     let (how, at) = world.conns[n].closed.unwrap();
     assert_eq!((how, at), (Close::Reset, start + seconds(15)));
-    assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why: Lapse::Silent }));
+    assert!(world.drop_events.contains(&DropEvent::Lapsed {
+        token,
+        conn: world.conns[n].server.conn(),
+        why: Lapse::Silent
+    }));
 }

@@ -146,8 +146,7 @@ impl Model {
         for (id, (at, why)) in over {
             end = end.max(at);
             if at <= now {
-                self.holders.remove(&id);
-                self.news.push(DropEvent::Lapsed { token: self.token, why });
+                self.lapsed(id, why);
             }
         }
         if self.holders.values().any(|h| h.done) {
@@ -160,9 +159,13 @@ impl Model {
 
     /// A claim has just been released or has lapsed.
     fn lapse(&mut self, now: u64, id: u8, why: Lapse) {
-        self.holders.remove(&id);
-        self.news.push(DropEvent::Lapsed { token: self.token, why });
+        self.lapsed(id, why);
         self.leave(now);
+    }
+
+    fn lapsed(&mut self, id: u8, why: Lapse) {
+        let holder = self.holders.remove(&id).expect("a holder");
+        self.news.push(DropEvent::Lapsed { token: self.token, conn: ConnId(holder.conn), why });
     }
 
     /// A holder has just left: after the TTL the drop ends with the last one.
@@ -201,7 +204,7 @@ impl Model {
             return Err(retry.map_or(Refusal::Gone, |retry_after| Refusal::Busy { retry_after }));
         }
         self.holders.insert(id, Holder::begin(conn, now, false));
-        self.news.push(DropEvent::Claimed { token: self.token });
+        self.news.push(DropEvent::Claimed { token: self.token, conn: ConnId(conn) });
         Ok(())
     }
 
@@ -499,7 +502,7 @@ impl Pair {
     fn compare(&mut self) {
         let mut events: Vec<_> = core::iter::from_fn(|| self.drops.poll_event()).collect();
         for event in &events {
-            let (DropEvent::Claimed { token }
+            let (DropEvent::Claimed { token, .. }
             | DropEvent::Lapsed { token, .. }
             | DropEvent::Burned { token, .. }
             | DropEvent::Ended { token, .. }) = event;

@@ -239,7 +239,11 @@ fn an_interrupt_before_the_whole_drop_is_here_gives_the_claim_back() {
     receiver.fetch.as_mut().unwrap().interrupt(now, Some(&mut receiver.session));
     world.run(seconds(5));
     assert_eq!(world.outcome(n), Some(Outcome::Canceled));
-    assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why: Lapse::Released }));
+    assert!(world.drop_events.contains(&DropEvent::Lapsed {
+        token,
+        conn: world.conns[n].server.conn(),
+        why: Lapse::Released
+    }));
     assert_eq!(world.serving.drops.fetch_counts(&token).unwrap().available, 1);
 }
 
@@ -307,7 +311,11 @@ fn a_drop_that_is_not_the_one_listed_is_given_back() {
     world.receiver(n).pretend_size(token, 999);
     world.run(seconds(10));
     assert_eq!(world.outcome(n), Some(Outcome::Refused(ErrorCode::Changed)));
-    assert!(world.drop_events.contains(&DropEvent::Lapsed { token, why: Lapse::Released }));
+    assert!(world.drop_events.contains(&DropEvent::Lapsed {
+        token,
+        conn: world.conns[n].server.conn(),
+        why: Lapse::Released
+    }));
     assert!(world.receiver(n).stored.is_empty());
 }
 

@@ -70,6 +70,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use deaddrop_core::drops::Lapse;
 pub use deaddrop_core::offer::{Kind, Name, Offer};
 pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use zeroize::Zeroizing;

@@ -44,7 +44,7 @@ mod transport;
 pub use claim::{Claim, Content, Received, Unconfirmed};
 pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};
-pub use deaddrop_core::drops::PutError;
+pub use deaddrop_core::drops::{Lapse, PutError};
 pub use deaddrop_core::offer::{EndReason, Kind, Name, NameError, Offer};
 pub use deaddrop_core::text;
 pub use deaddrop_core::token::{Token, TokenPrefix};

@@ -328,6 +328,8 @@ impl Sender {
     fn poll_event(&mut self) -> Option<SenderEvent> {
         loop {
             match self.server.next_event()? {
+                ServerEvent::Claimed { by, .. } => return Some(SenderEvent::Claimed { by }),
+                ServerEvent::Lapsed { by, why, .. } => return Some(SenderEvent::Lapsed { by, why }),
                 ServerEvent::Fetched { by, .. } => return Some(SenderEvent::Fetched { by }),
                 ServerEvent::Warning(Warning::Guessing { source, failures }) => {
                     return Some(SenderEvent::Guessing { source, failures });

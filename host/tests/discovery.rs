@@ -235,7 +235,11 @@ fn another_room_sees_nothing_and_is_no_attack() {
         process.events.iter().map(|event| event["event"].as_str().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(names(&other), ["ready", "error"]);
-    assert_eq!(names(&sending), ["ready", "fetched"], "one failed handshake is a neighbour, no attack");
+    assert_eq!(
+        names(&sending),
+        ["ready", "claimed", "fetched"],
+        "one failed handshake is a neighbour, no attack"
+    );
     // It has looked, once, and then knew.
     let looks = capture.end().connects();
     let looks = looks.iter().filter(|(from, _)| from.ip().to_string() == stranger.ip).count();

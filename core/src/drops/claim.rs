@@ -64,7 +64,7 @@ pub(super) struct Fetch {
     /// Events not polled yet, each with its sequence number. One of each kind is enough: see `claim` and
     /// `lapse`.
     claimed: Option<NonZeroU64>,
-    lapsed: Option<(NonZeroU64, Lapse)>,
+    lapsed: Option<(NonZeroU64, Lapse, ConnId)>,
     burned: Option<(NonZeroU64, u8)>,
 }
 
@@ -117,7 +117,7 @@ impl Fetch {
     /// available -> claimed.
     pub(super) fn claim(&mut self, now: Instant, id: &FetchId, conn: ConnId, log: &mut Log) {
         // A claim that came and lapsed between two polls gets no event of its own.
-        if let (Some(claimed), Some((lapsed, _))) = (self.claimed, self.lapsed)
+        if let (Some(claimed), Some((lapsed, ..))) = (self.claimed, self.lapsed)
             && claimed < lapsed
         {
             self.lapsed = None;
@@ -180,12 +180,12 @@ impl Fetch {
     /// claimed -> available.
     pub(super) fn lapse(&mut self, why: Lapse, log: &mut Log) {
         // If an earlier lapse is not polled yet, the claim between the two gets no event either.
-        if let (Some(claimed), Some((lapsed, _))) = (self.claimed, self.lapsed)
+        if let (Some(claimed), Some((lapsed, ..))) = (self.claimed, self.lapsed)
             && lapsed < claimed
         {
             self.claimed = None;
         }
-        self.lapsed = Some((log.place(), why));
+        self.lapsed = Some((log.place(), why, self.conn));
         self.clear();
     }
 
@@ -205,9 +205,9 @@ impl Fetch {
     /// Takes the event with this sequence number.
     pub(super) fn take_event(&mut self, place: NonZeroU64, token: Token) -> Option<DropEvent> {
         if self.claimed.take_if(|p| *p == place).is_some() {
-            Some(DropEvent::Claimed { token })
-        } else if let Some((_, why)) = self.lapsed.take_if(|(p, _)| *p == place) {
-            Some(DropEvent::Lapsed { token, why })
+            Some(DropEvent::Claimed { token, conn: self.conn })
+        } else if let Some((_, why, conn)) = self.lapsed.take_if(|(p, ..)| *p == place) {
+            Some(DropEvent::Lapsed { token, conn, why })
         } else {
             self.burned.take_if(|(p, _)| *p == place).map(|(_, left)| DropEvent::Burned { token, left })
         }

@@ -128,7 +128,10 @@ fn a_fetch_runs_from_claim_to_burned() {
     assert_ne!(b.drops.revision(), before);
     let events = b.events();
     let burned = DropEvent::Burned { token, left: 0 };
-    assert_eq!(events, [DropEvent::Claimed { token }, burned, ended(token, EndReason::Fetched, false)]);
+    assert_eq!(
+        events,
+        [DropEvent::Claimed { token, conn: ONE }, burned, ended(token, EndReason::Fetched, false)]
+    );
     assert_eq!((b.drops.live(), b.drops.poll_timeout()), (0, None));
 }
 
@@ -227,7 +230,10 @@ fn a_claim_held_at_ttl_may_go_on_through_the_grace() {
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
     assert_eq!(b.commit(&token, &ANN), Ok(Committed::Burned { ended: true }));
     let burned = DropEvent::Burned { token, left: 1 };
-    assert_eq!(b.events(), [DropEvent::Claimed { token }, burned, ended(token, EndReason::Expired, false)]);
+    assert_eq!(
+        b.events(),
+        [DropEvent::Claimed { token, conn: TWO }, burned, ended(token, EndReason::Expired, false)]
+    );
 }
 
 #[test]
@@ -240,8 +246,11 @@ fn at_the_end_of_the_grace_every_claim_is_over() {
     b.wait(MS);
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Expired));
     assert_eq!(b.claim(&token, &ANN, ONE), Err(Refusal::Expired));
-    let lapsed = DropEvent::Lapsed { token, why: Lapse::Grace };
-    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed, ended(token, EndReason::Expired, false)]);
+    let lapsed = DropEvent::Lapsed { token, conn: ONE, why: Lapse::Grace };
+    assert_eq!(
+        b.events(),
+        [DropEvent::Claimed { token, conn: ONE }, lapsed, ended(token, EndReason::Expired, false)]
+    );
 }
 
 #[test]
@@ -378,8 +387,8 @@ fn time_does_not_run_backwards() {
 #[test]
 fn events_pair_up_however_seldom_they_are_polled() {
     let (mut b, token) = Bench::with(1);
-    let claim = DropEvent::Claimed { token };
-    let lapsed = DropEvent::Lapsed { token, why: Lapse::Released };
+    let claim = DropEvent::Claimed { token, conn: ONE };
+    let lapsed = DropEvent::Lapsed { token, conn: ONE, why: Lapse::Released };
     for _ in 0..3 {
         b.claim(&token, &ANN, ONE).unwrap();
         b.drops.release(b.now, &token, &ANN, ONE);
@@ -411,7 +420,7 @@ fn events_of_several_drops_come_in_the_order_of_their_moments() {
     b.events();
     b.wait(2 * TTL);
     let why = Lapse::Silent;
-    let lapses = [DropEvent::Lapsed { token: second, why }, DropEvent::Lapsed { token: first, why }];
+    let lapses = [second, first].map(|token| DropEvent::Lapsed { token, conn: ONE, why });
     let events = b.events();
     assert_eq!(events[..2], lapses);
     assert_eq!(events.len(), 4);

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::offer::{EndReason, Kind, Name, Offer};
-use crate::token::Token;
+use crate::token::{ConnId, Token};
 
 /// The spec of a drop to put on the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,17 @@ pub enum Lapse {
 }
 
 impl Lapse {
+    /// The word for it in events of programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+            Self::NotReady => "not-ready",
+            Self::Grace => "grace",
+        }
+    }
+
     /// A phrase that completes "the claim lapsed: ".
     pub const fn words(self) -> &'static str {
         match self {
@@ -127,11 +138,15 @@ pub enum DropEvent {
     Claimed {
         /// The drop.
         token: Token,
+        /// The latest connection of its receiver.
+        conn: ConnId,
     },
     /// A claim lapsed. Its fetch is available again, unless the TTL has passed.
     Lapsed {
         /// The drop.
         token: Token,
+        /// The latest connection of its receiver.
+        conn: ConnId,
         /// Why.
         why: Lapse,
     },

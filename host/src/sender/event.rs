@@ -2,12 +2,25 @@
 
 use std::net::IpAddr;
 
+use deaddrop_core::drops::Lapse;
 use deaddrop_core::offer::EndReason;
 
 /// Something that happened while a drop was served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SenderEvent {
+    /// A receiver has claimed the drop: it is about to receive it.
+    Claimed {
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// A claim lapsed. The drop can be fetched again, unless its TTL has passed.
+    Lapsed {
+        /// The address of the receiver that held it.
+        by: IpAddr,
+        /// Why.
+        why: Lapse,
+    },
     /// A receiver has confirmed that it holds the whole drop.
     Fetched {
         /// The receiver's address.

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::{DropEvent, DropSpec, PutError};
+use deaddrop_core::drops::{DropEvent, DropSpec, Lapse, PutError};
 use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::Warning;
-use deaddrop_core::limits::HOST;
+use deaddrop_core::limits::{HOST, LEASE};
 use deaddrop_core::offer::EndReason;
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{Instance, Token};
+use deaddrop_core::token::{ConnId, Instance, Token};
 use event_listener::Event;
 use log::debug;
 
@@ -36,6 +36,22 @@ pub(crate) type HostServer = CoreServer<DROPS, FETCHES, SOURCES, CONNECTIONS>;
 /// What happens at a sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServerEvent {
+    /// A receiver claimed a drop.
+    Claimed {
+        /// The drop.
+        token: Token,
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// A claim lapsed.
+    Lapsed {
+        /// The drop.
+        token: Token,
+        /// The address of the receiver that held it.
+        by: IpAddr,
+        /// Why.
+        why: Lapse,
+    },
     /// A receiver confirmed that it holds the whole drop.
     Fetched {
         /// The drop.
@@ -70,7 +86,22 @@ struct State {
     serving: Box<HostServer>,
     sources: BTreeMap<Token, Arc<Source>>,
     changed: BTreeSet<Token>,
+    /// The members on each connection.
+    members: BTreeMap<ConnId, Member>,
     events: VecDeque<ServerEvent>,
+}
+
+/// The member on a connection.
+struct Member {
+    address: IpAddr,
+    /// When the connection closed: a claim of it may outlive it by [`LEASE`].
+    closed: Option<Instant>,
+}
+
+impl State {
+    fn address(&self, conn: ConnId) -> Option<IpAddr> {
+        self.members.get(&conn).map(|member| member.address)
+    }
 }
 
 impl Server {
@@ -78,8 +109,13 @@ impl Server {
     pub(crate) fn new(room: &RoomSecret) -> Self {
         let serving = CoreServer::new(clock::now(), room.prs(), &HOST, &mut system()).with_cipher(cipher());
         let serving = Box::new(serving);
-        let state =
-            State { serving, sources: BTreeMap::new(), changed: BTreeSet::new(), events: VecDeque::new() };
+        let state = State {
+            serving,
+            sources: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            members: BTreeMap::new(),
+            events: VecDeque::new(),
+        };
         Self { state: Mutex::new(state), stopping: AtomicBool::new(false), changed: Arc::new(Event::new()) }
     }
 
@@ -145,6 +181,14 @@ impl Server {
                 // Every connection is notified; the one that is meant finds out by itself.
                 CoreEvent::Wake(_) => {}
                 CoreEvent::Warning(warning) => state.events.push_back(ServerEvent::Warning(warning)),
+                CoreEvent::Drop(DropEvent::Claimed { token, conn }) => {
+                    let Some(by) = state.address(conn) else { continue };
+                    state.events.push_back(ServerEvent::Claimed { token, by });
+                }
+                CoreEvent::Drop(DropEvent::Lapsed { token, conn, why }) => {
+                    let Some(by) = state.address(conn) else { continue };
+                    state.events.push_back(ServerEvent::Lapsed { token, by, why });
+                }
                 CoreEvent::Drop(DropEvent::Ended { token, reason, unconfirmed }) => {
                     // The last reference, unless a connection is reading from the source at this moment.
                     state.sources.remove(&token);
@@ -164,10 +208,16 @@ impl Server {
     pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
         let mut state = lock(&self.state);
         let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
-        if let Ok(Some(SessionEvent::Fetched { token })) = event {
-            // Before the drop's end, which this fetch may cause and which `settle` reports.
-            state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
-            self.changed.notify(usize::MAX);
+        match event {
+            Ok(Some(SessionEvent::Member)) => {
+                state.members.insert(session.conn(), Member { address: session.source(), closed: None });
+            }
+            Ok(Some(SessionEvent::Fetched { token })) => {
+                // Before the drop's end, which this fetch may cause and which `settle` reports.
+                state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
+                self.changed.notify(usize::MAX);
+            }
+            _ => {}
         }
         if session.is_parked() {
             // The time at which the next guess token comes is a new timeout.
@@ -198,8 +248,14 @@ impl Server {
     /// A connection has ended.
     pub(crate) fn closed(&self, session: &mut ServerSession) {
         let mut state = lock(&self.state);
-        session.closed(clock::now(), &mut state.serving);
+        let now = clock::now();
+        session.closed(now, &mut state.serving);
         self.settle(&mut state);
+        if let Some(member) = state.members.get_mut(&session.conn()) {
+            member.closed = Some(now);
+        }
+        // Twice as long as a claim lasts: its lapse is noticed some time after it.
+        state.members.retain(|_, member| member.closed.is_none_or(|at| now < at + LEASE * 2));
     }
 
     /// Ends every connection.

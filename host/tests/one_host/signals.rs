@@ -168,7 +168,7 @@ fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
     let content = noise(4, 20 << 20);
     let path = write(folder.path(), "whole.bin", &content);
     for how in SIGNALS {
-        let (_sending, token, port) = send_file(host, folder.path(), &path, &[]);
+        let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
         let (mut relay, by) = relay(host, port, Some(10 << 20), None);
         let from = format!("{}:{by}", host.ip);
         let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
@@ -177,6 +177,9 @@ fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
         assert_eq!(names(here.path()).len(), 1, "a part");
         ends(&mut fetching, how);
         assert_eq!(names(here.path()), [""; 0]);
+        assert_eq!(sending.event("claimed")["by"], "127.0.0.1");
+        let lapsed = sending.event("lapsed");
+        assert_eq!((&lapsed["by"], &lapsed["why"]), (&"127.0.0.1".into(), &"released".into()));
         // Far from the fifteen seconds after which a claim lapses by itself.
         let mut next = fetch(host, here.path(), host, &token, &["--wait", "3"]);
         assert_eq!(next.exit_code(), 0, "{:?}", next.events);

@@ -11,10 +11,10 @@ fn a_silent_claim_lapses_after_the_lease() {
         assert!(!sign || b.progress(&token, &ANN, ONE, 1).is_ok());
         b.wait(LEASE - MS);
         assert_eq!(b.claim(&token, &BOB, TWO), busy(MS));
-        assert_eq!(b.events(), [DropEvent::Claimed { token }]);
+        assert_eq!(b.events(), [DropEvent::Claimed { token, conn: ONE }]);
         b.wait(MS);
         assert_eq!(b.drops.poll_timeout(), Some(b.now));
-        assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::Silent }]);
+        assert_eq!(b.events(), [DropEvent::Lapsed { token, conn: ONE, why: Lapse::Silent }]);
         assert_eq!(b.progress(&token, &ANN, ONE, 2), Err(Refusal::Unknown));
         assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
         assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown), "never revived");
@@ -29,6 +29,17 @@ fn no_timer_is_needed_for_a_lapse() {
     b.wait(LEASE);
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown), "it came too late");
     assert_eq!(b.claim(&token, &ANN, ONE), Ok(claimed()), "but it may claim again");
+}
+
+#[test]
+fn a_lapse_names_its_own_receiver_even_if_another_claims_in_the_same_call() {
+    let (mut b, token) = Bench::with(1);
+    b.claim(&token, &ANN, ONE).unwrap();
+    assert_eq!(b.events(), [DropEvent::Claimed { token, conn: ONE }]);
+    b.wait(LEASE);
+    b.claim(&token, &BOB, TWO).unwrap();
+    let lapsed = DropEvent::Lapsed { token, conn: ONE, why: Lapse::Silent };
+    assert_eq!(b.events(), [lapsed, DropEvent::Claimed { token, conn: TWO }]);
 }
 
 #[test]
@@ -51,11 +62,11 @@ fn a_claim_that_does_not_get_ready_lapses() {
     b.drops.all_sent(b.now, &token, &ANN, ONE).unwrap();
     b.wait(10 * SECOND - MS);
     assert_eq!(b.progress(&token, &ANN, ONE, SIZE), Ok(()));
-    assert_eq!(b.events(), [DropEvent::Claimed { token }]);
+    assert_eq!(b.events(), [DropEvent::Claimed { token, conn: ONE }]);
     assert_eq!(b.drops.poll_timeout(), Some(until), "a second call does not move the deadline");
     b.wait(MS);
     assert_eq!(b.finalise(&token, &ANN, ONE), Err(Refusal::Unknown));
-    assert_eq!(b.events(), [DropEvent::Lapsed { token, why: Lapse::NotReady }]);
+    assert_eq!(b.events(), [DropEvent::Lapsed { token, conn: ONE, why: Lapse::NotReady }]);
 }
 
 #[test]
@@ -88,8 +99,8 @@ fn a_slow_receiver_loses_its_claim() {
     assert_eq!(at_rate(&[0, 0]).2, Ok(()), "the window is not over");
     let (mut b, token, last) = at_rate(&[0, 0, SLOW_BYTES - 1]);
     assert_eq!(last, Err(Refusal::Unknown));
-    let lapsed = DropEvent::Lapsed { token, why: Lapse::Slow };
-    assert_eq!(b.events(), [DropEvent::Claimed { token }, lapsed]);
+    let lapsed = DropEvent::Lapsed { token, conn: ONE, why: Lapse::Slow };
+    assert_eq!(b.events(), [DropEvent::Claimed { token, conn: ONE }, lapsed]);
     assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
     // Each window is measured by itself.
     let burst = 100 * SLOW_BYTES;
@@ -145,7 +156,11 @@ fn the_newest_connection_wins() {
     assert!(!b.drops.release(b.now, &token, &ANN, ONE));
     assert_eq!(b.progress(&token, &ANN, TWO, 1), Ok(()));
     assert_eq!(b.finalise(&token, &ANN, TWO), Ok(()));
-    assert_eq!(b.events(), [DropEvent::Claimed { token }], "a takeover by the same receiver is no event");
+    assert_eq!(
+        b.events(),
+        [DropEvent::Claimed { token, conn: TWO }],
+        "a takeover by the same receiver is no event"
+    );
     b.claim(&token, &ANN, ONE).unwrap();
     assert_eq!(b.finalise(&token, &ANN, TWO), Err(Refusal::Unknown));
     assert_eq!(b.finalise(&token, &ANN, ONE), Ok(()), "the final record may be sent again");
@@ -159,11 +174,11 @@ fn a_released_claim_is_available_at_once() {
     assert!(b.drops.release(b.now, &token, &ANN, ONE));
     assert!(!b.drops.release(b.now, &token, &ANN, ONE));
     assert_eq!(b.claim(&token, &BOB, TWO), Ok(claimed()));
-    let (claim, why) = (DropEvent::Claimed { token }, Lapse::Released);
+    let (claim, why) = (DropEvent::Claimed { token, conn: TWO }, Lapse::Released);
     // Not polled in between, so only the last state is reported.
     assert_eq!(b.events(), [claim]);
     assert!(b.drops.release(b.now, &token, &BOB, TWO));
-    assert_eq!(b.events(), [DropEvent::Lapsed { token, why }]);
+    assert_eq!(b.events(), [DropEvent::Lapsed { token, conn: TWO, why }]);
 }
 
 #[test]

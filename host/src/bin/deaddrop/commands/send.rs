@@ -70,6 +70,8 @@ fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
     loop {
         match sender.next_event().await.map_err(|error| signals.failure(error))? {
+            SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by })?,
+            SenderEvent::Lapsed { by, why } => ui.show(&Event::Lapsed { token: sender.token(), by, why })?,
             SenderEvent::Fetched { by } => {
                 ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() })?;
             }

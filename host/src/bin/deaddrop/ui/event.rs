@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use deaddrop::{EndReason, Kind, Name, Offer, Token};
+use deaddrop::{EndReason, Kind, Lapse, Name, Offer, Token};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -67,6 +67,25 @@ pub(crate) enum Event<'a> {
         /// The bytes, or where they are.
         #[serde(flatten, serialize_with = "as_content")]
         content: Content<'a>,
+    },
+    /// A receiver has claimed the drop.
+    Claimed {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// The receiver's address.
+        by: IpAddr,
+    },
+    /// A claim lapsed.
+    Lapsed {
+        /// Names the drop.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// The address of the receiver that held it.
+        by: IpAddr,
+        /// Why.
+        #[serde(serialize_with = "as_lapse")]
+        why: Lapse,
     },
     /// A receiver has confirmed that it holds the drop.
     Fetched {
@@ -165,6 +184,10 @@ impl<'a> Event<'a> {
 
 fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+fn as_lapse<S: Serializer>(value: &Lapse, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(value.word())
 }
 
 fn as_name<S: Serializer>(value: &&Name, to: S) -> Result<S::Ok, S::Error> {

@@ -45,6 +45,8 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             lines.errors = format!("Saved {}, {}\n", text::line(&path), Bytes(*size)).into_bytes();
         }
         Event::Received { content: Content::Written, .. } => {}
+        // In the trace of `-v`.
+        Event::Claimed { .. } | Event::Lapsed { .. } => {}
         Event::Fetched { by, size, .. } => {
             lines.notices = format!("Fetched by {by}, {}\n", Bytes(*size)).into_bytes();
         }

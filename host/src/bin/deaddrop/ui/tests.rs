@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop::{EndReason, Kind, Name, Token};
+use deaddrop::{EndReason, Kind, Lapse, Name, Token};
 
 /// A stream that can be read back.
 #[derive(Clone, Default)]
@@ -127,6 +127,17 @@ fn json_fields_are_the_contract() {
         json(&Event::Fetched { token: TOKEN, by: IP, size: 9 }),
         format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9}}"#)
     );
+    assert_eq!(
+        json(&Event::Claimed { token: TOKEN, by: IP }),
+        format!(r#"{{"event":"claimed","token":"{t}","by":"192.168.1.7"}}"#)
+    );
+    let lapses = [Lapse::Released, Lapse::Silent, Lapse::Slow, Lapse::NotReady, Lapse::Grace];
+    for (why, word) in lapses.into_iter().zip(["released", "silent", "slow", "not-ready", "grace"]) {
+        assert_eq!(
+            json(&Event::Lapsed { token: TOKEN, by: IP, why }),
+            format!(r#"{{"event":"lapsed","token":"{t}","by":"192.168.1.7","why":"{word}"}}"#)
+        );
+    }
     assert_eq!(json(&Event::Expired { token: TOKEN }), format!(r#"{{"event":"expired","token":"{t}"}}"#));
     assert_eq!(
         json(&Event::Warning { code: "guessing", message: "m" }),
@@ -215,6 +226,15 @@ fn quiet_hides_notices_and_nothing_else() {
     assert_ne!(shown(false, true, true, &offer(&name)).0, "");
     assert_ne!(shown(false, true, true, &Event::Error { code: "c", message: "m" }).1, "");
     assert_ne!(shown(false, true, true, &received(&name, Content::Saved(Path::new("x")))).1, "");
+}
+
+#[test]
+fn claims_are_told_to_scripts_alone() {
+    let claimed = Event::Claimed { token: TOKEN, by: IP };
+    let lapsed = Event::Lapsed { token: TOKEN, by: IP, why: Lapse::Silent };
+    for event in [&claimed, &lapsed] {
+        assert_eq!(shown(false, false, true, event), (String::new(), String::new()));
+    }
 }
 
 #[test]
