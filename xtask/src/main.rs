@@ -1,7 +1,8 @@
 //! The commands of the project, as `cargo xtask COMMAND`: one file for each, with a folder for its parts.
 //!
 //! Most run cargo and the built program as a person would. Some use the project's own crates: provisioning writes
-//! pages with `deaddrop-page` and derives rooms with `deaddrop-core`, and the tests of boards speak the protocol.
+//! provisioning records with `deaddrop-provisioning` and derives rooms with `deaddrop-core`, and the tests of boards
+//! speak the protocol.
 
 mod bench;
 mod check;

@@ -1,8 +1,8 @@
 //! The app as a Linux process, on a tap interface, with its console on standard input and output.
 //!
-//!     deaddrop-on-linux TAP PAGE SEED
+//!     deaddrop-on-linux TAP RECORD SEED
 //!
-//! `PAGE` is a provisioning record that `cargo xtask firmware config` wrote; `SEED` is a file of 32 random bytes, which is
+//! `RECORD` is a provisioning record that `cargo xtask firmware config` wrote; `SEED` is a file of 32 random bytes, which is
 //! replaced at every start. Create the interface for the user that runs this: `ip tuntap add TAP mode tap user NAME`.
 
 mod seed_file;
@@ -38,13 +38,13 @@ impl Watchdog for NoWatchdog {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [tap, page, seed] = &words[..] else {
+    let [tap, record, seed] = &words[..] else {
         eprintln!(
-            "deaddrop-on-linux: say TAP PAGE SEED: a tap interface, a page, and a file of 32 random bytes"
+            "deaddrop-on-linux: say TAP RECORD SEED: a tap interface, a provisioning record, and a file of 32 random bytes"
         );
         return ExitCode::from(2);
     };
-    match made_ready(tap, page, seed) {
+    match made_ready(tap, record, seed) {
         Ok((device, ready)) => {
             static EXECUTOR: StaticCell<Executor> = StaticCell::new();
             EXECUTOR.init(Executor::new()).run(|spawner| start(spawner, device, ready))
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
 }
 
 /// Everything that can fail, before the executor runs.
-fn made_ready(tap: &str, page: &str, seed: &str) -> Result<(TunTapDevice, Ready), Box<dyn Error>> {
-    let bytes = std::fs::read(page).map_err(|error| format!("{page}: {error}"))?;
+fn made_ready(tap: &str, record: &str, seed: &str) -> Result<(TunTapDevice, Ready), Box<dyn Error>> {
+    let bytes = std::fs::read(record).map_err(|error| format!("{record}: {error}"))?;
     let mut ready = boot(&bytes, &mut SeedFile::new(seed), None).map_err(|error| format!("{error}"))?;
     let mut device = TunTapDevice::new(tap).map_err(|error| format!("the tap interface {tap}: {error}"))?;
     let mut address = [0; 6];

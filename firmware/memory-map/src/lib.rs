@@ -1,6 +1,6 @@
 //! The layout of a board's flash, read from its `memory.x`.
 //!
-//! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions without code: `PAGE`, for the
+//! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions without code: `RECORD`, for the
 //! provisioning record, and the seed slots `SEED_A` and `SEED_B`. The board's build script calls [`link`], which
 //! generates constants for them; xtask reads the same file to know where to write what.
 //!
@@ -17,7 +17,7 @@ pub use script::{MapError, Region};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMap {
     /// The region of the provisioning record.
-    pub page: Region,
+    pub record: Region,
     /// The two seed slots, one erase block each. Provisioning writes the first.
     pub seeds: [Region; 2],
 }
@@ -30,7 +30,7 @@ impl MemoryMap {
             let found = regions.iter().find(|region| region.name == name);
             found.map(|region| region.region).ok_or_else(|| MapError::Missing(name.to_owned()))
         };
-        let map = Self { page: find("PAGE")?, seeds: [find("SEED_A")?, find("SEED_B")?] };
+        let map = Self { record: find("RECORD")?, seeds: [find("SEED_A")?, find("SEED_B")?] };
         for (at, one) in regions.iter().enumerate() {
             if let Some(two) = regions.iter().skip(at + 1).find(|two| one.region.overlaps(two.region)) {
                 return Err(MapError::Overlap(one.name.clone(), two.name.clone()));
@@ -44,12 +44,12 @@ impl MemoryMap {
         let [a, b] = self.seeds;
         format!(
             "/// Address of the provisioning record.\n\
-             pub(crate) const PAGE: u32 = {:#x};\n\
+             pub(crate) const RECORD: u32 = {:#x};\n\
              /// Addresses of the two seed slots.\n\
              pub(crate) const SEEDS: [u32; 2] = [{:#x}, {:#x}];\n\
              /// Bytes of each.\n\
              pub(crate) const SEED_LEN: u32 = {:#x};\n",
-            self.page.origin, a.origin, b.origin, a.length
+            self.record.origin, a.origin, b.origin, a.length
         )
     }
 }
@@ -83,7 +83,7 @@ mod tests {
         /* A board. */
         MEMORY {
             FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1664K
-            PAGE       : ORIGIN = 0x081A0000, LENGTH = 128K /* never written */
+            RECORD     : ORIGIN = 0x081A0000, LENGTH = 128K /* never written */
             SEED_A     : ORIGIN = 0x081C0000, LENGTH = 128K
             SEED_B : ORIGIN = 0x081E0000 , LENGTH=0x20000
             RAM (rwx)  : ORIGIN = 0x20000000, LENGTH = 131072
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_regions_are_found() {
         let map = MemoryMap::parse(SCRIPT).unwrap();
-        assert_eq!(map.page, Region { origin: 0x081A_0000, length: 0x2_0000 });
+        assert_eq!(map.record, Region { origin: 0x081A_0000, length: 0x2_0000 });
         assert_eq!(map.seeds.map(|region| region.origin), [0x081C_0000, 0x081E_0000]);
         assert_eq!(map.seeds.map(|region| region.length), [0x2_0000; 2]);
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn regions_over_each_other_are_named() {
         let error = MemoryMap::parse(&SCRIPT.replace("1664K", "1665K")).unwrap_err();
-        assert_eq!(error.to_string(), "the regions FLASH and PAGE of memory.x overlap");
+        assert_eq!(error.to_string(), "the regions FLASH and RECORD of memory.x overlap");
         let error = MemoryMap::parse(&SCRIPT.replace("0x081C0000", "0x081D0000")).unwrap_err();
         assert_eq!(error.to_string(), "the regions SEED_A and SEED_B of memory.x overlap");
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn constants_are_as_the_regions() {
         let constants = MemoryMap::parse(SCRIPT).unwrap().constants();
-        assert!(constants.contains("PAGE: u32 = 0x81a0000;"), "{constants}");
+        assert!(constants.contains("RECORD: u32 = 0x81a0000;"), "{constants}");
         assert!(constants.contains("SEEDS: [u32; 2] = [0x81c0000, 0x81e0000];"), "{constants}");
         assert!(constants.contains("SEED_LEN: u32 = 0x20000;"), "{constants}");
     }

@@ -1,7 +1,7 @@
 //! What a board is provisioned with, as bytes: written by `cargo xtask firmware config` and `flash`, read by every board.
 //!
 //! - [`record`]: the provisioning record, which a board reads at every start and never writes: the PRS of its room, and
-//!   how it gets its address. The console and xtask's options call it the *page*.
+//!   how it gets its address.
 //! - [`seed`]: the seed record, which a board replaces at every start.
 //!
 //! They are two records because a seed must not outlive the start that uses it: a first seed in the provisioning record,

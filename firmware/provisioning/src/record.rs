@@ -180,13 +180,14 @@ fn fields(mut content: &[u8]) -> Option<Result<ProvisioningRecord, Field>> {
 
 impl fmt::Display for ProvisioningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the provisioning record ")?;
         match self {
-            Self::Blank => f.write_str("the page is blank"),
-            Self::Corrupt => f.write_str("the page is corrupt"),
+            Self::Blank => f.write_str("is blank"),
+            Self::Corrupt => f.write_str("is corrupt"),
             Self::Newer { version } => {
-                write!(f, "the page has version {version}, and this program knows version {RECORD_VERSION}")
+                write!(f, "has version {version}, and this program knows version {RECORD_VERSION}")
             }
-            Self::Invalid(field) => write!(f, "the page is whole and wrong: {field}"),
+            Self::Invalid(field) => write!(f, "is whole and wrong: {field}"),
         }
     }
 }

@@ -32,7 +32,7 @@ impl fmt::Display for BootError {
                 write!(f, "{error}: ")?;
                 match error {
                     ProvisioningError::Newer { .. } => {
-                        f.write_str("flash a newer program, or make the page with the xtask of this one")
+                        f.write_str("flash a newer program, or make the record with the xtask of this one")
                     }
                     _ => write!(f, "provision this board with {PROVISION}"),
                 }

@@ -111,7 +111,7 @@ mod tests {
     fn one_that_may_not_says_why_and_waits() {
         let (returned, said) = started(Flash::new(4), None);
         assert!(!returned);
-        assert!(said.contains("the page is blank"), "{said}");
+        assert!(said.contains("the provisioning record is blank"), "{said}");
         let mut no_seed = provisioned();
         no_seed.bytes[256..].fill(0xFF);
         let (returned, said) = started(no_seed, None);

@@ -1,4 +1,4 @@
-//! `firmware config`: the page with which a board is provisioned.
+//! `firmware config`: the provisioning record of a board.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::room;
 use crate::environment::repo::Failure;
 use testbed::secret_file;
 
-/// Make the page with which a board is provisioned: the secret of its room, and how it gets its address.
+/// Make the provisioning record of a board: the secret of its room, and how it gets its address.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "config")]
 pub(crate) struct Config {
@@ -64,13 +64,13 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     let address = address(config.address, config.gateway)?;
     let passphrase = room::passphrase(&config.room_file)?;
     let room = derive::room_secret(&passphrase).map_err(Failure::at("the passphrase"))?;
-    let page = ProvisioningRecord { prs: room.prs(), address, mode: Mode { auto: config.auto } };
+    let record = ProvisioningRecord { prs: room.prs(), address, mode: Mode { auto: config.auto } };
     let mut file = Zeroizing::new([0; RECORD_LEN]);
-    page.emit(&mut file);
+    record.emit(&mut file);
     secret_file::write_new(&config.out, &*file)?;
     let (name, out) = (config.board.name, config.out.display());
     println!("{out} makes a {name} a member of the room: remove it when the board has it.");
-    println!("    cargo xtask firmware flash --board {name} --page {out}");
+    println!("    cargo xtask firmware flash --board {name} --record {out}");
     Ok(())
 }
 
@@ -101,7 +101,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let room = folder.join("room");
         secret_file::write_new(&room, format!("{PASSPHRASE}\n").as_bytes()).unwrap();
-        let out = folder.join("page.bin");
+        let out = folder.join("record.bin");
         let (room, out) = (room.to_string_lossy(), out.to_string_lossy());
         let mut all = vec!["--board", "lm3s6965evb", "--room-file", &room, "--out", &out];
         all.extend(words);
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn the_file_holds_the_prs_and_neither_passphrase_nor_room_secret() {
         let file = made("holds", &[]).unwrap();
-        let page = ProvisioningRecord::parse(&file).unwrap();
-        let prs: String = page.prs.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+        let record = ProvisioningRecord::parse(&file).unwrap();
+        let prs: String = record.prs.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(prs, PRS);
-        assert_eq!(page.address, Address::Dhcp);
-        assert!(!page.mode.auto);
+        assert_eq!(record.address, Address::Dhcp);
+        assert!(!record.mode.auto);
         let room = derive::room_secret(PASSPHRASE).unwrap();
         for secret in [PASSPHRASE.as_bytes(), room.expose()] {
             assert!(!file.windows(secret.len()).any(|window| window == secret));
@@ -132,12 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_in_the_page() {
+    fn what_is_asked_for_is_in_the_record() {
         let words = ["--address", "10.1.2.3/16", "--gateway", "10.1.0.1", "--auto"];
-        let page = ProvisioningRecord::parse(&made("asked", &words).unwrap()).unwrap();
+        let record = ProvisioningRecord::parse(&made("asked", &words).unwrap()).unwrap();
         let network = Ipv4Network::new([10, 1, 2, 3].into(), 16, Some([10, 1, 0, 1].into())).unwrap();
-        assert_eq!(page.address, Address::Static(network));
-        assert!(page.mode.auto);
+        assert_eq!(record.address, Address::Static(network));
+        assert!(record.mode.auto);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `firmware flash`: writes image, page and seed to a board.
+//! `firmware flash`: writes image, provisioning record and seed to a board.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,17 +18,17 @@ use super::{build, provision, uf2};
 use crate::environment::random;
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 
-/// Build the image of a board and write it to the board; with a page that `firmware config` made, write that and a new
-/// seed as well. Without a page, those of the board stay as they are.
+/// Build the image of a board and write it to the board; with a provisioning record that `firmware config` made, write
+/// that and a new seed as well. Without one, those of the board stay as they are.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "flash")]
 pub(crate) struct Flash {
     /// the board; see firmware/docs/boards.md
     #[argh(option, from_str_fn(board::named), arg_name = "name")]
     board: Board,
-    /// the page that `firmware config` made
+    /// the provisioning record that `firmware config` made
     #[argh(option, arg_name = "path")]
-    page: Option<PathBuf>,
+    record: Option<PathBuf>,
     /// the mount point of an RP board's drive, if it is not found
     #[argh(option, arg_name = "folder")]
     drive: Option<PathBuf>,
@@ -43,11 +43,14 @@ pub(crate) struct Flash {
 /// Builds, and writes or prints what would be written.
 pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     let map = provision::memory_map(repo, flash.board)?;
-    let page =
-        flash.page.as_ref().map(|path| secret_file::read("the page file", path, RECORD_LEN)).transpose()?;
+    let record = flash
+        .record
+        .as_ref()
+        .map(|path| secret_file::read("the provisioning record", path, RECORD_LEN))
+        .transpose()?;
     let image = build::image(repo, flash.board)?;
     let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
-    let job = Job::new(flash.board, map, &elf, page.as_deref().map(Vec::as_slice))?;
+    let job = Job::new(flash.board, map, &elf, record.as_deref().map(Vec::as_slice))?;
     print!("{job}");
     match flash.board.flash_method {
         FlashMethod::Uf2 { family, id } => drive(flash, &job, family, id),
@@ -67,30 +70,30 @@ struct Job {
     secrets: Option<Secrets>,
 }
 
-/// The page and the seed, which make the board a member of a room.
+/// The provisioning record and the seed, which make the board a member of a room.
 struct Secrets {
-    page: Piece,
+    record: Piece,
     seed: Piece,
     /// The second seed slot, which is erased.
     second: Region,
 }
 
 impl Job {
-    /// Draws a new seed if there is a page. Fails if the page is invalid or the image overlaps page or seeds.
-    fn new(board: Board, map: MemoryMap, elf: &[u8], page: Option<&[u8]>) -> Result<Self, Failure> {
+    /// Draws a new seed if there is a provisioning record. Fails if that is invalid, or the image overlaps it or a seed.
+    fn new(board: Board, map: MemoryMap, elf: &[u8], record: Option<&[u8]>) -> Result<Self, Failure> {
         let image = image::pieces(elf)?;
         let [first, second] = map.seeds;
         for piece in &image {
-            for region in [map.page, first, second] {
+            for region in [map.record, first, second] {
                 if u64::from(piece.address) < region.end() && u64::from(region.origin) < piece.end() {
                     return Err(Failure(format!(
-                        "the image reaches into {:#010x}, where the page or a seed is: it is too large",
+                        "the image reaches into {:#010x}, where the provisioning record or a seed is: it is too large",
                         region.origin
                     )));
                 }
             }
         }
-        let secrets = page.map(|page| Secrets::new(map, page)).transpose()?;
+        let secrets = record.map(|record| Secrets::new(map, record)).transpose()?;
         Ok(Self { board: board.name, image, secrets })
     }
 
@@ -98,25 +101,25 @@ impl Job {
     fn pieces(&self) -> Vec<Piece> {
         let secrets = self.secrets.iter().flat_map(|secrets| {
             let Region { origin, length } = secrets.second;
-            [secrets.page.clone(), secrets.seed.clone(), Piece::new("blank", origin, blank(length))]
+            [secrets.record.clone(), secrets.seed.clone(), Piece::new("blank", origin, blank(length))]
         });
         self.image.iter().cloned().chain(secrets).collect()
     }
 }
 
 impl Secrets {
-    fn new(map: MemoryMap, page: &[u8]) -> Result<Self, Failure> {
-        ProvisioningRecord::parse(page).map_err(Failure::at("the page file"))?;
+    fn new(map: MemoryMap, record: &[u8]) -> Result<Self, Failure> {
+        ProvisioningRecord::parse(record).map_err(Failure::at("--record"))?;
         // New each time and in no file, so that no seed can be written to two boards.
         let mut drawn = Ok(());
         let seed = Seed::fill_with(|to| drawn = random::fill(to));
         drawn?;
-        let mut record = Zeroizing::new([0; SEED_RECORD_LEN]);
-        SeedRecord { number: 0, seed }.emit(&mut record);
+        let mut seed_record = Zeroizing::new([0; SEED_RECORD_LEN]);
+        SeedRecord { number: 0, seed }.emit(&mut seed_record);
         let [first, second] = map.seeds;
         Ok(Self {
-            page: Piece::new("page", map.page.origin, page.to_vec()),
-            seed: Piece::new("seed", first.origin, record.to_vec()),
+            record: Piece::new("record", map.record.origin, record.to_vec()),
+            seed: Piece::new("seed", first.origin, seed_record.to_vec()),
             second,
         })
     }
@@ -135,10 +138,10 @@ impl std::fmt::Display for Job {
             writeln!(f, "    {name:<6} {address:#010x} {:>8} bytes", bytes.len())
         };
         self.image.iter().try_for_each(|piece| line(f, piece))?;
-        let Some(Secrets { page, seed, second }) = &self.secrets else {
-            return writeln!(f, "    page and seed stay as they are");
+        let Some(Secrets { record, seed, second }) = &self.secrets else {
+            return writeln!(f, "    provisioning record and seed stay as they are");
         };
-        line(f, page)?;
+        line(f, record)?;
         line(f, seed)?;
         writeln!(f, "    erased {:#010x} {:>8} bytes", second.origin, second.length)
     }
@@ -183,7 +186,7 @@ fn probe(repo: &Repo, flash: &Flash, job: &Job, method: FlashMethod, image: Path
     let files = Files {
         image,
         secrets: job.secrets.as_ref().map(|secrets| flash_method::Secrets {
-            page: (file(&secrets.page), secrets.page.address),
+            record: (file(&secrets.record), secrets.record.address),
             seed: (file(&secrets.seed), secrets.seed.address),
             erase: (secrets.second.origin, secrets.second.length),
             blank: folder.join("blank.bin"),
@@ -203,8 +206,8 @@ fn probe(repo: &Repo, flash: &Flash, job: &Job, method: FlashMethod, image: Path
         }
     }
     let folder = Folder::new(folder)?;
-    if let Some(Secrets { page, seed, second }) = &job.secrets {
-        folder.write(page)?;
+    if let Some(Secrets { record, seed, second }) = &job.secrets {
+        folder.write(record)?;
         folder.write(seed)?;
         folder.write(&Piece::new("blank", second.origin, blank(second.length)))?;
     }
@@ -262,18 +265,18 @@ mod tests {
     use deaddrop_provisioning::Address;
     use std::os::unix::fs::PermissionsExt;
 
-    fn page() -> [u8; RECORD_LEN] {
-        let mut page = [0; RECORD_LEN];
+    fn record() -> [u8; RECORD_LEN] {
+        let mut record = [0; RECORD_LEN];
         ProvisioningRecord { prs: Prs::new([0x11; 32]), address: Address::Dhcp, mode: Default::default() }
-            .emit(&mut page);
-        page
+            .emit(&mut record);
+        record
     }
 
     fn map() -> MemoryMap {
         MemoryMap::parse(
             "MEMORY {
                 FLASH  : ORIGIN = 0x10000000, LENGTH = 2036K
-                PAGE   : ORIGIN = 0x101FD000, LENGTH = 4K
+                RECORD : ORIGIN = 0x101FD000, LENGTH = 4K
                 SEED_A : ORIGIN = 0x101FE000, LENGTH = 4K
                 SEED_B : ORIGIN = 0x101FF000, LENGTH = 4K
             }",
@@ -286,23 +289,23 @@ mod tests {
     }
 
     fn job(elf: &[u8]) -> Result<Job, Failure> {
-        Job::new(board(), map(), elf, Some(&page()))
+        Job::new(board(), map(), elf, Some(&record()))
     }
 
     #[test]
-    fn page_and_seed_go_to_their_places_and_the_second_slot_is_erased() {
+    fn record_and_seed_go_to_their_places_and_the_second_slot_is_erased() {
         let job = job(&image::tests::elf(&[(1, 0x1000_0000, b"code")])).unwrap();
         let pieces = job.pieces();
         let places: Vec<_> =
             pieces.iter().map(|piece| (piece.name, piece.address, piece.bytes.len())).collect();
         let expected = [
             ("image", 0x1000_0000, 4),
-            ("page", 0x101F_D000, 80),
+            ("record", 0x101F_D000, 80),
             ("seed", 0x101F_E000, 64),
             ("blank", 0x101F_F000, 4096),
         ];
         assert_eq!(places, expected);
-        assert_eq!(pieces[1].bytes, page());
+        assert_eq!(pieces[1].bytes, record());
         assert_eq!(SeedRecord::parse(&pieces[2].bytes).unwrap().number, 0);
         assert!(pieces[3].bytes.iter().all(|byte| *byte == 0xFF));
     }
@@ -315,23 +318,23 @@ mod tests {
     }
 
     #[test]
-    fn without_a_page_only_the_image_is_written() {
+    fn without_a_record_only_the_image_is_written() {
         let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
         let job = Job::new(board(), map(), &elf, None).unwrap();
         assert_eq!(job.pieces(), [Piece::new("image", 0x1000_0000, b"code".to_vec())]);
-        assert!(job.to_string().ends_with("page and seed stay as they are\n"));
+        assert!(job.to_string().ends_with("provisioning record and seed stay as they are\n"));
     }
 
     #[test]
     fn what_is_shown_holds_no_secret() {
         let text = job(&image::tests::elf(&[(1, 0x1000_0000, b"code")])).unwrap().to_string();
-        let expected = "w5500-evb-pico:\n    image  0x10000000        4 bytes\n    page   0x101fd000       80 bytes\n    \
+        let expected = "w5500-evb-pico:\n    image  0x10000000        4 bytes\n    record 0x101fd000       80 bytes\n    \
                         seed   0x101fe000       64 bytes\n    erased 0x101ff000     4096 bytes\n";
         assert_eq!(text, expected);
     }
 
     #[test]
-    fn an_image_that_reaches_into_the_page_or_a_seed_is_refused() {
+    fn an_image_that_reaches_into_the_record_or_a_seed_is_refused() {
         let large = vec![0; 0x1_0000];
         for (address, bytes) in [
             (0x101F_CFFD, &b"code"[..]),
@@ -347,13 +350,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_page_is_refused() {
+    fn a_file_that_is_no_record_is_refused() {
         let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
         for (file, wrong) in
-            [(&[0xFF; RECORD_LEN][..], "blank"), (&page()[1..], "corrupt"), (&[0; RECORD_LEN], "corrupt")]
+            [(&[0xFF; RECORD_LEN][..], "blank"), (&record()[1..], "corrupt"), (&[0; RECORD_LEN], "corrupt")]
         {
             let failure = Job::new(board(), map(), &elf, Some(file)).err().map(|failure| failure.0).unwrap();
-            assert!(failure.starts_with("the page file: ") && failure.contains(wrong), "{failure}");
+            assert!(failure.starts_with("--record: ") && failure.contains(wrong), "{failure}");
         }
     }
 
@@ -368,9 +371,9 @@ mod tests {
     fn files_for_a_probe_are_ours_alone_and_gone_afterwards() {
         let path = std::env::temp_dir().join(format!("deaddrop-flash-{}", std::process::id()));
         let folder = Folder::new(path.clone()).unwrap();
-        folder.write(&Piece::new("page", 0, vec![1])).unwrap();
+        folder.write(&Piece::new("record", 0, vec![1])).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(fs::metadata(path.join("page.bin")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.join("record.bin")).unwrap().permissions().mode() & 0o777, 0o600);
         drop(folder);
         assert!(!path.exists());
     }
@@ -380,7 +383,7 @@ mod tests {
         for board in board::BOARDS {
             let map = provision::memory_map(&Repo::here(), *board).unwrap();
             let sector = map.seeds[0].length;
-            for region in [map.page, map.seeds[0], map.seeds[1]] {
+            for region in [map.record, map.seeds[0], map.seeds[1]] {
                 assert_eq!(region.length, sector, "{}", board.name);
                 assert!(region.origin.is_multiple_of(sector), "{}", board.name);
             }

@@ -31,14 +31,14 @@ pub(crate) enum FlashMethod {
 pub(crate) struct Files {
     /// The ELF file of the image.
     pub(crate) image: PathBuf,
-    /// Page and seed, if they are written too.
+    /// Provisioning record and seed, if they are written too.
     pub(crate) secrets: Option<Secrets>,
 }
 
 /// Files of raw bytes, each with its address.
 pub(crate) struct Secrets {
-    /// The page.
-    pub(crate) page: (PathBuf, u32),
+    /// The provisioning record.
+    pub(crate) record: (PathBuf, u32),
     /// The record for the first seed slot.
     pub(crate) seed: (PathBuf, u32),
     /// The second seed slot, which is erased: address and bytes.
@@ -69,7 +69,7 @@ fn openocd(script: &str, files: &Files) -> Vec<String> {
     commands.push(format!("flash write_image erase {image}"));
     commands.push(format!("verify_image {image}"));
     if let Some(secrets) = &files.secrets {
-        for (path, address) in [&secrets.page, &secrets.seed] {
+        for (path, address) in [&secrets.record, &secrets.seed] {
             let path = quoted(path);
             commands.push(format!("flash write_image erase {path} {address:#010x} bin"));
             commands.push(format!("verify_image {path} {address:#010x} bin"));
@@ -95,7 +95,7 @@ fn probe_rs(chip: &str, files: &Files) -> Vec<CommandLine> {
     };
     let mut commands = vec![download(&files.image, None)];
     if let Some(secrets) = &files.secrets {
-        for (path, address) in [&secrets.page, &secrets.seed] {
+        for (path, address) in [&secrets.record, &secrets.seed] {
             commands.push(download(path, Some(*address)));
         }
         // probe-rs cannot erase a part of flash, but it erases the sectors that it writes.
@@ -155,7 +155,7 @@ mod tests {
 
     fn files() -> Files {
         let secrets = Secrets {
-            page: ("/page.bin".into(), 0x081A_0000),
+            record: ("/record.bin".into(), 0x081A_0000),
             seed: ("/seed.bin".into(), 0x081C_0000),
             erase: (0x081E_0000, 0x2_0000),
             blank: "/blank.bin".into(),
@@ -183,7 +183,7 @@ mod tests {
             words.join("\n").replace("-c\n", ""),
             "-f\nboard/x.cfg\ninit\nreset init\n\
              flash write_image erase {/a b/image}\nverify_image {/a b/image}\n\
-             flash write_image erase {/page.bin} 0x081a0000 bin\nverify_image {/page.bin} 0x081a0000 bin\n\
+             flash write_image erase {/record.bin} 0x081a0000 bin\nverify_image {/record.bin} 0x081a0000 bin\n\
              flash write_image erase {/seed.bin} 0x081c0000 bin\nverify_image {/seed.bin} 0x081c0000 bin\n\
              flash erase_address 0x081e0000 0x20000\nreset run\nshutdown"
         );
@@ -199,7 +199,7 @@ mod tests {
             lines,
             [
                 "probe-rs download --chip CHIP --verify /a b/image".to_owned(),
-                format!("probe-rs download {bin} 0x081a0000 /page.bin"),
+                format!("probe-rs download {bin} 0x081a0000 /record.bin"),
                 format!("probe-rs download {bin} 0x081c0000 /seed.bin"),
                 format!("probe-rs download {bin} 0x081e0000 /blank.bin"),
                 "probe-rs reset --chip CHIP".to_owned(),

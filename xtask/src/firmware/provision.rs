@@ -1,4 +1,4 @@
-//! The flash content of an emulated board: page and seeds.
+//! The flash content of an emulated board: provisioning record and seeds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ pub(crate) fn memory_map(repo: &Repo, board: Board) -> Result<MemoryMap, Failure
     MemoryMap::parse(&script).map_err(Failure::at(path.display()))
 }
 
-/// A page for a member of the room with this passphrase.
-pub(crate) fn page(passphrase: &str, address: Address, mode: Mode) -> Result<Vec<u8>, Failure> {
+/// A provisioning record for a member of the room with this passphrase.
+pub(crate) fn record(passphrase: &str, address: Address, mode: Mode) -> Result<Vec<u8>, Failure> {
     let room = derive::room_secret(passphrase).map_err(Failure::at("the passphrase"))?;
     let mut bytes = [0; deaddrop_provisioning::RECORD_LEN];
     ProvisioningRecord { prs: room.prs(), address, mode }.emit(&mut bytes);
@@ -34,15 +34,15 @@ pub(crate) fn seed(seed: [u8; 32]) -> [u8; SEED_RECORD_LEN] {
     bytes
 }
 
-/// A valid page of the next version: head, length and checksum are the same in all versions.
-pub(crate) fn newer_page() -> Vec<u8> {
+/// A valid provisioning record of the next version: head, length and checksum are the same in all versions.
+pub(crate) fn newer_record() -> Vec<u8> {
     use sha2::{Digest, Sha512};
     const LENGTH: u16 = 96;
     let version = deaddrop_provisioning::record::RECORD_VERSION + 1;
-    let mut page = [&b"DDPG"[..], &version.to_be_bytes(), &LENGTH.to_be_bytes()].concat();
-    page.resize(usize::from(LENGTH) - 16, 0x11);
-    page.extend(Sha512::digest(&page).iter().take(16));
-    page
+    let mut record = [&b"DDPG"[..], &version.to_be_bytes(), &LENGTH.to_be_bytes()].concat();
+    record.resize(usize::from(LENGTH) - 16, 0x11);
+    record.extend(Sha512::digest(&record).iter().take(16));
+    record
 }
 
 /// Both seed slots after provisioning: the record, and the rest erased.
@@ -73,10 +73,10 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_page_is_whole_and_newer() {
+    fn a_newer_record_is_whole_and_newer() {
         let version = deaddrop_provisioning::record::RECORD_VERSION + 1;
         assert_eq!(
-            ProvisioningRecord::parse(&newer_page()).unwrap_err(),
+            ProvisioningRecord::parse(&newer_record()).unwrap_err(),
             deaddrop_provisioning::ProvisioningError::Newer { version }
         );
     }

@@ -79,13 +79,13 @@ pub(crate) fn run(repo: &Repo, run: &Run) -> Result<(), Failure> {
     let passphrase = room::passphrase(&room)?;
 
     let map = provision::memory_map(repo, EMULATED)?;
-    let page = provision::page(&passphrase, address(net)?, Mode { auto: run.auto })?;
-    let page = provision::write(&folder.join("page.bin"), &page)?;
+    let record = provision::record(&passphrase, address(net)?, Mode { auto: run.auto })?;
+    let record = provision::write(&folder.join("record.bin"), &record)?;
     let slots = provision::slots(&map, &provision::seed(random()?));
     let seeds = provision::write(&folder.join("seeds.bin"), &slots)?;
     let machine = Machine {
         image: &image,
-        flash: vec![(map.page.origin, page)],
+        flash: vec![(map.record.origin, record)],
         seeds: Some(seeds),
         ram: None,
         nic: nic(net),

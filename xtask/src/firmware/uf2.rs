@@ -117,7 +117,7 @@ mod tests {
         let image: Vec<u8> = (0..5_000_u32).map(|i| (i % 251) as u8).collect();
         let pieces = [
             Piece::new("image", 0x1000_0100, image.clone()),
-            Piece::new("page", 0x101F_D000, vec![7; 80]),
+            Piece::new("record", 0x101F_D000, vec![7; 80]),
             Piece::new("seed", 0x101F_E000, vec![8; 64]),
         ];
         let file = emit(RP2040, &pieces).unwrap();
@@ -151,9 +151,9 @@ mod tests {
     #[test]
     fn pieces_over_each_other_are_refused() {
         let image = Piece::new("image", 0x1000_0000, vec![1; 300]);
-        let failure = emit(RP2040, &[image, Piece::new("page", 0x1000_0100, vec![2])]).unwrap_err().0;
-        assert_eq!(failure, "page is written over another piece at 0x10000100");
-        let failure = emit(RP2040, &[Piece::new("page", u32::MAX, vec![2, 2])]).unwrap_err().0;
+        let failure = emit(RP2040, &[image, Piece::new("record", 0x1000_0100, vec![2])]).unwrap_err().0;
+        assert_eq!(failure, "record is written over another piece at 0x10000100");
+        let failure = emit(RP2040, &[Piece::new("record", u32::MAX, vec![2, 2])]).unwrap_err().0;
         assert!(failure.contains("beyond"), "{failure}");
     }
 }

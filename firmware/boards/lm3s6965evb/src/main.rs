@@ -28,7 +28,7 @@ mod memory_map {
 }
 
 // The chip's driver writes to no other flash than this, whatever memory.x says.
-const _: () = assert!(memory_map::PAGE == flash::PAGE);
+const _: () = assert!(memory_map::RECORD == flash::RECORD);
 const _: () = assert!(memory_map::SEEDS[0] == flash::SLOTS);
 const _: () = assert!(memory_map::SEEDS[1] == flash::SLOTS + memory_map::SEED_LEN);
 
@@ -76,7 +76,7 @@ async fn network(mut runner: Runner<'static, &'static mut Ethernet>) {
 // Not inlined, here and below: the stack frame of the task's `poll` stays below everything that it calls.
 #[inline(never)]
 fn provisioned() -> Result<Ready, BootError> {
-    boot_from_flash(Flash::new(), memory_map::PAGE, memory_map::SEEDS, None)
+    boot_from_flash(Flash::new(), memory_map::RECORD, memory_map::SEEDS, None)
 }
 
 /// The network stack on the Ethernet port.

@@ -104,7 +104,7 @@ async fn main(_spawner: Spawner) {
     let flash = Flash::new_blocking(p.FLASH);
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_START);
     let mut ready =
-        start(&mut console, flash, memory_map::PAGE - FLASH_START, seeds, Some(&mut entropy)).await;
+        start(&mut console, flash, memory_map::RECORD - FLASH_START, seeds, Some(&mut entropy)).await;
     let mut watchdog = IndependentWatchdog::new(p.IWDG1, TIMEOUT_US);
     watchdog.unleash();
 

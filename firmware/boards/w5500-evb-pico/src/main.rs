@@ -81,9 +81,9 @@ async fn main(_spawner: Spawner) {
         cortex_m::asm::delay(200);
         RoscRng::next_u8() & 1 == 1
     });
-    let page = memory_map::PAGE - FLASH_BASE;
+    let record = memory_map::RECORD - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
-    let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
+    let mut ready = start(&mut console, flash, record, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
     watchdog.start(TIMEOUT);
 

@@ -76,9 +76,9 @@ async fn main(_spawner: Spawner) {
     };
     let mut trng = trng::Trng::new(p.TRNG, Irqs, trng::Config::default());
     let mut entropy = Preloaded::by(async |to| with_timeout(TIMEOUT, trng.fill_bytes(to)).await.ok()).await;
-    let page = memory_map::PAGE - FLASH_BASE;
+    let record = memory_map::RECORD - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
-    let mut ready = start(&mut console, flash, page, seeds, Some(&mut entropy)).await;
+    let mut ready = start(&mut console, flash, record, seeds, Some(&mut entropy)).await;
     let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
     watchdog.start(TIMEOUT);
 

@@ -29,11 +29,11 @@ registers! { 0x400F_E140;
 }
 
 /// Address of the provisioning record.
-pub const PAGE: u32 = 0x3_F000;
+pub const RECORD: u32 = 0x3_F000;
 /// Bytes of an erase block: provisioning record and slots have one each.
 pub const PIECE: usize = 1_024;
 /// Address of the first seed slot. The second follows it.
-pub const SLOTS: u32 = PAGE + 1_024;
+pub const SLOTS: u32 = RECORD + 1_024;
 
 const KEY: u32 = 0xA442 << 16;
 const WRITE: u32 = 1 << 0;

@@ -187,7 +187,7 @@ fn documented(name: &str) -> Vec<u8> {
 
 #[test]
 fn the_documented_record_is_this_one() {
-    assert_eq!(documented("page"), emitted(&record()));
+    assert_eq!(documented("record"), emitted(&record()));
 }
 
 #[test]

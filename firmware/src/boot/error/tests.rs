@@ -28,7 +28,7 @@ fn a_refusal_says_what_to_do() {
     assert!(
         BootError::Provisioning(ProvisioningError::Blank)
             .to_string()
-            .starts_with("the page is blank: provision this board with ")
+            .starts_with("the provisioning record is blank: provision this board with ")
     );
     assert!(
         BootError::Provisioning(ProvisioningError::Newer { version: 2 }).to_string().contains("version 2")

@@ -41,8 +41,8 @@ pub(crate) struct BoardTestbed<'a> {
 
 /// The flash content of a board.
 pub(crate) struct Provisioned {
-    /// The provisioning page.
-    pub(crate) page: Option<Vec<u8>>,
+    /// The provisioning record.
+    pub(crate) record: Option<Vec<u8>>,
     /// Where its seeds are.
     pub(crate) seeds: Seeds,
 }
@@ -84,8 +84,8 @@ impl<'a> BoardTestbed<'a> {
     pub(crate) fn provisioned(&self, n: u8, room: &str, mode: Mode) -> Result<Provisioned, Failure> {
         let network = Ipv4Network::new(self.tap(n).ip.octets().into(), PREFIX, None);
         let address = Address::Static(network.map_err(Failure::at("the board's address"))?);
-        let page = Some(provision::page(room, address, mode)?);
-        Ok(Provisioned { page, seeds: Seeds::File(self.seeds(n)?) })
+        let record = Some(provision::record(room, address, mode)?);
+        Ok(Provisioned { record, seeds: Seeds::File(self.seeds(n)?) })
     }
 
     /// A new file for the seeds of the `n`th board.
@@ -109,9 +109,9 @@ impl<'a> BoardTestbed<'a> {
         nic: String,
     ) -> Result<Emulated, Failure> {
         let mut flash = Vec::new();
-        if let Some(page) = provisioned.page {
-            let file = provision::write(&self.path(&format!("page{n}.bin")), &page)?;
-            flash.push((self.map.page.origin, file));
+        if let Some(record) = provisioned.record {
+            let file = provision::write(&self.path(&format!("record{n}.bin")), &record)?;
+            flash.push((self.map.record.origin, file));
         }
         let seeds = match provisioned.seeds {
             Seeds::File(file) => Some(file),
@@ -128,11 +128,11 @@ impl<'a> BoardTestbed<'a> {
 
     /// Starts the app as a process at the `n`th port, as a member of the room, and waits until it is on the network.
     pub(crate) fn on_linux(&self, n: u8) -> Result<Emulated, Failure> {
-        let page = self.provisioned(n, ROOM, Mode::default())?.page.unwrap_or_default();
-        let page = provision::write(&self.path(&format!("page{n}.bin")), &page)?;
+        let record = self.provisioned(n, ROOM, Mode::default())?.record.unwrap_or_default();
+        let record = provision::write(&self.path(&format!("record{n}.bin")), &record)?;
         let seed = provision::write(&self.path(&format!("seed{n}.bin")), &[0x50 | n; 32])?;
         let mut command = self.lan.switch().command(&build::on_linux(self.repo)?.to_string_lossy());
-        command.arg(self.tap(n).interface).args([page, seed]);
+        command.arg(self.tap(n).interface).args([record, seed]);
         let mut app = Emulated::process(command, &format!("app{n}"))?;
         app.is_up()?;
         Ok(app)

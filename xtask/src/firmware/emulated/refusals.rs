@@ -1,4 +1,4 @@
-//! A board without a valid page or seed reports it on the console and stays off the network.
+//! A board without a valid provisioning record or seed reports it on the console and stays off the network.
 
 use deaddrop_provisioning::record::Mode;
 
@@ -10,43 +10,47 @@ use super::board_testbed::{BoardTestbed, Provisioned, Seeds};
 use crate::firmware::provision;
 
 pub(super) const CASES: &[Case] = &[
-    Case { name: "a blank page is said on the console", run: blank },
-    Case { name: "a corrupt page is said on the console", run: corrupt },
-    Case { name: "a newer page is said on the console", run: newer },
+    Case { name: "a blank provisioning record is said on the console", run: blank },
+    Case { name: "a corrupt provisioning record is said on the console", run: corrupt },
+    Case { name: "a newer provisioning record is said on the console", run: newer },
     Case { name: "a seed that does not stick is refused", run: does_not_stick },
     Case { name: "a missing seed is refused", run: no_seed },
 ];
 
 fn blank(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
-    let page = Some(vec![0xFF; bed.map.page.length as usize]);
+    let record = Some(vec![0xFF; bed.map.record.length as usize]);
     let seeds = Seeds::File(bed.seeds(0)?);
-    refused(bed, Provisioned { page, seeds }, "the page is blank")
+    refused(bed, Provisioned { record, seeds }, "the provisioning record is blank")
 }
 
 fn corrupt(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let mut provisioned = bed.provisioned(0, ROOM, Mode::default())?;
-    if let Some(byte) = provisioned.page.as_mut().and_then(|page| page.get_mut(40)) {
+    if let Some(byte) = provisioned.record.as_mut().and_then(|record| record.get_mut(40)) {
         *byte ^= 1;
     }
-    refused(bed, provisioned, "the page is corrupt")
+    refused(bed, provisioned, "the provisioning record is corrupt")
 }
 
 fn newer(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let seeds = Seeds::File(bed.seeds(0)?);
-    refused(bed, Provisioned { page: Some(provision::newer_page()), seeds }, "the page has version 2")
+    refused(
+        bed,
+        Provisioned { record: Some(provision::newer_record()), seeds },
+        "the provisioning record has version 2",
+    )
 }
 
 /// The seed is in flash, which QEMU cannot write, so that replacing it has no effect.
 fn does_not_stick(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
+    let Provisioned { record, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = Seeds::Flash(provision::seed([7; 32]).to_vec());
-    refused(bed, Provisioned { page, seeds }, "the seed cannot be replaced in flash")
+    refused(bed, Provisioned { record, seeds }, "the seed cannot be replaced in flash")
 }
 
 fn no_seed(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
+    let Provisioned { record, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = Seeds::File(provision::write(&bed.path("none.bin"), &[0xFF; 2_048])?);
-    refused(bed, Provisioned { page, seeds }, "there is no seed in flash")
+    refused(bed, Provisioned { record, seeds }, "there is no seed in flash")
 }
 
 /// Starts a board that must print the reason and the remedy, and then stay off the network.

@@ -15,15 +15,15 @@ use crate::firmware::provision;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a board that was given no address gets one by DHCP", run: dhcp },
-    Case { name: "two starts from one page use different scalars", run: two_starts },
+    Case { name: "two starts from one provisioning record use different scalars", run: two_starts },
     Case { name: "a board that is reset comes back and holds nothing", run: reset },
     Case { name: "a board that has nothing to do leaves its emulator idle", run: idle },
 ];
 
 /// QEMU has a DHCP server, which gives the first address of its pool.
 fn dhcp(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
-    let page = Some(provision::page(ROOM, Address::Dhcp, Mode::default())?);
-    let provisioned = Provisioned { page, seeds: Seeds::File(bed.seeds(0)?) };
+    let record = Some(provision::record(ROOM, Address::Dhcp, Mode::default())?);
+    let provisioned = Provisioned { record, seeds: Seeds::File(bed.seeds(0)?) };
     let mut board = bed.start_with(0, provisioned, "user,restrict=on".to_owned())?;
     board.until("On the network as 10.0.2.15", PATIENCE)?;
     bed.finish(board)?;
@@ -32,14 +32,14 @@ fn dhcp(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
 
 /// The greeting, and the share that answers one and the same message 2, show the random values of a start.
 fn two_starts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
-    let Provisioned { page, .. } = bed.provisioned(0, ROOM, Mode::default())?;
+    let Provisioned { record, .. } = bed.provisioned(0, ROOM, Mode::default())?;
     let seeds = bed.path(SEEDS);
     fs::copy(bed.seeds(0)?, &seeds).map_err(Failure::at(seeds.display()))?;
     let first = fs::read(&seeds).map_err(Failure::at(seeds.display()))?;
-    let one = hello_of_start(bed, &page, &first)?;
+    let one = hello_of_start(bed, &record, &first)?;
     let second = fs::read(&seeds).map_err(Failure::at("the seeds"))?;
-    let two = hello_of_start(bed, &page, &second)?;
-    let again = hello_of_start(bed, &page, &first)?;
+    let two = hello_of_start(bed, &record, &second)?;
+    let again = hello_of_start(bed, &record, &first)?;
     if second == first {
         return Err(Failure::new("the seed is the same after a start"));
     }
@@ -61,11 +61,11 @@ const SEEDS: &str = "seeds-of-starts.bin";
 /// Starts a board with these seeds, has it serve a drop, and gives the random values of its handshake.
 fn hello_of_start(
     bed: &mut BoardTestbed<'_>,
-    page: &Option<Vec<u8>>,
+    record: &Option<Vec<u8>>,
     seeds: &[u8],
 ) -> Result<Hello, Failure> {
     let file = provision::write(&bed.path(SEEDS), seeds)?;
-    let mut board = bed.start(0, Provisioned { page: page.clone(), seeds: Seeds::File(file) })?;
+    let mut board = bed.start(0, Provisioned { record: record.clone(), seeds: Seeds::File(file) })?;
     board.is_up()?;
     board.send("something to serve")?;
     let to = bed.tap(0).ip.to_string();
