@@ -132,6 +132,26 @@ fn a_disk_that_fills_up_meanwhile_keeps_nothing_and_leaves_the_drop() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_gives_the_claim_back() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "a.bin", &noise(5, 300_000));
+    let (mut sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    let mut command = host.command(deaddrop());
+    command.args(["fetch", "--json", "--from", &host.ip, "--token", &token]);
+    command.current_dir(here.path()).env("DEADDROP_ROOM", ROOM);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    assert_eq!(command.status().unwrap().code(), Some(1));
+    assert_eq!(names(here.path()), [""; 0]);
+    sending.event("claimed");
+    assert_eq!(sending.event("lapsed")["why"], "released");
+    // Far from the fifteen seconds after which a claim lapses by itself.
+    let mut next = fetch(host, here.path(), host, &token, &["--wait", "1"]);
+    assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+}
+
+#[test]
 fn what_cannot_be_sent_is_refused_at_once() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

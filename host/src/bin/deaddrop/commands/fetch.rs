@@ -117,7 +117,11 @@ async fn take(
     let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
     let destination = if shown { Destination::spool() } else { destination };
     // What is taken, in the words of its sender, before anything of it is here.
-    ui.taking(&Event::offer(&offer, sender))?;
+    if let Err(failure) = ui.taking(&Event::offer(&offer, sender)) {
+        // Dropping the claim would give it back only as far as that goes without waiting, and the process ends now.
+        claim.release().await;
+        return Err(failure);
+    }
     let mut unconfirmed = claim.receive(&destination).await.map_err(|error| signals.failure(error))?;
     let content = match unconfirmed.content_mut() {
         Stored::Saved(path) => Content::Saved(path),
