@@ -57,11 +57,15 @@ impl Destination {
     /// that exists.
     ///
     /// # Errors
-    /// If there is no such folder, it cannot be opened, or the path names no file.
+    /// If there is no such folder, it cannot be opened, or the path names no file: pipes, devices, and whatever is in
+    /// `/dev`, `/proc` or `/sys` are none, such as `/dev/stdout`.
     pub fn path(out: impl AsRef<Path>) -> Result<Self, SaveError> {
         let out = out.as_ref();
         match std::fs::metadata(out) {
             Ok(metadata) if metadata.is_dir() => return Self::folder(out, None),
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(SaveError::NotRegular { path: out.to_owned() });
+            }
             Ok(_) => {}
             // Not there, or a link to what is not there: the file is still to be made.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
@@ -74,6 +78,9 @@ impl Destination {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        if is_of_the_kernel(parent) {
+            return Err(SaveError::NotRegular { path: out.to_owned() });
+        }
         let name = out
             .file_name()
             .and_then(|name| name.to_str())
@@ -102,6 +109,14 @@ impl Destination {
         })?;
         Ok(Self(Place::Folder(Folder { dir, path: path.to_owned(), name })))
     }
+}
+
+/// Whether a folder holds devices and processes rather than files. `/dev/stdout` may lead to a regular file, and a file
+/// beside it would still be none that anybody asked for.
+fn is_of_the_kernel(folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    // POSIX shared memory: a folder for files.
+    ["/dev", "/proc", "/sys"].iter().any(|root| folder.starts_with(root)) && !folder.starts_with("/dev/shm")
 }
 
 #[cfg(test)]

@@ -115,6 +115,24 @@ fn out_is_a_folder_a_new_file_or_standard_output() {
 }
 
 #[test]
+fn an_output_that_is_no_regular_file_is_refused_before_anything_is_claimed() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let here = tempfile::tempdir().unwrap();
+    let (mut sending, token, _) = send_message(host, here.path(), "kept", &[]);
+    for out in ["/dev/null", "/dev/stdout", "/dev/fd/1"] {
+        let mut fetching = fetch(host, here.path(), host, &token, &["--out", out]);
+        assert_eq!(fetching.exit_code(), 2, "{out}: {:?}", fetching.events);
+        let message = fetching.last()["message"].as_str().unwrap();
+        assert!(message.contains(out) && message.contains("--out -"), "{message}");
+    }
+    assert_eq!(fetch(host, here.path(), host, &token, &[]).exit_code(), 0);
+    assert_eq!(sending.exit_code(), 0);
+    let claims = sending.events.iter().filter(|event| event["event"] == "claimed").count();
+    assert_eq!(claims, 1, "{:?}", sending.events);
+}
+
+#[test]
 fn a_link_planted_under_the_drops_name_is_not_followed() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

@@ -86,6 +86,9 @@ impl From<SaveError> for Failure {
         match &error {
             SaveError::NoFolder { .. } => advise(Self::usage, &error, ": make it first"),
             SaveError::NotAFileName { .. } => advise(Self::usage, &error, ": give a new file or a folder"),
+            SaveError::NotRegular { .. } => {
+                advise(Self::usage, &error, ": give a new file or a folder, or --out - for standard output")
+            }
             SaveError::NoSpace { .. } => advise(
                 no_space,
                 &error,

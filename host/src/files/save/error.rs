@@ -18,6 +18,11 @@ pub enum SaveError {
         /// The path.
         path: PathBuf,
     },
+    /// The path names a pipe, a device or a socket, or lies in a folder that holds these.
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file system has less space left than the drop needs.
     NoSpace {
         /// The folder that the drop was to go into.
@@ -81,6 +86,7 @@ impl fmt::Display for SaveError {
         match self {
             Self::NoFolder { path } => write!(f, "there is no folder {}", path.display()),
             Self::NotAFileName { path } => write!(f, "{} names no file", path.display()),
+            Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
             Self::NoSpace { folder, needed } => {
                 write!(f, "there is no room for {needed} bytes in {}", folder.display())
             }

@@ -167,6 +167,25 @@ fn out_names_a_folder_or_a_new_file() {
 }
 
 #[test]
+fn a_pipe_or_a_device_is_no_place_to_save_to() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let link = folder.path().join("link");
+    symlink("/dev/null", &link).unwrap();
+    // A descriptor on a regular file is a link in /proc: a new file beside it is not what was asked for.
+    let file = fs::File::create(folder.path().join("output")).unwrap();
+    let descriptor = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)));
+    let paths =
+        ["/dev/null", "/dev/stdout", "/dev/fd/1", "/dev/nul", "/proc/new", "/sys/new"].map(PathBuf::from);
+    for path in paths.into_iter().chain([pipe, link, descriptor]) {
+        let error = Destination::path(&path).unwrap_err();
+        assert!(matches!(error, SaveError::NotRegular { .. }), "{path:?}: {error}");
+    }
+    assert!(Destination::path("/dev/shm/new").is_ok());
+}
+
+#[test]
 fn a_drop_too_large_for_the_disk_is_refused_before_it_is_sent() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
