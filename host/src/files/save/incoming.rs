@@ -10,7 +10,7 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
 use log::debug;
-use rustix::fs::{AtFlags, FallocateFlags, RenameFlags};
+use rustix::fs::{AtFlags, FallocateFlags, RenameFlags, StatVfs};
 use rustix::io::Errno;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -290,11 +290,17 @@ impl Drop for Part {
 /// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
 fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
     match rustix::fs::fstatvfs(dir) {
-        Ok(stat) if stat.f_bavail.saturating_mul(stat.f_frsize) < size => {
+        Ok(stat) if free(&stat).is_some_and(|free| free < size) => {
             Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
         }
         _ => Ok(()),
     }
+}
+
+/// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state no
+/// blocks at all, not even used ones.
+fn free(stat: &StatVfs) -> Option<u64> {
+    (stat.f_blocks != 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Makes a file under a random name, which is returned.
@@ -406,6 +412,20 @@ mod tests {
         let mut bytes = Vec::new();
         spool.read_to_end(&mut bytes).unwrap();
         assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));
+    }
+
+    #[test]
+    fn a_file_system_without_any_blocks_does_not_know_its_free_space() {
+        let (_folder, dir) = folder();
+        let mut stat = rustix::fs::fstatvfs(&dir).unwrap();
+        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (9, 0, 4_096);
+        assert_eq!(free(&stat), Some(0), "a full one");
+        stat.f_bavail = 2;
+        assert_eq!(free(&stat), Some(8_192));
+        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (0, 0, 0);
+        assert_eq!(free(&stat), None);
+        stat.f_frsize = 4_096;
+        assert_eq!(free(&stat), None);
     }
 
     #[test]
