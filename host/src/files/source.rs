@@ -142,14 +142,16 @@ pub(crate) struct SourceFile {
     identity: Identity,
 }
 
-/// What tells a file and its contents from another.
+/// What tells a file and its contents from another. The change time (ctime) is none of it: it moves with a rename, a
+/// hard link, a mode or an extended attribute too, and the contents stay as they are.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
-    changed: (i64, i64),
+    /// Whether it has a name yet: a file that another was renamed over is no longer the one at its path.
+    named: bool,
 }
 
 impl Identity {
@@ -159,7 +161,7 @@ impl Identity {
             inode: metadata.ino(),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            named: metadata.nlink() != 0,
         }
     }
 }

@@ -35,8 +35,8 @@ fn any_part_can_be_read_and_nothing_past_the_end() {
 
 #[test]
 fn every_change_is_noticed() {
-    let changes: [fn(&Path); 4] = [
-        // Appended to, cut, rewritten in place with the old size, and that with the old time put back.
+    let changes: [fn(&Path); 5] = [
+        // Appended to, cut, rewritten in place with the old size, replaced and removed.
         |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
         |path| OpenOptions::new().write(true).open(path).unwrap().set_len(3).unwrap(),
         |path| {
@@ -44,15 +44,10 @@ fn every_change_is_noticed() {
             file.set_modified(SystemTime::now() + Duration::from_secs(9)).unwrap();
         },
         |path| {
-            let file = OpenOptions::new().write(true).open(path).unwrap();
-            let time = file.metadata().unwrap().modified().unwrap();
-            // The inode's own time moves on even when that of its contents is put back; it is read
-            // until it has, since the file system's clock ticks coarsely.
-            let before = (file.metadata().unwrap().ctime(), file.metadata().unwrap().ctime_nsec());
-            while (file.metadata().unwrap().ctime(), file.metadata().unwrap().ctime_nsec()) == before {
-                file.set_modified(time).unwrap();
-            }
+            fs::write(path.with_extension("new"), b"0123456789").unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
         },
+        |path| fs::remove_file(path).unwrap(),
     ];
     for (n, change) in changes.iter().enumerate() {
         let (_folder, path) = file(b"0123456789");
@@ -60,6 +55,31 @@ fn every_change_is_noticed() {
         assert!(source.unchanged().unwrap());
         change(&path);
         assert!(!source.unchanged().unwrap(), "change {n}");
+    }
+}
+
+#[test]
+fn a_change_of_name_or_rights_is_no_change() {
+    let changes: [fn(&Path); 4] = [
+        |path| fs::rename(path, path.with_extension("moved")).unwrap(),
+        |path| fs::hard_link(path, path.with_extension("link")).unwrap(),
+        |path| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap(),
+        |path| {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap()).unwrap();
+        },
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let (_folder, path) = file(b"0123456789");
+        let file = File::open(&path).unwrap();
+        let source = open(&path);
+        let ctime = || file.metadata().map(|now| (now.ctime(), now.ctime_nsec())).unwrap();
+        let before = ctime();
+        // The file system's clock ticks coarsely: not before it has moved on does the change show in ctime.
+        std::thread::sleep(Duration::from_millis(20));
+        change(&path);
+        assert!(ctime() != before, "change {n}");
+        assert!(source.unchanged().unwrap(), "change {n}");
     }
 }
 
