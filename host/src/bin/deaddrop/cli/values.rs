@@ -52,6 +52,10 @@ impl FromStr for From {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Err(format!("leave out {scheme}:// and give {}", rest.trim_end_matches('/')));
+        }
         let bare = text.trim_start_matches('[').trim_end_matches(']').split('%').next().unwrap_or(text);
         if bare.parse::<Ipv6Addr>().is_ok() || text.parse::<SocketAddrV6>().is_ok() {
             return Err("IPv6 is not there yet: give the sender's IPv4 address".into());
@@ -60,8 +64,16 @@ impl FromStr for From {
             Some((ip, port)) => (ip, Some(any_port(port)?)),
             None => (text, None),
         };
+        if ip.eq_ignore_ascii_case("localhost") {
+            return Ok(Self { ip: Ipv4Addr::LOCALHOST, port });
+        }
         let ip: Ipv4Addr = ip.parse().map_err(|_| {
-            String::from("give an IPv4 address with or without a port, such as 192.168.1.7:48556")
+            // A number with dots is an address that was mistyped, anything else a name.
+            if ip.contains(|c: char| c.is_ascii_alphabetic()) {
+                format!("names such as {ip} are not resolved: give the sender's IPv4 address")
+            } else {
+                "give an IPv4 address with or without a port, such as 192.168.1.7:48556".into()
+            }
         })?;
         if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
             return Err("that is not the address of one machine".into());
@@ -143,6 +155,19 @@ mod tests {
         {
             assert!(bad.parse::<From>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_sender_may_be_written_as_people_write_it() {
+        let here = |port| Ok(From { ip: Ipv4Addr::LOCALHOST, port });
+        assert_eq!("localhost".parse(), here(None));
+        assert_eq!("LocalHost:48557".parse(), here(Some(48_557)));
+        assert_eq!(" 127.0.0.1:48556\n".parse(), here(Some(48_556)));
+        let refusal = |text: &str| text.parse::<From>().unwrap_err();
+        assert_eq!(refusal("tcp://10.9.0.1:48556/"), "leave out tcp:// and give 10.9.0.1:48556");
+        assert!(refusal("bob.local").contains("bob.local are not resolved"));
+        assert!(refusal("bob:48556").contains("not resolved"));
+        assert!(refusal("10.0.0").contains("192.168.1.7:48556"));
     }
 
     #[test]
