@@ -90,6 +90,36 @@ fn the_same_passphrase_typed_on_two_systems_is_the_same_room() {
 }
 
 #[test]
+fn a_space_at_the_end_of_a_room_file_is_warned_of() {
+    let lan = Lan::alone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "room.txt", format!("{ROOM} \n").as_bytes());
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    let arguments = ["run", "--json", "--room-file", "room.txt"];
+    let mut listening = start(&lan.hosts[0], folder.path(), None, &arguments);
+    assert_eq!(listening.event("warning")["code"], "passphrase-space");
+    listening.event("ready");
+}
+
+#[test]
+fn a_room_file_that_cannot_be_private_comes_through_a_pipe() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "room.txt", ROOM.as_bytes());
+    fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
+    let mut refused = start(host, folder.path(), None, &["run", "--json", "--room-file", "room.txt"]);
+    assert_eq!(refused.exit_code(), 2);
+    let message = refused.last()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("cat room.txt | deaddrop ... --room-file /dev/stdin"), "{message}");
+    assert!(message.contains("DEADDROP_ROOM="), "{message}");
+    let mut command = host.command("sh");
+    command.args(["-c", "cat room.txt | \"$0\" run --json --room-file /dev/stdin", deaddrop()]);
+    command.current_dir(folder.path()).env_remove("DEADDROP_ROOM");
+    Process::from_command(command, "run with a piped room".into()).event("ready");
+}
+
+#[test]
 fn a_weak_passphrase_is_warned_of() {
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();

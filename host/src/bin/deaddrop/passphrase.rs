@@ -43,6 +43,12 @@ fn choose(
 }
 
 fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<String>, Failure> {
+    if passphrase.starts_with('\u{feff}') {
+        return Err(Failure::usage(format!(
+            "the passphrase from {source} starts with a byte order mark, which an editor has put there: save it as \
+             UTF-8 without BOM"
+        )));
+    }
     match passphrase.len() {
         0 => Err(Failure::usage(format!("the passphrase from {source} is empty"))),
         1..=PASSPHRASE_MAX => Ok(passphrase),
@@ -83,22 +89,31 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
         }
     }
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
-        error.into_bytes().zeroize();
-        Failure::usage(format!("the room file {} is not UTF-8 text", path.display()))
+        let mut bytes = error.into_bytes();
+        let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        bytes.zeroize();
+        let is = if wide { "UTF-16 text: save it as UTF-8 without BOM" } else { "not UTF-8 text" };
+        Failure::usage(format!("the room file {} is {is}", path.display()))
     })
 }
 
 /// Refuses a room file that others can read, or that belongs to someone else.
 fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(), Failure> {
+    // Where neither can be mended: a secret mounted into a container, sudo, a file system without modes.
+    let instead = format!(
+        "or pass on what is in it: cat {path} | deaddrop ... --room-file /dev/stdin, or {VARIABLE}=\"$(cat {path})\" \
+         deaddrop ...",
+        path = path.display()
+    );
     if owner != me && owner != 0 {
         return Err(Failure::usage(format!(
-            "the room file {} belongs to another user: make one of your own",
+            "the room file {} belongs to another user: make one of your own, {instead}",
             path.display()
         )));
     }
     if mode & 0o077 != 0 {
         return Err(Failure::usage(format!(
-            "others can reach the room file {path}: keep it to yourself with: chmod 600 {path}",
+            "others can reach the room file {path}: keep it to yourself with: chmod 600 {path}, {instead}",
             path = path.display()
         )));
     }

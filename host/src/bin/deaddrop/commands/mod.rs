@@ -125,10 +125,17 @@ async fn derive(
     future::or(derived, async { Err(signals.wait().await) }).await
 }
 
-/// Warns of a passphrase that can be guessed.
+/// Warns of a passphrase that can be guessed, or that holds what nobody sees.
 fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
     match weak(passphrase) {
         Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
         None => Ok(()),
     }
 }
+    if passphrase.trim() != passphrase {
+        ui.show(&Event::Warning {
+            code: "passphrase-space",
+            message: "the passphrase begins or ends with a space, which belongs to it: without the space it is \
+                      another room",
+        })?;
+    }

@@ -62,6 +62,15 @@ fn one_trailing_line_end_is_dropped_and_nothing_else() {
 }
 
 #[test]
+fn a_byte_order_mark_is_named() {
+    for bytes in [&b"\xef\xbb\xbfa b"[..], b"\xff\xfea\0", b"\xfe\xff\0a"] {
+        let failure = read(bytes, 0o600).unwrap_err();
+        assert_eq!(failure.exit.code(), 2);
+        assert!(failure.message.contains("UTF-8 without BOM"), "{}", failure.message);
+    }
+}
+
+#[test]
 fn the_length_is_checked_after_that() {
     let longest = vec![b'x'; PASSPHRASE_MAX];
     assert!(read(&longest, 0o600).is_ok());
