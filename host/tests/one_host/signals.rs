@@ -80,6 +80,45 @@ fn a_hang_up_ends_what_was_not_told_to_outlive_its_terminal() {
 }
 
 #[test]
+fn a_signal_that_the_parent_ignores_is_ignored() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, signal) in [("INT", Signal::INT), ("QUIT", Signal::QUIT), ("TERM", Signal::TERM)] {
+        let mut command = host.command("sh");
+        command.args(["-c", &format!("trap '' {name}; exec \"$@\""), "sh", crate::support::deaddrop()]);
+        command.args(["send-msg", "--json", "still there"]).env("DEADDROP_ROOM", ROOM);
+        command.current_dir(folder.path());
+        let mut sending = Process::from_command(command, format!("send-msg without {name}"));
+        let token = sending.event("ready")["token"].as_str().unwrap().to_owned();
+        sending.signal(signal);
+        let mut fetching = fetch(host, folder.path(), host, &token, &[]);
+        assert_eq!(fetching.event("received")["text"], "still there");
+        assert_eq!(sending.exit_code(), 0, "{:?}", sending.events);
+    }
+}
+
+#[test]
+fn every_signal_that_ends_a_process_ends_it_in_order() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
+    let signals = [Signal::QUIT, Signal::ALARM, Signal::USR1, Signal::USR2, Signal::XCPU];
+    let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    for signal in signals {
+        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
+        let from = format!("{}:{by}", host.ip);
+        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+        relay.event("stalled");
+        ends(&mut fetching, (signal, 143, "terminated"));
+        assert_eq!(names(here.path()), [""; 0], "{signal:?}");
+        assert_eq!(sending.event("lapsed")["why"], "released");
+    }
+}
+
+#[test]
 fn a_sender_that_waits_withdraws_its_drop() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 use crate::support::actor::{go_on, relay};
 use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, spawn, write};
 
@@ -133,6 +135,38 @@ fn a_disk_that_fills_up_meanwhile_keeps_nothing_and_leaves_the_drop() {
 
 #[test]
 fn an_output_that_takes_nothing_gives_the_claim_back() {
+#[test]
+fn a_limit_of_the_size_of_files_leaves_no_part_and_gives_the_claim_back() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "a.bin", &noise(5, 300_000));
+    let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    let limit = Rlimit { current: Some(102_400), maximum: Some(102_400) };
+    // There from the start, and set while the drop comes, when a write runs into it.
+    for at_first in [true, false] {
+        let (mut relay, by) = relay(host, port, Some(100_000), None);
+        let mut command = host.command("prlimit");
+        command.arg(if at_first { "--fsize=102400" } else { "--fsize=300000" }).arg(deaddrop());
+        command.args(["fetch", "--json", "--from", &format!("{}:{by}", host.ip), "--token", &token]);
+        command.current_dir(here.path()).env("DEADDROP_ROOM", ROOM);
+        let mut fetching = Process::from_command(command, "fetch with a limit".into());
+        if !at_first {
+            relay.event("stalled");
+            let id = i32::try_from(fetching.id()).ok().and_then(Pid::from_raw);
+            prlimit(id, Resource::Fsize, limit).unwrap();
+            go_on(&mut relay);
+        }
+        assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+        let message = fetching.last()["message"].as_str().unwrap().to_lowercase();
+        assert!(message.contains("file too large"), "{message}");
+        assert_eq!(names(here.path()), [""; 0]);
+        assert_eq!(sending.event("lapsed")["why"], "released");
+    }
+    let mut next = fetch(host, here.path(), host, &token, &["--wait", "1"]);
+    assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+}
+
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

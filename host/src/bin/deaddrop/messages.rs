@@ -97,6 +97,10 @@ impl From<SaveError> for Failure {
             SaveError::Io { .. } if error.is_no_space() => {
                 advise(no_space, &error, "; free some space, or choose another place")
             }
+            SaveError::FileSizeLimit { .. } => {
+                let too_large = |message| Self::new(Exit::Failed, "file", message);
+                advise(too_large, &error, ": raise its limit with ulimit -f")
+            }
             SaveError::Io { .. } => Self::new(Exit::Failed, "file", error.to_string()),
             SaveError::NamesTaken { .. } => advise(Self::failed, &error, ": choose another with --out"),
             _ => Self::failed(error.to_string()),

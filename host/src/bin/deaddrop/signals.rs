@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_signal::{Signal, Signals as SignalStream};
 use deaddrop::{Error, Stopper};
+use rustix::process::Signal as RawSignal;
 use smol::stream::StreamExt;
 
 use crate::exit::Failure;
@@ -18,6 +19,20 @@ struct Inner {
     first: AtomicU8,
     stopper: Stopper,
 }
+
+/// The signals whose default action ends the process and that are not faults of the program. Without a handler a part
+/// file and a claim would be left behind. std ignores SIGPIPE already.
+const HANDLED: [(Signal, RawSignal); 9] = [
+    (Signal::Int, RawSignal::INT),
+    (Signal::Term, RawSignal::TERM),
+    (Signal::Hup, RawSignal::HUP),
+    (Signal::Quit, RawSignal::QUIT),
+    (Signal::Alarm, RawSignal::ALARM),
+    (Signal::Usr1, RawSignal::USR1),
+    (Signal::Usr2, RawSignal::USR2),
+    (Signal::Xcpu, RawSignal::XCPU),
+    (Signal::Xfsz, RawSignal::XFSZ),
+];
 
 const NONE: u8 = 0;
 const INTERRUPT: u8 = 1;
@@ -54,12 +69,16 @@ impl Signals {
 
     /// Handles the process's signals for as long as the future is polled.
     pub(crate) async fn handle(&self) -> std::io::Result<()> {
-        let mut signals = SignalStream::new([Signal::Int, Signal::Term])?;
-        if !ignored(rustix::process::Signal::HUP) {
-            signals.add_signals([Signal::Hup])?;
-        }
+        let ignored = ignored();
+        let heard = HANDLED.into_iter().filter(|(_, raw)| !contains(ignored, *raw));
+        let mut signals = SignalStream::new(heard.map(|(signal, _)| signal))?;
         while let Some(signal) = signals.next().await {
-            let code = if signal? == Signal::Int { INTERRUPT } else { TERMINATE };
+            let code = match signal? {
+                // The write that raised it fails too, and says more.
+                Signal::Xfsz => continue,
+                Signal::Int => INTERRUPT,
+                _ => TERMINATE,
+            };
             // The first signal decides how the process ends: a later one finds it set.
             let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
             self.0.stopper.stop();
@@ -68,12 +87,16 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with the signal ignored, as `nohup` does with a hang-up: it is then meant to outlive
-/// its terminal. Where the system does not say, it was not.
-fn ignored(signal: rustix::process::Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+/// Whether a mask of signals has this one.
+fn contains(mask: u64, signal: RawSignal) -> bool {
     let bit = u32::try_from(signal.as_raw() - 1).unwrap_or(u32::MAX);
     mask.checked_shr(bit).unwrap_or(0) & 1 == 1
+}
+
+/// The signals that this process was started to ignore, as `nohup` does with SIGHUP and `trap '' INT` with SIGINT: it
+/// is meant to outlive them. None where the system does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

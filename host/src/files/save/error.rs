@@ -30,6 +30,13 @@ pub enum SaveError {
         /// How many bytes it needs.
         needed: u64,
     },
+    /// The process may not write files of this size.
+    FileSizeLimit {
+        /// How many bytes the drop has.
+        size: u64,
+        /// The limit in bytes, `RLIMIT_FSIZE`.
+        limit: u64,
+    },
     /// The file's name and every numbered variant of it are taken.
     NamesTaken {
         /// The path that was wanted.
@@ -89,6 +96,12 @@ impl fmt::Display for SaveError {
             Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
             Self::NoSpace { folder, needed } => {
                 write!(f, "there is no room for {needed} bytes in {}", folder.display())
+            }
+            Self::FileSizeLimit { size, limit } => {
+                write!(
+                    f,
+                    "file too large: the drop has {size} bytes, and this process may write {limit} to a file"
+                )
             }
             Self::NamesTaken { path, tried } => {
                 write!(f, "{} and {tried} names like it are taken", path.display())

@@ -12,6 +12,7 @@ use deaddrop_core::offer::Name;
 use log::debug;
 use rustix::fs::{AtFlags, FallocateFlags, RenameFlags, StatVfs};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::error::SaveError;
@@ -289,6 +290,12 @@ impl Drop for Part {
 
 /// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
 fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
+    // The soft limit is the one that counts. Past it a write fails, which is too late once nobody else can have the drop.
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && limit < size
+    {
+        return Err(SaveError::FileSizeLimit { size, limit });
+    }
     match rustix::fs::fstatvfs(dir) {
         Ok(stat) if free(&stat).is_some_and(|free| free < size) => {
             Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
