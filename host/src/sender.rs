@@ -56,6 +56,11 @@ impl SenderBuilder {
         Self { source, name, ttl: TTL, fetches: 1, tcp_port: None, network: Network::default() }
     }
 
+    /// How many bytes the drop has.
+    pub fn size(&self) -> u64 {
+        self.source.size()
+    }
+
     /// How long the drop can be fetched, counted from [`offer`](Self::offer): 1 second to 7 days. The time that the
     /// machine sleeps counts.
     pub fn ttl(mut self, ttl: Duration) -> Self {

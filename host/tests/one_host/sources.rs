@@ -7,7 +7,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::actor::{go_on, relay};
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, spawn, write};
+use crate::support::{
+    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, write,
+};
 
 #[test]
 fn a_file_that_changes_on_its_way_arrives_nowhere() {
@@ -134,8 +136,6 @@ fn a_disk_that_fills_up_meanwhile_keeps_nothing_and_leaves_the_drop() {
 }
 
 #[test]
-fn an_output_that_takes_nothing_gives_the_claim_back() {
-#[test]
 fn a_limit_of_the_size_of_files_leaves_no_part_and_gives_the_claim_back() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
@@ -167,6 +167,8 @@ fn a_limit_of_the_size_of_files_leaves_no_part_and_gives_the_claim_back() {
     assert_eq!(next.exit_code(), 0, "{:?}", next.events);
 }
 
+#[test]
+fn an_output_that_takes_nothing_gives_the_claim_back() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -197,6 +199,13 @@ fn what_cannot_be_sent_is_refused_at_once() {
         assert_eq!(sending.exit_code(), 2, "{path}");
         assert_eq!(sending.last()["code"], "usage");
     }
+    for (arguments, input) in [(&["send-msg", "--json"][..], ""), (&["send-msg", "--json", ""], "x")] {
+        let mut sending = spawn(host, folder.path(), ROOM, arguments, input.as_bytes());
+        assert_eq!(sending.exit_code(), 2, "{arguments:?}");
+        assert!(sending.last()["message"].as_str().unwrap().contains("--allow-empty"));
+    }
+    let (_sending, token, _) = send_message(host, folder.path(), "", &["--allow-empty"]);
+    assert_eq!(fetch(host, folder.path(), host, &token, &[]).event("received")["text"], "");
     let long = vec![b'x'; 65_537];
     let mut sending = spawn(host, folder.path(), ROOM, &["send-msg", "--json"], &long);
     assert_eq!(sending.exit_code(), 2);

@@ -191,6 +191,9 @@ command! {
         /// the message, at most 65536 bytes; without it, or with -, it is read from standard input
         #[argh(positional, arg_name = "message")]
         pub(crate) message: Option<Text>,
+        /// offer a message without any bytes too, which is otherwise taken for a failure of the program that was to write it
+        #[argh(switch)]
+        pub(crate) allow_empty: bool,
         /// seconds until the offer ends (120)
         #[argh(option, arg_name = "seconds", default = "Duration::from_secs(120)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,

@@ -66,6 +66,11 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
                     Sender::message_from(stdin()?)?
                 }
             };
+            if drop.size() == 0 && !args.allow_empty {
+                return Err(Failure::usage(
+                    "the message is empty: check what was to write it, or send it all the same with --allow-empty",
+                ));
+            }
             let drop = drop.ttl(args.ttl).fetches(args.fetches);
             Job::Send(send::Job { drop, path: None, tcp_port: args.tcp_port, net, passphrase })
         }
