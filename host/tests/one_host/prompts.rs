@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::support::{Host, Lan, ROOM, deaddrop, send_message};
+use crate::support::{Host, Lan, ROOM, deaddrop, send_file, send_message, write};
 
 /// A terminal: our end of it, and the program's.
 fn terminal() -> (File, File) {
@@ -57,6 +57,30 @@ fn one_of_several_is_chosen_at_a_terminal() {
     ours.write_all(b"1\n").unwrap();
     let output = fetching.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), text.as_bytes()));
+}
+
+#[test]
+fn a_file_goes_to_a_terminal_only_when_forced() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.bin", b"\x1b[31mred");
+    let (mut sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    let (mut ours, theirs) = terminal();
+    let run = |more: &[&str]| {
+        let mut command = host.command(deaddrop());
+        command.args(["fetch", "--from", &host.ip, "--out", "-"]).args(more).env("DEADDROP_ROOM", ROOM);
+        command.stdin(Stdio::null()).stdout(theirs.try_clone().unwrap()).output().unwrap()
+    };
+    // By name, where its kind shows once it is claimed, and found in the list.
+    for more in [&["--token", &*token][..], &[]] {
+        let output = run(more);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
+    }
+    assert_eq!(sending.event("lapsed")["why"], "released");
+    assert_eq!(run(&["--force"]).status.code(), Some(0));
+    assert!(wait_for(&mut ours, "red").starts_with("\x1b[31mred"), "and nothing before");
 }
 
 #[test]

@@ -255,6 +255,9 @@ command! {
         /// where to save it: a new file, or a folder; - is standard output
         #[argh(option, arg_name = "path", from_str_fn(out))]
         pub(crate) out: Option<PathBuf>,
+        /// write a file to standard output even if that is a terminal
+        #[argh(switch)]
+        pub(crate) force: bool,
         /// seconds to look and to retry before giving up (5)
         #[argh(option, arg_name = "seconds", default = "Duration::from_secs(5)", from_str_fn(wait))]
         pub(crate) wait: Duration,

@@ -25,6 +25,8 @@ pub(super) struct Job {
     pub(super) token: Option<TokenPrefix>,
     /// Where to save it.
     pub(super) out: Option<PathBuf>,
+    /// Whether a file may go to a terminal.
+    pub(super) force: bool,
     /// How long to look and to retry.
     pub(super) wait: Duration,
     /// What all commands share.
@@ -76,6 +78,7 @@ async fn claim(
         }
     };
     let chosen = choose(ui, signals, found).await?;
+    spare_terminal(ui, job, chosen.offer.kind)?;
     let receiver = receiver.clone().wait(until.saturating_duration_since(Instant::now()));
     receiver.claim(&chosen).await.map_err(failure)
 }
@@ -104,6 +107,18 @@ fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffe
     }
 }
 
+/// Refuses to write a file to a terminal, which would act on the control characters in it.
+fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
+    let to_terminal = ui.out_is_terminal() && job.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
+    if kind == Kind::Message || !to_terminal || job.force {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "the drop is a file, and its bytes could upset the terminal: save it with --out PATH, send it on with a pipe, \
+         or write it there all the same with --force",
+    ))
+}
+
 /// Receives a claimed drop, shows it, and confirms it.
 async fn take(
     ui: &Ui,
@@ -116,6 +131,11 @@ async fn take(
     // A message is shown, unless a file was named for it.
     let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
     let destination = if shown { Destination::spool() } else { destination };
+    // Where the drop was named, its kind is not known sooner.
+    if let Err(failure) = spare_terminal(ui, job, offer.kind) {
+        claim.release().await;
+        return Err(failure);
+    }
     // What is taken, in the words of its sender, before anything of it is here.
     if let Err(failure) = ui.taking(&Event::offer(&offer, sender)) {
         // Dropping the claim would give it back only as far as that goes without waiting, and the process ends now.

@@ -83,8 +83,8 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
         }
         Command::Fetch(args) => {
             let (sender, net) = (args.sender(), args.net());
-            let Fetch { token, out, wait, .. } = args;
-            Job::Fetch(fetch::Job { sender, token, out, wait, net, passphrase })
+            let Fetch { token, out, force, wait, .. } = args;
+            Job::Fetch(fetch::Job { sender, token, out, force, wait, net, passphrase })
         }
     })
 }
@@ -132,11 +132,6 @@ async fn derive(
 
 /// Warns of a passphrase that can be guessed, or that holds what nobody sees.
 fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
-    match weak(passphrase) {
-        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
-        None => Ok(()),
-    }
-}
     if passphrase.trim() != passphrase {
         ui.show(&Event::Warning {
             code: "passphrase-space",
@@ -144,3 +139,8 @@ fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
                       another room",
         })?;
     }
+    match weak(passphrase) {
+        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
+        None => Ok(()),
+    }
+}

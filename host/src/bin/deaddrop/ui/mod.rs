@@ -59,6 +59,11 @@ impl Ui {
         !self.json
     }
 
+    /// Whether standard output is a terminal.
+    pub(crate) fn out_is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
     /// Shows an event. Fails when the stream it belongs on does not take it.
     pub(crate) fn show(&self, event: &Event<'_>) -> Result<(), Failure> {
         if self.json {
