@@ -78,6 +78,17 @@ fn found(process: &Process, secret: &str) -> Vec<String> {
     found
 }
 
+#[test]
+fn core_dumps_are_off() {
+    let lan = Lan::alone();
+    let folder = tempfile::tempdir().unwrap();
+    let listening = crate::support::listener(&lan.hosts[0], folder.path());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", listening.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    let [soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+    assert!(["0", "1"].contains(&soft) && ["0", "1"].contains(&hard), "{line}");
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     let Some((first, _)) = part.split_first() else { return false };
     let mut rest = bytes;

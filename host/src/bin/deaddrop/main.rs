@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod core_dumps;
 mod descriptors;
 mod exit;
 mod messages;
@@ -19,6 +20,7 @@ use exit::{Exit, Failure};
 use ui::Ui;
 
 fn main() -> ExitCode {
+    core_dumps::disable();
     let arguments = || std::env::args_os().skip(1);
     let (ui, done) = match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
