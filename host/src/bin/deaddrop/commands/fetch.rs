@@ -3,6 +3,7 @@
 mod choose;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,13 @@ fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffe
     }
 }
 
+/// The received file, if others can reach it. It was made for its owner only, which some file systems do not know.
+fn exposed(content: &Stored) -> Option<PathBuf> {
+    let Stored::Saved(path) = content else { return None };
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    (metadata.mode() & 0o077 != 0).then(|| path.clone())
+}
+
 /// Refuses to write a file to a terminal, which would act on the control characters in it.
 fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
     let to_terminal = ui.out_is_terminal() && job.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
@@ -161,11 +169,19 @@ async fn take(
             None
         }
     };
+    let exposed = exposed(unconfirmed.content());
     if !unconfirmed.confirm().await {
         ui.show(&Event::Warning {
             code: "unconfirmed",
             message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
         })?;
+    }
+    if let Some(path) = exposed {
+        let message = format!(
+            "others can read {}: its file system may have no modes, so move it to one that has",
+            path.display()
+        );
+        ui.show(&Event::Warning { code: "readable-by-others", message: &message })?;
     }
     unshown.or_else(|| signals.received()).map_or(Ok(()), Err)
 }
