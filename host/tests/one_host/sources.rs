@@ -168,6 +168,56 @@ fn a_limit_of_the_size_of_files_leaves_no_part_and_gives_the_claim_back() {
 }
 
 #[test]
+fn a_part_that_another_user_exchanges_burns_no_drop() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = noise(5, 300_000);
+    let path = write(folder.path(), "a.bin", &content);
+    let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    let (mut relay, by) = relay(host, port, Some(100_000), None);
+    let from = format!("{}:{by}", host.ip);
+    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+    relay.event("stalled");
+    let part = here.path().join(&names(here.path())[0]);
+    fs::remove_file(&part).unwrap();
+    fs::write(&part, "evil").unwrap();
+    go_on(&mut relay);
+    assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
+    assert!(fetching.last()["message"].as_str().unwrap().contains("replaced"), "{:?}", fetching.events);
+    assert_eq!(names(here.path()).len(), 1, "the other's file alone");
+    assert_eq!(sending.event("lapsed")["why"], "released");
+    let mut next = fetch(host, here.path(), host, &token, &["--wait", "1"]);
+    assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+    assert!(fs::read(here.path().join("a.bin")).unwrap() == content, "other bytes arrived");
+}
+
+#[test]
+fn a_received_file_that_others_can_read_is_warned_of() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "a.bin", &noise(5, 300_000));
+    let (_sending, token, port) = send_file(host, folder.path(), &path, &["--fetches", "2"]);
+    let (mut relay, by) = relay(host, port, Some(100_000), None);
+    let from = format!("{}:{by}", host.ip);
+    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+    relay.event("stalled");
+    // As it is from the start on a file system without modes, which takes root to mount.
+    let part = here.path().join(&names(here.path())[0]);
+    fs::set_permissions(part, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    go_on(&mut relay);
+    let warning = fetching.event("warning");
+    assert_eq!((&warning["code"], fetching.exit_code()), (&"readable-by-others".into(), 0));
+    assert!(warning["message"].as_str().unwrap().contains("a.bin"));
+    let mut next = fetch(host, here.path(), host, &token, &[]);
+    assert_eq!(next.exit_code(), 0);
+    assert!(!next.events.iter().any(|event| event["event"] == "warning"), "{:?}", next.events);
+}
+
+#[test]
 fn an_output_that_takes_nothing_gives_the_claim_back() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

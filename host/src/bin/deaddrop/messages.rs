@@ -97,6 +97,10 @@ impl From<SaveError> for Failure {
             SaveError::Io { .. } if error.is_no_space() => {
                 advise(no_space, &error, "; free some space, or choose another place")
             }
+            SaveError::PartReplaced { .. } => {
+                let replaced = |message| Self::new(Exit::Failed, "file", message);
+                advise(replaced, &error, ": fetch it again, into a folder that only you can write to")
+            }
             SaveError::FileSizeLimit { .. } => {
                 let too_large = |message| Self::new(Exit::Failed, "file", message);
                 advise(too_large, &error, ": raise its limit with ulimit -f")

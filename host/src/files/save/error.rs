@@ -30,6 +30,11 @@ pub enum SaveError {
         /// How many bytes it needs.
         needed: u64,
     },
+    /// The part file was removed, or another file or a link was put in its place.
+    PartReplaced {
+        /// The folder that the drop was to go into.
+        folder: PathBuf,
+    },
     /// The process may not write files of this size.
     FileSizeLimit {
         /// How many bytes the drop has.
@@ -97,6 +102,11 @@ impl fmt::Display for SaveError {
             Self::NoSpace { folder, needed } => {
                 write!(f, "there is no room for {needed} bytes in {}", folder.display())
             }
+            Self::PartReplaced { folder } => write!(
+                f,
+                "another program removed or replaced the unfinished file in {}, so nothing was kept",
+                folder.display()
+            ),
             Self::FileSizeLimit { size, limit } => {
                 write!(
                     f,

@@ -216,9 +216,12 @@ impl Incoming {
         self.size
     }
 
-    /// Makes sure that the last `length` bytes will find space on the disk, before the sender is asked
+    /// Makes sure that the part file still has its name, and that the last `length` bytes will find space on the disk, before the sender is asked
     /// for them. A file system that cannot promise it is believed.
     pub(crate) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
+        if let Store::Part(part) = &self.store {
+            part.check_name()?;
+        }
         let (file, folder) = match &self.store {
             Store::Memory(_) => return Ok(()),
             Store::Unnamed { file, folder } => (file, folder),
@@ -270,8 +273,13 @@ impl Part {
         let Some(temporary) = self.temporary.as_deref() else {
             return Err(SaveError::Bug);
         };
+        self.check_name()?;
         let taken = place(&self.dir, temporary, &self.wanted, &self.folder)?;
         self.temporary = None;
+        // Between the check and the rename the name may have been given to another file.
+        if !self.is_named(&taken) {
+            return Err(SaveError::PartReplaced { folder: self.folder.clone() });
+        }
         // The file is whole and has its name. Should the folder not be synced, which some file systems
         // do not know, a power cut may still undo the rename, but that is no reason to say it failed.
         let _ = self.dir.open(".").and_then(|folder| folder.sync_all());
@@ -279,10 +287,30 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Fails if the temporary name is no longer this file's: in a folder that others can write to, another user can
+    /// remove the part or put a file or a link in its place.
+    fn check_name(&self) -> Result<(), SaveError> {
+        if self.temporary.as_deref().is_some_and(|name| self.is_named(name)) {
+            return Ok(());
+        }
+        Err(SaveError::PartReplaced { folder: self.folder.clone() })
+    }
+
+    /// Whether a name in the folder is this file's, by device and inode.
+    fn is_named(&self, name: &str) -> bool {
+        let named = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        let open = rustix::fs::fstat(&self.file);
+        matches!((named, open), (Ok(named), Ok(open)) if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+    }
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
-        // By our own random name, never by the peer's.
-        if let Some(temporary) = &self.temporary {
+        // By our own random name, never by the peer's, and only while it is this file's.
+        if let Some(temporary) = &self.temporary
+            && self.is_named(temporary)
+        {
             let _ = self.dir.remove_file(temporary);
         }
     }

@@ -186,6 +186,38 @@ fn a_pipe_or_a_device_is_no_place_to_save_to() {
 }
 
 #[test]
+fn a_part_that_was_exchanged_is_not_taken_for_the_drop() {
+    let exchanges: [fn(&Path); 3] = [
+        |part| fs::remove_file(part).unwrap(),
+        |part| {
+            fs::remove_file(part).unwrap();
+            fs::write(part, "evil").unwrap();
+        },
+        |part| {
+            fs::hard_link(part, part.with_extension("kept")).unwrap();
+            fs::remove_file(part).unwrap();
+            symlink(part.with_extension("kept"), part).unwrap();
+        },
+    ];
+    for exchange in exchanges {
+        let folder = folder();
+        let destination = Destination::path(folder.path()).unwrap();
+        let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+        incoming.append(b"abc").unwrap();
+        incoming.reserve_tail(1).unwrap();
+        exchange(&folder.path().join(&listing(folder.path())[0]));
+        let others = listing(folder.path());
+        // Before the sender is told that nothing can fail here any more, and after it.
+        let error = incoming.reserve_tail(1).unwrap_err();
+        assert!(matches!(error, SaveError::PartReplaced { .. }), "{error}");
+        incoming.append(b"d").unwrap();
+        let error = incoming.finish().unwrap_err();
+        assert!(matches!(error, SaveError::PartReplaced { .. }), "{error}");
+        assert_eq!(listing(folder.path()), others, "what others put there stays");
+    }
+}
+
+#[test]
 fn a_drop_too_large_for_the_disk_is_refused_before_it_is_sent() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
