@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::support::actor::{fake, go_on, relay};
 use crate::support::{
-    Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, write,
+    Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, wait_for, write,
 };
 
 const SIGNALS: [(Signal, i32, &str); 2] =
@@ -169,14 +169,6 @@ fn has_socket(process: &Process, kind: &str, end: &str, state: &str) -> bool {
             && (fields[1].ends_with(end) || fields[2].ends_with(end))
             && (state.is_empty() || fields[3] == state)
     })
-}
-
-fn wait_for(there: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !there() {
-        assert!(Instant::now() < end, "it does not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// From a sender that is never waited for: the signal has to be heard between two records.

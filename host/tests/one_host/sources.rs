@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::actor::{go_on, relay};
 use crate::support::{
-    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, write,
+    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, wait_for, write,
 };
 
 #[test]
@@ -180,6 +180,8 @@ fn a_part_that_another_user_exchanges_burns_no_drop() {
     let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
     let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
     relay.event("stalled");
+    // The bytes can be on their way before the receiver has made the file.
+    wait_for(|| !names(here.path()).is_empty());
     let part = here.path().join(&names(here.path())[0]);
     fs::remove_file(&part).unwrap();
     fs::write(&part, "evil").unwrap();
@@ -206,6 +208,8 @@ fn a_received_file_that_others_can_read_is_warned_of() {
     let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
     relay.event("stalled");
     // As it is from the start on a file system without modes, which takes root to mount.
+    // The bytes can be on their way before the receiver has made the file.
+    wait_for(|| !names(here.path()).is_empty());
     let part = here.path().join(&names(here.path())[0]);
     fs::set_permissions(part, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     go_on(&mut relay);

@@ -15,6 +15,7 @@ pub use testbed::noise::noise;
 pub use testbed::process::Process;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub fn deaddrop() -> &'static str {
@@ -78,4 +79,13 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Waits until something is so, which no event tells. Panics after 30 s.
+pub fn wait_for(there: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !there() {
+        assert!(Instant::now() < end, "it does not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
