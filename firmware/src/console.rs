@@ -4,7 +4,6 @@
 //! that a peer chose is printed escaped.
 
 pub mod command;
-pub mod escape;
 mod execute;
 pub mod line;
 mod paste;
@@ -18,6 +17,7 @@ use core::fmt::Write as _;
 use core::future::pending;
 
 use deaddrop_core::offer::Kind;
+use deaddrop_core::text;
 use embassy_futures::select::{Either, select};
 use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
@@ -363,9 +363,9 @@ impl<Io: Read + Write> Console<Io> {
         store.get(slot).filter(|held| held.state != State::Incoming)?;
         let rest = store.bytes(slot)?.get(offset..).filter(|rest| !rest.is_empty())?;
         let piece = rest.get(..SHOW_LEN).unwrap_or(rest);
-        let parted = if piece.len() < rest.len() { escape::unfinished(piece) } else { 0 };
+        let parted = if piece.len() < rest.len() { text::unfinished(piece) } else { 0 };
         let whole = piece.get(..piece.len() - parted)?;
-        let _ = write!(self.output, "{}", escape::lines(whole));
+        let _ = write!(self.output, "{}", text::lines(whole, "\r\n"));
         *line_ended = whole.ends_with(b"\n");
         Some(whole.len())
     }

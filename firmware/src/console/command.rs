@@ -4,9 +4,9 @@ use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use deaddrop_core::offer::Name;
+use deaddrop_core::text;
 use deaddrop_core::token::TokenError;
 
-use super::escape;
 use super::render::Quoted;
 use crate::mailbox::FetchRequest;
 
@@ -105,7 +105,7 @@ impl fmt::Display for ParseError<'_> {
             }
             Self::Token(TokenError::Character(c)) => {
                 let mut bytes = [0; 4];
-                let c = escape::line(c.encode_utf8(&mut bytes));
+                let c = text::line(c.encode_utf8(&mut bytes));
                 write!(f, "\"{c}\" cannot stand there in a token: see offers")
             }
             Self::Token(error) => error.fmt(f),

@@ -5,9 +5,8 @@
 
 use core::str;
 
+use deaddrop_core::text::is_control;
 use zeroize::Zeroize;
-
-use super::escape::is_control;
 
 /// Most bytes of a line: a message of 400 bytes behind the word `send`.
 pub const LINE_MAX: usize = 405;

@@ -3,11 +3,10 @@
 
 use core::fmt::{self, Write};
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 
 use deaddrop_core::offer::{EndReason, Kind};
+use deaddrop_core::text::{Bytes, Span, line};
 
-use super::escape;
 use crate::mailbox::{Event, OfferSummary, Status};
 use crate::store::{Held, Label, State};
 
@@ -16,8 +15,7 @@ pub fn event(to: &mut impl Write, event: &Event) -> fmt::Result {
     match event {
         Event::Appeared { offer, from } | Event::Offer { offer, from } => {
             what(to, offer.kind, &offer.name, offer.size)?;
-            write!(to, " from {}, for ", Address(from.ip()))?;
-            span(to, offer.ttl)?;
+            write!(to, " from {}, for {}", Address(from.ip()), Span(offer.ttl))?;
             write!(to, " more\r\n  fetch {}\r\n", offer.token)
         }
         Event::Offers { count: 0, .. } => to.write_str("Nothing is offered in this room\r\n"),
@@ -103,9 +101,8 @@ pub fn space(to: &mut impl Write, entries: usize, free: usize, capacity: usize) 
 fn offering(to: &mut impl Write, drop: &OfferSummary, at: &SocketAddr) -> fmt::Result {
     to.write_str("Offering ")?;
     what(to, drop.kind, &drop.name, drop.size)?;
-    to.write_str(", for ")?;
-    span(to, drop.ttl)?;
-    write!(to, "\r\n  deaddrop fetch --from {}:{} --token {}\r\n", Address(at.ip()), at.port(), drop.token)
+    write!(to, ", for {}\r\n", Span(drop.ttl))?;
+    write!(to, "  deaddrop fetch --from {}:{} --token {}\r\n", Address(at.ip()), at.port(), drop.token)
 }
 
 fn status(to: &mut impl Write, status: &Status) -> fmt::Result {
@@ -116,14 +113,13 @@ fn status(to: &mut impl Write, status: &Status) -> fmt::Result {
     }
     write!(
         to,
-        "Room: {} members heard, {} offers; {} of this board's own\r\nMessages are fetched {}; on for ",
+        "Room: {} members heard, {} offers; {} of this board's own\r\nMessages are fetched {}; on for {}\r\n",
         status.members,
         status.offers,
         status.drops,
         if status.auto { "as they are offered" } else { "when you say so" },
-    )?;
-    span(to, status.up)?;
-    to.write_str("\r\n")
+        Span(status.up),
+    )
 }
 
 fn guessing(to: &mut impl Write, source: Option<IpAddr>, failures: u32) -> fmt::Result {
@@ -151,10 +147,10 @@ fn what(to: &mut impl Write, kind: Kind, name: &Label, size: u64) -> fmt::Result
 }
 
 fn label(to: &mut impl Write, name: &Label) -> fmt::Result {
-    write!(to, "\"{}{}\"", escape::line(name.as_str()), if name.is_cut() { "..." } else { "" })
+    write!(to, "\"{}{}\"", line(name.as_str()), if name.is_cut() { "..." } else { "" })
 }
 
-/// TextBuffer of someone else, in quotes, escaped and in short.
+/// A peer's or the user's text in quotes, escaped and cut to a label's length.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -172,25 +168,6 @@ impl fmt::Display for Address {
             IpAddr::V4(address) => address.fmt(f),
             IpAddr::V6(_) => f.write_str("an IPv6 address"),
         }
-    }
-}
-
-/// A duration in its largest fitting unit, rounded down, as on the host.
-fn span(to: &mut impl Write, time: Duration) -> fmt::Result {
-    let (count, unit) = match time.as_secs() {
-        seconds @ 0..=600 => (seconds, "s"),
-        seconds @ 601..=36_000 => (seconds / 60, "min"),
-        seconds @ 36_001..=259_200 => (seconds / 3_600, "h"),
-        seconds => (seconds / 86_400, "days"),
-    };
-    write!(to, "{count} {unit}")
-}
-
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, if self.0 == 1 { "byte" } else { "bytes" })
     }
 }
 

@@ -1,5 +1,7 @@
 extern crate std;
 
+use core::time::Duration;
+
 use super::*;
 use crate::console::text_buffer::{TEXT_MAX, TextBuffer};
 use crate::mailbox::CommandError;
