@@ -2,6 +2,7 @@
 
 mod adversary;
 mod board_testbed;
+mod case;
 mod exchange;
 mod linux;
 mod refusals;
@@ -15,6 +16,7 @@ use testbed::scratch::Scratch;
 use super::size;
 use crate::environment::repo::{Failure, Repo};
 use board_testbed::BoardTestbed;
+use case::Case;
 
 /// Test the emulated board over its serial console and its network. Takes root, because it makes
 /// network namespaces and taps.
@@ -24,13 +26,6 @@ pub(crate) struct Test {
     /// run only the tests whose names begin so
     #[argh(option, arg_name = "name")]
     only: Option<String>,
-}
-
-/// A test; its name is the statement that it tests.
-struct Case {
-    name: &'static str,
-    /// Runs it. Gives a figure for its line, which may be empty.
-    run: fn(&mut BoardTestbed<'_>) -> Result<String, Failure>,
 }
 
 /// All tests.

@@ -2,8 +2,8 @@
 
 use testbed::{Failure, PATIENCE};
 
-use super::Case;
 use super::board_testbed::BoardTestbed;
+use super::case::Case;
 
 pub(super) const CASES: &[Case] =
     &[Case { name: "after a flood of beacons and connections a board still serves", run: junk }];

@@ -10,8 +10,8 @@ use testbed::noise::noise;
 use testbed::process::Process;
 use testbed::{Failure, PATIENCE};
 
-use super::Case;
 use super::board_testbed::BoardTestbed;
+use super::case::Case;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "a message goes from host to board", run: message_to_board },

@@ -4,8 +4,8 @@ use std::fs;
 
 use testbed::{Failure, PATIENCE};
 
-use super::Case;
 use super::board_testbed::BoardTestbed;
+use super::case::Case;
 
 pub(super) const CASES: &[Case] = &[
     Case { name: "the app on Linux and a host give each other a message", run: hosts },

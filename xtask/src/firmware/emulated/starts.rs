@@ -8,8 +8,8 @@ use deaddrop_provisioning::record::Mode;
 
 use testbed::{Failure, PATIENCE, ROOM};
 
-use super::Case;
 use super::board_testbed::{BoardTestbed, Provisioned, Seeds};
+use super::case::Case;
 
 use crate::firmware::provision;
 

@@ -11,7 +11,7 @@ use deaddrop::{
     Browser, Claim, Content as Stored, Destination, FoundOffer, Kind, Receiver, Room, TokenPrefix, Zeroizing,
 };
 
-use super::{derive, open_browser, warn_weak};
+use super::setup::{derive, open_browser, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::Failure;
 use crate::signals::Signals;
@@ -139,14 +139,11 @@ async fn take(
     // A message is shown, unless a file was named for it.
     let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
     let destination = if shown { Destination::spool() } else { destination };
-    // Where the drop was named, its kind is not known sooner.
-    if let Err(failure) = spare_terminal(ui, job, offer.kind) {
-        claim.release().await;
-        return Err(failure);
-    }
-    // What is taken, in the words of its sender, before anything of it is here.
-    if let Err(failure) = ui.taking(&Event::offer(&offer, sender)) {
-        // Dropping the claim would give it back only as far as that goes without waiting, and the process ends now.
+    // Where the drop was named, its kind is not known sooner. What is taken is shown before anything of it is here.
+    let shown_first =
+        spare_terminal(ui, job, offer.kind).and_then(|()| ui.taking(&Event::offer(&offer, sender)));
+    if let Err(failure) = shown_first {
+        // Dropping the claim sends the release without waiting for it, and the process ends now.
         claim.release().await;
         return Err(failure);
     }

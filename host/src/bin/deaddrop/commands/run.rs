@@ -3,7 +3,7 @@
 use deaddrop::{OfferEvent, Receiver, Room, Zeroizing};
 use smol::future;
 
-use super::{derive, open_browser, warn_weak};
+use super::setup::{derive, open_browser, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::Failure;
 use crate::signals::Signals;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use deaddrop::{Ended, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
 use deaddrop_core::limits::WARN_WINDOW;
 
-use super::{derive, network, warn_network, warn_weak};
+use super::setup::{derive, network, warn_network, warn_weak};
 use crate::cli::NetArgs;
 use crate::descriptors::raise_limit;
 use crate::exit::{Exit, Failure};

@@ -1,0 +1,62 @@
+//! What every verb begins with: the network it uses, the room's secret, and warnings about both.
+
+use deaddrop::{Browser, Error, Network, PassphraseError, Room, SkippedInterface};
+use smol::future;
+
+use crate::cli::NetArgs;
+use crate::exit::Failure;
+use crate::messages;
+use crate::signals::Signals;
+use crate::strength::{WEAK_CODE, weak};
+use crate::ui::{Event, Ui};
+
+/// The network as the options name it.
+pub(super) fn network(net: &NetArgs) -> Network {
+    Network { udp_port: net.udp_port, interfaces: net.interfaces.clone() }
+}
+
+/// Begins to receive beacons and asks who is there, while the room's secret is still being derived.
+pub(super) fn open_browser(ui: &Ui, net: &NetArgs) -> Result<Browser, Failure> {
+    let browser = Browser::open(&network(net)).map_err(Error::from)?;
+    warn_network(ui, browser.addresses().is_empty(), browser.skipped())?;
+    Ok(browser)
+}
+
+/// Warns of networks that beacons do not reach.
+pub(super) fn warn_network(ui: &Ui, nowhere: bool, skipped: &[SkippedInterface]) -> Result<(), Failure> {
+    if nowhere {
+        ui.show(&Event::Warning {
+            code: "no-network",
+            message: "no network interface is up and has an IPv4 address, not even loopback: nobody is reached \
+                      until one does",
+        })?;
+    }
+    for skipped in skipped {
+        ui.show(&Event::Warning { code: "interface-skipped", message: &messages::skipped(skipped) })?;
+    }
+    Ok(())
+}
+
+/// Derives the room's secret, unless a signal comes.
+pub(super) async fn derive(
+    deriving: impl Future<Output = Result<Room, PassphraseError>>,
+    signals: &Signals,
+) -> Result<Room, Failure> {
+    let derived = async { deriving.await.map_err(|error| Error::from(error).into()) };
+    future::or(derived, async { Err(signals.wait().await) }).await
+}
+
+/// Warns of a passphrase that can be guessed, or that holds what nobody sees.
+pub(super) fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
+    if passphrase.trim() != passphrase {
+        ui.show(&Event::Warning {
+            code: "passphrase-space",
+            message: "the passphrase begins or ends with a space, which belongs to it: without the space it is \
+                      another room",
+        })?;
+    }
+    match weak(passphrase) {
+        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
+        None => Ok(()),
+    }
+}
