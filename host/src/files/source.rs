@@ -56,7 +56,7 @@ pub enum SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound { path } => write!(f, "there is no file {}", path.display()),
+            Self::NotFound { path } => write!(f, "there is no file {}: check the path", path.display()),
             Self::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
             Self::Folder { path } => write!(
                 f,

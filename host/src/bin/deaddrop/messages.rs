@@ -126,7 +126,7 @@ impl From<FetchError> for Failure {
                  port, one of 48556 to 48571 unless it chose another",
             ),
             FetchError::Lost(_) => {
-                advise(Self::unreachable, &error, "; fetch again, it may be available again in 15 seconds")
+                advise(Self::unreachable, &error, "; check that it is still running, then fetch again")
             }
             FetchError::NotMember => {
                 advise(Self::not_a_member, &error, "; check the passphrase on both sides")

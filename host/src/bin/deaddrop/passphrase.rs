@@ -60,13 +60,20 @@ fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<Stri
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let refuse =
-        |error: io::Error| Failure::usage(format!("cannot read the room file {}: {error}", path.display()));
+    let refuse = |error: io::Error| {
+        Failure::usage(format!(
+            "cannot read the room file {}: {error}; check its path and rights",
+            path.display()
+        ))
+    };
     let mut file = File::open(path).map_err(refuse)?;
     // Looked at through the handle, so that it is the file that is then read.
     let metadata = file.metadata().map_err(refuse)?;
     if metadata.is_dir() {
-        return Err(Failure::usage(format!("the room file {} is a folder", path.display())));
+        return Err(Failure::usage(format!(
+            "the room file {} is a folder: name the file in it",
+            path.display()
+        )));
     }
     private(path, metadata.uid(), metadata.mode(), rustix::process::geteuid().as_raw())?;
     // Read into memory that was set aside before, so that no copy is left behind by growing: the
