@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use async_channel::Receiver;
 use deaddrop_core::offer::{Kind, Offer};
 use zeroize::Zeroizing;
 
@@ -64,6 +65,21 @@ pub struct Unconfirmed {
     content: Content,
 }
 
+/// The lost connections of a [`Claim`] that its fetch replaces by others. May be awaited beside the fetch, or in
+/// another task.
+#[derive(Clone, Debug)]
+pub struct ConnectionLosses(Receiver<String>);
+
+impl ConnectionLosses {
+    /// Waits until a connection is lost, and returns how it ended. Never returns once the claim has ended.
+    pub async fn next(&self) -> String {
+        match self.0.recv().await {
+            Ok(how) => how,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
 /// Where a received drop is.
 #[derive(Debug)]
 pub enum Content {
@@ -89,6 +105,11 @@ impl Claim {
     /// Where the drop comes from.
     pub fn from(&self) -> SocketAddr {
         self.transfer.sender()
+    }
+
+    /// The connections that are lost, and replaced, while the drop is received.
+    pub fn losses(&self) -> ConnectionLosses {
+        ConnectionLosses(self.transfer.losses())
     }
 
     /// Receives a message into memory, where it is wiped when dropped, and confirms it.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use async_channel::{Receiver, Sender, bounded};
 use deaddrop_core::exchange::{Fetch, FetchError as CoreError, Step, Wanted};
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::Offer;
@@ -36,7 +37,14 @@ pub(crate) struct Transfer {
     network_error: Option<String>,
     /// The bulk pipeline was tried on this connection.
     bulk_tried: bool,
+    /// How connections with a claim were lost, once each, while others are tried.
+    losses: (Sender<String>, Receiver<String>),
+    /// The latest loss has been told.
+    loss_told: bool,
 }
+
+/// Losses that may wait to be read. More of them say nothing new.
+const LOSSES: usize = 4;
 
 impl Transfer {
     /// A transfer under `id`, which tries for the claim until `give_up`, once at least.
@@ -58,7 +66,14 @@ impl Transfer {
             stopper: stopper.clone(),
             network_error: None,
             bulk_tried: false,
+            losses: bounded(LOSSES),
+            loss_told: false,
         }
+    }
+
+    /// Receives how each connection was lost that is being replaced.
+    pub(crate) fn losses(&self) -> Receiver<String> {
+        self.losses.1.clone()
     }
 
     /// Where the drop comes from.
@@ -138,6 +153,9 @@ impl Transfer {
                     Ok(())
                 }
                 Step::Wait(until) => {
+                    if streams {
+                        self.tell_loss();
+                    }
                     self.wait(until).await;
                     Ok(())
                 }
@@ -177,6 +195,15 @@ impl Transfer {
         }
     }
 
+    /// Tells once that the connection was lost, and another is being tried.
+    fn tell_loss(&mut self) {
+        if !std::mem::replace(&mut self.loss_told, true) {
+            let how = self.network_error.clone().unwrap_or_else(|| "it was closed".into());
+            // Nobody has to read it.
+            let _ = self.losses.0.try_send(how);
+        }
+    }
+
     async fn wait(&self, until: Instant) {
         let stopped = async {
             // Once it was used, it has been acted on.
@@ -206,7 +233,7 @@ impl Transfer {
             Some(Ok(connection)) => {
                 let woken = if stop.is_none() { connection.woken_by(&self.stopper) } else { connection };
                 self.connection = Some(woken);
-                self.bulk_tried = false;
+                (self.bulk_tried, self.loss_told) = (false, false);
                 self.fetch.handle_open(now, digest);
             }
             // What is due is done on the next round.

@@ -121,8 +121,10 @@ fn a_transfer_that_is_cut_goes_on_where_it_was() {
         let relay = Relay::start(&scene, faults);
         scene.run(async {
             let (mut transfer, incoming) = scene.claim_at(relay.address).await;
+            let losses = transfer.losses();
             transfer.receive(incoming).await.unwrap();
             assert!(transfer.confirm().await, "and the sender knows");
+            assert_eq!(losses.len(), 2, "each loss is told once");
         });
         assert!(scene.received() == scene.bytes, "{size}");
         let passed: usize = relay.end().iter().sum();

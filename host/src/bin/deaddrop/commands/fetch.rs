@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use deaddrop::{
-    Browser, Claim, Content as Stored, Destination, FoundOffer, Kind, Receiver, Room, TokenPrefix, Zeroizing,
+    Browser, Claim, ConnectionLosses, Content as Stored, Destination, FoundOffer, Kind, Receiver, Room,
+    TokenPrefix, Zeroizing,
 };
+
+use smol::future;
 
 use super::setup::{derive, open_browser, warn_weak};
 use crate::cli::NetArgs;
@@ -127,6 +130,18 @@ fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
     ))
 }
 
+/// Warns of each connection that is lost while the drop comes. Never returns.
+async fn warn_of_losses<T>(ui: &Ui, losses: &ConnectionLosses) -> T {
+    loop {
+        let message = format!(
+            "the connection to the sender was lost ({}): connecting again, until no new byte has come for a minute",
+            losses.next().await
+        );
+        // If it cannot be shown, neither can the result: that failure is the one that is reported.
+        let _ = ui.show(&Event::Warning { code: "connection-lost", message: &message });
+    }
+}
+
 /// Receives a claimed drop, shows it, and confirms it.
 async fn take(
     ui: &Ui,
@@ -147,7 +162,9 @@ async fn take(
         claim.release().await;
         return Err(failure);
     }
-    let mut unconfirmed = claim.receive(&destination).await.map_err(|error| signals.failure(error))?;
+    let losses = claim.losses();
+    let received = future::or(claim.receive(&destination), warn_of_losses(ui, &losses)).await;
+    let mut unconfirmed = received.map_err(|error| signals.failure(error))?;
     let content = match unconfirmed.content_mut() {
         Stored::Saved(path) => Content::Saved(path),
         Stored::Spooled(spool) if shown => Content::Message(spool.in_memory().unwrap_or_default()),
