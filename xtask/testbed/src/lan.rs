@@ -166,10 +166,13 @@ impl Host {
         command
     }
 
-    /// A command that runs on this host. nsenter execs the program, so the process id is the program's.
+    /// A command that runs on this host. nsenter and env exec the program, so the process id is the program's.
+    ///
+    /// It starts with the default action of every signal, also where the tests run in the background of a shell or
+    /// under nohup, which ignore SIGINT or SIGHUP.
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.enter();
-        command.arg(program);
+        command.args(["env", "--default-signal", program]);
         command
     }
 
