@@ -9,7 +9,8 @@ use rustix::process::Signal;
 
 use crate::support::actor::relay;
 use crate::support::{
-    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, write,
+    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, stalled_fetch,
+    write,
 };
 
 /// Kills a receiver that has half of the file, and fetches it again once the lease is over.
@@ -22,11 +23,7 @@ fn killed_half_way(size: usize) {
     let path = write(folder.path(), "whole.bin", &content);
     let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
     let half = u64::try_from(size / 2).unwrap();
-    let (mut relay, by) = relay(host, port, Some(half), None);
-    let from = format!("{}:{by}", host.ip);
-    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let doomed = spawn(host, there.path(), ROOM, &arguments, b"");
-    relay.event("stalled");
+    let (_relay, doomed) = stalled_fetch(host, there.path(), port, &token, half);
     doomed.signal(Signal::KILL);
     let killed = Instant::now();
     // Claimed still, for all that the sender knows.

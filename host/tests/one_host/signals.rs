@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::actor::{fake, go_on, relay};
+use crate::support::actor::{fake, go_on};
 use crate::support::{
-    Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, wait_for, write,
+    Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, stalled_fetch,
+    wait_for, write,
 };
 
 const SIGNALS: [(Signal, i32, &str); 2] =
@@ -107,11 +108,7 @@ fn every_signal_that_ends_a_process_ends_it_in_order() {
     let signals = [Signal::QUIT, Signal::ALARM, Signal::USR1, Signal::USR2, Signal::XCPU];
     let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
     for signal in signals {
-        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
-        let from = format!("{}:{by}", host.ip);
-        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-        relay.event("stalled");
+        let (_relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);
         ends(&mut fetching, (signal, 143, "terminated"));
         assert_eq!(names(here.path()), [""; 0], "{signal:?}");
         assert_eq!(sending.event("lapsed")["why"], "released");
@@ -200,11 +197,7 @@ fn a_receiver_that_gives_up_half_way_gives_the_drop_back_at_once() {
     let path = write(folder.path(), "whole.bin", &content);
     for how in SIGNALS {
         let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
-        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
-        let from = format!("{}:{by}", host.ip);
-        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-        relay.event("stalled");
+        let (_relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);
         assert_eq!(names(here.path()).len(), 1, "a part");
         ends(&mut fetching, how);
         assert_eq!(names(here.path()), [""; 0]);
@@ -250,11 +243,7 @@ fn a_sender_that_gives_up_half_way_leaves_nothing_with_the_receiver() {
     for how in SIGNALS {
         let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
         assert_eq!(listener.event("offer")["token"], token);
-        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
-        let from = format!("{}:{by}", host.ip);
-        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-        relay.event("stalled");
+        let (mut relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);
         ends(&mut sending, how);
         assert_eq!(listener.event("gone")["reason"], "withdrawn");
         go_on(&mut relay);
@@ -271,11 +260,7 @@ fn a_receiver_hears_that_the_drop_ended_while_it_came() {
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
     let (mut sending, token, port) = send_file(host, folder.path(), &path, &["--ttl", "2"]);
-    let (mut relay, by) = relay(host, port, Some(10 << 20), None);
-    let from = format!("{}:{by}", host.ip);
-    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-    relay.event("stalled");
+    let (mut relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);
     // A claim that is held goes on for as long again as the TTL was, and no longer.
     sending.event("expired");
     go_on(&mut relay);

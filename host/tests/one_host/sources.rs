@@ -8,7 +8,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::actor::{go_on, relay};
 use crate::support::{
-    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, wait_for, write,
+    Host, Lan, Process, ROOM, deaddrop, fetch, names, noise, send_file, send_message, spawn, stalled_fetch,
+    write,
 };
 
 #[test]
@@ -25,11 +26,7 @@ fn a_file_that_changes_on_its_way_arrives_nowhere() {
         let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = write(folder.path(), "draft.bin", &noise(5, 20 << 20));
         let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
-        let (mut relay, by) = relay(host, port, Some(10 << 20), None);
-        let from = format!("{}:{by}", host.ip);
-        let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-        let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-        relay.event("stalled");
+        let (mut relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);
         change(&path);
         go_on(&mut relay);
         assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
@@ -175,13 +172,7 @@ fn a_part_that_another_user_exchanges_burns_no_drop() {
     let content = noise(5, 300_000);
     let path = write(folder.path(), "a.bin", &content);
     let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
-    let (mut relay, by) = relay(host, port, Some(100_000), None);
-    let from = format!("{}:{by}", host.ip);
-    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-    relay.event("stalled");
-    // The bytes can be on their way before the receiver has made the file.
-    wait_for(|| !names(here.path()).is_empty());
+    let (mut relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 100_000);
     let part = here.path().join(&names(here.path())[0]);
     fs::remove_file(&part).unwrap();
     fs::write(&part, "evil").unwrap();
@@ -202,14 +193,8 @@ fn a_received_file_that_others_can_read_is_warned_of() {
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = write(folder.path(), "a.bin", &noise(5, 300_000));
     let (_sending, token, port) = send_file(host, folder.path(), &path, &["--fetches", "2"]);
-    let (mut relay, by) = relay(host, port, Some(100_000), None);
-    let from = format!("{}:{by}", host.ip);
-    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
-    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
-    relay.event("stalled");
+    let (mut relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 100_000);
     // As it is from the start on a file system without modes, which takes root to mount.
-    // The bytes can be on their way before the receiver has made the file.
-    wait_for(|| !names(here.path()).is_empty());
     let part = here.path().join(&names(here.path())[0]);
     fs::set_permissions(part, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     go_on(&mut relay);

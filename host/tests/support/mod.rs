@@ -64,6 +64,18 @@ pub fn fetch(host: &Host, folder: &Path, from: &Host, token: &str, more: &[&str]
     spawn(host, folder, ROOM, &arguments, b"")
 }
 
+/// A relay in front of a sender's port, and a fetch of a file through it that has stalled after so many bytes and has
+/// made its part file.
+pub fn stalled_fetch(host: &Host, folder: &Path, port: u16, token: &str, bytes: u64) -> (Process, Process) {
+    let (mut relay, by) = actor::relay(host, port, Some(bytes), None);
+    let arguments = ["fetch", "--json", "--from", &format!("{}:{by}", host.ip), "--token", token];
+    let fetching = spawn(host, folder, ROOM, &arguments, b"");
+    relay.event("stalled");
+    // The bytes can be on their way before the receiver has made the file.
+    wait_for(|| !names(folder).is_empty());
+    (relay, fetching)
+}
+
 /// Writes a file into a folder and gives its path.
 pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
