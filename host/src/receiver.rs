@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deaddrop_core::discovery::{Known, OfferEvent};
 use deaddrop_core::exchange::Wanted;
+use deaddrop_core::exchange::fetch::backoff;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
@@ -15,7 +16,6 @@ use smol::future;
 
 use crate::claim::Claim;
 use crate::error::Error;
-use crate::fetch::attempts::jittered;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::FetchError;
 use crate::fetch::transfer::Transfer;
@@ -250,7 +250,7 @@ impl Receiver {
 
     /// Waits before a sender is asked again.
     async fn pause(&self, retry_after: Option<Duration>) -> Result<(), Error> {
-        self.unless_stopped(sleep_until(clock::now() + jittered(retry_after))).await
+        self.unless_stopped(sleep_until(clock::now() + backoff(0, retry_after, &mut system()))).await
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {

@@ -46,7 +46,8 @@ use crate::session::{ClientError, ClientEvent, ClientSession, Close, Misuse};
 use crate::time::Instant;
 use crate::token::{FetchId, Token, TokenPrefix};
 use crate::trace::decision;
-use retry::{Verdict, backoff, judge};
+pub use retry::backoff;
+use retry::{Verdict, judge};
 
 /// Which drop of a sender to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,20 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deaddrop_core::limits::{BUSY_WAIT_MAX, RETRY_JITTER, RETRY_MIN};
-use rand_core::Rng;
-
 use super::error::FetchError;
-use crate::random::system;
 
 /// How many refusals of a sender are needed to believe it.
 const REFUSALS: u32 = 2;
-/// How long to pause before the next round: as core waits before its next try (protocol.md, section 7.1).
-pub(crate) fn jittered(retry_after: Option<Duration>) -> Duration {
-    let most = u32::try_from(RETRY_JITTER.as_millis()).unwrap_or(u32::MAX);
-    let jitter = Duration::from_millis(u64::from(system().next_u32() % (most + 1)));
-    retry_after.map_or(RETRY_MIN, |after| after.clamp(RETRY_MIN, BUSY_WAIT_MAX)) + jitter
-}
 
 /// The answers of the servers at one address.
 #[derive(Default)]

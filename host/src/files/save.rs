@@ -71,7 +71,9 @@ impl Destination {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(SaveError::io("save to", out, error)),
         }
-        if out.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let written = out.as_os_str().as_encoded_bytes();
+        // `Path` leaves out a last `/` and `/.`, which say that it is a folder.
+        if written.ends_with(b"/") || written.ends_with(b"/.") {
             return Err(SaveError::NoFolder { path: out.to_owned() });
         }
         let parent = match out.parent() {

@@ -38,6 +38,11 @@ pub enum SourceError {
         /// Its path.
         path: PathBuf,
     },
+    /// It states a size of 0 and has content all the same, as files in `/proc` do.
+    NoSize {
+        /// Its path.
+        path: PathBuf,
+    },
     /// The file's own name is not UTF-8 text, so that it has to be offered under another.
     NameNotText {
         /// Its path.
@@ -64,6 +69,9 @@ impl fmt::Display for SourceError {
                 path.display()
             ),
             Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
+            Self::NoSize { path } => {
+                write!(f, "{} has content but states a size of 0 bytes", path.display())
+            }
             Self::NameNotText { path } => write!(f, "{} has no name that is text", path.display()),
             Self::NameEmpty => f.write_str("the name of the drop is empty"),
             Self::Name(error) => error.fmt(f),
@@ -183,6 +191,9 @@ impl SourceFile {
         }
         if !metadata.is_file() {
             return Err(SourceError::NotRegular { path: path.to_owned() });
+        }
+        if metadata.len() == 0 && file.read_at(&mut [0], 0).map_err(refuse)? != 0 {
+            return Err(SourceError::NoSize { path: path.to_owned() });
         }
         Ok(Self { file, path: path.to_owned(), identity: Identity::of(&metadata) })
     }

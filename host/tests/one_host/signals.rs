@@ -105,7 +105,16 @@ fn every_signal_that_ends_a_process_ends_it_in_order() {
     let host = &lan.hosts[0];
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = write(folder.path(), "whole.bin", &noise(4, 20 << 20));
-    let signals = [Signal::QUIT, Signal::ALARM, Signal::USR1, Signal::USR2, Signal::XCPU];
+    let signals = [
+        Signal::QUIT,
+        Signal::ALARM,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::XCPU,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::IO,
+    ];
     let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
     for signal in signals {
         let (_relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 10 << 20);

@@ -66,8 +66,8 @@ const fn judge_refusal(code: ErrorCode, claimed: bool) -> Verdict {
 /// The wait before the next try, after `failures` failures in a row.
 ///
 /// A retry-after of the server counts up to [`BUSY_WAIT_MAX`]. Without one the wait is an exponential backoff
-/// from [`RETRY_MIN`] to [`RETRY_MAX`]. Jitter keeps receivers that failed together from retrying together.
-pub(super) fn backoff(failures: u32, asked: Option<Duration>, rng: &mut impl CryptoRng) -> Duration {
+/// from [`RETRY_MIN`] to [`RETRY_MAX`] (protocol.md, section 7.1). Jitter keeps receivers that failed together from retrying together.
+pub fn backoff(failures: u32, asked: Option<Duration>, rng: &mut impl CryptoRng) -> Duration {
     // In whole milliseconds of 32 bits: a board pays for the arithmetic of `Duration` in flash.
     let wait = match asked {
         Some(asked) if asked < BUSY_WAIT_MAX => asked.subsec_millis().max(millis(RETRY_MIN)),

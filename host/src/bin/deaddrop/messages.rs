@@ -28,12 +28,21 @@ impl From<Error> for Failure {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         match &error {
-            SourceError::NotFound { .. } | SourceError::Folder { .. } | SourceError::NotRegular { .. } => {
-                Self::usage(error.to_string())
+            SourceError::NotFound { .. } | SourceError::Folder { .. } => Self::usage(error.to_string()),
+            SourceError::NotRegular { .. } | SourceError::NoSize { .. } => {
+                advise(Self::usage, &error, ": copy what is in it to a file, and send that")
             }
-            SourceError::Unreadable { .. } => Self::new(Exit::Failed, "file", error.to_string()),
+            SourceError::Unreadable { .. } => {
+                let file = |message| Self::new(Exit::Failed, "file", message);
+                advise(file, &error, "; check the path and your rights to the file")
+            }
+            SourceError::MessageUnreadable(_) => {
+                advise(Self::failed, &error, "; check what standard input is redirected from")
+            }
             SourceError::NameNotText { .. } => advise(Self::usage, &error, ": give one with --name"),
-            SourceError::NameEmpty => Self::usage("the name given with --name is empty"),
+            SourceError::NameEmpty => {
+                Self::usage("the name given with --name is empty: give another, or leave --name out")
+            }
             SourceError::Name(NameError::Length) => {
                 Self::usage("a drop's name has at most 255 bytes: give a shorter one with --name")
             }
@@ -105,7 +114,18 @@ impl From<SaveError> for Failure {
                 let too_large = |message| Self::new(Exit::Failed, "file", message);
                 advise(too_large, &error, ": raise its limit with ulimit -f")
             }
-            SaveError::Io { .. } => Self::new(Exit::Failed, "file", error.to_string()),
+            SaveError::NameRefused { .. } => {
+                let refused = |message| Self::new(Exit::Failed, "file", message);
+                advise(refused, &error, "; fetch it again, and choose another name with --out")
+            }
+            SaveError::NotRenamed { .. } => {
+                let not_renamed = |message| Self::new(Exit::Failed, "file", message);
+                advise(not_renamed, &error, ": rename that file yourself")
+            }
+            SaveError::Io { .. } => {
+                let file = |message| Self::new(Exit::Failed, "file", message);
+                advise(file, &error, "; mend that, or choose another place with --out, and fetch it again")
+            }
             SaveError::NamesTaken { .. } => advise(Self::failed, &error, ": choose another with --out"),
             _ => Self::failed(error.to_string()),
         }
@@ -133,7 +153,7 @@ impl From<FetchError> for Failure {
             }
             FetchError::Busy(_) => advise(Self::busy, &error, ": try again, or wait longer with --wait"),
             FetchError::Unknown => advise(Self::unknown, &error, ": check both"),
-            FetchError::Gone => Self::unknown(error.to_string()),
+            FetchError::Gone => advise(Self::unknown, &error, "; ask its sender for another"),
             FetchError::Expired => advise(Self::expired, &error, ": ask for it again"),
             FetchError::Changed => {
                 let changed = |message| Self::new(Exit::Failed, "changed", message);
@@ -145,6 +165,7 @@ impl From<FetchError> for Failure {
                 advise(Self::failed, &error, "; check that both sides run the same version of deaddrop")
             }
             FetchError::Unsupported(_) => advise(Self::failed, &error, ": update deaddrop on this side"),
+            FetchError::MessageTooLong(_) => advise(Self::failed, &error, ": ask for it as a file"),
             FetchError::Stopped => Self::interrupted(),
             _ => Self::failed(error.to_string()),
         }

@@ -21,8 +21,9 @@ struct Inner {
 }
 
 /// The signals whose default action ends the process and that are not faults of the program. Without a handler a part
-/// file and a claim would be left behind. std ignores SIGPIPE already.
-const HANDLED: [(Signal, RawSignal); 9] = [
+/// file and a claim would be left behind. std ignores SIGPIPE already. SIGPWR, SIGSTKFLT and the real-time signals are not
+/// in async-signal: they leave a part file, as SIGKILL does.
+const HANDLED: [(Signal, RawSignal); 12] = [
     (Signal::Int, RawSignal::INT),
     (Signal::Term, RawSignal::TERM),
     (Signal::Hup, RawSignal::HUP),
@@ -30,6 +31,9 @@ const HANDLED: [(Signal, RawSignal); 9] = [
     (Signal::Alarm, RawSignal::ALARM),
     (Signal::Usr1, RawSignal::USR1),
     (Signal::Usr2, RawSignal::USR2),
+    (Signal::Vtalarm, RawSignal::VTALARM),
+    (Signal::Prof, RawSignal::PROF),
+    (Signal::Io, RawSignal::IO),
     (Signal::Xcpu, RawSignal::XCPU),
     (Signal::Xfsz, RawSignal::XFSZ),
 ];

@@ -49,6 +49,20 @@ pub enum SaveError {
         /// How many variants were tried.
         tried: u32,
     },
+    /// The file system takes no file of this name.
+    NameRefused {
+        /// The path that was wanted.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The drop is whole, in its part file, which cannot be given the drop's name. The part file is kept.
+    NotRenamed {
+        /// The part file.
+        part: PathBuf,
+        /// Why it cannot be renamed.
+        error: Box<SaveError>,
+    },
     /// A file operation failed.
     Io {
         /// The operation as a verb phrase: the text says "cannot `operation` `path`".
@@ -116,6 +130,12 @@ impl fmt::Display for SaveError {
             Self::NamesTaken { path, tried } => {
                 write!(f, "{} and {tried} names like it are taken", path.display())
             }
+            Self::NameRefused { path, error } => {
+                write!(f, "the file system takes no file with the name {}: {error}", path.display())
+            }
+            Self::NotRenamed { part, error } => {
+                write!(f, "{error}; the drop is whole in {}", part.display())
+            }
             Self::Io { operation, path, error } => {
                 write!(f, "cannot {operation} {}: {error}", path.display())
             }
@@ -133,7 +153,8 @@ impl fmt::Display for SaveError {
 impl std::error::Error for SaveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { error, .. } => Some(error),
+            Self::Io { error, .. } | Self::NameRefused { error, .. } => Some(error),
+            Self::NotRenamed { error, .. } => Some(error),
             Self::Randomness(error) => Some(error),
             _ => None,
         }

@@ -10,7 +10,7 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
 use log::debug;
-use rustix::fs::{AtFlags, FallocateFlags, RenameFlags, StatVfs};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, RenameFlags, StatVfs};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use zeroize::{Zeroize, Zeroizing};
@@ -216,11 +216,13 @@ impl Incoming {
         self.size
     }
 
-    /// Makes sure that the part file still has its name, and that the last `length` bytes will find space on the disk, before the sender is asked
-    /// for them. A file system that cannot promise it is believed.
+    /// Tries what can still fail before the sender is asked for the last `length` bytes: that the part file has its
+    /// name, that the file system takes the drop's name, and that there is space on the disk for the bytes. A file
+    /// system that cannot promise space is believed.
     pub(crate) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
         if let Store::Part(part) = &self.store {
             part.check_name()?;
+            part.try_wanted_name()?;
         }
         let (file, folder) = match &self.store {
             Store::Memory(_) => return Ok(()),
@@ -274,7 +276,15 @@ impl Part {
             return Err(SaveError::Bug);
         };
         self.check_name()?;
-        let taken = place(&self.dir, temporary, &self.wanted, &self.folder)?;
+        let taken = match place(&self.dir, temporary, &self.wanted, &self.folder) {
+            Ok(taken) => taken,
+            Err(error) => {
+                // Every byte is here, and nobody else can have the drop any more: the part file is kept.
+                let part = self.folder.join(temporary);
+                self.temporary = None;
+                return Err(SaveError::NotRenamed { part, error: Box::new(error) });
+            }
+        };
         self.temporary = None;
         // Between the check and the rename the name may have been given to another file.
         if !self.is_named(&taken) {
@@ -295,6 +305,23 @@ impl Part {
             return Ok(());
         }
         Err(SaveError::PartReplaced { folder: self.folder.clone() })
+    }
+
+    /// Fails if the file system refuses the wanted name, as FAT does one with a question mark.
+    ///
+    /// Makes a folder under the name, and removes it, because programs that watch for new files do not take it for
+    /// the drop. Whatever else prevents the folder, such as a full disk, says nothing about the name.
+    fn try_wanted_name(&self) -> Result<(), SaveError> {
+        match rustix::fs::mkdirat(&self.dir, &*self.wanted, Mode::RWXU) {
+            Ok(()) => {
+                let _ = rustix::fs::unlinkat(&self.dir, &*self.wanted, AtFlags::REMOVEDIR);
+                Ok(())
+            }
+            Err(error @ (Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ)) => {
+                Err(SaveError::NameRefused { path: self.folder.join(&self.wanted), error: error.into() })
+            }
+            Err(_) => Ok(()),
+        }
     }
 
     /// Whether a name in the folder is this file's, by device and inode.
@@ -432,6 +459,22 @@ mod tests {
             assert_eq!(rename(&dir, "new", "link"), Err(Errno::EXIST));
             assert!(!dir.exists("missing"));
         }
+    }
+
+    /// A name that no file system takes stands for one that this file system does not take.
+    #[test]
+    fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::path(folder.path()).unwrap();
+        let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 3).unwrap();
+        let Store::Part(part) = &mut incoming.store else { panic!("no part") };
+        part.wanted = "x".repeat(256);
+        incoming.append(b"ab").unwrap();
+        let early = incoming.reserve_tail(1).unwrap_err();
+        assert!(matches!(early, SaveError::NameRefused { .. }), "{early}");
+        incoming.append(b"c").unwrap();
+        let Err(SaveError::NotRenamed { part, .. }) = incoming.finish() else { panic!("renamed") };
+        assert_eq!(std::fs::read(part).unwrap(), b"abc");
     }
 
     #[test]

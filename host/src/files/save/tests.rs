@@ -164,6 +164,8 @@ fn out_names_a_folder_or_a_new_file() {
     }
     let error = Destination::path(at("missing/x")).unwrap_err();
     assert!(matches!(&error, SaveError::NoFolder { path } if path.ends_with("missing")), "{error}");
+    let error = Destination::path(folder.path().join("missing/.")).unwrap_err();
+    assert!(matches!(&error, SaveError::NoFolder { .. }), "a folder, as the dot says: {error}");
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn only_regular_files_are_sent() {
     assert!(refused(folder.path()).contains("folder"));
     assert!(refused(&folder.path().join("missing")).contains("no file"));
     assert!(refused(Path::new("/dev/null")).contains("not a regular file"));
+    assert!(refused(Path::new("/proc/version")).contains("size of 0"), "it would be sent as empty");
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     assert!(refused(&pipe).contains("not a regular file"), "and without waiting for a writer");

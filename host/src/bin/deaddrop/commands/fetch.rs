@@ -169,7 +169,7 @@ async fn take(
         Stored::Saved(path) => Content::Saved(path),
         Stored::Spooled(spool) if shown => Content::Message(spool.in_memory().unwrap_or_default()),
         Stored::Spooled(spool) => {
-            ui.copy_out(spool)?;
+            ui.copy_out(spool).map_err(Failure::with_drop_lost)?;
             Content::Written
         }
     };
@@ -179,7 +179,7 @@ async fn take(
         // The file is there all the same, and its sender is told so.
         Err(failure) if saved => Some(failure),
         shown => {
-            shown?;
+            shown.map_err(Failure::with_drop_lost)?;
             None
         }
     };

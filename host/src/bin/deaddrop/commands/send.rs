@@ -114,6 +114,11 @@ fn end(
                 unconfirmed()?;
             }
             ui.show(&Event::Expired { token: sender.token() })?;
+            if maybe {
+                return Err(Failure::expired(
+                    "the drop expired unconfirmed: ask its receiver, and send it again if it is not there",
+                ));
+            }
             Err(Failure::expired("the drop expired before it was fetched: send it again with a longer --ttl"))
         }
         Ended::Changed { unconfirmed: maybe } => {

@@ -120,8 +120,10 @@ impl Ui {
 
     /// Shows why a command ends, as the last line, and gives the exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> Exit {
-        // If even this cannot be written, the exit code still says it.
-        let _ = self.show(&Event::Error { code: failure.code, message: &failure.message });
+        // An event that standard output does not take goes to standard error, as text.
+        if self.show(&Event::Error { code: failure.code, message: &failure.message }).is_err() {
+            self.to_err(format!("deaddrop: {}\n", text::line(&failure.message)).as_bytes());
+        }
         failure.exit
     }
 
