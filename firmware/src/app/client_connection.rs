@@ -56,8 +56,12 @@ impl<'a> ClientConnection<'a> {
         }
     }
 
-    /// The next event of the session; `None` at `until`.
-    pub(super) async fn next(&mut self, until: Option<Instant>) -> Result<Option<ClientEvent>, ClientError> {
+    /// Waits for the sender's next message and returns its length, for [`handle_message`](Self::handle_message);
+    /// `None` at `until`.
+    ///
+    /// The message is not handled here because a handshake takes most of the stack, and a future that is polled
+    /// around it has the event in its frame.
+    pub(super) async fn next(&mut self, until: Option<Instant>) -> Result<Option<usize>, ClientError> {
         loop {
             let now = clock::now();
             if !self.connection.is_current() {
@@ -71,11 +75,7 @@ impl<'a> ClientConnection<'a> {
             if let Some(len) = self.session.wants() {
                 let received = self.connection.receive(self.app.tables.borrow_mut().message(len));
                 match received {
-                    Received::Complete => match self.handle_message(len) {
-                        Ok(None) => continue,
-                        // As it is: taken apart and put together again, it would be copied.
-                        event => return event,
-                    },
+                    Received::Complete => return Ok(Some(len)),
                     Received::Closed => return Err(self.session.handle_close(true)),
                     Received::Reset => return Err(self.session.handle_close(false)),
                     Received::Incomplete => {}
@@ -128,8 +128,9 @@ impl<'a> ClientConnection<'a> {
         }
     }
 
+    /// Handles the message that [`next`](Self::next) waited for.
     #[inline(never)]
-    fn handle_message(&mut self, len: usize) -> Result<Option<ClientEvent>, ClientError> {
+    pub(super) fn handle_message(&mut self, len: usize) -> Result<Option<ClientEvent>, ClientError> {
         let now = clock::now();
         let (session, connection) = (&mut self.session, &mut self.connection);
         // Handshake messages are shorter than any record.

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use deaddrop_core::exchange::{Fetch, FetchError, Step};
 use deaddrop_core::offer::{Kind, Offer};
+use deaddrop_core::session::{ClientError, ClientEvent};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_core::wire::ErrorCode;
@@ -123,17 +124,29 @@ impl Transfer<'_> {
         self.handle(next, client);
     }
 
+    /// Handles the message of this length, or the time-out if there is none.
     #[inline(never)]
-    fn handle(
+    fn handle(&mut self, next: Result<Option<usize>, ClientError>, client: &mut ClientConnection<'_>) {
+        let event = match next {
+            // Without an event the session goes on by itself, and nothing is due.
+            Ok(Some(len)) => client.handle_message(len),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.handle_event(event, client);
+    }
+
+    #[inline(never)]
+    fn handle_event(
         &mut self,
-        next: Result<Option<deaddrop_core::session::ClientEvent>, deaddrop_core::session::ClientError>,
+        event: Result<Option<ClientEvent>, ClientError>,
         client: &mut ClientConnection<'_>,
     ) {
         let now = clock::now();
         let claimed = self.fetch.is_claimed();
         let mut tables = self.app.tables.borrow_mut();
         let tables = &mut *tables;
-        let chunk = match next {
+        let chunk = match event {
             Ok(Some(event)) => self.fetch.handle_event(now, &mut client.session, event, &mut tables.rng),
             Ok(None) => {
                 self.fetch.handle_timeout(now, Some(&mut client.session), &mut tables.rng);

@@ -36,15 +36,30 @@ async fn list(
 ) -> Result<u32, ClientError> {
     let mut list = List::new();
     loop {
-        let event = client.next(Some(end)).await?.ok_or(ClientError::Silent)?;
-        if event == ClientEvent::Ready {
-            list.start(clock::now(), &mut client.session)?;
-            continue;
-        }
-        match list.handle_event(clock::now(), &mut client.session, event)? {
-            Some(ListEvent::End { revision }) => return Ok(revision),
-            Some(line) => app.with(|tables| tables.browser.handle_line(clock::now(), due, &line)),
-            None => {}
+        let len = client.next(Some(end)).await?.ok_or(ClientError::Silent)?;
+        if let Some(revision) = handle_message(app, client, &mut list, due, len)? {
+            return Ok(revision);
         }
     }
+}
+
+/// Handles one message; at the end of the list gives its revision.
+#[inline(never)]
+fn handle_message(
+    app: &AppState,
+    client: &mut ClientConnection<'_>,
+    list: &mut List,
+    due: &Probe,
+    len: usize,
+) -> Result<Option<u32>, ClientError> {
+    match client.handle_message(len)? {
+        None => {}
+        Some(ClientEvent::Ready) => list.start(clock::now(), &mut client.session)?,
+        Some(event) => match list.handle_event(clock::now(), &mut client.session, event)? {
+            Some(ListEvent::End { revision }) => return Ok(Some(revision)),
+            Some(line) => app.with(|tables| tables.browser.handle_line(clock::now(), due, &line)),
+            None => {}
+        },
+    }
+    Ok(None)
 }

@@ -73,6 +73,10 @@ fn all(repo: &Repo, only: &str, tell: &mut dyn FnMut(&str)) -> Result<String, Fa
     if only.is_empty() {
         bed.note_stack(size::note_stack)?;
     }
+    let over = bed.over_budget()?;
+    if !over.is_empty() {
+        return Err(Failure(over.join("\n")));
+    }
     Ok(format!("{passed} tests, stack {} bytes", bed.stack))
 }
 

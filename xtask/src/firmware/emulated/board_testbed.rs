@@ -15,8 +15,9 @@ use testbed::{Failure, ROOM};
 use crate::demo;
 use crate::environment::repo::Repo;
 use crate::firmware::board::EMULATED;
+use crate::firmware::budget::Budget;
 use crate::firmware::footprint::Footprint;
-use crate::firmware::{build, provision, stack};
+use crate::firmware::{build, provision, size, stack};
 
 /// Hosts of the network.
 const HOSTS: u8 = 9;
@@ -180,6 +181,12 @@ impl<'a> BoardTestbed<'a> {
         let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
         let mut command = self.lan.host(n)?.command(&ourselves.to_string_lossy());
         testbed::command::captured(command.args(words).current_dir(&self.repo.root))
+    }
+
+    /// A message for each part of the image that is over budget, its deepest stack so far among them.
+    pub(crate) fn over_budget(&self) -> Result<Vec<String>, Failure> {
+        let budget = Budget::of(self.repo, EMULATED.name)?;
+        Ok(size::excess(EMULATED.name, Footprint::of(&self.elf)?.total, Some(self.stack.into()), budget))
     }
 
     /// Records the deepest stack with the size of this image.

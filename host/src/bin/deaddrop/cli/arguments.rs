@@ -70,11 +70,6 @@ fn check(command: &Command) -> Result<(), Failure> {
     if fetch.json && fetch.to_stdout() {
         return Err(Failure::usage("--json and --out - both want standard output: leave one out"));
     }
-    if fetch.from.is_some() && !fetch.interface.is_empty() {
-        return Err(Failure::usage(
-            "--interface says where to look for a sender, and --from names one: leave one out",
-        ));
-    }
     match (fetch.from, fetch.port) {
         (None, Some(_)) => Err(Failure::usage("--port is a port of the sender named by --from: give both")),
         (Some(from), Some(port)) if from.port.is_some_and(|other| other != port) => {
@@ -311,7 +306,6 @@ mod tests {
         assert!(refusal(&["send"]).contains("send"));
         assert!(refusal(&["fetch", "--json", "--out", "-"]).contains("--out -"));
         assert!(refusal(&["fetch", "--port", "48556"]).contains("--from"));
-        assert!(refusal(&["fetch", "--from", "10.0.0.7", "--interface", "eth0"]).contains("leave one out"));
         assert!(refusal(&["fetch", "--from", "10.0.0.7:1", "--port", "2"]).contains("different"));
         assert!(refusal(&["fetch", "--token", "9f3"]).contains("26 characters"));
         assert!(refusal(&["run", "--json=yes"]).contains("no value"));
