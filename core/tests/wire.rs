@@ -54,7 +54,17 @@ macro_rules! control {
     )*};
 }
 
-fixed!(Beacon, Greeting, ClientHello, ServerHello);
+fixed!(Beacon, Greeting, ServerHello);
+
+impl Wire for ClientHello {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes, Suites::SUPPORTED).ok()
+    }
+    fn write(&self) -> Vec<u8> {
+        self.emit().to_vec()
+    }
+}
+
 control!(Request, Answer);
 
 /// The properties of every message: it round-trips, no prefix of it is a message, no byte may follow it, and

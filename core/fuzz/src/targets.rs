@@ -25,7 +25,7 @@ use deaddrop_core::secret::Secret;
 use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, FetchId, Instance, Token};
-use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello};
+use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello, Suites};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -73,7 +73,7 @@ pub fn greeting(data: &[u8]) {
 
 /// Round trip: emitting what was parsed gives the same bytes.
 pub fn hello(data: &[u8]) {
-    if let Ok(hello) = ClientHello::parse(data) {
+    if let Ok(hello) = ClientHello::parse(data, Suites::SUPPORTED) {
         assert_eq!(hello.emit()[..], *data);
     }
     if let Ok(hello) = ServerHello::parse(data) {

@@ -14,6 +14,8 @@ use crate::token::Instance;
 use crate::wire::{CLIENT_HELLO_LEN, ClientHello, HelloError, SERVER_HELLO_LEN, ServerHello};
 use crate::wire::{GREETING_FIXED_LEN, GREETING_LEN, Greeting, GreetingError, Status, Suites};
 
+/// The suites that a server offers, and takes from a client.
+const OFFERED: Suites = Suites::SUPPORTED;
 /// The label that begins CPace's channel identifier.
 const LABEL: &[u8] = b"deaddrop/1";
 /// `lv_cat("deaddrop/1", greeting without nonce, suite)`: three lengths of one byte each.
@@ -113,7 +115,7 @@ impl ServerHandshake {
     pub fn new(instance: Instance, rng: &mut impl CryptoRng) -> Self {
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
-        let greeting = Greeting { status: Status::Ok, suites: Suites::SUPPORTED, instance, nonce };
+        let greeting = Greeting { status: Status::Ok, suites: OFFERED, instance, nonce };
         Self { greeting: greeting.emit(), nonce }
     }
 
@@ -131,7 +133,7 @@ impl ServerHandshake {
         prs: &Prs,
         rng: &mut impl CryptoRng,
     ) -> Result<(Channel, [u8; SERVER_HELLO_LEN]), HandshakeError> {
-        let hello = ClientHello::parse(message2).map_err(HandshakeError::Hello)?;
+        let hello = ClientHello::parse(message2, OFFERED).map_err(HandshakeError::Hello)?;
         let ci = channel_id(&self.greeting, hello.suite.code());
         let sid = session_id(&self.nonce, &hello.nonce);
         let exchange = Exchange::start(prs, &ci, &sid, rng);

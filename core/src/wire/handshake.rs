@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use super::Suite;
+use super::{Suite, Suites};
 
 /// Bytes of message 2.
 pub const CLIENT_HELLO_LEN: usize = 49;
@@ -38,12 +38,17 @@ impl ClientHello {
         out
     }
 
-    /// Decodes the message.
-    pub fn parse(bytes: &[u8]) -> Result<Self, HelloError> {
+    /// Decodes the message of a client that was offered these suites.
+    ///
+    /// # Errors
+    /// Also if the suite is known and was not offered: a server that no longer trusts a suite must not take it.
+    pub fn parse(bytes: &[u8], offered: Suites) -> Result<Self, HelloError> {
         let bytes: &[u8; CLIENT_HELLO_LEN] = bytes.try_into().map_err(|_| HelloError::Length)?;
         let (&[suite], rest) = bytes.split_first_chunk().ok_or(HelloError::Length)?;
         let (nonce, share) = rest.split_first_chunk().ok_or(HelloError::Length)?;
-        let suite = Suite::from_code(suite).ok_or(HelloError::Suite(suite))?;
+        let suite = Suite::from_code(suite)
+            .filter(|suite| offered.contains(*suite))
+            .ok_or(HelloError::Suite(suite))?;
         Ok(Self { suite, nonce: *nonce, share: share.try_into().map_err(|_| HelloError::Length)? })
     }
 }
@@ -74,7 +79,7 @@ impl ServerHello {
 pub enum HelloError {
     /// They have not the length of the message.
     Length,
-    /// An unknown suite.
+    /// A suite that was not offered.
     Suite(u8),
 }
 
@@ -103,7 +108,7 @@ mod tests {
     fn known_answers() {
         let bytes = *b"\x010123456789abcdefABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
         assert_eq!(CLIENT.emit(), bytes);
-        assert_eq!(ClientHello::parse(&bytes), Ok(CLIENT));
+        assert_eq!(ClientHello::parse(&bytes, Suites::SUPPORTED), Ok(CLIENT));
 
         let server = ServerHello { share: CLIENT.share };
         assert_eq!(server.emit(), *b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
@@ -115,7 +120,8 @@ mod tests {
         let mut bytes = [0; CLIENT_HELLO_LEN + 1];
         bytes[..CLIENT_HELLO_LEN].copy_from_slice(&CLIENT.emit());
         for n in 0..=bytes.len() {
-            assert_eq!(ClientHello::parse(&bytes[..n]).is_ok(), n == CLIENT_HELLO_LEN);
+            let hello = ClientHello::parse(&bytes[..n], Suites::SUPPORTED);
+            assert_eq!(hello.is_ok(), n == CLIENT_HELLO_LEN);
             assert_eq!(ServerHello::parse(&bytes[..n]).is_ok(), n == SERVER_HELLO_LEN);
         }
     }
@@ -125,7 +131,15 @@ mod tests {
         let mut bytes = CLIENT.emit();
         for suite in (0..=255).filter(|s| *s != 1) {
             bytes[0] = suite;
-            assert_eq!(ClientHello::parse(&bytes), Err(HelloError::Suite(suite)));
+            assert_eq!(ClientHello::parse(&bytes, Suites::SUPPORTED), Err(HelloError::Suite(suite)));
+        }
+    }
+
+    #[test]
+    fn a_known_suite_that_was_not_offered_is_refused() {
+        let others = Suites::from_bits(!Suites::SUPPORTED.bits());
+        for offered in [Suites::from_bits(0), others] {
+            assert_eq!(ClientHello::parse(&CLIENT.emit(), offered), Err(HelloError::Suite(1)));
         }
     }
 }
