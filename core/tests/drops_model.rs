@@ -45,6 +45,8 @@ enum Op {
     Finalise(Who),
     Commit(Who),
     Release(Who),
+    Give(Who, u64),
+    Refute(Who),
     /// A new receiver claims and releases.
     Probe(usize),
     Withdraw(usize),
@@ -58,6 +60,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => prop::sample::select(vec![1, 9_999, 10_000, 14_999, 15_000, 15_001, 29_999, 30_000, 60_000]),
         1 => 0..200_000_u64,
     ];
+    let record = || (0..8_u64).prop_map(|records| records * 512);
     let ttl = prop::sample::select(vec![999, 1_000, 20_000, 90_000, 700_000]);
     prop_oneof![
         7 => (ms, any::<bool>()).prop_map(|(ms, punctual)| Op::Wait(ms, punctual)),
@@ -68,6 +71,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => who().prop_map(Op::Finalise),
         2 => who().prop_map(Op::Commit),
         1 => who().prop_map(Op::Release),
+        2 => (who(), record()).prop_map(|(who, end)| Op::Give(who, end)),
+        1 => who().prop_map(Op::Refute),
         1 => (0..3_usize).prop_map(Op::Probe),
         1 => (0..20_usize).prop_map(Op::Withdraw),
         1 => (0..20_usize).prop_map(Op::Changed),
@@ -108,6 +113,9 @@ struct Model {
     burned: BTreeSet<u8>,
     /// Every fetch id whose receiver may have had the whole drop.
     whole: BTreeSet<u8>,
+    given: u64,
+    wrong_prefixes: u32,
+    refuted: Option<u8>,
     ended: Option<Ended>,
     news: Vec<DropEvent>,
 }
@@ -195,6 +203,9 @@ impl Model {
             *holder = Holder::begin(conn, now, holder.done);
             return Ok(());
         }
+        if self.refuted == Some(id) {
+            return Err(Refusal::Gone);
+        }
         if now >= self.ttl_end {
             return Err(Refusal::Expired);
         }
@@ -266,6 +277,21 @@ impl Model {
             self.lapse(now, id, Lapse::Released);
         }
         open
+    }
+
+    fn give(&mut self, id: u8, conn: u32, end: u64) -> Result<(), Refusal> {
+        self.holder(id, conn)?;
+        self.given = self.given.max(end);
+        Ok(())
+    }
+
+    fn refute(&mut self, now: u64, id: u8, conn: u32) -> Result<(), Refusal> {
+        if !self.holder(id, conn)?.done {
+            self.wrong_prefixes += 1;
+            self.refuted = Some(id);
+            self.lapse(now, id, Lapse::WrongPrefix);
+        }
+        Ok(())
     }
 
     fn fetch_counts(&self) -> FetchCounts {
@@ -356,6 +382,9 @@ impl Pair {
             holders: BTreeMap::new(),
             burned: BTreeSet::new(),
             whole: BTreeSet::new(),
+            given: 0,
+            wrong_prefixes: 0,
+            refuted: None,
             ended: None,
             news: Vec::new(),
         };
@@ -424,7 +453,8 @@ impl Pair {
             Op::Put(ttl, fetches) => self.put(ttl, fetches),
             Op::Claim(w) => {
                 let token = self.token(w.drop);
-                let claimed = Claimed { kind: Kind::File, name: Name::default(), size: SIZE };
+                let given = self.model(token).map_or(0, |m| m.given);
+                let claimed = Claimed { kind: Kind::File, name: Name::default(), size: SIZE, given };
                 let got = self.drops.claim(at, &token, &id(w.id), ConnId(w.conn));
                 assert_eq!(got, self.model(token).and_then(|m| m.claim(now, w.id, w.conn)).map(|()| claimed));
             }
@@ -453,6 +483,16 @@ impl Pair {
                 let token = self.token(w.drop);
                 let got = self.drops.release(at, &token, &id(w.id), ConnId(w.conn));
                 assert_eq!(got, self.model(token).is_ok_and(|m| m.release(now, w.id, w.conn)));
+            }
+            Op::Give(w, end) => {
+                let token = self.token(w.drop);
+                let got = self.drops.give(at, &token, &id(w.id), ConnId(w.conn), end);
+                assert_eq!(got, self.model(token).and_then(|m| m.give(w.id, w.conn, end)));
+            }
+            Op::Refute(w) => {
+                let token = self.token(w.drop);
+                let got = self.drops.refute(at, &token, &id(w.id), ConnId(w.conn));
+                assert_eq!(got, self.model(token).and_then(|m| m.refute(now, w.id, w.conn)));
             }
             Op::Probe(drop) => self.probe(self.token(drop)),
             Op::Withdraw(drop) | Op::Changed(drop) => {
@@ -524,6 +564,7 @@ impl Pair {
         for m in &self.models {
             let tally = self.drops.fetch_counts(&m.token).expect("every drop of the model is on the table");
             assert_eq!(tally, m.fetch_counts());
+            assert_eq!(self.drops.wrong_prefixes(&m.token), Some(m.wrong_prefixes));
             let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
             assert_eq!(usize::from(sum), m.fetches);
             assert!(m.whole.len() <= m.fetches, "more receivers could hold it whole than may");

@@ -210,7 +210,7 @@ fn a_handshake_a_list_and_fetches() {
 
             let mut ends = meeting.visit();
             let id = FetchId::random(&mut meeting.rng);
-            meeting.fetch(&mut ends, token, id, 1_000);
+            meeting.fetch(&mut ends, token, id, u64::from(profile.record_max));
             assert_eq!(meeting.serving.drops.fetch_counts(&token).unwrap().burned, 2);
             meeting.part(ends);
         });

@@ -33,6 +33,12 @@ pub(super) struct Entry<const F: usize> {
     /// End of the grace: no claims at all from then on.
     grace_end: Instant,
     fetches: Vec<Fetch, F>,
+    /// The end of the data records handed out so far, to any receiver: no fetch resumes past it.
+    given: u64,
+    /// Claims that ended because their receiver did not hold the prefix from whose end it asked to resume.
+    wrong_prefixes: u32,
+    /// The fetch id of the latest of them.
+    refuted: Option<FetchId>,
     ending: Option<Ending>,
 }
 
@@ -50,6 +56,9 @@ impl<const F: usize> Entry<F> {
             ttl_end,
             grace_end: ttl_end + spec.ttl.min(GRACE_MAX),
             fetches,
+            given: 0,
+            wrong_prefixes: 0,
+            refuted: None,
             ending: None,
         }
     }
@@ -66,6 +75,16 @@ impl<const F: usize> Entry<F> {
     pub(super) fn forgettable(&self) -> Option<Instant> {
         let ending = self.ending.as_ref()?;
         self.first_event().is_none().then_some(ending.at)
+    }
+
+    /// The number of claims that ended because their receiver did not hold the prefix.
+    pub(super) const fn wrong_prefixes(&self) -> u32 {
+        self.wrong_prefixes
+    }
+
+    /// The number of fetches in some states.
+    fn count(&self, of: impl Fn(State) -> bool) -> u8 {
+        self.fetches.iter().fold(0, |n, fetch| n.wrapping_add(u8::from(of(fetch.state()))))
     }
 
     pub(super) fn fetch_counts(&self) -> FetchCounts {
@@ -92,8 +111,7 @@ impl<const F: usize> Entry<F> {
         if let Some((at, reason)) = ended {
             return (now < at + ENDING_LISTED).then_some(Listed::Ending { token: self.token, reason });
         }
-        let tally = self.fetch_counts();
-        let fetches_left = tally.available.saturating_add(tally.claimed);
+        let fetches_left = self.count(|state| matches!(state, State::Available | State::Claimed));
         (now < self.ttl_end && fetches_left > 0).then(|| {
             Listed::Offer(Offer {
                 token: self.token,
@@ -202,6 +220,8 @@ impl<const F: usize> Entry<F> {
             fetch.begin(now, conn);
         } else if !self.is_live() {
             return Err(self.stranger());
+        } else if self.refuted.as_ref() == Some(id) {
+            return Err(Refusal::Gone);
         } else if now >= self.ttl_end {
             return Err(Refusal::Expired);
         } else if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.state() == State::Available) {
@@ -214,7 +234,7 @@ impl<const F: usize> Entry<F> {
 
     /// The description of the drop for its holder.
     pub(super) fn claimed(&self) -> Claimed {
-        Claimed { kind: self.kind, name: self.name.clone(), size: self.size }
+        Claimed { kind: self.kind, name: self.name.clone(), size: self.size, given: self.given }
     }
 
     /// The error when no fetch is available.
@@ -249,23 +269,29 @@ impl<const F: usize> Entry<F> {
         Ok(())
     }
 
-    pub(super) fn holds(&mut self, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
-        self.held_by(id, conn).map(|_| ())
+    /// Hands out data records that end at this offset; `None`: the final record, which makes the claim final.
+    pub(super) fn hand_out(
+        &mut self,
+        now: Instant,
+        id: &FetchId,
+        conn: ConnId,
+        data: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let fetch = self.held_by(id, conn)?;
+        match data {
+            Some(end) => self.given = self.given.max(end),
+            None => fetch.finalise(now),
+        }
+        Ok(())
     }
 
     pub(super) fn all_sent(&mut self, now: Instant, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
         self.held_by(id, conn).map(|fetch| fetch.all_sent(now))
     }
 
-    pub(super) fn finalise(&mut self, now: Instant, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
-        self.held_by(id, conn).map(|fetch| fetch.finalise(now))
-    }
-
     pub(super) fn commit(&mut self, now: Instant, id: &FetchId, log: &mut Log) -> Result<Committed, Refusal> {
-        let tally = self.fetch_counts();
         // Fetches not burned, less this one.
-        let left =
-            tally.available.saturating_add(tally.claimed).saturating_add(tally.r#final).saturating_sub(1);
+        let left = self.count(|state| state != State::Burned).saturating_sub(1);
         let stranger = self.stranger();
         let fetch = self.fetches.iter_mut().find(|fetch| fetch.is_of(id)).ok_or(stranger)?;
         match fetch.state() {
@@ -283,13 +309,28 @@ impl<const F: usize> Entry<F> {
         Ok(Committed::Burned { ended: !self.is_live() })
     }
 
-    pub(super) fn release(&mut self, now: Instant, id: &FetchId, conn: ConnId, log: &mut Log) -> bool {
-        match self.held_by(id, conn) {
-            Ok(fetch) if fetch.state() == State::Claimed => fetch.lapse(Lapse::Released, log),
-            _ => return false,
+    /// Takes the claim from its holder. False, and nothing changes, once it is final.
+    ///
+    /// `refuted`: the holder does not hold the prefix after which it asked to resume, which ends its fetch id.
+    pub(super) fn release(
+        &mut self,
+        now: Instant,
+        id: &FetchId,
+        conn: ConnId,
+        refuted: bool,
+        log: &mut Log,
+    ) -> Result<bool, Refusal> {
+        let fetch = self.held_by(id, conn)?;
+        if fetch.state() != State::Claimed {
+            return Ok(false);
+        }
+        fetch.lapse(if refuted { Lapse::WrongPrefix } else { Lapse::Released }, log);
+        if refuted {
+            self.wrong_prefixes = self.wrong_prefixes.wrapping_add(1);
+            self.refuted = Some(*id);
         }
         self.settle(now, log);
-        true
+        Ok(true)
     }
 
     /// The sequence number of its first event not polled yet.

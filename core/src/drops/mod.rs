@@ -124,6 +124,12 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         self.all().find(|entry| entry.token() == token).map(Entry::fetch_counts)
     }
 
+    /// How often a claim of the drop ended because its receiver asked to resume after bytes that it does not
+    /// hold: [`Lapse::WrongPrefix`].
+    pub fn wrong_prefixes(&self, token: &Token) -> Option<u32> {
+        self.all().find(|entry| entry.token() == token).map(Entry::wrong_prefixes)
+    }
+
     /// The next line of a list after a token, in the order of tokens.
     ///
     /// Offers are drops that can be claimed, or could be if a claim lapsed. Endings are listed for
@@ -183,9 +189,44 @@ impl<const D: usize, const F: usize> Drops<D, F> {
 
     /// Whether `id` still holds the drop on this connection. Does not renew the lease.
     pub fn holds(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
-        self.advance(now);
+        self.give(now, token, id, conn, 0)
+    }
+
+    /// Hands out data records that end at the offset `end`: later fetches may resume up to there. Write none of
+    /// their bytes before this succeeds.
+    pub fn give(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        id: &FetchId,
+        conn: ConnId,
+        end: u64,
+    ) -> Result<(), Refusal> {
+        self.hand_out(now, token, id, conn, Some(end))
+    }
+
+    /// As [`give`](Self::give), or as [`finalise`](Self::finalise) for the final record, which is `None`.
+    pub(crate) fn hand_out(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        id: &FetchId,
+        conn: ConnId,
+        data: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let now = self.advance(now);
         let (entry, _) = self.find(token)?;
-        entry.holds(id, conn)
+        entry.hand_out(now, id, conn, data)
+    }
+
+    /// The holder does not hold the bytes after which it asked to resume: its claim lapses, and its fetch id takes
+    /// no other. Once the claim is final, nothing changes.
+    #[inline]
+    pub fn refute(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> Result<(), Refusal> {
+        match self.end_claim(now, token, id, conn, true) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// The description of the drop that `id` holds on this connection. Does not renew the lease.
@@ -196,9 +237,9 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         id: &FetchId,
         conn: ConnId,
     ) -> Result<Claimed, Refusal> {
-        self.advance(now);
+        let now = self.advance(now);
         let (entry, _) = self.find(token)?;
-        entry.holds(id, conn).map(|()| entry.claimed())
+        entry.hand_out(now, id, conn, Some(0)).map(|()| entry.claimed())
     }
 
     /// Makes the claim final. Write no byte of the final record before this succeeds.
@@ -212,9 +253,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         id: &FetchId,
         conn: ConnId,
     ) -> Result<(), Refusal> {
-        let now = self.advance(now);
-        let (entry, _) = self.find(token)?;
-        entry.finalise(now, id, conn)
+        self.hand_out(now, token, id, conn, None)
     }
 
     /// Handles `commit`, on any connection: the receiver holds the whole drop.
@@ -233,8 +272,20 @@ impl<const D: usize, const F: usize> Drops<D, F> {
 
     /// Handles `release`. False, and nothing changes, once the claim is final.
     pub fn release(&mut self, now: Instant, token: &Token, id: &FetchId, conn: ConnId) -> bool {
+        matches!(self.end_claim(now, token, id, conn, false), Ok(true))
+    }
+
+    fn end_claim(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        id: &FetchId,
+        conn: ConnId,
+        refuted: bool,
+    ) -> Result<bool, Refusal> {
         let now = self.advance(now);
-        self.find(token).is_ok_and(|(entry, log)| entry.release(now, id, conn, log))
+        let (entry, log) = self.find(token)?;
+        entry.release(now, id, conn, refuted, log)
     }
 
     /// Applies every lapse and expiry that is due. May be called at any time.

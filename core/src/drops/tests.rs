@@ -101,7 +101,7 @@ impl Bench {
 }
 
 fn claimed() -> Claimed {
-    Claimed { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE }
+    Claimed { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, given: 0 }
 }
 
 fn busy(after: Duration) -> Result<Claimed, Refusal> {

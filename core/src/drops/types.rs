@@ -30,6 +30,8 @@ pub struct Claimed {
     pub name: Name,
     /// Its exact size in bytes.
     pub size: u64,
+    /// The end of the data records of it that were handed out so far, to any receiver: below `size`, or 0.
+    pub given: u64,
 }
 
 /// The result of a `commit`.
@@ -99,6 +101,9 @@ pub enum Lapse {
     NotReady,
     /// The drop's TTL and grace have passed.
     Grace,
+    /// Its receiver asked to resume after bytes of the drop that it does not hold, or that were never handed
+    /// out: it guesses at the content, or its copy is damaged.
+    WrongPrefix,
 }
 
 impl Lapse {
@@ -110,6 +115,7 @@ impl Lapse {
             Self::Slow => "slow",
             Self::NotReady => "not-ready",
             Self::Grace => "grace",
+            Self::WrongPrefix => "wrong-prefix",
         }
     }
 
@@ -121,6 +127,7 @@ impl Lapse {
             Self::Slow => "its receiver was too slow",
             Self::NotReady => "its receiver did not get ready to finish",
             Self::Grace => "its time was over",
+            Self::WrongPrefix => "its receiver asked to resume after bytes that it does not hold",
         }
     }
 }

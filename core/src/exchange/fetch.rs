@@ -39,7 +39,7 @@ pub use error::FetchError;
 
 use super::list::List;
 use crate::limits::{
-    COMMIT_ANSWER_TIMEOUT, COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, Profile, RESUME_TIMEOUT,
+    COMMIT_ANSWER_TIMEOUT, COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, Profile, RECORD_MIN, RESUME_TIMEOUT,
 };
 use crate::offer::{EndReason, Offer};
 use crate::session::{ClientError, ClientEvent, ClientSession, Close, Misuse};
@@ -193,10 +193,10 @@ impl Fetch {
     }
 
     /// The same fetch with `bytes` of the drop already stored by an earlier process, under this id or
-    /// another.
+    /// another. Count only data records, not the final one: a sender resumes after no other bytes.
     pub const fn with_stored(mut self, bytes: u64) -> Self {
-        // Their record size is unknown, so it resumes at exactly this offset.
-        (self.stored, self.most_stored, self.begun) = (bytes, bytes, (0, 1));
+        // Their record size is unknown, but every one is a multiple of the least.
+        (self.stored, self.most_stored, self.begun) = (bytes, bytes, (0, RECORD_MIN));
         self
     }
 

@@ -14,6 +14,7 @@ use super::request::{Dialogue, Task};
 use super::stream::{Phase, Read};
 use super::tables::Server;
 use crate::crypto::record::RecordKind;
+use crate::drops::Refusal;
 use crate::guard::{Admission, Guess, Standing};
 use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
 use crate::session::{Channel, ServerHandshake};
@@ -387,30 +388,35 @@ impl ServerSession {
         let read = self.poll_read().ok_or(Misuse::OutOfTurn)?;
         let State::Open(dialogue) = &mut self.state else { return Err(Misuse::OutOfTurn) };
         let Task::Stream(stream) = &mut dialogue.task else { return Err(Misuse::OutOfTurn) };
-        if let Phase::Checking { digest, at, .. } = &mut stream.phase {
-            digest.update(buffer.get(..read.len).ok_or(Misuse::Buffer)?);
-            *at = at.saturating_add(read.len as u64);
-            if let Some(answer) = stream.checked() {
-                if matches!(answer, Reply::Error(_)) {
-                    server.drops.release(now, &stream.token, &stream.id, self.conn);
-                    self.close = Some(Close::Clean);
-                }
-                dialogue.answer = Some(answer);
-            }
-            return Ok(0);
-        }
         let size = stream.record as usize + RECORD_OVERHEAD;
-        let record = buffer.get_mut(..size).ok_or(Misuse::Buffer)?;
-        let allowed = if read.last {
-            server.drops.finalise(now, &stream.token, &stream.id, self.conn)
+        // At most the drop's size, so it does not overflow.
+        let end = read.offset.wrapping_add(read.len as u64);
+        let allowed = if let Phase::Checking { digest, at, .. } = &mut stream.phase {
+            digest.update(buffer.get(..read.len).ok_or(Misuse::Buffer)?);
+            *at = end;
+            match stream.checked() {
+                None => return Ok(0),
+                Some(true) => {
+                    dialogue.answer = Some(Reply::Begin);
+                    return Ok(0);
+                }
+                // Without the claim, a right digest and a wrong one get the same answer.
+                Some(false) => {
+                    server.drops.refute(now, &stream.token, &stream.id, self.conn).and(Err(Refusal::Changed))
+                }
+            }
         } else {
-            server.drops.holds(now, &stream.token, &stream.id, self.conn)
+            // Before the claim becomes final.
+            buffer.get(..size).ok_or(Misuse::Buffer)?;
+            let data = (!read.last).then_some(end);
+            server.drops.hand_out(now, &stream.token, &stream.id, self.conn, data)
         };
         if let Err(refusal) = allowed {
             dialogue.answer = Some(Reply::Error(refusal.into()));
             self.close = Some(Close::Clean);
             return Ok(0);
         }
+        let record = buffer.get_mut(..size).ok_or(Misuse::Buffer)?;
         let kind = if read.last { RecordKind::Final } else { RecordKind::Data };
         if dialogue.channel.sealer.seal(record, kind, read.len).is_err() {
             self.close = Some(Close::Reset);
@@ -420,7 +426,7 @@ impl ServerSession {
             dialogue.task = Task::Idle;
             dialogue.committing = true;
         } else {
-            stream.at = stream.at.saturating_add(read.len as u64);
+            stream.at = end;
             stream.data_given(now, server, self.conn);
         }
         Ok(size)

@@ -5,6 +5,7 @@ use super::reply::{Reject, Reply};
 use super::tables::Server;
 use crate::crypto::digest::PrefixDigest;
 use crate::drops::{Claimed, Refusal};
+use crate::limits::RECORD_MIN;
 use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
 use crate::token::{ConnId, FetchId, Token};
@@ -59,9 +60,10 @@ impl Stream {
         fetch: &FetchRequest,
     ) -> Result<(Self, Option<Reply>), Reject> {
         let FetchRequest { token, id, record_max, offset, digest } = fetch;
-        let size = server.drops.claim(now, token, id, conn)?.size;
-        if *offset != 0 && *offset >= size {
-            server.drops.release(now, token, id, conn);
+        let Claimed { size, given, .. } = server.drops.claim(now, token, id, conn)?;
+        // No digest of bytes that were never handed out is compared: its answer would test a guess at them.
+        if *offset > given || !offset.is_multiple_of(RECORD_MIN.into()) {
+            server.drops.refute(now, token, id, conn)?;
             return Err(Reject::Say(ErrorCode::Malformed));
         }
         let record = record_size(server.profile().record_max, *record_max, size);
@@ -82,7 +84,7 @@ impl Stream {
         server: &mut Server<D, F, S, C>,
         conn: ConnId,
     ) -> Result<Begin, Refusal> {
-        let Claimed { kind, name, size } = server.drops.claimed(now, &self.token, &self.id, conn)?;
+        let Claimed { kind, name, size, .. } = server.drops.claimed(now, &self.token, &self.id, conn)?;
         Ok(Begin { kind, name, size, offset: self.at, record: self.record })
     }
 
@@ -100,15 +102,13 @@ impl Stream {
         Some(Read { token: self.token, offset, len: usize::try_from(len).unwrap_or(0), last })
     }
 
-    /// After the whole prefix is read: continues at the receiver's offset, or fails with `changed`.
-    pub(super) fn checked(&mut self) -> Option<Reply> {
+    /// After the whole prefix is read: whether its digest is the receiver's. The stream is then at its offset.
+    pub(super) fn checked(&mut self) -> Option<bool> {
         if matches!(&self.phase, Phase::Checking { at, end, .. } if at < end) {
             return None;
         }
         match core::mem::replace(&mut self.phase, Phase::Data) {
-            Phase::Checking { digest, expected, .. } => {
-                Some(if digest.matches(&expected) { Reply::Begin } else { Reply::Error(ErrorCode::Changed) })
-            }
+            Phase::Checking { digest, expected, .. } => Some(digest.matches(&expected)),
             other => {
                 self.phase = other;
                 None

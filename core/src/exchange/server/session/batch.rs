@@ -55,7 +55,9 @@ impl ServerSession {
         }
         let State::Open(dialogue) = &mut self.state else { return None };
         let Task::Stream(stream) = &mut dialogue.task else { return None };
-        if let Err(refusal) = server.drops.holds(now, &stream.token, &stream.id, self.conn) {
+        // Within the data before the final record, so it does not overflow.
+        let end = stream.at.saturating_add(records.saturating_mul(u64::from(stream.record)));
+        if let Err(refusal) = server.drops.give(now, &stream.token, &stream.id, self.conn, end) {
             dialogue.answer = Some(Reply::Error(refusal.into()));
             self.close = Some(Close::Clean);
             return None;
@@ -65,8 +67,7 @@ impl ServerSession {
             self.close = Some(Close::Reset);
             return None;
         };
-        // Within the data before the final record, so it does not overflow.
-        stream.at = stream.at.saturating_add(records.saturating_mul(u64::from(stream.record)));
+        stream.at = end;
         let token = stream.token;
         stream.data_given(now, server, self.conn);
         Some((batch, token))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use deaddrop::{Ended, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use deaddrop::{Ended, Lapse, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
 use deaddrop_core::limits::WARN_WINDOW;
 
 use super::setup::{derive, network, warn_network, warn_weak};
@@ -71,7 +71,17 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
     loop {
         match sender.next_event().await.map_err(|error| signals.failure(error))? {
             SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by })?,
-            SenderEvent::Lapsed { by, why } => ui.show(&Event::Lapsed { token: sender.token(), by, why })?,
+            SenderEvent::Lapsed { by, why } => {
+                ui.show(&Event::Lapsed { token: sender.token(), by, why })?;
+                if why == Lapse::WrongPrefix {
+                    let message = format!(
+                        "{by} asked to resume after bytes of the drop that it does not hold: its copy is damaged, or \
+                         it guesses at the content and learns nothing; if it goes on, withdraw the drop and send it \
+                         with another passphrase"
+                    );
+                    ui.show(&Event::Warning { code: "wrong-prefix", message: &message })?;
+                }
+            }
             SenderEvent::Fetched { by } => {
                 ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() })?;
             }

@@ -131,8 +131,11 @@ fn json_fields_are_the_contract() {
         json(&Event::Claimed { token: TOKEN, by: IP }),
         format!(r#"{{"event":"claimed","token":"{t}","by":"192.168.1.7"}}"#)
     );
-    let lapses = [Lapse::Released, Lapse::Silent, Lapse::Slow, Lapse::NotReady, Lapse::Grace];
-    for (why, word) in lapses.into_iter().zip(["released", "silent", "slow", "not-ready", "grace"]) {
+    let lapses =
+        [Lapse::Released, Lapse::Silent, Lapse::Slow, Lapse::NotReady, Lapse::Grace, Lapse::WrongPrefix];
+    for (why, word) in
+        lapses.into_iter().zip(["released", "silent", "slow", "not-ready", "grace", "wrong-prefix"])
+    {
         assert_eq!(
             json(&Event::Lapsed { token: TOKEN, by: IP, why }),
             format!(r#"{{"event":"lapsed","token":"{t}","by":"192.168.1.7","why":"{word}"}}"#)
