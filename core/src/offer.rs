@@ -8,6 +8,10 @@ use heapless::String;
 use crate::limits::NAME_MAX;
 use crate::token::Token;
 
+mod numbered;
+
+pub use numbered::numbered;
+
 /// What a drop holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

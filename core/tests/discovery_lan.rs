@@ -187,8 +187,9 @@ impl Lan {
             Due::Solicit { to, from, beacon } => {
                 assert_eq!(beacon.kind, BeaconKind::Solicit);
                 let sender = &mut self.senders[to];
+                let via = Arrival { from, attached: true, loopback: false };
                 let answer =
-                    sender.advertiser.handle_beacon(self.now, from, &beacon).filter(|_| !sender.dead);
+                    sender.advertiser.handle_beacon(self.now, &via, &beacon).filter(|_| !sender.dead);
                 let by = self.listeners.iter().position(|h| h.address == from).unwrap();
                 let from = sender.address;
                 if let Some(beacon) = answer {

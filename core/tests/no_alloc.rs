@@ -344,7 +344,8 @@ fn announcing_and_browsing() {
             let place = u8::try_from(round % 20).unwrap();
             let from = SocketAddr::new(ip(place), 48_555);
             if let Some(solicit) = browser.poll_transmit(now) {
-                advertiser.handle_beacon(now, from, &solicit);
+                let via = Arrival { from, attached: true, loopback: false };
+                advertiser.handle_beacon(now, &via, &solicit);
             }
             if let Some(mut beacon) = advertiser.poll_transmit(now, &mut rng) {
                 beacon = Beacon::parse(&beacon.emit()).unwrap();

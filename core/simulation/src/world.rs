@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use deaddrop_core::discovery::OfferEvent;
+use deaddrop_core::discovery::{Arrival, OfferEvent};
 use deaddrop_core::wire::{Beacon, BeaconKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -307,7 +307,8 @@ impl World {
         let (sender, listener) = (&mut self.senders[number], &self.listeners[by]);
         let from = SocketAddr::new(address(listener.host), 50_000);
         let Some(running) = &mut sender.running else { return };
-        if let Some(beacon) = running.advertiser.handle_beacon(instant(self.now), from, beacon) {
+        let via = Arrival { from, attached: true, loopback: false };
+        if let Some(beacon) = running.advertiser.handle_beacon(instant(self.now), &via, beacon) {
             self.figures.datagrams(1);
             let at = self.network.answer(self.now, sender.host, listener.host);
             self.queue.push(at, Event::Answer { listener: by, from: number, beacon });

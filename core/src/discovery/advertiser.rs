@@ -1,11 +1,12 @@
 //! The sender's side of discovery: announce, answer, farewell (protocol.md, section 3.3).
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use heapless::Vec;
 use rand_core::CryptoRng;
 
+use super::Arrival;
 use crate::limits::{
     ANNOUNCE_FIRST, ANNOUNCE_LAST, ANSWER_EVERY, ANSWERS_PER_SECOND, FAREWELL_EVERY, FAREWELLS, LINGER,
 };
@@ -71,9 +72,9 @@ impl<const A: usize> Advertiser<A> {
         }
     }
 
-    /// The answer to send to `from`, if any. The front end passes only beacons that came from a
-    /// directly attached network.
-    pub fn handle_beacon(&mut self, now: Instant, from: SocketAddr, beacon: &Beacon) -> Option<Beacon> {
+    /// The answer to send to where the beacon came from, if any.
+    pub fn handle_beacon(&mut self, now: Instant, via: &Arrival, beacon: &Beacon) -> Option<Beacon> {
+        let from = via.from;
         let awake = match self.state {
             State::Quiet => false,
             State::Live { .. } => true,
@@ -83,8 +84,11 @@ impl<const A: usize> Advertiser<A> {
         if !awake || !asked {
             return None;
         }
-        if !is_one_host(from) {
-            decision!("discovery: solicit from {} is not answered: not one host", from);
+        if from.port() == 0 || !via.counts() {
+            decision!(
+                "discovery: solicit from {} is not answered: not one host of an attached network",
+                from
+            );
             return None;
         }
         self.answered.retain(|(_, at)| now.since(*at) < ANSWER_EVERY);
@@ -127,14 +131,6 @@ impl<const A: usize> Advertiser<A> {
     fn beacon(&self, kind: BeaconKind) -> Beacon {
         Beacon { kind, port: self.port, instance: self.instance, revision: self.revision }
     }
-}
-
-/// Whether an answer to this address is unicast: a forged source must not make it a broadcast (no
-/// amplification).
-fn is_one_host(from: SocketAddr) -> bool {
-    let ip = from.ip().to_canonical();
-    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    from.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
 /// Equality without what a sender can vary freely (the flow label of IPv6).
@@ -181,8 +177,8 @@ mod tests {
         Beacon { kind, port: 0, instance: Instance::from_bytes(*b"listener"), revision: 0 }
     }
 
-    fn from(port: u16) -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, 1], port))
+    fn from(port: u16) -> Arrival {
+        Arrival { from: SocketAddr::from(([10, 0, 0, 1], port)), attached: true, loopback: false }
     }
 
     /// Polls whenever a beacon is due, until `end`.
@@ -258,40 +254,46 @@ mod tests {
     fn answers_while_live_and_while_lingering() {
         let solicit = other(BeaconKind::Solicit);
         let mut a = Advertiser::<256>::new(me());
-        assert_eq!(a.handle_beacon(at(0), from(1), &solicit), None);
+        assert_eq!(a.handle_beacon(at(0), &from(1), &solicit), None);
         a.set(at(0), Some((5_000, 1)), &mut Constant(0));
-        assert_eq!(a.handle_beacon(at(0), from(1), &solicit).unwrap().kind, BeaconKind::Answer);
+        assert_eq!(a.handle_beacon(at(0), &from(1), &solicit).unwrap().kind, BeaconKind::Answer);
         a.set(at(1_000), None, &mut Constant(0));
-        assert_eq!(a.handle_beacon(at(3_999), from(1), &solicit).unwrap().kind, BeaconKind::Answer);
-        assert_eq!(a.handle_beacon(at(4_000), from(2), &solicit), None);
+        assert_eq!(a.handle_beacon(at(3_999), &from(1), &solicit).unwrap().kind, BeaconKind::Answer);
+        assert_eq!(a.handle_beacon(at(4_000), &from(2), &solicit), None);
     }
 
     #[test]
     fn answers_only_a_solicit_of_another_instance_from_one_host() {
         let mut a = live();
         for kind in [BeaconKind::Announce, BeaconKind::Answer, BeaconKind::Farewell] {
-            assert_eq!(a.handle_beacon(at(0), from(1), &other(kind)), None);
+            assert_eq!(a.handle_beacon(at(0), &from(1), &other(kind)), None);
         }
         let solicit = other(BeaconKind::Solicit);
-        assert_eq!(a.handle_beacon(at(0), from(1), &Beacon { instance: me(), ..solicit }), None);
+        assert_eq!(a.handle_beacon(at(0), &from(1), &Beacon { instance: me(), ..solicit }), None);
         for many in ["255.255.255.255:9", "224.0.0.1:9", "0.0.0.0:9", "[ff02::1]:9", "10.0.0.1:0"] {
-            assert_eq!(a.handle_beacon(at(0), many.parse().unwrap(), &solicit), None, "{many}");
+            let via = Arrival { from: many.parse().unwrap(), ..from(1) };
+            assert_eq!(a.handle_beacon(at(0), &via, &solicit), None, "{many}");
         }
-        assert!(a.handle_beacon(at(0), from(1), &solicit).is_some());
+        let elsewhere = Arrival { attached: false, ..from(1) };
+        assert_eq!(a.handle_beacon(at(0), &elsewhere, &solicit), None);
+        assert!(a.handle_beacon(at(0), &from(1), &solicit).is_some());
     }
 
     #[test]
     fn one_answer_a_second_per_source_and_sixty_four_in_all() {
         let solicit = other(BeaconKind::Solicit);
         let mut a = live();
-        assert!(a.handle_beacon(at(0), from(1), &solicit).is_some());
-        assert!(a.handle_beacon(at(999), from(1), &solicit).is_none());
-        assert!(a.handle_beacon(at(999), from(2), &solicit).is_some(), "another port is another listener");
-        assert!(a.handle_beacon(at(1_000), from(1), &solicit).is_some());
-        let more = (3..200).filter(|p| a.handle_beacon(at(1_000), from(*p), &solicit).is_some());
+        assert!(a.handle_beacon(at(0), &from(1), &solicit).is_some());
+        assert!(a.handle_beacon(at(999), &from(1), &solicit).is_none());
+        assert!(a.handle_beacon(at(999), &from(2), &solicit).is_some(), "another port is another listener");
+        assert!(a.handle_beacon(at(1_000), &from(1), &solicit).is_some());
+        let more = (3..200).filter(|p| a.handle_beacon(at(1_000), &from(*p), &solicit).is_some());
         assert_eq!(more.count(), 62);
-        assert!(a.handle_beacon(at(1_999), from(300), &solicit).is_some(), "one second after the one at 999");
-        assert!(a.handle_beacon(at(1_999), from(301), &solicit).is_none());
+        assert!(
+            a.handle_beacon(at(1_999), &from(300), &solicit).is_some(),
+            "one second after the one at 999"
+        );
+        assert!(a.handle_beacon(at(1_999), &from(301), &solicit).is_none());
     }
 
     #[test]
@@ -299,7 +301,7 @@ mod tests {
         let solicit = other(BeaconKind::Solicit);
         let mut a = Advertiser::<2>::new(me());
         a.set(at(0), Some((5_000, 1)), &mut Constant(0));
-        let mut answered = |ms, port| a.handle_beacon(at(ms), from(port), &solicit).is_some();
+        let mut answered = |ms, port| a.handle_beacon(at(ms), &from(port), &solicit).is_some();
         assert!(answered(0, 1) && answered(0, 2) && !answered(0, 3) && !answered(999, 1));
         assert!(answered(1_000, 3));
     }

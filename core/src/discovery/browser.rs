@@ -17,9 +17,10 @@ use core::net::{IpAddr, SocketAddr};
 
 use rand_core::CryptoRng;
 
+use super::Arrival;
 use super::offers::{Find, Known, OfferEvent, Offers};
 use super::peer::Peer;
-use super::prober::{Arrival, PeerEvent, Probe, ProbeResult, Prober};
+use super::prober::{PeerEvent, Probe, ProbeResult, Prober};
 use crate::exchange::ListEvent;
 use crate::limits::PROBE_BUSY_DEFAULT;
 use crate::session::{ClientError, HandshakeError};

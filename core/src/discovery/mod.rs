@@ -4,7 +4,9 @@
 //! limits. The offers that it shows come from authenticated lists alone.
 
 pub mod advertiser;
+mod arrival;
 pub mod browser;
+mod network;
 pub mod offers;
 mod peer;
 mod probe_limiter;
@@ -12,7 +14,9 @@ pub mod prober;
 mod solicit_schedule;
 
 pub use advertiser::Advertiser;
+pub use arrival::Arrival;
 pub use browser::{Browser, ProbeError};
+pub use network::Ipv4Network;
 pub use offers::{Find, Full, Known, OfferEvent, Offers};
 pub use peer::Peer;
-pub use prober::{Arrival, PeerEvent, Probe, ProbeResult, Prober};
+pub use prober::{PeerEvent, Probe, ProbeResult, Prober};

@@ -11,6 +11,7 @@ use core::time::Duration;
 use heapless::Vec;
 use rand_core::CryptoRng;
 
+use super::Arrival;
 use super::peer::{Peer, Standing};
 use super::probe_limiter::ProbeLimiter;
 use super::solicit_schedule::SolicitSchedule;
@@ -25,17 +26,6 @@ use crate::time::Instant;
 use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
-
-/// How a beacon arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// The datagram's source.
-    pub from: SocketAddr,
-    /// The source is on a directly attached prefix of the interface it came in by.
-    pub attached: bool,
-    /// It arrived on the loopback interface.
-    pub loopback: bool,
-}
 
 /// A probe to make: connect, shake hands, list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +97,7 @@ impl<const P: usize> Prober<P> {
         if beacon.kind == BeaconKind::Solicit || beacon.instance == self.own {
             return;
         }
-        if beacon.port < TCP_PORT_MIN || !counts(via) {
+        if beacon.port < TCP_PORT_MIN || !via.counts() {
             decision!(
                 "discovery: beacon from {} ignored: attached {}, loopback {}, port {}",
                 via.from,
@@ -355,16 +345,6 @@ fn any(all: impl Iterator<Item = usize>, rng: &mut impl CryptoRng) -> Option<usi
         }
     }
     chosen
-}
-
-/// Whether a beacon from this source counts (protocol.md, section 3.4).
-fn counts(via: &Arrival) -> bool {
-    match via.from.ip().to_canonical() {
-        ip if ip.is_unspecified() || ip.is_multicast() => false,
-        IpAddr::V4(v4) if v4.is_loopback() => via.loopback,
-        IpAddr::V4(v4) => via.attached && !v4.is_broadcast(),
-        IpAddr::V6(v6) => via.attached && v6.is_unicast_link_local(),
-    }
 }
 
 /// The address of a peer whose beacon came from `from`. Keeps the scope of a link-local address.

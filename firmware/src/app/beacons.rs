@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::task::Poll;
 use core::time::Duration;
 
-use deaddrop_core::discovery::Arrival;
+use deaddrop_core::discovery::{Arrival, Ipv4Network};
 use deaddrop_core::limits::UDP_PORT;
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::{BEACON_LEN, Beacon};
@@ -111,11 +111,11 @@ fn receive(app: &AppState, socket: &UdpSocket<'static>, own: &UdpSocket<'static>
         let Some(network) = app.context.online.get().network else { continue };
         let IpAddr::V4(address) = IpAddr::from(from.endpoint.addr) else { continue };
         let from = SocketAddr::new(address.into(), from.endpoint.port);
-        let arrival = Arrival { from, attached: is_attached(network, address), loopback: false };
+        let arrival = Arrival { from, attached: is_of_other(network, address), loopback: false };
         let answer = app.with(|tables| {
             let now = clock::now();
             tables.browser.handle_beacon(now, &arrival, &beacon, &mut tables.rng);
-            arrival.attached.then(|| tables.advertiser.handle_beacon(now, from, &beacon)).flatten()
+            tables.advertiser.handle_beacon(now, &arrival, &beacon)
         });
         if let Some(answer) = answer {
             send(own, &answer, IpEndpoint::new(address.into(), from.port()));
@@ -124,9 +124,10 @@ fn receive(app: &AppState, socket: &UdpSocket<'static>, own: &UdpSocket<'static>
     any
 }
 
-/// Whether `address` belongs to another host on this network: not our own, and not the broadcast address.
-fn is_attached(network: Ipv4Cidr, address: Ipv4Addr) -> bool {
-    network.contains_addr(&address) && address != network.address() && Some(address) != network.broadcast()
+/// Whether `address` belongs to another host on this network.
+fn is_of_other(network: Ipv4Cidr, address: Ipv4Addr) -> bool {
+    let attached = Ipv4Network::new(network.address(), network.prefix_len());
+    address != network.address() && attached.is_attached(address)
 }
 
 /// Sends a beacon to the directed and to the limited broadcast address: some networks pass only one of them.
@@ -146,17 +147,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_other_hosts_of_the_network_are_attached() {
+    fn only_other_hosts_of_the_network_count() {
         let network = Ipv4Cidr::new(Ipv4Addr::new(10, 1, 2, 3), 24);
         for (address, attached) in [
             ([10, 1, 2, 1], true),
             ([10, 1, 2, 3], false),
             ([10, 1, 2, 255], false),
+            ([10, 1, 2, 0], false),
             ([10, 1, 3, 1], false),
             ([255, 255, 255, 255], false),
             ([127, 0, 0, 1], false),
         ] {
-            assert_eq!(is_attached(network, address.into()), attached, "{address:?}");
+            assert_eq!(is_of_other(network, address.into()), attached, "{address:?}");
         }
     }
 }

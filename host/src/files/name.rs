@@ -4,13 +4,11 @@
 //! glob or another system takes for something else. Ordinary names in any script stay as they are.
 
 use deaddrop_core::limits::NAME_MAX;
+use deaddrop_core::offer::numbered;
 use deaddrop_core::text::is_control;
 
 /// The name of a drop whose own says nothing.
 const NAMELESS: &str = "drop";
-
-/// The longest part after the last dot that is kept whole when a name is cut.
-const EXTENSION_MAX: usize = 32;
 
 /// Makes a file name from a peer's words.
 ///
@@ -31,30 +29,13 @@ pub(crate) fn safe(name: &str) -> String {
     if is_reserved(&safe) {
         safe.insert(0, '_');
     }
-    let safe = cut(trim_end(&safe), "");
+    let safe = trim_end(numbered(trim_end(&safe), 0, &mut [0; NAME_MAX])).to_owned();
     // A name of nothing but what was replaced says nothing.
     if safe.chars().all(|c| c == '_' || c == '.' || c.is_whitespace()) { NAMELESS.into() } else { safe }
 }
 
-/// The `n`th other name for a file whose own is taken: `name (1).ext`.
-pub(crate) fn numbered(name: &str, n: u32) -> String {
-    cut(name, &format!(" ({n})"))
-}
-
 fn trim_end(name: &str) -> &str {
     name.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
-}
-
-/// Puts `suffix` between stem and extension, and shortens the stem until all fits into 255 bytes.
-fn cut(name: &str, suffix: &str) -> String {
-    let (stem, extension) = match name.rfind('.') {
-        Some(dot) if dot > 0 && name.len() - dot <= EXTENSION_MAX => name.split_at(dot),
-        _ => (name, ""),
-    };
-    let space = NAME_MAX - suffix.len() - extension.len();
-    let stem = stem.get(..stem.floor_char_boundary(space)).unwrap_or(stem);
-    let stem = if extension.is_empty() { trim_end(stem) } else { stem };
-    [stem, suffix, extension].concat()
 }
 
 /// Whether Windows takes the name for a device, whatever its extension.
@@ -142,13 +123,6 @@ mod tests {
         assert_eq!(safe(&format!("{}  x", "a".repeat(254))).len(), 254, "no space is left at the end");
         let reserved = format!("con.{}", "x".repeat(251));
         assert_eq!(safe(&reserved).len(), 255);
-    }
-
-    #[test]
-    fn numbers_go_before_the_extension() {
-        assert_eq!(numbered("a.jpg", 1), "a (1).jpg");
-        assert_eq!(numbered("a", 12), "a (12)");
-        assert_eq!(numbered(&format!("{}.jpg", "a".repeat(251)), 1), format!("{} (1).jpg", "a".repeat(247)));
     }
 
     proptest! {

@@ -73,9 +73,7 @@ impl Announcement {
     pub(crate) fn receive(&mut self) {
         let Self { receiver, advertiser, beacons, .. } = self;
         receiver.receive(|arrival, beacon| {
-            if arrival.attached
-                && let Some(answer) = advertiser.handle_beacon(clock::now(), arrival.from, beacon)
-            {
+            if let Some(answer) = advertiser.handle_beacon(clock::now(), arrival, beacon) {
                 beacons.answer(&answer, arrival.from);
             }
         });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 
+use deaddrop_core::discovery::Ipv4Network;
 use if_addrs::{IfAddr, get_if_addrs};
 
 /// One IPv4 address of this machine and its network. An interface with several addresses has several of these.
@@ -28,34 +29,18 @@ impl Interface {
     }
 
     /// Whether a machine with address `ip` can be on the network this interface is attached to.
-    /// Loopback addresses are on the loopback interface only.
     pub(crate) fn attached(&self, ip: Ipv4Addr) -> bool {
-        if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() {
-            return false;
-        }
-        if ip.is_loopback() || self.is_loopback() {
-            return ip.is_loopback() && self.is_loopback();
-        }
-        let mask = self.mask();
-        if ip.to_bits() & mask != self.address.to_bits() & mask {
-            return false;
-        }
-        // In a network of four addresses or more the first and the last are no machine's.
-        let host = ip.to_bits() & !mask;
-        self.prefix > 30 || (host != 0 && host != !mask)
+        self.network().is_attached(ip)
     }
 
     /// The address by which all machines on the network are reached. None where there is none: in
     /// networks of one or two addresses, and on links with one machine at the far end.
     pub(crate) fn directed_broadcast(&self) -> Option<Ipv4Addr> {
-        if self.point_to_point || self.prefix > 30 || self.prefix == 0 {
-            return None;
-        }
-        Some(Ipv4Addr::from_bits(self.address.to_bits() | !self.mask()))
+        self.network().directed_broadcast().filter(|_| !self.point_to_point)
     }
 
-    fn mask(&self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
+    fn network(&self) -> Ipv4Network {
+        Ipv4Network::new(self.address, self.prefix)
     }
 }
 
@@ -128,72 +113,18 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
 mod tests {
     use super::*;
 
-    fn on(address: [u8; 4], prefix: u8) -> Interface {
-        Interface { name: "x".into(), index: 1, address: address.into(), prefix, point_to_point: false }
-    }
-
-    fn attached(interface: &Interface, ip: [u8; 4]) -> bool {
-        interface.attached(ip.into())
-    }
-
     #[test]
-    fn the_directed_broadcast_has_all_host_bits_set() {
-        let table = [
-            ([192, 168, 1, 7], 24, Some([192, 168, 1, 255])),
-            ([10, 1, 2, 3], 8, Some([10, 255, 255, 255])),
-            ([172, 16, 5, 9], 20, Some([172, 16, 15, 255])),
-            ([10, 0, 0, 5], 30, Some([10, 0, 0, 7])),
-            ([10, 0, 0, 4], 31, None),
-            ([10, 0, 0, 4], 32, None),
-            ([10, 0, 0, 4], 0, None),
-            ([127, 0, 0, 1], 8, Some([127, 255, 255, 255])),
-        ];
-        for (address, prefix, expected) in table {
-            assert_eq!(
-                on(address, prefix).directed_broadcast(),
-                expected.map(Ipv4Addr::from),
-                "{address:?}/{prefix}"
-            );
-        }
-        let tunnel = Interface { point_to_point: true, ..on([10, 0, 0, 5], 24) };
+    fn nothing_is_broadcast_on_a_point_to_point_link() {
+        let lan = Interface {
+            name: "x".into(),
+            index: 1,
+            address: [10, 0, 0, 5].into(),
+            prefix: 24,
+            point_to_point: false,
+        };
+        assert_eq!(lan.directed_broadcast(), Some([10, 0, 0, 255].into()));
+        let tunnel = Interface { point_to_point: true, ..lan };
         assert_eq!(tunnel.directed_broadcast(), None);
-    }
-
-    #[test]
-    fn a_machine_is_attached_if_it_shares_the_prefix() {
-        let lan = on([192, 168, 1, 7], 24);
-        assert!(attached(&lan, [192, 168, 1, 1]) && attached(&lan, [192, 168, 1, 7]));
-        assert!(!attached(&lan, [192, 168, 2, 1]) && !attached(&lan, [8, 8, 8, 8]));
-        assert!(!attached(&lan, [192, 168, 1, 0]) && !attached(&lan, [192, 168, 1, 255]));
-        let wide = on([172, 16, 5, 9], 20);
-        assert!(attached(&wide, [172, 16, 15, 254]) && attached(&wide, [172, 16, 0, 1]));
-        assert!(!attached(&wide, [172, 16, 16, 1]) && !attached(&wide, [172, 16, 15, 255]));
-        let pair = on([10, 0, 0, 4], 31);
-        assert!(
-            attached(&pair, [10, 0, 0, 4])
-                && attached(&pair, [10, 0, 0, 5])
-                && !attached(&pair, [10, 0, 0, 6])
-        );
-        let single = on([10, 0, 0, 4], 32);
-        assert!(attached(&single, [10, 0, 0, 4]) && !attached(&single, [10, 0, 0, 5]));
-    }
-
-    #[test]
-    fn loopback_is_on_loopback_only() {
-        let lo = on([127, 0, 0, 1], 8);
-        assert!(attached(&lo, [127, 0, 0, 1]) && attached(&lo, [127, 0, 0, 53]));
-        assert!(!attached(&lo, [192, 168, 1, 1]));
-        assert!(!attached(&on([192, 168, 1, 7], 24), [127, 0, 0, 1]));
-        assert!(!attached(&on([192, 168, 1, 7], 0), [127, 0, 0, 1]));
-    }
-
-    #[test]
-    fn no_group_is_a_machine() {
-        let all = on([10, 0, 0, 1], 0);
-        for group in [[0, 0, 0, 0], [255, 255, 255, 255], [224, 0, 0, 1], [239, 1, 2, 3]] {
-            assert!(!attached(&all, group), "{group:?}");
-        }
-        assert!(attached(&all, [8, 8, 8, 8]));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub enum SaveError {
         /// The path that was wanted.
         path: PathBuf,
         /// How many variants were tried.
-        tried: u32,
+        tried: u16,
     },
     /// The file system takes no file of this name.
     NameRefused {

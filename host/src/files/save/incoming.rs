@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use deaddrop_core::crypto::digest::PrefixDigest;
-use deaddrop_core::offer::Name;
+use deaddrop_core::limits::NAME_MAX;
+use deaddrop_core::offer::{Name, numbered};
 use log::debug;
 use rustix::fs::{AtFlags, FallocateFlags, Mode, RenameFlags, StatVfs};
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ use crate::files::name;
 /// A spooled drop of up to this size is held in memory and never touches a disk.
 const MEMORY_MAX: u64 = 1024 * 1024;
 /// How many other names are tried for a file whose own is taken.
-const NAMES_MAX: u32 = 9_999;
+const NAMES_MAX: u16 = 9_999;
 
 /// A drop that is being received. Dropping it before [`finish`](Self::finish) removes all traces of it.
 #[derive(Debug)]
@@ -391,7 +392,8 @@ fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
 /// Renames `temporary` to `wanted`, or to the first other name that is free; returns which.
 fn place(dir: &Dir, temporary: &str, wanted: &str, folder: &Path) -> Result<String, SaveError> {
     for n in 0..=NAMES_MAX {
-        let name = if n == 0 { wanted.to_owned() } else { name::numbered(wanted, n) };
+        let name =
+            if n == 0 { wanted.to_owned() } else { numbered(wanted, n, &mut [0; NAME_MAX]).to_owned() };
         match rename_new(dir, temporary, &name) {
             Ok(()) => return Ok(name),
             Err(Errno::EXIST) => {}
