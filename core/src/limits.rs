@@ -101,9 +101,13 @@ pub const COMMIT_TIMEOUT_INTERRUPTED: Duration = Duration::from_millis(800);
 /// How long it waits for `burned` on one connection before it tries another.
 pub const COMMIT_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Linger: how long a sender still answers after its last drop has ended.
+/// Linger: how long a sender still answers after its last drop has ended, at most.
 pub const LINGER: Duration = Duration::from_secs(3);
-/// The same after an interrupt.
+/// How long it lingers at least: its farewells take 200 ms, and the listeners that hear them ask again.
+pub const LINGER_MIN: Duration = Duration::from_millis(400);
+/// How long it expects a receiver back that it told `busy`.
+pub const LINGER_BUSY: Duration = Duration::from_secs(2);
+/// How long it lingers after an interrupt.
 pub const LINGER_INTERRUPTED: Duration = Duration::from_millis(800);
 
 /// First gap between announcements.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use deaddrop_core::drops::DropSpec;
 use deaddrop_core::guard::Warning;
-use deaddrop_core::limits::{LINGER, LINGER_INTERRUPTED};
+use deaddrop_core::limits::{FAREWELL_EVERY, LINGER, LINGER_INTERRUPTED, LINGER_MIN};
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Token;
@@ -314,8 +314,9 @@ impl Sender {
         }
     }
 
-    /// Goes on answering for a while after the end, so that a receiver that comes late hears what became of the drop:
-    /// three seconds, or until the [`Stopper`] is used; less than a second if the drop was taken back.
+    /// Goes on answering for a while after the end, so that a receiver that comes late hears what became of the drop: for
+    /// 3 s, or until the [`Stopper`] is used; 0.4 s if every fetch was confirmed and nobody is connected or expected back;
+    /// 0.8 s if the drop was taken back.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -323,11 +324,19 @@ impl Sender {
         while self.poll_event().is_some() {}
         let early = !matches!(self.ended, Some(Ended::Fetched | Ended::Expired { .. }));
         let withdrawn = self.withdrawn || early;
-        let until = clock::now() + if withdrawn { LINGER_INTERRUPTED } else { LINGER };
-        while clock::now() < until && (withdrawn || !self.stopper.is_stopped()) {
-            self.step(Some(until)).await?;
+        let begun = clock::now();
+        let until = begun + if withdrawn { LINGER_INTERRUPTED } else { LINGER };
+        loop {
+            let now = clock::now();
+            let needless = self.ended == Some(Ended::Fetched)
+                && now >= begun + LINGER_MIN
+                && !self.server.expects_receivers();
+            if now >= until || (!withdrawn && (needless || self.stopper.is_stopped())) {
+                return Ok(());
+            }
+            // A connection that closes does not end a step.
+            self.step(Some(until.min(now + FAREWELL_EVERY))).await?;
         }
-        Ok(())
     }
 
     fn poll_event(&mut self) -> Option<SenderEvent> {
@@ -414,7 +423,13 @@ impl std::fmt::Debug for Sender {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use deaddrop_core::limits::LINGER_BUSY;
+    use deaddrop_core::token::TokenPrefix;
+
     use super::*;
+    use crate::fetch::error::FetchError;
 
     /// A sender on loopback, on ports of its own.
     fn sender(udp_port: u16) -> Sender {
@@ -444,6 +459,62 @@ mod tests {
         let begun = clock::now();
         smol::block_on(sender.linger()).unwrap();
         assert!(clock::now() < begun + LINGER);
+    }
+
+    /// Serves until the end while `receive` runs; returns when the end came, and lingers.
+    async fn served_until(
+        sender: &mut Sender,
+        receive: impl Future<Output = Receiving>,
+    ) -> (Receiving, Instant) {
+        let serve = async {
+            while !matches!(sender.next_event().await.unwrap(), SenderEvent::Ended(_)) {}
+            let ended = clock::now();
+            sender.linger().await.unwrap();
+            ended
+        };
+        future::zip(receive, serve).await
+    }
+
+    /// When a receiver was told that the drop is busy.
+    type Receiving = Option<Instant>;
+
+    fn receiver(udp_port: u16) -> crate::Receiver {
+        let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
+        let network = Network { udp_port, interfaces: vec!["lo".into()] };
+        crate::Receiver::new(&room).network(network).wait(Duration::ZERO)
+    }
+
+    #[test]
+    fn a_sender_that_expects_nobody_back_lingers_for_its_farewells_alone() {
+        let mut sender = sender(48_723);
+        let (port, token) = (sender.port(), TokenPrefix::from(sender.token()));
+        let receive = async {
+            let claim =
+                receiver(48_723).claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token).await.unwrap();
+            assert!(claim.message().await.unwrap().confirmed);
+            None
+        };
+        let (_, ended) = smol::block_on(served_until(&mut sender, receive));
+        let lingered = clock::now().since(ended);
+        assert!((LINGER_MIN..LINGER).contains(&lingered), "{lingered:?}");
+        assert!(!sender.server.expects_receivers());
+    }
+
+    #[test]
+    fn a_receiver_that_was_told_busy_is_expected_back() {
+        let mut sender = sender(48_724);
+        let (port, token) = (sender.port(), TokenPrefix::from(sender.token()));
+        let receive = async {
+            let (first, second) = (receiver(48_724), receiver(48_724));
+            let claim = first.claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token).await.unwrap();
+            let asked = clock::now();
+            let refused = second.claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token).await.unwrap_err();
+            assert!(matches!(refused, Error::Fetch(FetchError::Busy(_))), "{refused}");
+            assert!(claim.message().await.unwrap().confirmed);
+            Some(asked)
+        };
+        let (asked, _) = smol::block_on(served_until(&mut sender, receive));
+        assert!(clock::now() >= asked.unwrap() + LINGER_BUSY);
     }
 
     #[test]

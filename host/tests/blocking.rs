@@ -16,6 +16,7 @@ use deaddrop::blocking::{
 };
 use deaddrop::{Error, FetchError};
 use serde_json::{Value, json};
+use support::actor::hang;
 use support::neighbour::{self, tell};
 use support::{
     Host, Lan, Process, ROOM, fetch, listener, names, noise, send_file, send_message, spawn, write,
@@ -54,7 +55,7 @@ fn go_on(folder: &Path, name: &str) {
 
 #[test]
 fn neighbour() {
-    support::play(&[("part", part)]);
+    support::play(&[&support::actor::ROLES[..], &[("part", part)]].concat());
 }
 
 /// The role of a program that uses the library.
@@ -308,20 +309,23 @@ fn each_of_several_receivers_at_once_gets_the_whole_drop_and_one_more_gets_nothi
         .iter()
         .map(|here| take(receiver, folder.path(), sender, &token, json!({ "save": here.path() })))
         .collect();
+    // The sender goes on answering as long as somebody is connected, two seconds in this case.
+    let mut hanging = None;
     for (taking, here) in all.iter_mut().zip(&places) {
         taking.event("received");
+        hanging = Some(hang(sender, 48_556, 1));
         assert_eq!(std::fs::read(here.path().join("for all.bin")).unwrap(), content);
         ends_well(taking);
     }
     for _ in 0..4 {
         sending.event("fetched");
     }
-    // The sender lingers, so that this one hears what became of the drop.
     let mut late = take(receiver, folder.path(), sender, &token, json!({}));
     let error = late.event("error");
     assert_eq!(error["error"], "not there");
     assert_eq!(sending.event("ended")["how"], "Fetched");
     ends_well(&mut sending);
+    drop(hanging);
 }
 
 #[test]

@@ -164,7 +164,9 @@ fn a_beacon_with_a_members_instance_diverts_nobody() {
     let fetch = ["fetch", "--json", "--wait", "20", "--token", &token];
     let mut fetching = spawn(receiver, folder.path(), ROOM, &fetch, b"");
     assert_eq!(fetching.event("received")["text"], "real");
-    assert_eq!(listening.event("gone")["reason"], "fetched");
+    // The forged farewells make it list often, and so too late to hear what became of the drop.
+    let gone = listening.event("gone");
+    assert!(["fetched", "lost"].map(Some).contains(&gone["reason"].as_str()), "{gone}");
     assert_eq!(sending.exit_code(), 0);
     let offers = listening.events.iter().filter(|event| event["event"] == "offer").count();
     assert_eq!(offers, 1, "{:?}", listening.events);

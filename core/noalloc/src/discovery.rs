@@ -21,15 +21,15 @@ pub(crate) fn run() {
     let mut advertiser = Advertiser::<4>::new(Instance::random(&mut rng));
     let mut browser = Browser::<16, 8>::new(now, Instance::random(&mut rng));
     advertiser.set(now, Some((48_556, 1)), &mut rng);
+    let arrival = Arrival { from, attached: true, loopback: false };
     let mut probes = 0;
     for _ in 0..ROUNDS {
         now = now + Duration::from_millis(100);
         if let Some(solicit) = browser.poll_transmit(now) {
-            advertiser.handle_beacon(now, from, &solicit);
+            advertiser.handle_beacon(now, &arrival, &solicit);
         }
         if let Some(beacon) = advertiser.poll_transmit(now, &mut rng) {
             let beacon = Beacon::parse(&beacon.emit()).unwrap();
-            let arrival = Arrival { from, attached: true, loopback: false };
             browser.handle_beacon(now, &arrival, &beacon, &mut rng);
         }
         while let Some(probe) = browser.poll_probe(now, &mut rng) {

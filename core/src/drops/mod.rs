@@ -47,6 +47,7 @@ pub struct Drops<const D: usize, const F: usize> {
     revision: u32,
     /// The latest time passed in. Time is monotonic here even if the caller's is not.
     latest: Instant,
+    busy_told: Option<Instant>,
 }
 
 impl<const D: usize, const F: usize> Drops<D, F> {
@@ -57,6 +58,7 @@ impl<const D: usize, const F: usize> Drops<D, F> {
             log: Log::new(),
             revision: rng.next_u32(),
             latest: Instant::default(),
+            busy_told: None,
         }
     }
 
@@ -156,7 +158,16 @@ impl<const D: usize, const F: usize> Drops<D, F> {
     ) -> Result<Claimed, Refusal> {
         let now = self.advance(now);
         let (entry, log) = self.find(token)?;
-        entry.claim(now, id, conn, log)
+        let claimed = entry.claim(now, id, conn, log);
+        if let Err(Refusal::Busy { .. }) = claimed {
+            self.busy_told = Some(now);
+        }
+        claimed
+    }
+
+    /// When a receiver was last told that a drop is busy. It will ask again soon.
+    pub const fn busy_told(&self) -> Option<Instant> {
+        self.busy_told
     }
 
     /// Handles `progress`: renews the lease. An error ends the exchange.

@@ -30,8 +30,11 @@ pub(crate) async fn serve_connection(server: &Server, link: Link, source: IpAddr
         outbound: FrameBuf::new(CONTROL_RECORD),
         pipeline: None,
         close: None,
+        broken: false,
     };
-    connection.close = Some(connection.run().await.unwrap_or(Close::Reset));
+    let end = connection.run().await;
+    connection.broken = end.is_err();
+    connection.close = Some(end.unwrap_or(Close::Reset));
 }
 
 struct Connection<'a> {
@@ -44,6 +47,8 @@ struct Connection<'a> {
     pipeline: Option<(Token, EncryptPipeline)>,
     /// How to close; `None` until the session has said so.
     close: Option<Close>,
+    /// It failed, so the peer may not have what was said last.
+    broken: bool,
 }
 
 impl Drop for Connection<'_> {
@@ -54,7 +59,7 @@ impl Drop for Connection<'_> {
             self.session.closing().unwrap_or(Close::Reset)
         });
         self.link.close(close);
-        self.server.closed(&mut self.session);
+        self.server.closed(&mut self.session, self.broken);
     }
 }
 

@@ -9,7 +9,7 @@ use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::drops::{DropEvent, DropSpec, Lapse, PutError};
 use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::Warning;
-use deaddrop_core::limits::{HOST, LEASE};
+use deaddrop_core::limits::{HOST, LEASE, LINGER, LINGER_BUSY};
 use deaddrop_core::offer::EndReason;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, Instance, Token};
@@ -86,6 +86,8 @@ struct State {
     serving: Box<HostServer>,
     sources: BTreeMap<Token, Arc<Source>>,
     changed: BTreeSet<Token>,
+    /// Connections that are open.
+    open: usize,
     /// The members on each connection.
     members: BTreeMap<ConnId, Member>,
     events: VecDeque<ServerEvent>,
@@ -96,6 +98,8 @@ struct Member {
     address: IpAddr,
     /// When the connection closed: a claim of it may outlive it by [`LEASE`].
     closed: Option<Instant>,
+    /// It failed, so what was said last may not have arrived.
+    broken: bool,
 }
 
 impl State {
@@ -113,6 +117,7 @@ impl Server {
             serving,
             sources: BTreeMap::new(),
             changed: BTreeSet::new(),
+            open: 0,
             members: BTreeMap::new(),
             events: VecDeque::new(),
         };
@@ -152,6 +157,7 @@ impl Server {
     pub(crate) fn open(&self, source: IpAddr) -> ServerSession {
         let mut state = lock(&self.state);
         let session = state.serving.open(clock::now(), source, &mut system());
+        state.open += 1;
         self.settle(&mut state);
         session
     }
@@ -210,7 +216,10 @@ impl Server {
         let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
         match event {
             Ok(Some(SessionEvent::Member)) => {
-                state.members.insert(session.conn(), Member { address: session.source(), closed: None });
+                state.members.insert(
+                    session.conn(),
+                    Member { address: session.source(), closed: None, broken: false },
+                );
             }
             Ok(Some(SessionEvent::Fetched { token })) => {
                 // Before the drop's end, which this fetch may cause and which `settle` reports.
@@ -246,16 +255,26 @@ impl Server {
     }
 
     /// A connection has ended.
-    pub(crate) fn closed(&self, session: &mut ServerSession) {
+    pub(crate) fn closed(&self, session: &mut ServerSession, broken: bool) {
         let mut state = lock(&self.state);
         let now = clock::now();
         session.closed(now, &mut state.serving);
+        state.open = state.open.saturating_sub(1);
         self.settle(&mut state);
         if let Some(member) = state.members.get_mut(&session.conn()) {
-            member.closed = Some(now);
+            (member.closed, member.broken) = (Some(now), broken);
         }
         // Twice as long as a claim lasts: its lapse is noticed some time after it.
         state.members.retain(|_, member| member.closed.is_none_or(|at| now < at + LEASE * 2));
+    }
+
+    /// Whether somebody is connected, or a receiver is likely to come back: one whose connection failed, or one that was
+    /// told that the drop is busy.
+    pub(crate) fn expects_receivers(&self) -> bool {
+        let (state, now) = (lock(&self.state), clock::now());
+        let busy = state.serving.drops.busy_told().is_some_and(|at| now < at + LINGER_BUSY);
+        let back = |member: &Member| member.closed.is_some_and(|at| member.broken && now < at + LINGER);
+        state.open > 0 || busy || state.members.values().any(back)
     }
 
     /// Ends every connection.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::actor::fake;
+use crate::support::actor::{fake, hang};
 use crate::support::{Lan, ROOM, fetch, send_message, spawn};
 
 #[test]
@@ -28,9 +28,12 @@ fn a_second_fetch_finds_it_gone_and_later_nobody() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    let (mut sending, token, _) = send_message(host, folder.path(), "once", &[]);
-    assert_eq!(fetch(host, folder.path(), host, &token, &[]).exit_code(), 0);
-    // The sender has said so, and answers for three seconds more.
+    let (mut sending, token, port) = send_message(host, folder.path(), "once", &[]);
+    let mut first = fetch(host, folder.path(), host, &token, &[]);
+    first.event("received");
+    // As long as somebody is connected, the sender goes on answering, for two seconds in this case.
+    let _hanging = hang(host, port, 1);
+    assert_eq!(first.exit_code(), 0);
     sending.event("fetched");
     let mut second = fetch(host, folder.path(), host, &token, &[]);
     assert_eq!(second.exit_code(), 4, "{:?}", second.events);
@@ -107,7 +110,7 @@ fn a_token_is_looked_for_on_the_network_too() {
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
     let (_other, _, _) = send_message(host, folder.path(), "other", &[]);
-    let (mut sending, token, _) = send_message(host, folder.path(), "wanted", &[]);
+    let (mut sending, token, port) = send_message(host, folder.path(), "wanted", &[]);
     let look = |token: &str| {
         let arguments = ["fetch", "--json", "--token", token, "--wait", "2"];
         spawn(host, folder.path(), ROOM, &arguments, b"")
@@ -117,6 +120,7 @@ fn a_token_is_looked_for_on_the_network_too() {
     assert_eq!(fetching.exit_code(), 4, "{:?}", fetching.events);
     let mut fetching = look(&token);
     assert_eq!(fetching.event("received")["text"], "wanted");
+    let _hanging = hang(host, port, 1);
     assert_eq!(fetching.exit_code(), 0);
     sending.event("fetched");
     let mut late = look(&token);

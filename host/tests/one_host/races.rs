@@ -89,17 +89,21 @@ fn a_stranger_on_the_same_host_is_passed_over() {
     assert_eq!(fetching.exit_code(), 4, "a member answered: {:?}", fetching.events);
     let mut fetching = fetch(host, folder.path(), host, &token, &[]);
     assert_eq!(fetching.event("received")["text"], "ours");
+    // As long as somebody is connected, the sender goes on answering, for two seconds in this case.
+    let hanging = hang(host, port, 1);
     assert_eq!(fetching.exit_code(), 0);
     sending.event("fetched");
     assert_eq!(fetch(host, folder.path(), host, &token, &[]).exit_code(), 4);
     assert_eq!(sending.exit_code(), 0);
+    drop(hanging);
     // Without a member left, only those who refuse answer.
     let mut fetching = fetch(host, folder.path(), host, &token, &["--wait", "0"]);
     assert_eq!(fetching.exit_code(), 6, "{:?}", fetching.events);
     // The searching form meets them too.
-    let (_sending, _, _) = send_message(host, folder.path(), "ours again", &[]);
+    let (_sending, _, port) = send_message(host, folder.path(), "ours again", &[]);
     let mut searching = spawn(host, folder.path(), ROOM, &["fetch", "--json"], b"");
     assert_eq!(searching.event("received")["text"], "ours again");
+    let _hanging = hang(host, port, 1);
     let arguments = ["fetch", "--json", "--from", &host.ip, "--wait", "1"];
     let mut listing = spawn(host, folder.path(), ROOM, &arguments, b"");
     assert_eq!(listing.exit_code(), 4, "{:?}", listing.events);
