@@ -58,8 +58,9 @@ impl Scene {
         let accepting = async {
             loop {
                 let (stream, from) = listener.accept().await.unwrap();
-                let link = Link::accepted(stream.into_inner().unwrap(), self.server.changed.clone()).unwrap();
-                connections.spawn(serve_connection(&self.server, link, from.ip())).detach();
+                let link = Link::accepted(stream.into_inner().unwrap()).unwrap();
+                let (session, _) = self.server.open(from.ip(), link.notify());
+                connections.spawn(serve_connection(&self.server, session, link)).detach();
             }
         };
         connections.run(accepting).await;

@@ -1,7 +1,6 @@
 //! Drives one server session over TCP. Makes no protocol decisions.
 
 use std::io;
-use std::net::IpAddr;
 
 use deaddrop_core::exchange::ServerSession;
 use deaddrop_core::exchange::server::Read;
@@ -20,8 +19,7 @@ use crate::{clock, random::system};
 const MESSAGES_PER_TURN: usize = 16;
 
 /// Serves one connection until it ends. The server is told of the end even if the task is dropped before.
-pub(crate) async fn serve_connection(server: &Server, link: Link, source: IpAddr) {
-    let session = server.open(source);
+pub(crate) async fn serve_connection(server: &Server, session: ServerSession, link: Link) {
     let mut connection = Connection {
         server,
         session,
@@ -302,8 +300,9 @@ mod tests {
         let serving = async {
             let (stream, from) = Async::new(listener).unwrap().accept().await.unwrap();
             small(stream.get_ref());
-            let link = Link::accepted(stream.into_inner().unwrap(), server.changed.clone()).unwrap();
-            serve_connection(&server, link, from.ip()).await;
+            let link = Link::accepted(stream.into_inner().unwrap()).unwrap();
+            let (session, _) = server.open(from.ip(), link.notify());
+            serve_connection(&server, session, link).await;
         };
         let fetching = async {
             let link = Link::connect(address, None).await.unwrap();

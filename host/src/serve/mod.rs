@@ -2,5 +2,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod connection;
+pub(crate) mod connections;
 pub(crate) mod listen;
 pub(crate) mod server;

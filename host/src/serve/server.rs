@@ -78,16 +78,16 @@ pub(crate) enum ServerEvent {
 pub(crate) struct Server {
     state: Mutex<State>,
     stopping: AtomicBool,
-    /// Notified when the state has changed in a way that concerns connections or the event reader.
-    pub(crate) changed: Arc<Event>,
+    /// Notified when the state has changed in a way that concerns the event reader.
+    pub(crate) changed: Event,
 }
 
 struct State {
     serving: Box<HostServer>,
     sources: BTreeMap<Token, Arc<Source>>,
     changed: BTreeSet<Token>,
-    /// Connections that are open.
-    open: usize,
+    /// Wakes each connection.
+    links: BTreeMap<ConnId, Arc<Event>>,
     /// The members on each connection.
     members: BTreeMap<ConnId, Member>,
     events: VecDeque<ServerEvent>,
@@ -117,11 +117,11 @@ impl Server {
             serving,
             sources: BTreeMap::new(),
             changed: BTreeSet::new(),
-            open: 0,
+            links: BTreeMap::new(),
             members: BTreeMap::new(),
             events: VecDeque::new(),
         };
-        Self { state: Mutex::new(state), stopping: AtomicBool::new(false), changed: Arc::new(Event::new()) }
+        Self { state: Mutex::new(state), stopping: AtomicBool::new(false), changed: Event::new() }
     }
 
     /// Offers a drop.
@@ -153,13 +153,14 @@ impl Server {
         (state.serving.drops.live() > 0).then(|| state.serving.drops.revision())
     }
 
-    /// A connection was accepted.
-    pub(crate) fn open(&self, source: IpAddr) -> ServerSession {
+    /// A connection was accepted, which `link` wakes. Returns its session, and the connections that were woken, an
+    /// evicted one among them: it closes when it is polled.
+    pub(crate) fn open(&self, source: IpAddr, link: &Arc<Event>) -> (ServerSession, Vec<ConnId>) {
         let mut state = lock(&self.state);
         let session = state.serving.open(clock::now(), source, &mut system());
-        state.open += 1;
-        self.settle(&mut state);
-        session
+        let woken = self.settle(&mut state);
+        state.links.insert(session.conn(), link.clone());
+        (session, woken)
     }
 
     /// Runs `act` on the core's server, then handles the events that it causes.
@@ -179,13 +180,20 @@ impl Server {
         })
     }
 
-    fn settle(&self, state: &mut State) {
+    /// Handles the events of the core's server; returns the connections that it wakes.
+    fn settle(&self, state: &mut State) -> Vec<ConnId> {
         let now = clock::now();
-        let mut woken = false;
+        let mut changed = false;
+        let mut woken = Vec::new();
         while let Some(event) = state.serving.poll_event(now, &mut system()) {
             match event {
-                // Every connection is notified; the one that is meant finds out by itself.
-                CoreEvent::Wake(_) => {}
+                CoreEvent::Wake(conn) => {
+                    if let Some(link) = state.links.get(&conn) {
+                        link.notify(usize::MAX);
+                    }
+                    woken.push(conn);
+                    continue;
+                }
                 CoreEvent::Warning(warning) => state.events.push_back(ServerEvent::Warning(warning)),
                 CoreEvent::Drop(DropEvent::Claimed { token, conn }) => {
                     let Some(by) = state.address(conn) else { continue };
@@ -203,11 +211,12 @@ impl Server {
                 }
                 _ => continue,
             }
-            woken = true;
+            changed = true;
         }
-        if woken {
+        if changed {
             self.changed.notify(usize::MAX);
         }
+        woken
     }
 
     /// A whole message has come on a connection.
@@ -259,8 +268,8 @@ impl Server {
         let mut state = lock(&self.state);
         let now = clock::now();
         session.closed(now, &mut state.serving);
-        state.open = state.open.saturating_sub(1);
         self.settle(&mut state);
+        state.links.remove(&session.conn());
         if let Some(member) = state.members.get_mut(&session.conn()) {
             (member.closed, member.broken) = (Some(now), broken);
         }
@@ -274,14 +283,17 @@ impl Server {
         let (state, now) = (lock(&self.state), clock::now());
         let busy = state.serving.drops.busy_told().is_some_and(|at| now < at + LINGER_BUSY);
         let back = |member: &Member| member.closed.is_some_and(|at| member.broken && now < at + LINGER);
-        state.open > 0 || busy || state.members.values().any(back)
+        !state.links.is_empty() || busy || state.members.values().any(back)
     }
 
     /// Ends every connection.
     pub(crate) fn stop(&self) {
-        lock(&self.state).serving.stop();
+        let mut state = lock(&self.state);
+        state.serving.stop();
         self.stopping.store(true, Ordering::Release);
-        self.changed.notify(usize::MAX);
+        for link in state.links.values() {
+            link.notify(usize::MAX);
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -49,10 +49,9 @@ impl Link {
         Ok(Self { socket, notify, wakeup })
     }
 
-    /// A connection that was accepted. `changed` is notified when the server's state has changed in a way that
-    /// concerns its connections.
-    pub(crate) fn accepted(stream: TcpStream, changed: Arc<Event>) -> io::Result<Self> {
-        Self::new(Socket::new(stream)?, Some(changed))
+    /// A connection that was accepted.
+    pub(crate) fn accepted(stream: TcpStream) -> io::Result<Self> {
+        Self::new(Socket::new(stream)?, None)
     }
 
     /// Connects within the protocol's deadline, or fails with `TimedOut`. Fails with `Interrupted` when `stop` asks for
@@ -90,7 +89,7 @@ impl Link {
         self.socket.get_ref()
     }
 
-    /// Notified by another thread to end a wait: the current one, or else the next.
+    /// Notified by others to end a wait: the current one, or else the next.
     pub(crate) fn notify(&self) -> &Arc<Event> {
         &self.notify
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use deaddrop_core::limits::HOST;
 use rustix::process::Signal;
 
 use crate::support::actor::{fake, hang};
@@ -178,8 +179,13 @@ fn silent_connections_do_not_keep_others_waiting() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    let (_sending, token, port) = send_message(host, folder.path(), "through", &[]);
-    let _hanging = hang(host, port, 60);
+    let (sending, token, port) = send_message(host, folder.path(), "through", &[]);
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", sending.id())).unwrap().count();
+    let before = open();
+    // More than twice as many as have a place: those that lose theirs hold no descriptor either.
+    let _hanging = hang(host, port, 600);
+    let held = open() - before;
+    assert!(held <= HOST.unauthenticated, "{held} descriptors");
     let mut fetching = fetch(host, folder.path(), host, &token, &[]);
     assert_eq!(fetching.event("received")["text"], "through");
     assert_eq!(fetching.exit_code(), 0);
