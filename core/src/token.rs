@@ -83,6 +83,12 @@ impl TokenPrefix {
         (u128::from_be_bytes(*token.as_bytes()) ^ self.bits).checked_shr(128 - used).unwrap_or(0) == 0
     }
 
+    /// The token before the first one that begins with these characters, or the one of zeros, which is never
+    /// drawn.
+    pub fn before(&self) -> Token {
+        Token(self.bits.saturating_sub(1).to_be_bytes())
+    }
+
     /// The token, if all 26 characters were given.
     pub fn whole(&self) -> Option<Token> {
         (usize::from(self.chars) == TOKEN_CHARS).then(|| Token(self.bits.to_be_bytes()))

@@ -12,9 +12,10 @@ mod net;
 use std::time::Duration;
 
 use deaddrop_core::crypto::record::RecordKind;
+use deaddrop_core::exchange::fetch::Pace;
 use deaddrop_core::exchange::{Fetch, FetchError, Step, Wanted};
 use deaddrop_core::guard::ClientGuard;
-use deaddrop_core::limits::{HOST, RESUME_TIMEOUT};
+use deaddrop_core::limits::{HOST, PROGRESS_EVERY, RESUME_TIMEOUT, SLOW_WINDOW};
 use deaddrop_core::offer::{Kind, Name, Offer};
 use deaddrop_core::session::{Channel, ClientError, ClientEvent, ClientSession};
 use deaddrop_core::time::Instant;
@@ -179,6 +180,59 @@ fn a_fetch_resumes_after_the_last_record_whatever_sizes_the_records_have() {
     let message = seal(&mut server, RecordKind::Final, &vec![7; tail as usize], 65_556);
     game.tell(&mut session, &message);
     assert_eq!((game.fetch.stored(), game.fetch.poll_step(Some(&session))), (SIZE, Step::Persist));
+}
+
+/// Has a server send `record` bytes every `every`, and this side rest for `rest` once; gives how the fetch fails,
+/// and after how long. `None` if all data has come.
+fn trickle(record: u32, every: Duration, rest: Duration) -> Option<(FetchError, Duration)> {
+    let mut game = Game::new(SIZE / 4);
+    let (mut session, mut server, offset) = game.connect();
+    game.begin(&mut session, &mut server, offset, record);
+    let (begun, mut due) = (game.harness.now, game.harness.now + every);
+    let mut pace = Pace::default();
+    game.fetch.judge_pace(begun, &mut pace, &mut session, &mut rng());
+    game.harness.now = game.harness.now + rest;
+    while !session.needs_ready() {
+        let now = game.harness.now.max(due.min(game.fetch.poll_timeout().unwrap()));
+        game.harness.now = now;
+        if due <= now {
+            due = due + every;
+            game.data(&mut session, &mut server, record);
+        }
+        game.fetch.handle_timeout(now, Some(&mut session), &mut rng());
+        game.fetch.judge_pace(now, &mut pace, &mut session, &mut rng());
+        let said: Vec<Request> = Harness::asked(&mut session)
+            .into_iter()
+            .map(|mut said| {
+                let opened = server.opener.open(&mut said).unwrap();
+                Request::parse(&said[..opened.len]).unwrap()
+            })
+            .collect();
+        match game.fetch.poll_step(Some(&session)) {
+            Step::Drive | Step::Reserve { .. } => {}
+            Step::Close(_) => {
+                assert_eq!(said, [Request::Release { token: TOKEN, id: id(1) }]);
+                game.fetch.handle_closed(now);
+                let Step::Failed(error) = game.fetch.poll_step(None) else { panic!() };
+                return Some((error, game.since(begun)));
+            }
+            step => panic!("{step:?}"),
+        }
+    }
+    None
+}
+
+#[test]
+fn a_server_that_sends_less_than_the_least_rate_is_given_up() {
+    let slow = FetchError::Session(ClientError::Slow);
+    // 512 bytes every 14 s, which renewed every deadline for ever; and just too little.
+    for (record, every) in [(512, seconds(14)), (1_024, Duration::from_millis(1_050))] {
+        let (error, took) = trickle(record, every, seconds(0)).expect("it goes on to the end");
+        assert_eq!(error, slow);
+        assert!(took >= SLOW_WINDOW && took <= SLOW_WINDOW + PROGRESS_EVERY, "{took:?}");
+    }
+    assert_eq!(trickle(1_024, seconds(1), seconds(0)), None, "the least rate itself is enough");
+    assert_eq!(trickle(1_024, seconds(1), seconds(600)), None, "this side slept, not the server");
 }
 
 /// The states that a fetch goes through, in order.

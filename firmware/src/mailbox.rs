@@ -267,7 +267,9 @@ impl fmt::Display for CommandError {
                 "its sender is busy: try again"
             }
             Self::Client(ClientError::Reset) => "the connection broke off: try again",
-            Self::Client(ClientError::Silent) => "its sender stopped answering: try again",
+            Self::Client(ClientError::Silent | ClientError::Slow) => {
+                "its sender stopped answering: try again"
+            }
             Self::Client(ClientError::NoBudget) => {
                 "too many failed handshakes with that address: wait a minute"
             }

@@ -94,7 +94,7 @@ impl<const P: usize, const O: usize> Browser<P, O> {
             ListEvent::Ending(ending) => {
                 self.offers.ending(now, probe.instance, ending.token, ending.reason);
             }
-            ListEvent::End { .. } => {}
+            ListEvent::More | ListEvent::End { .. } => {}
         }
     }
 
@@ -182,7 +182,8 @@ impl<const P: usize, const O: usize> Browser<P, O> {
 fn result(end: Result<u32, ProbeError>) -> ProbeResult {
     match end {
         Ok(revision) => ProbeResult::Listed { revision },
-        Err(ProbeError::Session(ClientError::NotMember)) => ProbeResult::NotMember,
+        // What broke the protocol will not be understood the next time either.
+        Err(ProbeError::Session(ClientError::NotMember | ClientError::Protocol)) => ProbeResult::NotMember,
         Err(ProbeError::Session(ClientError::NoBudget)) => ProbeResult::NoBudget,
         Err(ProbeError::Session(ClientError::Handshake(HandshakeError::Busy { retry_after }))) => {
             ProbeResult::Busy { retry_after }
@@ -190,7 +191,7 @@ fn result(end: Result<u32, ProbeError>) -> ProbeResult {
         Err(ProbeError::Session(ClientError::Busy) | ProbeError::Interrupted) => {
             ProbeResult::Busy { retry_after: PROBE_BUSY_DEFAULT }
         }
-        // Another instance, another program, another version or a malformed message: the peer is not there.
+        // Another instance, another program or another version: the peer is not there.
         Err(ProbeError::Unreachable | ProbeError::Session(_)) => ProbeResult::Failed,
     }
 }

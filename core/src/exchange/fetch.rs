@@ -30,12 +30,14 @@
 
 mod error;
 mod events;
+mod pace;
 mod retry;
 mod timing;
 
 use rand_core::CryptoRng;
 
 pub use error::FetchError;
+pub use pace::Pace;
 
 use super::list::List;
 use crate::limits::{

@@ -114,6 +114,8 @@ enum Awaits {
     Nothing,
     List {
         left: u8,
+        /// A filler has come.
+        filled: bool,
     },
     Begin {
         offset: u64,
@@ -247,7 +249,7 @@ impl ClientSession {
     /// Sends `list`: asks for offers after the token `after`.
     pub fn list(&mut self, now: Instant, after: Option<Token>) -> Result<(), Misuse> {
         let left = u8::try_from(crate::limits::LIST_RECORDS).unwrap_or(u8::MAX);
-        self.ask(now, Request::List { after }, Awaits::List { left })
+        self.ask(now, Request::List { after }, Awaits::List { left, filled: false })
     }
 
     /// Sends `fetch`: claims a drop.

@@ -23,6 +23,8 @@ pub enum ClientError {
     Silent,
     /// Our guess budget is spent: too many unconfirmed handshakes, maybe with a fake server that guesses.
     NoBudget,
+    /// The server sent less than 1 KiB a second.
+    Slow,
     /// The server broke the protocol.
     Protocol,
     /// The caller broke the order of calls: a bug of this program, not of the server.
@@ -38,6 +40,7 @@ impl fmt::Display for ClientError {
             Self::Reset => f.write_str("the connection was reset or closed"),
             Self::Silent => f.write_str("the sender did not answer in time"),
             Self::NoBudget => f.write_str("the guess budget for that address is spent"),
+            Self::Slow => f.write_str("the sender sends less than 1 KiB a second"),
             Self::Protocol => f.write_str("the sender broke the protocol"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }

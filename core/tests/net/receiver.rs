@@ -228,6 +228,9 @@ impl Receiver {
                 Ok(Some(ListEvent::Offer(offer))) => self.offers.push(offer),
                 Ok(Some(ListEvent::Ending(ending))) => self.endings.push(ending),
                 Ok(Some(ListEvent::End { .. })) => self.reached(now),
+                Ok(Some(ListEvent::More)) => {
+                    panic!("the server has fewer drops than a connection shows")
+                }
                 Ok(None) => {}
                 Err(error) => self.end(now, self.last.unwrap_or(Outcome::Failed(error))),
             }

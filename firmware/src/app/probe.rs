@@ -18,32 +18,38 @@ pub(super) async fn probe(
     due: &Probe,
 ) -> Result<u32, ProbeError> {
     let end = clock::now() + PROFILE.probe;
-    if !connect(socket, due.peer, Some(end)).await {
-        return Err(ProbeError::Unreachable);
-    }
-    let mut client = ClientConnection::new(app, socket, due.peer, Some(due.instance));
-    let listed = list(app, &mut client, due, end).await;
-    client.close(if listed.is_ok() { Close::Clean } else { Close::Reset }).await;
-    listed.map_err(ProbeError::Session)
-}
-
-/// Shakes hands and reads all pages of the list.
-async fn list(
-    app: &AppState,
-    client: &mut ClientConnection<'_>,
-    due: &Probe,
-    end: Instant,
-) -> Result<u32, ClientError> {
     let mut list = List::new();
     loop {
-        let len = client.next(Some(end)).await?.ok_or(ClientError::Silent)?;
-        if let Some(revision) = handle_message(app, client, &mut list, due, len)? {
+        if !connect(socket, due.peer, Some(end)).await {
+            return Err(ProbeError::Unreachable);
+        }
+        let mut client = ClientConnection::new(app, socket, due.peer, Some(due.instance));
+        let listed = read_list(app, &mut client, &mut list, due, end).await;
+        client.close(if listed.is_ok() { Close::Clean } else { Close::Reset }).await;
+        if let Some(revision) = listed? {
             return Ok(revision);
         }
     }
 }
 
-/// Handles one message; at the end of the list gives its revision.
+/// Shakes hands and reads as many pages of the list as one connection allows; at the end of the list gives its
+/// revision.
+async fn read_list(
+    app: &AppState,
+    client: &mut ClientConnection<'_>,
+    list: &mut List,
+    due: &Probe,
+    end: Instant,
+) -> Result<Option<u32>, ClientError> {
+    loop {
+        let len = client.next(Some(end)).await?.ok_or(ClientError::Silent)?;
+        if let Some(end) = handle_message(app, client, list, due, len)? {
+            return Ok(end);
+        }
+    }
+}
+
+/// Handles one message. At the end of what one connection has of the list gives its revision, or none if it goes on.
 #[inline(never)]
 fn handle_message(
     app: &AppState,
@@ -51,12 +57,13 @@ fn handle_message(
     list: &mut List,
     due: &Probe,
     len: usize,
-) -> Result<Option<u32>, ClientError> {
+) -> Result<Option<Option<u32>>, ClientError> {
     match client.handle_message(len)? {
         None => {}
         Some(ClientEvent::Ready) => list.start(clock::now(), &mut client.session)?,
         Some(event) => match list.handle_event(clock::now(), &mut client.session, event)? {
-            Some(ListEvent::End { revision }) => return Ok(Some(revision)),
+            Some(ListEvent::End { revision }) => return Ok(Some(Some(revision))),
+            Some(ListEvent::More) => return Ok(Some(None)),
             Some(line) => app.with(|tables| tables.browser.handle_line(clock::now(), due, &line)),
             None => {}
         },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use deaddrop_core::exchange::fetch::Pace;
 use deaddrop_core::exchange::{Fetch, Step};
 use deaddrop_core::session::ClientError;
 use deaddrop_core::time::Instant;
@@ -25,6 +26,7 @@ pub(super) async fn receive_bulk(
     fetch: &mut Fetch,
     connection: &mut ClientConnection,
     incoming: &mut Incoming,
+    pace: &mut Pace,
     stop: &Stopper,
 ) -> Result<(), ConnectionError> {
     let Some(writer) = incoming.writer() else { return Ok(()) };
@@ -37,6 +39,7 @@ pub(super) async fn receive_bulk(
         if fetch.poll_timeout().is_some_and(|at| at <= now) {
             fetch.handle_timeout(now, Some(&mut connection.session), &mut system());
         }
+        fetch.judge_pace(now, pace, &mut connection.session, &mut system());
         if stop.is_stopped() || !matches!(fetch.poll_step(None), Step::Drive) {
             return Ok(());
         }

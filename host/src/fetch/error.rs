@@ -57,6 +57,8 @@ pub enum FetchError {
     /// The connection broke after the claim, others to the same sender failed for a minute, and the drop is not here.
     /// The sender offers it again once the claim's lease lapses, after 15 seconds. The text says how the last one ended.
     Lost(String),
+    /// The sender sent less than 1 KiB a second for half a minute, so the claim was given back.
+    Slow,
     /// The sender completed the greeting and refused: it is in another room.
     NotMember,
     /// Another receiver holds the drop, or the sender is flooded. It may have named a time to come back.
@@ -101,6 +103,7 @@ impl fmt::Display for FetchError {
         match self {
             Self::Unreachable(why) => write!(f, "no sender answered ({why})"),
             Self::Lost(why) => write!(f, "the sender went away half-way ({why}): nothing was saved"),
+            Self::Slow => f.write_str("the sender sent less than 1 KiB a second for 30 s: nothing was saved"),
             Self::NotMember => f.write_str("the sender refused: it is in another room"),
             Self::Busy(_) => f.write_str("another receiver holds the drop, or the sender is flooded"),
             Self::Unknown => f.write_str("no sender there has a drop with that token"),
@@ -143,6 +146,7 @@ impl From<ClientError> for FetchError {
             | ClientError::Reset
             | ClientError::Silent => Self::Unreachable(error.to_string()),
             ClientError::NoBudget => Self::NoBudget,
+            ClientError::Slow => Self::Slow,
             _ => Self::Protocol(error.to_string()),
         }
     }

@@ -16,6 +16,9 @@ use super::error::ConnectionError;
 use crate::clock;
 use crate::stop::Stopper;
 
+/// Lines of a list that are read: more than a browser remembers of all senders together.
+const LINES: usize = 4_096;
+
 /// What a sender has.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -47,17 +50,26 @@ async fn probe_within(
         return Err(ClientError::NoBudget.into());
     }
     let end = clock::now() + span;
-    let mut connection = ClientConnection::open(sender, credentials, expected, stop).await?;
-    let listed = list(&mut connection, end).await;
-    let how = if listed.is_ok() { Close::Clean } else { Close::Reset };
-    connection.close(how, false).await;
-    listed
-}
-
-/// Shakes hands and reads all pages of the list.
-async fn list(connection: &mut ClientConnection, end: Instant) -> Result<Listing, ConnectionError> {
     let mut listing = Listing::default();
     let mut list = List::new();
+    loop {
+        let mut connection = ClientConnection::open(sender, credentials, expected, stop).await?;
+        let read = read_list(&mut connection, &mut list, &mut listing, end).await;
+        let how = if read.is_ok() { Close::Clean } else { Close::Reset };
+        connection.close(how, false).await;
+        if read? {
+            return Ok(listing);
+        }
+    }
+}
+
+/// Shakes hands and reads as many pages of the list as one connection allows; true at the end of the list.
+async fn read_list(
+    connection: &mut ClientConnection,
+    list: &mut List,
+    listing: &mut Listing,
+    end: Instant,
+) -> Result<bool, ConnectionError> {
     while clock::now() < end {
         let Some(event) = connection.turn(Some(end)).await? else { continue };
         let now = clock::now();
@@ -68,8 +80,10 @@ async fn list(connection: &mut ClientConnection, end: Instant) -> Result<Listing
         match list.handle_event(now, &mut connection.session, event)? {
             Some(ListEvent::End { revision }) => {
                 listing.revision = revision;
-                return Ok(listing);
+                return Ok(true);
             }
+            Some(ListEvent::More) => return Ok(false),
+            Some(_) if listing.lines.len() == LINES => return Err(ClientError::Protocol.into()),
             Some(line) => listing.lines.push(line),
             None => {}
         }
@@ -79,11 +93,62 @@ async fn list(connection: &mut ClientConnection, end: Instant) -> Result<Listing
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use deaddrop_core::crypto::keys::RoomSecret;
+    use deaddrop_core::drops::DropSpec;
+    use deaddrop_core::exchange::Server;
+    use deaddrop_core::limits::RECORD_MAX;
+    use deaddrop_core::offer::{Kind, Name};
 
     use super::*;
+    use crate::random::system;
+
+    /// A server with room for more drops than one connection shows.
+    type LargeServer = Server<400, 1, 4, 8>;
+
+    /// Serves one connection until either side closes it.
+    fn serve(server: &mut LargeServer, stream: &mut TcpStream) {
+        let from = stream.peer_addr().unwrap().ip();
+        let mut session = server.open(clock::now(), from, &mut system());
+        let mut buffer = vec![0; RECORD_MAX as usize];
+        loop {
+            while let Ok(Some(len)) = session.poll_transmit(clock::now(), server, &mut buffer) {
+                stream.write_all(&buffer[..len]).unwrap();
+            }
+            let Some(len) = session.wants().filter(|_| session.closing().is_none()) else { break };
+            if stream.read_exact(&mut buffer[..len]).is_err() {
+                break;
+            }
+            session.handle_message(clock::now(), server, &mut system(), &mut buffer[..len]).unwrap();
+        }
+        session.closed(clock::now(), server);
+    }
+
+    #[test]
+    fn a_list_longer_than_one_connection_is_read_over_several() {
+        const DROPS: usize = 230;
+        let room = RoomSecret::new([1; 32]);
+        let credentials = Arc::new(Credentials::new(&room));
+        let mut server = Box::new(LargeServer::new(clock::now(), room.prs(), &HOST, &mut system()));
+        for _ in 0..DROPS {
+            let ttl = Duration::from_secs(600);
+            let spec = DropSpec { kind: Kind::File, name: Name::default(), size: 1, ttl, fetches: 1 };
+            server.drops.put(clock::now(), spec, &mut system()).unwrap();
+        }
+        let instance = server.instance();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = std::thread::spawn(move || {
+            for _ in 0..3 {
+                serve(&mut server, &mut listener.accept().unwrap().0);
+            }
+        });
+        let listing = smol::block_on(probe(address, &credentials, Some(instance), None)).unwrap();
+        assert_eq!(listing.lines.len(), DROPS);
+        serving.join().unwrap();
+    }
 
     #[test]
     fn a_sender_that_takes_its_time_does_not_keep_a_probe() {

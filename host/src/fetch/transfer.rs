@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender, bounded};
+use deaddrop_core::exchange::fetch::Pace;
 use deaddrop_core::exchange::{Fetch, FetchError as CoreError, Step, Wanted};
 use deaddrop_core::limits::HOST;
 use deaddrop_core::offer::Offer;
@@ -35,6 +36,7 @@ pub(crate) struct Transfer {
     stopper: Stopper,
     /// How the network failed last, for the text of an error.
     network_error: Option<String>,
+    pace: Pace,
     /// The bulk pipeline was tried on this connection.
     bulk_tried: bool,
     /// How connections with a claim were lost, once each, while others are tried.
@@ -65,6 +67,7 @@ impl Transfer {
             credentials: credentials.clone(),
             stopper: stopper.clone(),
             network_error: None,
+            pace: Pace::default(),
             bulk_tried: false,
             losses: bounded(LOSSES),
             loss_told: false,
@@ -191,7 +194,10 @@ impl Transfer {
             self.fetch.interrupt(now, session.as_deref_mut());
         }
         if self.fetch.poll_timeout().is_some_and(|at| at <= now) {
-            self.fetch.handle_timeout(now, session, &mut system());
+            self.fetch.handle_timeout(now, session.as_deref_mut(), &mut system());
+        }
+        if let Some(session) = session {
+            self.fetch.judge_pace(now, &mut self.pace, session, &mut system());
         }
     }
 
@@ -263,7 +269,7 @@ impl Transfer {
         let result = match incoming {
             Some(incoming) if connection.session.data_records() > 0 && !self.bulk_tried => {
                 self.bulk_tried = true;
-                receive_bulk(&mut self.fetch, connection, incoming, &self.stopper).await
+                receive_bulk(&mut self.fetch, connection, incoming, &mut self.pace, &self.stopper).await
             }
             incoming => drive_one(&mut self.fetch, connection, incoming).await,
         };

@@ -51,7 +51,8 @@ impl Fetch {
             return self.commit(now, session);
         }
         if self.offer.is_none() {
-            let mut list = List::new();
+            // The drops that match are the first ones.
+            let mut list = List::after(self.prefix.before());
             list.start(now, session)?;
             self.state = State::List { list, ambiguous: false, ended: None };
             return Ok(());
@@ -78,15 +79,16 @@ impl Fetch {
             }
             ListEvent::Ending(ending) if self.prefix.matches(&ending.token) => *ended = Some(ending.reason),
             ListEvent::Offer(_) | ListEvent::Ending(_) => {}
-            ListEvent::End { .. } if *ambiguous => return Err(FetchError::Ambiguous),
-            ListEvent::End { .. } if self.offer.is_none() => {
+            // However many more there are, those that match were the first.
+            ListEvent::End { .. } | ListEvent::More if *ambiguous => return Err(FetchError::Ambiguous),
+            ListEvent::End { .. } | ListEvent::More if self.offer.is_none() => {
                 return Err(FetchError::Refused(match ended {
                     Some(EndReason::Expired) => ErrorCode::Expired,
                     Some(_) => ErrorCode::Gone,
                     None => ErrorCode::Unknown,
                 }));
             }
-            ListEvent::End { .. } => self.start(now, session).map_err(misuse)?,
+            ListEvent::End { .. } | ListEvent::More => self.start(now, session).map_err(misuse)?,
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ const fn judge_session(error: &ClientError, claimed: bool) -> Verdict {
         ClientError::NotMember if claimed => Verdict::Retry(None),
         ClientError::NotMember
         | ClientError::Handshake(_)
+        | ClientError::Slow
         | ClientError::Protocol
         | ClientError::Misuse(_) => Verdict::Final,
     }
@@ -109,6 +110,7 @@ mod tests {
             (ClientError::Silent, RETRY, None),
             (ClientError::NoBudget, RETRY, None),
             (ClientError::NotMember, Verdict::Final, Some(RETRY)),
+            (ClientError::Slow, Verdict::Final, None),
             (ClientError::Protocol, Verdict::Final, None),
         ];
         for (error, before, after) in table {

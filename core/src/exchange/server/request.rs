@@ -26,7 +26,7 @@ pub(super) struct Dialogue {
 #[expect(clippy::large_enum_variant, reason = "one of these lives in each session, never in a collection")]
 pub(super) enum Task {
     Idle,
-    Listing { after: Option<Token>, sent: usize, revision: u32 },
+    Listing { after: Option<Token>, sent: usize, revision: u32, filled: bool },
     Stream(Stream),
 }
 
@@ -51,7 +51,7 @@ impl Dialogue {
         match request {
             Request::List { after } => {
                 let revision = server.drops.revision();
-                self.task = Task::Listing { after: *after, sent: 0, revision };
+                self.task = Task::Listing { after: *after, sent: 0, revision, filled: false };
             }
             Request::Fetch(fetch) => {
                 let (stream, answer) = Stream::begin(now, server, conn, fetch)?;
@@ -92,8 +92,9 @@ impl Dialogue {
             }
             (Some(Reply::Burned), _) => Some(Answer::Burned),
             (Some(Reply::Error(code)), _) => Some(Answer::Error(code)),
-            (None, Task::Listing { after, sent, revision }) => {
-                let next = server.drops.listed_after(now, *after);
+            (None, Task::Listing { after, sent, revision, filled }) => {
+                // A drop that is put on the table now is not listed behind a filler.
+                let next = if *filled { None } else { server.drops.listed_after(now, *after) };
                 if *sent + 1 == LIST_RECORDS {
                     let end = Answer::End { revision: *revision, more: next.is_some() };
                     self.task = Task::Idle;
@@ -105,7 +106,10 @@ impl Dialogue {
                         *after = Some(listed.token());
                         listed.into()
                     }
-                    None => Answer::Filler,
+                    None => {
+                        *filled = true;
+                        Answer::Filler
+                    }
                 })
             }
             _ => None,

@@ -21,17 +21,22 @@ impl Dialogue {
             return Some(Some(ClientEvent::Refused(code)));
         }
         match (&mut self.awaits, answer) {
-            (Awaits::List { left }, answer) => {
+            (Awaits::List { left, filled }, answer) => {
                 *left = left.checked_sub(1)?;
                 let last = *left == 0;
+                // Fillers stand for lines that are not there, so no line comes after one.
                 match answer {
-                    Answer::End { revision, more } if last => {
+                    Answer::End { revision, more } if last && !(more && *filled) => {
                         self.awaits = Awaits::Nothing;
                         Some(Some(ClientEvent::ListEnd { revision, more }))
                     }
-                    Answer::Offer(offer) if !last => Some(Some(ClientEvent::Offer(offer))),
-                    Answer::Ending(ending) if !last => Some(Some(ClientEvent::Ending(ending))),
-                    Answer::Filler if !last => Some(None),
+                    Answer::Filler if !last => {
+                        *filled = true;
+                        Some(None)
+                    }
+                    _ if last || *filled => None,
+                    Answer::Offer(offer) => Some(Some(ClientEvent::Offer(offer))),
+                    Answer::Ending(ending) => Some(Some(ClientEvent::Ending(ending))),
                     _ => None,
                 }
             }

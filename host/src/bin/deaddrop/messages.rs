@@ -148,6 +148,9 @@ impl From<FetchError> for Failure {
             FetchError::Lost(_) => {
                 advise(Self::unreachable, &error, "; check that it is still running, then fetch again")
             }
+            FetchError::Slow => {
+                advise(Self::unreachable, &error, "; check the network between the two, then fetch again")
+            }
             FetchError::NotMember => {
                 advise(Self::not_a_member, &error, "; check the passphrase on both sides")
             }
@@ -216,6 +219,7 @@ mod tests {
         let table = [
             (FetchError::Unreachable("x".into()), 7),
             (FetchError::Lost("x".into()), 7),
+            (FetchError::Slow, 7),
             (FetchError::NotMember, 6),
             (FetchError::Busy(Some(Duration::ZERO)), 5),
             (FetchError::NoBudget, 5),

@@ -85,7 +85,9 @@ fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_f
     scene.run(async {
         let (mut transfer, mut incoming) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
         let Transfer { fetch, connection, stopper, .. } = &mut transfer;
-        receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, stopper).await.unwrap();
+        receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, &mut Pace::default(), stopper)
+            .await
+            .unwrap();
         assert_eq!((incoming.stored(), transfer.fetch.stored()), (8 << 20, 8 << 20));
         let tail = Step::Reserve { tail: 77 };
         assert_eq!(transfer.fetch.poll_step(transfer.session()), tail, "all but the final record");
@@ -102,7 +104,9 @@ fn a_byte_altered_under_way_ends_it_and_what_came_before_is_no_file() {
     scene.run(async {
         let (mut transfer, mut incoming) = scene.claim_at(relay.address).await;
         let Transfer { fetch, connection, stopper, .. } = &mut transfer;
-        let end = receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, stopper).await;
+        let end =
+            receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, &mut Pace::default(), stopper)
+                .await;
         assert!(matches!(end, Err(ConnectionError::Session(ClientError::Protocol))), "{end:?}");
         assert!(incoming.stored() < 5 << 20, "nothing counts that comes after it");
         drop((transfer, incoming));
