@@ -3,7 +3,6 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test that panics has failed"
 )]
 
@@ -168,5 +167,5 @@ fn a_drop_is_looked_up_by_its_token_however_many_there_are() {
             }
         }
     }
-    assert_eq!(fetch.offer().expect("it is listed").token, token(149));
+    assert_eq!(fetch.offer().unwrap().token, token(149));
 }

@@ -133,6 +133,20 @@ fn beacons(examples: &mut Examples) {
     }
 }
 
+/// A passphrase with characters that have several forms.
+fn beyond_ascii(examples: &mut Examples) {
+    let prepared = String::from_utf8(examples.take("prepared-beyond-ascii")).unwrap();
+    let room: [u8; 32] = examples.array("room-secret-beyond-ascii");
+    let prs: [u8; 32] = examples.array("prs-beyond-ascii");
+    assert!(PROTOCOL.contains(&format!("For `{prepared}`")));
+    assert_eq!(RoomSecret::new(room).prs().expose(), &prs);
+    #[cfg(feature = "derive")]
+    for typed in [prepared, "Gru\u{308}ße aus\u{3000}Zu\u{308}rich".into()] {
+        let derived = deaddrop_core::derive::room_secret(&typed).unwrap();
+        assert_eq!(derived.expose(), &room);
+    }
+}
+
 fn handshake(examples: &mut Examples) {
     let room: [u8; 32] = examples.array("room-secret");
     let prs: [u8; 32] = examples.array("prs");
@@ -142,6 +156,7 @@ fn handshake(examples: &mut Examples) {
         let derived = deaddrop_core::derive::room_secret("correct horse battery staple").unwrap();
         assert_eq!(derived.expose(), &room);
     }
+    beyond_ascii(examples);
 
     let greeting: [u8; 34] = examples.array("greeting-ok");
     let parsed = Greeting::parse(&greeting).unwrap();

@@ -2,11 +2,13 @@
 
 mod net;
 
+use deaddrop_core::crypto::cipher::{Cipher, CipherError, RustCrypto};
 use deaddrop_core::crypto::record::RecordKind;
 use deaddrop_core::exchange::{ServerEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::Standing;
 use deaddrop_core::limits::{HOST, Profile};
-use deaddrop_core::session::{Channel, Close};
+use deaddrop_core::secret::Secret;
+use deaddrop_core::session::{Channel, ClientSession, Close};
 use deaddrop_core::token::{FetchId, Token};
 use deaddrop_core::wire::{Answer, ErrorCode, FetchRequest, Request};
 use net::harness::{Harness, answer, ask, seal};
@@ -208,6 +210,9 @@ fn a_commit_before_the_final_record_is_refused() {
     let mut other = harness.serve(client(1), ROOM);
     let commit = Request::Commit { token, id: id(1) };
     assert_eq!(exchange(harness, &mut other, &commit), [Answer::Error(ErrorCode::Malformed)]);
+    let mut other = harness.serve(client(1), ROOM);
+    let nobodys = Request::Commit { token, id: id(2) };
+    assert_eq!(exchange(harness, &mut other, &nobodys), [Answer::Error(ErrorCode::Unknown)], "no claim");
     let message = ask(&mut member.1, &commit);
     harness.hear(&mut member.0, &message);
     let said = harness.said(&mut member.0);
@@ -233,9 +238,61 @@ fn only_control_records_are_requests() {
 fn an_unknown_request_is_unsupported_and_the_connection_goes_on() {
     let harness = &mut Harness::new(10, &HOST);
     let mut member = harness.serve(client(1), ROOM);
-    let message = seal(&mut member.1, RecordKind::Control, b"\xa1\x00\x0f", 512);
-    harness.hear(&mut member.0, &message);
-    let said = harness.said(&mut member.0);
-    assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Unsupported));
+    // Nothing is looked at behind the type: five unknown keys, text that is not UTF-8, keys that descend.
+    for rest in [&b""[..], b"\x01\0\x02\0\x03\0\x04\0\x05\0", b"\x01\x61\xff", b"\x02\0\x01\0"] {
+        let mut message = vec![0xa1 + u8::try_from(rest.len() / 2).unwrap(), 0x00, 0x0f];
+        message.extend(rest);
+        let message = seal(&mut member.1, RecordKind::Control, &message, 512);
+        harness.hear(&mut member.0, &message);
+        let said = harness.said(&mut member.0);
+        assert_eq!(answer(&mut member.1, &said[0]), Answer::Error(ErrorCode::Unsupported), "{rest:?}");
+    }
     assert_eq!(exchange(harness, &mut member, &Request::List { after: None }).len(), 8);
+}
+
+/// Seals records with another byte at this place of the plaintext.
+struct Tampering(usize, u8);
+
+impl Cipher for Tampering {
+    fn seal(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        record.iter_mut().skip(self.0).take(1).for_each(|byte| *byte = self.1);
+        RustCrypto.seal(key, nonce, record)
+    }
+
+    fn open(&self, key: &Secret<32>, nonce: &[u8; 12], record: &mut [u8]) -> Result<(), CipherError> {
+        RustCrypto.open(key, nonce, record)
+    }
+}
+
+#[test]
+fn a_message_4_whose_tag_verifies_and_whose_plaintext_is_wrong_does_not_open() {
+    static PADDING: Tampering = Tampering(100, 1);
+    static KIND: Tampering = Tampering(492, 3);
+    static LENGTH: Tampering = Tampering(494, 2);
+    for cipher in [&PADDING, &KIND, &LENGTH] {
+        let harness = &mut Harness::new(20, &HOST);
+        let mut session = harness.serving.open(harness.now, client(1), &mut harness.rng);
+        let mut member = ClientSession::new(harness.now, net::SERVER, None, None).with_cipher(cipher);
+        for _ in 0..2 {
+            let said = harness.said(&mut session).remove(0);
+            harness.tell(&mut member, &said).unwrap();
+            for message in Harness::asked(&mut member) {
+                harness.hear(&mut session, &message);
+            }
+        }
+        member.list(harness.now, None).unwrap();
+        let message4 = Harness::asked(&mut member).remove(0);
+        assert_eq!(harness.hear(&mut session, &message4), None, "byte {}", cipher.0);
+        assert_eq!(session.closing(), Some(Close::Clean), "not a member");
+        assert!(harness.said(&mut session).is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_ends_its_sending_side_is_reset() {
+    let harness = &mut Harness::new(21, &HOST);
+    let mut member = harness.serve(client(1), ROOM);
+    assert_eq!(exchange(harness, &mut member, &Request::List { after: None }).len(), 8);
+    member.0.handle_close();
+    assert_eq!(member.0.closing(), Some(Close::Reset));
 }

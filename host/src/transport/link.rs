@@ -1,7 +1,7 @@
 //! One TCP connection.
 
 use std::future::pending;
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,9 @@ use super::socket::{Socket, sleep_until};
 use super::wakeup::Wakeup;
 use crate::clock;
 use crate::stop::Stopper;
+
+/// Reads of what has come, before a clean close: no peer holds one up for longer.
+const DRAINED: usize = 64;
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,6 +120,13 @@ impl Link {
         match how {
             Close::Clean => {
                 let _ = self.stream().shutdown(std::net::Shutdown::Write);
+                // Bytes left unread would make it a reset, with which the peer may lose what was written last.
+                let mut rest = [0; 1_024];
+                for _ in 0..DRAINED {
+                    if !matches!(self.stream().read(&mut rest), Ok(1..)) {
+                        break;
+                    }
+                }
             }
             Close::Reset => {
                 let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
@@ -195,6 +205,18 @@ mod tests {
             let until = clock::now() + Duration::from_millis(30);
             link.wait(Interest { read: false, write: false, until: Some(until) }).await.unwrap();
             assert!(clock::now() >= until);
+        });
+    }
+
+    #[test]
+    fn a_clean_close_reads_what_has_come() {
+        in_both(|| async {
+            let (link, mut far) = pair(&Stopper::default()).await;
+            far.write_all(&[1; 5_000]).unwrap();
+            link.close(Close::Clean);
+            drop(link);
+            assert_eq!(far.read(&mut [0]).unwrap(), 0);
+            assert!(far.take_error().unwrap().is_none(), "a reset");
         });
     }
 
