@@ -5,33 +5,56 @@
 
 use deaddrop_core::limits::NAME_MAX;
 use deaddrop_core::offer::numbered;
-use deaddrop_core::text::is_control;
+use deaddrop_core::text::{is_control, is_invisible};
 
 /// The name of a drop whose own says nothing.
 const NAMELESS: &str = "drop";
 
 /// Makes a file name from a peer's words.
 ///
-/// - Slashes, backslashes, colons, controls and directional marks become `_`.
+/// - Slashes, backslashes, colons, controls, directional marks and what nobody sees become `_`. A joiner stays between
+///   two characters beyond ASCII, where scripts and emoji need it.
 /// - A leading dot or dash becomes `_`: nothing hidden is planted, and no file is taken for an option.
 /// - Spaces and dots at the end, which some systems drop by themselves, are dropped.
 /// - Names that Windows reserves get a `_` in front.
 /// - It has at most 255 bytes; a cut keeps the extension.
 pub(crate) fn safe(name: &str) -> String {
-    let mut safe: String = name
-        .trim_start()
-        .chars()
-        .map(|c| if matches!(c, '/' | '\\' | ':' | '\u{feff}') || is_control(c) { '_' } else { c })
-        .collect();
+    let mut safe = visible(name.trim_start());
     if safe.starts_with(['.', '-']) {
         safe.replace_range(..1, "_");
     }
     if is_reserved(&safe) {
         safe.insert(0, '_');
     }
-    let safe = trim_end(numbered(trim_end(&safe), 0, &mut [0; NAME_MAX])).to_owned();
+    // A cut may leave a joiner at its edge.
+    let safe = visible(trim_end(numbered(trim_end(&safe), 0, &mut [0; NAME_MAX])));
     // A name of nothing but what was replaced says nothing.
     if safe.chars().all(|c| c == '_' || c == '.' || c.is_whitespace()) { NAMELESS.into() } else { safe }
+}
+
+/// Replaces what has a meaning in a path or on a terminal, and what nobody sees.
+fn visible(name: &str) -> String {
+    let joined = |c: Option<char>| {
+        c.is_some_and(|c| !c.is_ascii() && !c.is_whitespace() && !is_control(c) && !is_unseen(c))
+    };
+    let mut visible = String::with_capacity(name.len());
+    let mut chars = name.chars().peekable();
+    let mut before = None;
+    while let Some(c) = chars.next() {
+        let kept = if matches!(c, '\u{200c}' | '\u{200d}') {
+            joined(before) && joined(chars.peek().copied())
+        } else {
+            !(matches!(c, '/' | '\\' | ':') || is_control(c) || is_unseen(c))
+        };
+        visible.push(if kept { c } else { '_' });
+        before = Some(c);
+    }
+    visible
+}
+
+/// Whether nobody sees this character: U+2800 is a Braille pattern without dots.
+fn is_unseen(c: char) -> bool {
+    is_invisible(c) || c == '\u{2800}'
 }
 
 fn trim_end(name: &str) -> &str {
@@ -68,6 +91,7 @@ mod tests {
             "x.y-z_",
             "emoji 🎉.png",
             "با\u{200c}هم.txt",
+            "👩\u{200d}🔬.png",
             "~notes",
             "#1 & co's \"file\"?",
             "comet.txt",
@@ -84,7 +108,21 @@ mod tests {
         assert_eq!(safe("/etc/passwd"), "_etc_passwd");
         assert_eq!(safe(r"..\..\boot.ini"), r"_._.._boot.ini");
         assert_eq!(safe(r"C:\boot.ini"), "C__boot.ini");
-        for nothing in ["", ".", "..", "...", "/", "//", " ", " . ", "\u{0}", "\u{202e}", "\u{feff}"] {
+        for nothing in [
+            "",
+            ".",
+            "..",
+            "...",
+            "/",
+            "//",
+            " ",
+            " . ",
+            "\u{0}",
+            "\u{202e}",
+            "\u{feff}",
+            "\u{200b}",
+            "\u{3164}\u{2800}",
+        ] {
             assert_eq!(safe(nothing), "drop", "{nothing:?}");
         }
     }
@@ -104,6 +142,21 @@ mod tests {
         assert_eq!(safe("a\x1b[2Jb\nc\u{9b}d\u{7f}"), "a_[2Jb_c_d_");
         assert_eq!(safe("a\u{2066}b\u{200f}c\u{2028}d"), "a_b_c_d");
         assert_eq!(safe("file.exe. . "), "file.exe");
+    }
+
+    #[test]
+    fn what_nobody_sees_becomes_visible() {
+        for c in
+            ['\u{200b}', '\u{2060}', '\u{ad}', '\u{3164}', '\u{2800}', '\u{e0041}', '\u{180e}', '\u{feff}']
+        {
+            assert_eq!(safe(&format!("pay{c}roll.txt")), "pay_roll.txt", "{c:?}");
+            assert_eq!(safe(&format!("报{c}告.pdf")), "报_告.pdf", "{c:?}");
+        }
+        // Joiners where they join nothing.
+        for c in ['\u{200c}', '\u{200d}'] {
+            assert_eq!(safe(&format!("pay{c}roll.txt{c}")), "pay_roll.txt_", "{c:?}");
+            assert_eq!(safe(&format!("报{c}{c}告.pdf")), "报__告.pdf", "{c:?}");
+        }
     }
 
     #[test]
