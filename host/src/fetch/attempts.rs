@@ -13,6 +13,8 @@ const REFUSALS: u32 = 2;
 pub(crate) struct Attempts {
     /// How often each port has refused.
     refusals: BTreeMap<u16, u32>,
+    /// Ports whose server broke the protocol, which it would do again.
+    broken: BTreeMap<u16, FetchError>,
     round: Round,
     /// Busy in this round or an earlier one: the best guess when time is up.
     busy: Option<FetchError>,
@@ -27,7 +29,6 @@ struct Round {
     unknown: bool,
     busy: bool,
     retry_after: Option<Duration>,
-    broken: Option<FetchError>,
     nobody: Option<FetchError>,
     /// A server has refused for the first time, which is not believed yet.
     doubted: bool,
@@ -56,7 +57,7 @@ impl Attempts {
                 self.busy = Some(answer);
             }
             FetchError::Unreachable(_) => self.round.nobody = Some(answer),
-            FetchError::Protocol(_) => self.round.broken = Some(answer),
+            FetchError::Protocol(_) => drop(self.broken.insert(port, answer)),
             settled => self.round.settled = Some(settled),
         }
     }
@@ -72,9 +73,9 @@ impl Attempts {
         !self.refusals.is_empty() && self.refusals.values().all(|n| *n >= REFUSALS)
     }
 
-    /// Whether this port should be asked again: one that has refused twice is not asked a third time.
+    /// Whether this port should be asked again: not if it has refused twice, nor if it broke the protocol.
     pub(crate) fn is_worth_asking(&self, port: u16) -> bool {
-        self.refusals.get(&port).is_none_or(|n| *n < REFUSALS)
+        !self.broken.contains_key(&port) && self.refusals.get(&port).is_none_or(|n| *n < REFUSALS)
     }
 
     /// When the busy servers of this round want to be asked again, if one said so.
@@ -87,14 +88,15 @@ impl Attempts {
         if self.round.settled.is_some() {
             return self.round.settled.clone();
         }
-        // A busy server may still have the drop to give, and one that broke off may say more.
-        if self.round.busy || self.round.broken.is_some() || self.must_go_on() {
+        // A busy server may still have the drop to give.
+        if self.round.busy || self.must_go_on() {
             return None;
         }
         if self.round.unknown {
             return Some(FetchError::Unknown);
         }
-        (self.all_refused() && self.busy.is_none()).then_some(FetchError::NotMember)
+        let refused = self.all_refused() && self.busy.is_none() && self.broken.is_empty();
+        refused.then_some(FetchError::NotMember)
     }
 
     /// The likeliest reason when time is up.
@@ -106,7 +108,7 @@ impl Attempts {
             .clone()
             // A member's word counts for more than what something else there says.
             .or(unknown)
-            .or(self.round.broken.clone())
+            .or(self.broken.values().next().cloned())
             .or(refused)
             .or(self.round.nobody.clone())
             .unwrap_or_else(nobody)
@@ -162,8 +164,16 @@ mod tests {
     fn something_else_beside_a_member_does_not_decide() {
         let broken = || FetchError::Protocol("what?".into());
         let attempts = after(&[&[(1, broken()), (2, FetchError::Unknown)]]);
-        assert_eq!((attempts.verdict(), attempts.likeliest()), (None, FetchError::Unknown));
+        assert_eq!(attempts.verdict(), Some(FetchError::Unknown));
         assert_eq!(after(&[&[(1, broken()), (2, FetchError::NotMember)]]).likeliest(), broken());
+    }
+
+    #[test]
+    fn a_server_that_broke_the_protocol_is_not_asked_again() {
+        let broken = FetchError::Protocol("version 2".into());
+        let attempts = after(&[&[(1, broken.clone()), (2, closed())], &[(2, closed())]]);
+        assert!(!attempts.is_worth_asking(1) && attempts.is_worth_asking(2));
+        assert_eq!((attempts.verdict(), attempts.likeliest()), (None, broken), "another may still come");
     }
 
     #[test]

@@ -58,13 +58,13 @@ impl Receiver {
                 debug!("receiver: settled: {error}");
                 return Err(error.into());
             }
-            if clock::now() >= until && !attempts.must_go_on() {
+            ports.retain(|port| attempts.is_worth_asking(*port));
+            if ports.is_empty() || (clock::now() >= until && !attempts.must_go_on()) {
                 let error = attempts.likeliest();
-                debug!("receiver: the time is over: {error}");
+                debug!("receiver: the time is over, or nobody is left to ask: {error}");
                 return Err(error.into());
             }
             debug!("receiver: another round, nothing is settled");
-            ports.retain(|port| attempts.is_worth_asking(*port));
             self.pause(attempts.retry_after()).await?;
         }
     }

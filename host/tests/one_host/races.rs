@@ -158,6 +158,24 @@ fn a_stranger_is_asked_twice_and_no_more() {
 }
 
 #[test]
+fn a_server_of_a_later_version_is_asked_once() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let folder = tempfile::tempdir().unwrap();
+    let mut later = fake(host, 48_570, "later");
+    let from = format!("{}:48570", host.ip);
+    let arguments = ["fetch", "--json", "--from", &from, "--wait", "3600"];
+    let mut fetching = spawn(host, folder.path(), ROOM, &arguments, b"");
+    assert_eq!(fetching.exit_code(), 1, "it does not wait for another answer: {:?}", fetching.events);
+    later.event("connection");
+    // Whatever it had connected before would be reported by now: this one comes after it.
+    let mut again = spawn(host, folder.path(), ROOM, &arguments, b"");
+    assert_eq!(again.exit_code(), 1);
+    later.event("connection");
+    assert_eq!(later.events.iter().filter(|event| event["event"] == "connection").count(), 2);
+}
+
+#[test]
 fn a_silent_service_beside_a_sender_is_not_waited_for() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

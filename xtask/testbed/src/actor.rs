@@ -34,8 +34,8 @@ pub fn go_on(relay: &mut Process) {
     relay.say(b"\n");
 }
 
-/// A server on `port` that does not serve: by its `manner` it closes (`close`), sends `garbage`, stays `silent`, or
-/// answers `busy`.
+/// A server on `port` that does not serve: by its `manner` it closes (`close`), sends `garbage`, stays `silent`, is of a
+/// `later` version, or answers `busy`.
 pub fn fake(host: &Host, port: u16, manner: &str) -> Process {
     let mut process = start(host, "fake", &[&port.to_string(), manner]);
     process.event("listening");
@@ -141,6 +141,16 @@ fn play_fake(words: &[&str]) {
             tell(&json!({ "event": "connection" }));
             match &*manner {
                 "close" => {}
+                // As a server of version 2 greets.
+                "later" => {
+                    let (status, suites) = (Status::Ok, Suites::SUPPORTED);
+                    let greeting =
+                        Greeting { status, suites, instance: Instance::from_bytes([9; 8]), nonce: [9; 16] };
+                    let mut greeting = greeting.emit();
+                    greeting[4] = 2;
+                    let _ = stream.write_all(&greeting);
+                    open.push(stream);
+                }
                 "garbage" => {
                     let _ = stream.write_all(&noise(7, 4_096));
                     open.push(stream);
