@@ -1,9 +1,11 @@
 //! `deaddrop send-msg` and `deaddrop send-file`: hold a drop until it is fetched or its time is up.
 
+mod attacks;
+
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use deaddrop::{Ended, Lapse, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
-use deaddrop_core::limits::WARN_WINDOW;
 
 use super::setup::{derive, network, warn_network, warn_weak};
 use crate::cli::NetArgs;
@@ -11,6 +13,7 @@ use crate::descriptors::raise_limit;
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
 use crate::ui::{Event, Serving, Ui};
+use attacks::{Guesses, Lapses};
 
 /// What to offer.
 pub(super) struct Job {
@@ -68,6 +71,7 @@ fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
 
 /// Serves the drop until it ends, or until a signal ends it.
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
+    let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
     loop {
         match sender.next_event().await.map_err(|error| signals.failure(error))? {
             SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by })?,
@@ -80,22 +84,17 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
                          with another passphrase"
                     );
                     ui.show(&Event::Warning { code: "wrong-prefix", message: &message })?;
+                } else if let Some(message) = lapses.line(by, why) {
+                    ui.show(&Event::Warning { code: "claims-lapse", message: &message })?;
                 }
             }
             SenderEvent::Fetched { by } => {
                 ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() })?;
             }
             SenderEvent::Guessing { source, failures } => {
-                let whose = match source {
-                    Some(source) => format!("from {source}"),
-                    None => "in all".into(),
-                };
-                let message = format!(
-                    "{failures} handshakes with another passphrase {whose} within {} s: a neighbour's room, or \
-                     somebody guesses",
-                    WARN_WINDOW.as_secs()
-                );
-                ui.show(&Event::Warning { code: "guessing", message: &message })?;
+                if let Some(message) = guesses.line(Instant::now(), source, failures) {
+                    ui.show(&Event::Warning { code: "guessing", message: &message })?;
+                }
             }
             SenderEvent::Ended(ended) => return end(ui, signals, sender, path, ended),
             _ => {}
