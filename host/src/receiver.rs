@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use deaddrop_core::discovery::{Known, OfferEvent};
 use deaddrop_core::exchange::Wanted;
-use deaddrop_core::exchange::fetch::backoff;
+use deaddrop_core::limits::RETRY_MIN;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
+use rand_core::Rng;
 use smol::future;
 
 use crate::claim::Claim;
@@ -29,6 +30,10 @@ use crate::{clock, random::system};
 
 /// How long to ask again unless something else is said.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long to ask a sender that is flooded, unless something else is said.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time to come back that is believed.
+const COME_BACK_MAX: Duration = Duration::from_secs(60);
 /// How long to wait for other offers after the first that matches.
 const COLLECT: Duration = Duration::from_secs(1);
 
@@ -58,6 +63,8 @@ pub struct Receiver {
     credentials: Arc<Credentials>,
     network: Network,
     wait: Duration,
+    patience: Duration,
+    flooded: (async_channel::Sender<()>, async_channel::Receiver<()>),
     stopper: Stopper,
 }
 
@@ -88,12 +95,15 @@ impl From<&Known> for FoundOffer {
 }
 
 impl Receiver {
-    /// A receiver in this room. It asks a sender that is busy or does not answer again for 5 seconds.
+    /// A receiver in this room. It asks a sender that is busy or does not answer again for 5 seconds, and one that has no
+    /// place for another connection for a minute.
     pub fn new(room: &Room) -> Self {
         Self {
             credentials: Arc::new(Credentials::new(&room.secret)),
             network: Network::default(),
             wait: WAIT,
+            patience: PATIENCE,
+            flooded: async_channel::bounded(1),
             stopper: Stopper::default(),
         }
     }
@@ -109,8 +119,39 @@ impl Receiver {
     /// that refuses twice.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
+        (self.wait, self.patience) = (wait, wait);
         self
+    }
+
+    /// For how long to go on in all where a sender has no place for another connection, keeps ours waiting for one, or
+    /// names a time to come back. No less than [`wait`](Self::wait), which sets both.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Waits until a call of this receiver or one of its clones goes on beyond [`wait`](Self::wait) because a sender is
+    /// flooded. Await it beside that call.
+    pub async fn flooded(&self) {
+        if self.flooded.1.recv().await.is_err() {
+            // Never: this holds a sender itself.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether to go on until `patience` although the time is over: true, and told, while a sender may have parked us.
+    fn goes_on(&self, patience: Instant) -> bool {
+        let goes_on = clock::now() < patience && self.credentials.are_parked();
+        if goes_on {
+            self.tell_flooded();
+        }
+        goes_on
+    }
+
+    fn tell_flooded(&self) {
+        // One that is not read yet says the same.
+        let _ = self.flooded.0.try_send(());
     }
 
     /// Ends what this receiver and its clones are doing, from anywhere and for good: the call fails with
@@ -141,7 +182,8 @@ impl Receiver {
     pub async fn discover(&self, span: Duration) -> Result<Vec<FoundOffer>, Error> {
         let mut browser = Browser::open(&self.network)?;
         self.browse(&mut browser);
-        self.collect(&mut browser, clock::now() + span, |_| None).await?;
+        let until = clock::now() + span;
+        self.collect(&mut browser, until, until, |_| None).await?;
         Ok(sorted(browser.offers().map(FoundOffer::from).collect()))
     }
 
@@ -161,19 +203,22 @@ impl Receiver {
         self.browse(browser);
         let matches = |offer: &Offer| token.is_none_or(|token| token.matches(&offer.token));
         let settle = |offer: &Offer| matches(offer).then(|| collect_for(token));
-        self.collect(browser, clock::now() + self.wait, settle).await?;
+        let now = clock::now();
+        self.collect(browser, now + self.wait, now + self.patience, settle).await?;
         let found = browser.offers().filter(|known| matches(&known.offer)).map(FoundOffer::from);
         Ok(sorted(found.collect()))
     }
 
-    /// Browses until `until`, or until the time is over that `settle` gives an offer that appears.
+    /// Browses until `until`, or until the time is over that `settle` gives an offer that appears. Until `patience` if
+    /// none has, and a sender keeps a probe waiting.
     async fn collect(
         &self,
         browser: &mut Browser,
         until: Instant,
+        patience: Instant,
         settle: impl Fn(&Offer) -> Option<Duration>,
     ) -> Result<(), Error> {
-        let mut until = until;
+        let (mut until, mut settled) = (until, false);
         loop {
             let late = async {
                 sleep_until(until).await;
@@ -184,9 +229,11 @@ impl Receiver {
                 Some(OfferEvent::Appeared { offer }) => {
                     if let Some(span) = settle(&offer.offer) {
                         until = settle_by(until, clock::now(), span);
+                        settled = true;
                     }
                 }
                 Some(OfferEvent::Gone { .. }) => {}
+                None if !settled && self.goes_on(patience) => until = patience,
                 None => return Ok(()),
             }
         }
@@ -220,7 +267,7 @@ impl Receiver {
         let wanted = Wanted::Token(token.into());
         // The same in every round: a sender whose answer was lost recognises the claim as its own.
         let id = FetchId::random(&mut system());
-        Claim::new(self.rounds(ports(port), |round| rounds::claim(self, ip, &wanted, id, round)).await?)
+        Claim::new(self.rounds(ports(port), |round| rounds::claim(self, ip, None, &wanted, id, round)).await?)
     }
 
     /// Claims a drop that was found.
@@ -228,12 +275,11 @@ impl Receiver {
     /// # Errors
     /// If its sender does not answer any more, the drop has ended, it is not what was found, or somebody else holds it.
     pub async fn claim(&self, found: &FoundOffer) -> Result<Claim, Error> {
-        let give_up = clock::now() + self.wait;
         let wanted = Wanted::Offered(found.offer.clone());
         let id = FetchId::random(&mut system());
-        let mut transfer = self.transfer(found.from, found.instance, wanted, id, give_up);
-        transfer.claim().await?;
-        Claim::new(transfer)
+        let (ip, port) = (found.from.ip(), vec![found.from.port()]);
+        let claim = |round| rounds::claim(self, ip, found.instance, &wanted, id, round);
+        Claim::new(self.rounds(port, claim).await?)
     }
 
     /// A transfer from one sender, with nothing done yet.
@@ -249,8 +295,8 @@ impl Receiver {
     }
 
     /// Waits before a sender is asked again.
-    async fn pause(&self, retry_after: Option<Duration>) -> Result<(), Error> {
-        self.unless_stopped(sleep_until(clock::now() + backoff(0, retry_after, &mut system()))).await
+    async fn pause(&self, until: Instant) -> Result<(), Error> {
+        self.unless_stopped(sleep_until(until)).await
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
@@ -260,6 +306,13 @@ impl Receiver {
         };
         future::or(stopped, async { Ok(work.await) }).await
     }
+}
+
+/// When to ask a server again that has no place for us: at the time that it named, plus jitter of up to as much again.
+fn come_back(now: Instant, after: Duration) -> Instant {
+    let after = after.clamp(RETRY_MIN, COME_BACK_MAX);
+    let jitter = after.mul_f64(f64::from(system().next_u32()) / f64::from(u32::MAX));
+    now + after + jitter
 }
 
 /// How long to go on browsing once an offer matches: not at all if the whole token was given.
@@ -303,6 +356,18 @@ mod tests {
         assert_eq!(settles(Some(&part), until), now + COLLECT);
         assert_eq!(settles(None, until), now + COLLECT);
         assert_eq!(settles(None, Instant::from_millis(10)), Instant::from_millis(10));
+    }
+
+    #[test]
+    fn the_time_to_come_back_is_obeyed_with_jitter() {
+        let now = Instant::from_millis(1_000);
+        for (named, least) in [(1, 100), (5_000, 5_000), (65_535, 60_000)] {
+            let waits: Vec<u64> = (0..50)
+                .map(|_| come_back(now, Duration::from_millis(named)).as_millis() - now.as_millis())
+                .collect();
+            assert!(waits.iter().all(|wait| (least..=2 * least).contains(wait)), "{named}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{named}: no jitter");
+        }
     }
 
     #[test]

@@ -220,6 +220,26 @@ fn who_guesses_is_reported_and_slowed_down_and_holds_up_nobody() {
     assert_eq!(warnings, 1, "once a minute");
 }
 
+#[test]
+fn a_fetch_that_is_parked_waits_longer_and_says_so() {
+    let lan = Lan::of(2);
+    let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let (_sending, token, port) = send_message(sender, folder.path(), "real", &[]);
+    // From the receiver's own host, so that it waits for its turn like the guesser: behind one more guess, its token
+    // comes after ten seconds.
+    let words = [sender.ip.clone(), port.to_string(), (BURST + 1).to_string()];
+    let mut guessing = Neighbour::start(receiver, "guess", &words.each_ref().map(String::as_str));
+    for _ in 0..BURST {
+        guessing.word();
+    }
+    let mut fetching = fetch(receiver, folder.path(), sender, &token, &[]);
+    assert_eq!(fetching.event("received")["text"], "real");
+    assert!(fetching.events.iter().any(|event| event["code"] == "flooded"), "{:?}", fetching.events);
+    assert_eq!(fetching.exit_code(), 0);
+    drop(guessing);
+}
+
 /// The role that tries passphrases: address, port, how many. It says when each share came, in milliseconds
 /// since the first handshake began. All beyond the burst try at the same time.
 fn guess(words: &[&str]) {

@@ -173,6 +173,11 @@ impl ClientSession {
         }
     }
 
+    /// Whether message 2 is sent and message 3 has not come: the server may have parked us.
+    pub const fn awaits_share(&self) -> bool {
+        matches!(&self.state, State::AwaitShare(_)) && self.hello.is_none()
+    }
+
     /// Whether the server has proved that it is a member.
     pub const fn is_confirmed(&self) -> bool {
         matches!(&self.state, State::Open(Dialogue { confirmed: true, .. }))

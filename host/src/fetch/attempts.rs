@@ -28,6 +28,7 @@ struct Round {
     /// A member has no such drop.
     unknown: bool,
     busy: bool,
+    flooded: bool,
     retry_after: Option<Duration>,
     nobody: Option<FetchError>,
     /// A server has refused for the first time, which is not believed yet.
@@ -49,9 +50,10 @@ impl Attempts {
                 self.round.doubted |= *refused < REFUSALS;
             }
             FetchError::Unknown => self.round.unknown = true,
-            FetchError::Busy(_) | FetchError::NoBudget => {
+            FetchError::Busy(_) | FetchError::Flooded(_) | FetchError::NoBudget => {
                 self.round.busy = true;
-                if let FetchError::Busy(after) = answer {
+                self.round.flooded |= matches!(answer, FetchError::Flooded(_));
+                if let FetchError::Busy(after) | FetchError::Flooded(after) = answer {
                     self.round.retry_after = after.or(self.round.retry_after);
                 }
                 self.busy = Some(answer);
@@ -76,6 +78,11 @@ impl Attempts {
     /// Whether this port should be asked again: not if it has refused twice, nor if it broke the protocol.
     pub(crate) fn is_worth_asking(&self, port: u16) -> bool {
         !self.broken.contains_key(&port) && self.refusals.get(&port).is_none_or(|n| *n < REFUSALS)
+    }
+
+    /// Whether a server had no place for us in this round.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.round.flooded
     }
 
     /// When the busy servers of this round want to be asked again, if one said so.

@@ -34,6 +34,8 @@ pub(crate) struct ClientConnection {
     credentials: Arc<Credentials>,
     inbound: FrameBuf,
     outbound: FrameBuf,
+    /// Held while the server may have parked us.
+    parked: Option<Arc<()>>,
     /// Calls of [`turn`](Self::turn) so far.
     turns: u32,
 }
@@ -68,6 +70,7 @@ impl ClientConnection {
             credentials: credentials.clone(),
             inbound: FrameBuf::new(CONTROL_RECORD),
             outbound: FrameBuf::new(CONTROL_RECORD),
+            parked: None,
             turns: 0,
         })
     }
@@ -106,6 +109,10 @@ impl ClientConnection {
                 }
                 Progress::Partial => {}
             }
+        }
+        let parked = self.session.awaits_share();
+        if parked != self.parked.is_some() {
+            self.parked = parked.then(|| self.credentials.parked.clone());
         }
         let until = Instant::earliest(self.session.poll_timeout(), until);
         self.wait(Interest { read: self.session.wants().is_some(), write: !written, until }).await?;

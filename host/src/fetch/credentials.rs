@@ -1,7 +1,7 @@
 //! What a client needs to show senders that it is a member of their room.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::guard::ClientGuard;
@@ -19,11 +19,18 @@ pub(crate) type HostClientGuard = ClientGuard<ADDRESSES>;
 pub(crate) struct Credentials {
     pub(crate) prs: Prs,
     pub(crate) guard: Mutex<HostClientGuard>,
+    /// Cloned by each connection that a server may have parked.
+    pub(crate) parked: Arc<()>,
 }
 
 impl Credentials {
     pub(crate) fn new(room: &RoomSecret) -> Self {
-        Self { prs: room.prs(), guard: Mutex::new(ClientGuard::new(clock::now())) }
+        Self { prs: room.prs(), guard: Mutex::new(ClientGuard::new(clock::now())), parked: Arc::default() }
+    }
+
+    /// Whether a server may have parked one of our connections.
+    pub(crate) fn are_parked(&self) -> bool {
+        Arc::strong_count(&self.parked) > 1
     }
 
     /// Whether a handshake with this address may be tried now (section 4.5).

@@ -61,8 +61,10 @@ pub enum FetchError {
     Slow,
     /// The sender completed the greeting and refused: it is in another room.
     NotMember,
-    /// Another receiver holds the drop, or the sender is flooded. It may have named a time to come back.
+    /// Another receiver holds the drop. The sender may have named a time to come back.
     Busy(Option<Duration>),
+    /// The sender has no place for another connection. It may have named a time to come back.
+    Flooded(Option<Duration>),
     /// No member of the room at that address has such a drop.
     Unknown,
     /// Another receiver took the drop, or its sender withdrew it.
@@ -105,7 +107,8 @@ impl fmt::Display for FetchError {
             Self::Lost(why) => write!(f, "the sender went away half-way ({why}): nothing was saved"),
             Self::Slow => f.write_str("the sender sent less than 1 KiB a second for 30 s: nothing was saved"),
             Self::NotMember => f.write_str("the sender refused: it is in another room"),
-            Self::Busy(_) => f.write_str("another receiver holds the drop, or the sender is flooded"),
+            Self::Busy(_) => f.write_str("another receiver holds the drop"),
+            Self::Flooded(_) => f.write_str("the sender has no place for another connection: it is flooded"),
             Self::Unknown => f.write_str("no sender there has a drop with that token"),
             Self::Gone => {
                 f.write_str("the drop is gone: another receiver took it, or its sender withdrew it")
@@ -135,8 +138,8 @@ impl From<ClientError> for FetchError {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::NotMember => Self::NotMember,
-            ClientError::Busy => Self::Busy(None),
-            ClientError::Handshake(HandshakeError::Busy { retry_after }) => Self::Busy(Some(retry_after)),
+            ClientError::Busy => Self::Flooded(None),
+            ClientError::Handshake(HandshakeError::Busy { retry_after }) => Self::Flooded(Some(retry_after)),
             // Another program, or another process than the one that was expected there.
             ClientError::Handshake(
                 HandshakeError::Greeting(GreetingError::Magic)

@@ -6,20 +6,21 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use deaddrop_core::exchange::fetch::backoff;
 use deaddrop_core::exchange::{ListEvent, Wanted};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::FetchId;
+use deaddrop_core::token::{FetchId, Instance};
 use log::{debug, trace};
 use smol::future;
 
-use super::{COLLECT, FoundOffer, Receiver};
-use crate::clock;
+use super::{COLLECT, FoundOffer, Receiver, come_back};
 use crate::error::Error;
 use crate::fetch::attempts::Attempts;
 use crate::fetch::error::FetchError;
 use crate::fetch::probe::probe;
 use crate::fetch::transfer::Transfer;
 use crate::transport::socket::sleep_until;
+use crate::{clock, random::system};
 
 /// Why the servers on some ports gave nothing.
 pub(super) type Refusals = Vec<(u16, FetchError)>;
@@ -33,6 +34,8 @@ pub(super) struct Round {
     /// When to stop waiting for answers. One whole round is always made, each of its connections within its own
     /// deadline.
     until: Instant,
+    /// The same for connections that a server may have parked.
+    patience: Instant,
 }
 
 impl Receiver {
@@ -42,11 +45,14 @@ impl Receiver {
         mut ports: Vec<u16>,
         ask: impl Fn(Round) -> F,
     ) -> Result<T, Error> {
-        let until = clock::now() + self.wait;
+        let start = clock::now();
+        let (until, patience) = (start + self.wait, start + self.patience.max(self.wait));
         let mut attempts = Attempts::default();
         loop {
             attempts.begin_round();
-            let round = Round { ports: ports.clone(), until: until.max(clock::now() + FIRST_ROUND) };
+            let first = clock::now() + FIRST_ROUND;
+            let round =
+                Round { ports: ports.clone(), until: until.max(first), patience: patience.max(first) };
             match self.unless_stopped(ask(round)).await? {
                 Ok(wanted) => return Ok(wanted),
                 Err(refusals) => refusals.into_iter().for_each(|(port, why)| {
@@ -59,24 +65,42 @@ impl Receiver {
                 return Err(error.into());
             }
             ports.retain(|port| attempts.is_worth_asking(*port));
-            if ports.is_empty() || (clock::now() >= until && !attempts.must_go_on()) {
+            let now = clock::now();
+            let end = if attempts.is_flooded() { patience } else { until };
+            if ports.is_empty() || (now >= end && !attempts.must_go_on()) {
                 let error = attempts.likeliest();
                 debug!("receiver: the time is over, or nobody is left to ask: {error}");
                 return Err(error.into());
             }
             debug!("receiver: another round, nothing is settled");
-            self.pause(attempts.retry_after()).await?;
+            let after = attempts.retry_after();
+            let next = match after.filter(|_| attempts.is_flooded()) {
+                // A last try is made when the time is over.
+                Some(after) => come_back(now, after).min(end),
+                None => now + backoff(0, after, &mut system()),
+            };
+            if until < next.min(end) {
+                self.tell_flooded();
+            }
+            self.pause(next).await?;
         }
     }
 }
 
 /// Lists the offers at every port, if there are any.
 pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Result<Vec<FoundOffer>, Refusals> {
-    let Round { ports, mut until } = round;
+    let Round { ports, mut until, patience } = round;
     let mut refusals = Refusals::new();
     let mut answers = Answers::of(&ports, ip, |from| probe(from, &receiver.credentials, None, None));
     let mut found = Vec::new();
-    while let Some((from, result)) = answers.next_by(until).await {
+    loop {
+        let Some((from, result)) = answers.next_by(until).await else {
+            if found.is_empty() && until < patience && receiver.goes_on(patience) {
+                until = patience;
+                continue;
+            }
+            break;
+        };
         match result {
             Ok(listing) => {
                 let before = found.len();
@@ -100,18 +124,26 @@ pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Resul
 pub(super) async fn claim(
     receiver: &Receiver,
     ip: IpAddr,
+    instance: Option<Instance>,
     wanted: &Wanted,
     id: FetchId,
     round: Round,
 ) -> Result<Transfer, Refusals> {
-    let Round { ports, until } = round;
+    let Round { ports, mut until, patience } = round;
     let mut refusals = Refusals::new();
     // Once each: whether to ask again is decided by what all ports answer.
     let mut answers = Answers::of(&ports, ip, |from| async move {
-        let mut transfer = receiver.transfer(from, None, wanted.clone(), id, clock::now());
+        let mut transfer = receiver.transfer(from, instance, wanted.clone(), id, clock::now());
         transfer.claim().await.map(|()| transfer)
     });
-    while let Some((from, result)) = answers.next_by(until).await {
+    loop {
+        let Some((from, result)) = answers.next_by(until).await else {
+            if until < patience && receiver.goes_on(patience) {
+                until = patience;
+                continue;
+            }
+            break;
+        };
         match result {
             Ok(claimed) => return Ok(claimed),
             Err(error) => refusals.push((from.port(), error)),

@@ -155,6 +155,7 @@ impl From<FetchError> for Failure {
                 advise(Self::not_a_member, &error, "; check the passphrase on both sides")
             }
             FetchError::Busy(_) => advise(Self::busy, &error, ": try again, or wait longer with --wait"),
+            FetchError::Flooded(_) => advise(Self::busy, &error, "; try again, or wait longer with --wait"),
             FetchError::Unknown => advise(Self::unknown, &error, ": check both"),
             FetchError::Gone => advise(Self::unknown, &error, "; ask its sender for another"),
             FetchError::Expired => advise(Self::expired, &error, ": ask for it again"),
@@ -222,6 +223,7 @@ mod tests {
             (FetchError::Slow, 7),
             (FetchError::NotMember, 6),
             (FetchError::Busy(Some(Duration::ZERO)), 5),
+            (FetchError::Flooded(None), 5),
             (FetchError::NoBudget, 5),
             (FetchError::Unknown, 4),
             (FetchError::Gone, 4),

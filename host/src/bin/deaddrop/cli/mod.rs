@@ -258,9 +258,9 @@ command! {
         /// write a file to standard output even if that is a terminal
         #[argh(switch)]
         pub(crate) force: bool,
-        /// seconds to look and to retry before giving up (5)
-        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(5)", from_str_fn(wait))]
-        pub(crate) wait: Duration,
+        /// seconds to look and to retry before giving up (5, and 60 if the sender is flooded)
+        #[argh(option, arg_name = "seconds", from_str_fn(wait))]
+        pub(crate) wait: Option<Duration>,
     }
 }
 

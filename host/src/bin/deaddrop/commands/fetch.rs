@@ -21,6 +21,11 @@ use crate::signals::Signals;
 use crate::ui::{Content, Event, Ui};
 use choose::choose;
 
+/// How long to look and to retry, unless something else is said.
+const WAIT: Duration = Duration::from_secs(5);
+/// The same while the sender has no place for another connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What to fetch, and where to.
 pub(super) struct Job {
     /// The sender, if it was named.
@@ -31,8 +36,8 @@ pub(super) struct Job {
     pub(super) out: Option<PathBuf>,
     /// Whether a file may go to a terminal.
     pub(super) force: bool,
-    /// How long to look and to retry.
-    pub(super) wait: Duration,
+    /// How long to look and to retry, if it was said.
+    pub(super) wait: Option<Duration>,
     /// What all commands share.
     pub(super) net: NetArgs,
     /// The room.
@@ -53,9 +58,12 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
         None => Some(open_browser(ui, &job.net)?),
     };
     let room = derive(deriving, signals).await?;
-    let receiver = Receiver::new(&room).wait(job.wait).stopped_by(signals.stopper());
+    let wait = job.wait.unwrap_or(WAIT);
+    let receiver =
+        Receiver::new(&room).wait(wait).patience(job.wait.unwrap_or(PATIENCE)).stopped_by(signals.stopper());
     drop(room);
-    let claim = claim(ui, signals, &job, &receiver, browser).await?;
+    let claiming = claim(ui, signals, &job, &receiver, browser);
+    let claim = future::or(claiming, warn_of_flood(ui, &receiver)).await?;
     take(ui, signals, &job, destination, claim).await
 }
 
@@ -67,7 +75,7 @@ async fn claim(
     receiver: &Receiver,
     browser: Option<Browser>,
 ) -> Result<Claim, Failure> {
-    let until = Instant::now() + job.wait;
+    let begun = Instant::now();
     let failure = |error| signals.failure(error);
     let found = match (job.sender, &job.token) {
         (Some((ip, port)), Some(token)) => {
@@ -83,7 +91,9 @@ async fn claim(
     };
     let chosen = choose(ui, signals, found).await?;
     spare_terminal(ui, job, chosen.offer.kind)?;
-    let receiver = receiver.clone().wait(until.saturating_duration_since(Instant::now()));
+    let left = |span: Duration| span.saturating_sub(begun.elapsed());
+    let (wait, patience) = (job.wait.unwrap_or(WAIT), job.wait.unwrap_or(PATIENCE));
+    let receiver = receiver.clone().wait(left(wait)).patience(left(patience));
     receiver.claim(&chosen).await.map_err(failure)
 }
 
@@ -128,6 +138,18 @@ fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
         "the drop is a file, and its bytes could upset the terminal: save it with --out PATH, send it on with a pipe, \
          or write it there all the same with --force",
     ))
+}
+
+/// Warns that the fetch waits longer because a sender is flooded. Never returns.
+async fn warn_of_flood<T>(ui: &Ui, receiver: &Receiver) -> T {
+    receiver.flooded().await;
+    let message = format!(
+        "a sender has no place for another connection, somebody may be flooding it: waiting for {} s in all",
+        PATIENCE.as_secs()
+    );
+    // If it cannot be shown, neither can the result: that failure is the one that is reported.
+    let _ = ui.show(&Event::Warning { code: "flooded", message: &message });
+    future::pending().await
 }
 
 /// Warns of each connection that is lost while the drop comes. Never returns.
