@@ -8,6 +8,7 @@ mod events;
 mod exit_codes;
 mod memory;
 mod names;
+mod passphrase_prompt;
 mod prompts;
 mod races;
 mod rooms;

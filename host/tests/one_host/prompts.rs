@@ -1,25 +1,13 @@
 //! What a person is asked on a terminal, and that a signal ends the asking too.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::Write;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use crate::support::terminal::{terminal, wait_for};
 use crate::support::{Host, Lan, ROOM, deaddrop, send_file, send_message, write};
-
-/// A terminal: our end of it, and the program's.
-fn terminal() -> (File, File) {
-    let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let options = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
-    let theirs = rustix::fs::open(&*name, options, rustix::fs::Mode::empty()).unwrap();
-    (ours.into(), theirs.into())
-}
 
 /// A fetch by somebody who sits at a terminal; its standard output is a pipe.
 fn fetch_at(terminal: &File, host: &Host) -> Child {
@@ -27,16 +15,6 @@ fn fetch_at(terminal: &File, host: &Host) -> Child {
     let mut command = host.command(deaddrop());
     command.args(["fetch", "--from", &host.ip]).env("DEADDROP_ROOM", ROOM);
     command.stdin(copy()).stderr(copy()).stdout(Stdio::piped()).spawn().unwrap()
-}
-
-/// Reads until the terminal shows `text`.
-fn wait_for(terminal: &mut File, text: &str) -> String {
-    let (mut shown, mut byte) = (Vec::new(), [0]);
-    while !String::from_utf8_lossy(&shown).contains(text) {
-        terminal.read_exact(&mut byte).unwrap();
-        shown.extend_from_slice(&byte);
-    }
-    String::from_utf8(shown).unwrap()
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn signals_are_heard_before_anything_else_is_done() {
 }
 
 /// Whether the process has a handler for this signal.
-fn catches(id: u32, signal: Signal) -> bool {
+pub(crate) fn catches(id: u32, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
     u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1

@@ -3,6 +3,8 @@
 //! Each test has a LAN to itself, so that tests do not meet, and no packet leaves the machine.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
+pub mod terminal;
+
 pub use testbed::ROOM;
 pub use testbed::actor;
 pub use testbed::adversary::{

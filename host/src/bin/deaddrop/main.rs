@@ -7,6 +7,7 @@ mod descriptors;
 mod exit;
 mod messages;
 mod passphrase;
+mod prompt;
 mod signals;
 mod strength;
 mod trace;
@@ -24,12 +25,10 @@ fn main() -> ExitCode {
     let arguments = || std::env::args_os().skip(1);
     let (ui, done) = match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
-        Ok(Parsed::Command(mut command)) => {
+        Ok(Parsed::Command(command)) => {
             trace::start(command.verbose());
             let ui = Ui::new(command.json(), command.quiet());
-            let variable = std::env::var_os(passphrase::VARIABLE);
-            let passphrase = passphrase::passphrase(command.take_room(), variable);
-            let done = passphrase.and_then(|passphrase| commands::execute(command, &ui, passphrase));
+            let done = commands::execute(command, &ui);
             (ui, done)
         }
         Err(failure) => (Ui::new(cli::wants_json(arguments()), false), Err(failure)),

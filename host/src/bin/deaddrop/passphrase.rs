@@ -11,35 +11,43 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::RoomArgs;
 use crate::exit::Failure;
+use crate::prompt;
+use crate::signals::Signals;
 
 /// The environment variable that may hold the passphrase.
 pub(crate) const VARIABLE: &str = "DEADDROP_ROOM";
 
 /// The passphrase: from `--room`, else `--room-file`, else the environment, else asked for on a
 /// terminal without echo. `variable` is the value of [`VARIABLE`].
-pub(crate) fn passphrase(args: RoomArgs, variable: Option<OsString>) -> Result<Zeroizing<String>, Failure> {
-    choose(args, variable, ask)
-}
-
-fn choose(
+pub(crate) async fn passphrase(
     args: RoomArgs,
     variable: Option<OsString>,
-    ask: impl FnOnce() -> Result<Zeroizing<String>, Failure>,
+    signals: &Signals,
+) -> Result<Zeroizing<String>, Failure> {
+    choose(args, variable, async || ask(signals).await).await
+}
+
+async fn choose(
+    args: RoomArgs,
+    variable: Option<OsString>,
+    ask: impl AsyncFnOnce() -> Result<Zeroizing<String>, Failure>,
 ) -> Result<Zeroizing<String>, Failure> {
     if let Some(room) = args.room {
         return checked(room.into_inner(), "--room");
     }
-    if let Some(path) = &args.room_file {
-        return checked(from_file(path)?, &path.display().to_string());
+    if let Some(path) = args.room_file {
+        let source = path.display().to_string();
+        // On a thread of its own: a pipe can keep us waiting, and a signal is to end that.
+        return checked(smol::unblock(move || from_file(&path)).await?, &source);
     }
     if let Some(value) = variable {
         let value = value.into_string().map_err(|value| {
             value.into_encoded_bytes().zeroize();
-            Failure::usage(format!("the passphrase in {VARIABLE} is not UTF-8"))
+            Failure::usage(format!("the passphrase in {VARIABLE} is not UTF-8 text: set it as UTF-8"))
         })?;
         return checked(Zeroizing::new(value), VARIABLE);
     }
-    checked(ask()?, "the terminal")
+    checked(ask().await?, "the terminal")
 }
 
 fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<String>, Failure> {
@@ -95,12 +103,20 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
             bytes.pop();
         }
     }
+    text(bytes, &format!("the room file {}", path.display()), "save it as UTF-8")
+}
+
+/// The bytes of `source` as text, without a copy of them; `advice` says what to do if they are none.
+fn text(mut bytes: Zeroizing<Vec<u8>>, source: &str, advice: &str) -> Result<Zeroizing<String>, Failure> {
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
         let mut bytes = error.into_bytes();
         let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
         bytes.zeroize();
-        let is = if wide { "UTF-16 text: save it as UTF-8 without BOM" } else { "not UTF-8 text" };
-        Failure::usage(format!("the room file {} is {is}", path.display()))
+        Failure::usage(if wide {
+            format!("{source} is UTF-16 text: save it as UTF-8 without BOM")
+        } else {
+            format!("{source} is not UTF-8 text: {advice}")
+        })
     })
 }
 
@@ -129,7 +145,7 @@ fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(), Failure> {
 
 /// Asks on the terminal. When neither standard input nor standard error is one, nobody may be there
 /// to answer, and waiting for them would only hang a script.
-fn ask() -> Result<Zeroizing<String>, Failure> {
+async fn ask(signals: &Signals) -> Result<Zeroizing<String>, Failure> {
     let nobody = || {
         Failure::usage(format!(
             "no passphrase and no terminal to ask on: give --room-file PATH, set {VARIABLE}, or give --room"
@@ -138,11 +154,13 @@ fn ask() -> Result<Zeroizing<String>, Failure> {
     if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
         return Err(nobody());
     }
-    match rpassword::prompt_password("Room passphrase: ") {
-        Ok(passphrase) => Ok(Zeroizing::new(passphrase)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::interrupted()),
-        Err(_) => Err(nobody()),
-    }
+    let bytes = prompt::ask("Room passphrase: ", signals).await.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Failure::usage(format!(
+            "no passphrase was typed: type one, give --room-file PATH, or set {VARIABLE}"
+        )),
+        _ => nobody(),
+    })?;
+    text(bytes, "the passphrase from the terminal", "set the terminal to UTF-8, or give --room-file PATH")
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Signals that end the command.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_signal::{Signal, Signals as SignalStream};
 use deaddrop::{Error, Stopper};
-use rustix::process::Signal as RawSignal;
+use rustix::process::{Signal as RawSignal, getpgrp, getpid, getsid, kill_process};
 use smol::stream::StreamExt;
 
 use crate::exit::Failure;
+use crate::prompt::Terminal;
 
 /// The first signal that asked the command to end, and the stopper that passes it on to the library.
 #[derive(Clone, Default)]
@@ -18,12 +19,16 @@ pub(crate) struct Signals(Arc<Inner>);
 struct Inner {
     first: AtomicU8,
     stopper: Stopper,
+    /// The terminal while a question waits on it, with its echo off.
+    terminal: Mutex<Option<Arc<Terminal>>>,
 }
 
 /// The signals whose default action ends the process and that are not faults of the program. Without a handler a part
 /// file and a claim would be left behind. std ignores SIGPIPE already. SIGPWR, SIGSTKFLT and the real-time signals are not
 /// in async-signal: they leave a part file, as SIGKILL does.
-const HANDLED: [(Signal, RawSignal); 12] = [
+///
+/// The last two stop the process and make it go on: a terminal without echo is given back meanwhile.
+const HANDLED: [(Signal, RawSignal); 14] = [
     (Signal::Int, RawSignal::INT),
     (Signal::Term, RawSignal::TERM),
     (Signal::Hup, RawSignal::HUP),
@@ -36,6 +41,8 @@ const HANDLED: [(Signal, RawSignal); 12] = [
     (Signal::Io, RawSignal::IO),
     (Signal::Xcpu, RawSignal::XCPU),
     (Signal::Xfsz, RawSignal::XFSZ),
+    (Signal::Tstp, RawSignal::TSTP),
+    (Signal::Cont, RawSignal::CONT),
 ];
 
 const NONE: u8 = 0;
@@ -71,6 +78,16 @@ impl Signals {
         }
     }
 
+    /// Has a terminal given back whenever the process is stopped, and taken again when it goes on.
+    pub(crate) fn set_terminal(&self, terminal: Option<Arc<Terminal>>) {
+        *self.0.terminal.lock().unwrap_or_else(PoisonError::into_inner) = terminal;
+    }
+
+    fn with_terminal(&self, act: impl FnOnce(&Terminal)) {
+        let terminal = self.0.terminal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        terminal.as_deref().map(act);
+    }
+
     /// Handles the process's signals for as long as the future is polled.
     pub(crate) async fn handle(&self) -> std::io::Result<()> {
         let ignored = ignored();
@@ -80,6 +97,18 @@ impl Signals {
             let code = match signal? {
                 // The write that raised it fails too, and says more.
                 Signal::Xfsz => continue,
+                Signal::Tstp => {
+                    if can_go_on() {
+                        self.with_terminal(Terminal::give_back);
+                        // To ourselves it is always allowed.
+                        let _ = kill_process(getpid(), RawSignal::STOP);
+                    }
+                    continue;
+                }
+                Signal::Cont => {
+                    self.with_terminal(Terminal::take_again);
+                    continue;
+                }
                 Signal::Int => INTERRUPT,
                 _ => TERMINATE,
             };
@@ -89,6 +118,12 @@ impl Signals {
         }
         Ok(())
     }
+}
+
+/// Whether a shell can make this process go on once it is stopped. There is none above the process group of a session
+/// leader, and the system too lets SIGTSTP stop no process there.
+fn can_go_on() -> bool {
+    getsid(None).is_ok_and(|session| session != getpgrp())
 }
 
 /// Whether a mask of signals has this one.

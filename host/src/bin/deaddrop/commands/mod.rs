@@ -14,6 +14,7 @@ use smol::future;
 
 use crate::cli::{Command, Fetch, NetArgs};
 use crate::exit::Failure;
+use crate::passphrase;
 use crate::signals::Signals;
 use crate::ui::Ui;
 
@@ -26,9 +27,7 @@ enum Job {
 }
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
-pub(crate) fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<(), Failure> {
-    // Until here the system ends us at a signal: a message that is still being typed has not been offered yet.
-    let job = prepare(command, ui, passphrase)?;
+pub(crate) fn execute(command: Command, ui: &Ui) -> Result<(), Failure> {
     let signals = Signals::default();
     let handling = async {
         // Without a handler the defaults of the system end the process, less politely.
@@ -36,18 +35,24 @@ pub(crate) fn execute(command: Command, ui: &Ui, passphrase: Zeroizing<String>) 
         future::pending().await
     };
     let work = async {
-        match job {
+        // Nothing has been offered or claimed yet, so that a signal ends it as it stands.
+        let stopped = async { Err(signals.wait().await) };
+        match future::or(stopped, prepare(command, ui, &signals)).await? {
             Job::Run(net, passphrase) => run::run(ui, &signals, net, passphrase).await,
             Job::Send(job) => send::send(ui, &signals, job).await,
             Job::Fetch(job) => fetch::fetch(ui, &signals, job).await,
         }
     };
-    // Signals come first, so that they are handled before anybody can hear of us.
+    // Signals come first, so that they are handled before anything else is done.
     smol::block_on(future::or(handling, work))
 }
 
-/// Opens what is to be sent, reading a message from standard input where it comes from there.
-fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<Job, Failure> {
+/// Finds the passphrase, and opens what is to be sent, reading a message from standard input where it comes from there.
+///
+/// What reads files does so on threads of their own: a read may take as long as it likes, and a signal is to end it.
+async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Failure> {
+    let variable = std::env::var_os(passphrase::VARIABLE);
+    let passphrase = passphrase::passphrase(command.take_room(), variable, signals).await?;
     Ok(match command {
         Command::Run(args) => Job::Run(args.net(), passphrase),
         Command::SendMsg(args) => {
@@ -62,7 +67,8 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
                     if io::stdin().is_terminal() {
                         ui.notice("Type the message, and end it with Ctrl-D on a line of its own.");
                     }
-                    Sender::message_from(stdin()?)?
+                    let stdin = stdin()?;
+                    smol::unblock(|| Sender::message_from(stdin)).await?
                 }
             };
             if drop.size() == 0 && !args.allow_empty {
@@ -75,9 +81,9 @@ fn prepare(command: Command, ui: &Ui, passphrase: Zeroizing<String>) -> Result<J
         }
         Command::SendFile(args) => {
             let net = args.net();
-            let drop = Sender::file_as(&args.path, args.name.as_deref())?;
+            let path = Some(args.path.clone());
+            let drop = smol::unblock(move || Sender::file_as(args.path, args.name.as_deref())).await?;
             let drop = drop.ttl(args.ttl).fetches(args.fetches);
-            let path = Some(args.path);
             Job::Send(send::Job { drop, path, tcp_port: args.tcp_port, net, passphrase })
         }
         Command::Fetch(args) => {

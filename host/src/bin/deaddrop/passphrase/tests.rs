@@ -2,7 +2,9 @@ use super::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-fn never() -> Result<Zeroizing<String>, Failure> {
+use smol::block_on;
+
+async fn never() -> Result<Zeroizing<String>, Failure> {
     panic!("asked")
 }
 
@@ -16,7 +18,7 @@ fn file(folder: &tempfile::TempDir, bytes: &[u8], mode: u32) -> PathBuf {
 fn read(bytes: &[u8], mode: u32) -> Result<String, Failure> {
     let folder = tempfile::tempdir().unwrap();
     let args = RoomArgs { room: None, room_file: Some(file(&folder, bytes, mode)) };
-    choose(args, None, never).map(|passphrase| passphrase.to_string())
+    block_on(choose(args, None, never)).map(|passphrase| passphrase.to_string())
 }
 
 #[test]
@@ -25,8 +27,8 @@ fn the_first_source_given_wins() {
     let path = file(&folder, b"file", 0o600);
     let variable = Some(OsString::from("variable"));
     let room = || Some("room".parse().unwrap());
-    let got =
-        |args, variable| choose(args, variable, || Ok(Zeroizing::new("asked".into()))).unwrap().to_string();
+    let asked = async || Ok(Zeroizing::new("asked".into()));
+    let got = |args, variable| block_on(choose(args, variable, asked)).unwrap().to_string();
     assert_eq!(got(RoomArgs { room: room(), room_file: Some(path.clone()) }, variable.clone()), "room");
     assert_eq!(got(RoomArgs { room: None, room_file: Some(path) }, variable.clone()), "file");
     assert_eq!(got(RoomArgs::default(), variable), "variable");
@@ -86,7 +88,7 @@ fn the_length_is_checked_after_that() {
 
 #[test]
 fn an_empty_variable_is_an_error_and_not_a_question() {
-    let failure = choose(RoomArgs::default(), Some(OsString::new()), never).unwrap_err();
+    let failure = block_on(choose(RoomArgs::default(), Some(OsString::new()), never)).unwrap_err();
     assert!(failure.message.contains(VARIABLE));
 }
 
@@ -95,7 +97,7 @@ fn a_missing_file_and_a_folder_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().join("missing"), folder.path().to_owned()] {
         let args = RoomArgs { room: None, room_file: Some(path.clone()) };
-        let failure = choose(args, None, never).unwrap_err();
+        let failure = block_on(choose(args, None, never)).unwrap_err();
         assert!(failure.message.contains(&path.display().to_string()));
     }
 }
