@@ -65,6 +65,10 @@ pub struct Unconfirmed {
     content: Content,
 }
 
+/// What is left to do with a drop that is here: to [`confirm`](Self::confirm) it.
+#[must_use = "the sender does not know that the drop is here unless it is confirmed"]
+pub struct Confirmation(Transfer);
+
 /// The lost connections of a [`Claim`] that its fetch replaces by others. May be awaited beside the fetch, or in
 /// another task.
 #[derive(Clone, Debug)]
@@ -195,15 +199,28 @@ impl Unconfirmed {
         &self.content
     }
 
-    /// Where the drop is, to be read from its start.
-    pub fn content_mut(&mut self) -> &mut Content {
-        &mut self.content
+    /// The drop, and apart from it its confirmation: for drops that are passed on while they are confirmed.
+    pub fn split(self) -> (Content, Confirmation) {
+        (self.content, Confirmation(self.transfer))
     }
 
     /// Tells the sender that the drop is here: true if it has noted that. If the connection broke, another one is tried,
     /// for five seconds in all; less than a second once the receiver's [`Stopper`](crate::Stopper) was used.
+    pub async fn confirm(self) -> bool {
+        Confirmation(self.transfer).confirm().await
+    }
+}
+
+impl Confirmation {
+    /// As [`Unconfirmed::confirm`].
     pub async fn confirm(mut self) -> bool {
-        self.transfer.confirm().await
+        self.0.confirm().await
+    }
+}
+
+impl fmt::Debug for Confirmation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmation").field("from", &self.0.sender()).finish_non_exhaustive()
     }
 }
 

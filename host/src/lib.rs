@@ -41,7 +41,7 @@ mod serve;
 mod stop;
 mod transport;
 
-pub use claim::{Claim, ConnectionLosses, Content, Received, Unconfirmed};
+pub use claim::{Claim, Confirmation, ConnectionLosses, Content, Received, Unconfirmed};
 pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};
 pub use deaddrop_core::drops::{Lapse, PutError};

@@ -15,6 +15,7 @@ mod rooms;
 mod signals;
 mod sizes;
 mod sources;
+mod stalled_output;
 
 #[test]
 fn neighbour() {

@@ -1,6 +1,5 @@
 //! Ctrl-C and SIGTERM, on any side and at any moment: out within a second, and nothing left behind.
 
-use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -11,7 +10,7 @@ use crate::support::{
     wait_for, write,
 };
 
-const SIGNALS: [(Signal, i32, &str); 2] =
+pub(crate) const SIGNALS: [(Signal, i32, &str); 2] =
     [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")];
 
 /// Sends the signal and checks how the process ends, and how soon.
@@ -32,27 +31,6 @@ fn a_listener_ends() {
     let folder = tempfile::tempdir().unwrap();
     for how in SIGNALS {
         ends(&mut listener(&lan.hosts[0], folder.path()), how);
-    }
-}
-
-#[test]
-fn signals_are_heard_before_anything_else_is_done() {
-    let lan = Lan::alone();
-    let host = &lan.hosts[0];
-    for (signal, code, word) in SIGNALS {
-        // The first thing it does is to warn of such a passphrase: into a pipe that takes no more.
-        let (mut output, mut full) = std::io::pipe().unwrap();
-        full.write_all(&vec![b'\n'; rustix::pipe::fcntl_getpipe_size(&full).unwrap()]).unwrap();
-        let mut command = host.command(crate::support::deaddrop());
-        let mut fetching =
-            command.args(["fetch", "--json"]).env("DEADDROP_ROOM", "weak").stdout(full).spawn().unwrap();
-        drop(command);
-        wait_for(|| catches(fetching.id(), signal));
-        rustix::process::kill_process(rustix::process::Pid::from_child(&fetching), signal).unwrap();
-        let mut said = String::new();
-        output.read_to_string(&mut said).unwrap();
-        assert!(said.contains(word), "{said}");
-        assert_eq!(fetching.wait().unwrap().code(), Some(code));
     }
 }
 
@@ -154,12 +132,12 @@ fn a_search_ends() {
             let arguments = [&["fetch", "--json", "--wait", "60", "--udp-port", "48000"], place].concat();
             let mut searching = spawn(host, folder.path(), ROOM, &arguments, b"");
             match place {
-                [] => wait_for(|| has_socket(&searching, "udp", ":BB80", "")),
+                [] => wait_for(|| has_socket(searching.id(), "udp", ":BB80", "")),
                 [_, "127.0.0.1", ..] => {
                     silent.event("connection");
                 }
                 // A connection on its way.
-                _ => wait_for(|| has_socket(&searching, "tcp", ":BDAC", "02")),
+                _ => wait_for(|| has_socket(searching.id(), "tcp", ":BDAC", "02")),
             }
             ends(&mut searching, how);
         }
@@ -167,8 +145,8 @@ fn a_search_ends() {
 }
 
 /// Whether there is a socket with an end like this on the process's host, in this state.
-fn has_socket(process: &Process, kind: &str, end: &str, state: &str) -> bool {
-    let table = std::fs::read_to_string(format!("/proc/{}/net/{kind}", process.id())).unwrap_or_default();
+pub(crate) fn has_socket(id: u32, kind: &str, end: &str, state: &str) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/{id}/net/{kind}")).unwrap_or_default();
     table.lines().any(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         fields.len() > 3

@@ -18,24 +18,22 @@ use std::process::ExitCode;
 
 use cli::Parsed;
 use exit::{Exit, Failure};
+use signals::Signals;
 use ui::Ui;
 
 fn main() -> ExitCode {
     core_dumps::disable();
     let arguments = || std::env::args_os().skip(1);
-    let (ui, done) = match cli::parse(arguments()) {
-        Ok(Parsed::Text(text)) => (Ui::new(false, false), print(&text)),
+    let signals = Signals::default();
+    let failed = |json, failure| smol::block_on(Ui::new(json, false, &signals).fail(&failure));
+    match cli::parse(arguments()) {
+        Ok(Parsed::Text(text)) => print(&text).map_or_else(|failure| failed(false, failure), |()| Exit::Done),
         Ok(Parsed::Command(command)) => {
             trace::start(command.verbose());
-            let ui = Ui::new(command.json(), command.quiet());
-            let done = commands::execute(command, &ui);
-            (ui, done)
+            let ui = Ui::new(command.json(), command.quiet(), &signals);
+            commands::execute(command, &ui, &signals)
         }
-        Err(failure) => (Ui::new(cli::wants_json(arguments()), false), Err(failure)),
-    };
-    match done {
-        Ok(()) => Exit::Done,
-        Err(failure) => ui.fail(&failure),
+        Err(failure) => failed(cli::wants_json(arguments()), failure),
     }
     .into()
 }

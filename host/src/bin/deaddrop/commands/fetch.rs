@@ -5,14 +5,14 @@ mod choose;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use deaddrop::{
-    Browser, Claim, ConnectionLosses, Content as Stored, Destination, FoundOffer, Kind, Receiver, Room,
-    TokenPrefix, Zeroizing,
+    Browser, Claim, Confirmation, ConnectionLosses, Content as Stored, Destination, FoundOffer, Kind,
+    Receiver, Room, TokenPrefix, Zeroizing,
 };
-
-use smol::future;
+use smol::{Timer, future};
 
 use super::setup::{derive, open_browser, warn_weak};
 use crate::cli::NetArgs;
@@ -46,7 +46,7 @@ pub(super) struct Job {
 
 /// Takes the drop.
 pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
-    warn_weak(ui, &job.passphrase)?;
+    warn_weak(ui, &job.passphrase).await?;
     let destination = match job.out.as_deref() {
         Some(out) if out.as_os_str() == "-" => Destination::spool(),
         out => Destination::path(out.unwrap_or(Path::new(".")))?,
@@ -55,7 +55,7 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
     let browser = match job.sender {
         Some(_) => None,
         // Answers come while the secret is derived.
-        None => Some(open_browser(ui, &job.net)?),
+        None => Some(open_browser(ui, &job.net).await?),
     };
     let room = derive(deriving, signals).await?;
     let wait = job.wait.unwrap_or(WAIT);
@@ -121,13 +121,6 @@ fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffe
     }
 }
 
-/// The received file, if others can reach it. It was made for its owner only, which some file systems do not know.
-fn exposed(content: &Stored) -> Option<PathBuf> {
-    let Stored::Saved(path) = content else { return None };
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    (metadata.mode() & 0o077 != 0).then(|| path.clone())
-}
-
 /// Refuses to write a file to a terminal, which would act on the control characters in it.
 fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
     let to_terminal = ui.out_is_terminal() && job.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
@@ -148,7 +141,7 @@ async fn warn_of_flood<T>(ui: &Ui, receiver: &Receiver) -> T {
         PATIENCE.as_secs()
     );
     // If it cannot be shown, neither can the result: that failure is the one that is reported.
-    let _ = ui.show(&Event::Warning { code: "flooded", message: &message });
+    let _ = ui.show(&Event::Warning { code: "flooded", message: &message }).await;
     future::pending().await
 }
 
@@ -160,7 +153,7 @@ async fn warn_of_losses<T>(ui: &Ui, losses: &ConnectionLosses) -> T {
             losses.next().await
         );
         // If it cannot be shown, neither can the result: that failure is the one that is reported.
-        let _ = ui.show(&Event::Warning { code: "connection-lost", message: &message });
+        let _ = ui.show(&Event::Warning { code: "connection-lost", message: &message }).await;
     }
 }
 
@@ -173,12 +166,15 @@ async fn take(
     claim: Claim,
 ) -> Result<(), Failure> {
     let (offer, sender) = (claim.offer().clone(), claim.from());
+    let due = Instant::now() + offer.ttl_left;
     // A message is shown, unless a file was named for it.
     let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
     let destination = if shown { Destination::spool() } else { destination };
     // Where the drop was named, its kind is not known sooner. What is taken is shown before anything of it is here.
-    let shown_first =
-        spare_terminal(ui, job, offer.kind).and_then(|()| ui.taking(&Event::offer(&offer, sender)));
+    let shown_first = match spare_terminal(ui, job, offer.kind) {
+        Ok(()) => ui.taking(&Event::offer(&offer, sender)).await,
+        refused => refused,
+    };
     if let Err(failure) = shown_first {
         // Dropping the claim sends the release without waiting for it, and the process ends now.
         claim.release().await;
@@ -186,38 +182,84 @@ async fn take(
     }
     let losses = claim.losses();
     let received = future::or(claim.receive(&destination), warn_of_losses(ui, &losses)).await;
-    let mut unconfirmed = received.map_err(|error| signals.failure(error))?;
-    let content = match unconfirmed.content_mut() {
-        Stored::Saved(path) => Content::Saved(path),
-        Stored::Spooled(spool) if shown => Content::Message(spool.in_memory().unwrap_or_default()),
+    let (content, confirmation) = received.map_err(|error| signals.failure(error))?.split();
+    let confirmed = match content {
+        Stored::Saved(path) => {
+            // The file is there also if that cannot be shown, and its sender is told so.
+            let unshown = ui.show(&Event::received(&offer, Content::Saved(&path))).await.err();
+            let confirmed = confirmation.confirm().await;
+            warn_unconfirmed(ui, confirmed).await?;
+            warn_exposed(ui, &path).await?;
+            unshown.map_or(Ok(()), Err)
+        }
         Stored::Spooled(spool) => {
-            ui.copy_out(spool).map_err(Failure::with_drop_lost)?;
-            Content::Written
+            let out = async {
+                if shown {
+                    return ui
+                        .show(&Event::received(
+                            &offer,
+                            Content::Message(spool.in_memory().unwrap_or_default()),
+                        ))
+                        .await;
+                }
+                ui.copy_out(spool).await?;
+                ui.show(&Event::received(&offer, Content::Written)).await
+            };
+            let confirmed = put_out(ui, out, confirmation, due).await?;
+            warn_unconfirmed(ui, confirmed).await
         }
     };
-    let saved = matches!(content, Content::Saved(_));
-    let (token, kind, name, size) = (offer.token, offer.kind, &offer.name, offer.size);
-    let unshown = match ui.show(&Event::Received { token, kind, name, size, content }) {
-        // The file is there all the same, and its sender is told so.
-        Err(failure) if saved => Some(failure),
-        shown => {
-            shown.map_err(Failure::with_drop_lost)?;
-            None
-        }
+    confirmed.and_then(|()| signals.received().map_or(Ok(()), Err))
+}
+
+/// Puts a drop out on standard output, and confirms it: once it is out, at the latest when it is `due`. True if its
+/// sender has noted that.
+///
+/// Until its TTL has passed a sender waits for the confirmation, and for some time after that. By then the drop is whole
+/// here, and nobody else can have it: its sender had better know (decision 0026).
+async fn put_out(
+    ui: &Ui,
+    out: impl Future<Output = Result<(), Failure>>,
+    confirmation: Confirmation,
+    due: Instant,
+) -> Result<bool, Failure> {
+    let mut out = pin!(out);
+    let late = async {
+        Timer::at(due).await;
+        None
     };
-    let exposed = exposed(unconfirmed.content());
-    if !unconfirmed.confirm().await {
-        ui.show(&Event::Warning {
-            code: "unconfirmed",
-            message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
-        })?;
+    if let Some(out) = future::or(async { Some(out.as_mut().await) }, late).await {
+        out.map_err(Failure::with_drop_lost)?;
+        return Ok(confirmation.confirm().await);
     }
-    if let Some(path) = exposed {
-        let message = format!(
-            "others can read {}: its file system may have no modes, so move it to one that has",
-            path.display()
-        );
-        ui.show(&Event::Warning { code: "readable-by-others", message: &message })?;
+    let confirmed = confirmation.confirm().await;
+    if confirmed {
+        ui.notice("The reader of standard output takes its time: the drop is whole here, and its sender has been told so.")
+            .await?;
     }
-    unshown.or_else(|| signals.received()).map_or(Ok(()), Err)
+    out.await.map_err(Failure::with_drop_lost)?;
+    Ok(confirmed)
+}
+
+async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
+    if confirmed {
+        return Ok(());
+    }
+    ui.show(&Event::Warning {
+        code: "unconfirmed",
+        message: "the drop is here, but its sender could not be told: it may say that nobody confirmed",
+    })
+    .await
+}
+
+/// Warns if others can reach the received file. It was made for its owner only, which some file systems do not know.
+async fn warn_exposed(ui: &Ui, path: &Path) -> Result<(), Failure> {
+    if !std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
+        return Ok(());
+    }
+    let message = format!(
+        "others can read {}: its file system may have no modes, so move it to one that has",
+        path.display()
+    );
+    ui.show(&Event::Warning { code: "readable-by-others", message: &message }).await
 }

@@ -13,7 +13,7 @@ use deaddrop::{Sender, Zeroizing};
 use smol::future;
 
 use crate::cli::{Command, Fetch, NetArgs};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::passphrase;
 use crate::signals::Signals;
 use crate::ui::Ui;
@@ -27,8 +27,7 @@ enum Job {
 }
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
-pub(crate) fn execute(command: Command, ui: &Ui) -> Result<(), Failure> {
-    let signals = Signals::default();
+pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
     let handling = async {
         // Without a handler the defaults of the system end the process, less politely.
         let _ = signals.handle().await;
@@ -37,14 +36,20 @@ pub(crate) fn execute(command: Command, ui: &Ui) -> Result<(), Failure> {
     let work = async {
         // Nothing has been offered or claimed yet, so that a signal ends it as it stands.
         let stopped = async { Err(signals.wait().await) };
-        match future::or(stopped, prepare(command, ui, &signals)).await? {
-            Job::Run(net, passphrase) => run::run(ui, &signals, net, passphrase).await,
-            Job::Send(job) => send::send(ui, &signals, job).await,
-            Job::Fetch(job) => fetch::fetch(ui, &signals, job).await,
+        match future::or(stopped, prepare(command, ui, signals)).await? {
+            Job::Run(net, passphrase) => run::run(ui, signals, net, passphrase).await,
+            Job::Send(job) => send::send(ui, signals, job).await,
+            Job::Fetch(job) => fetch::fetch(ui, signals, job).await,
+        }
+    };
+    let ended = async {
+        match work.await {
+            Ok(()) => Exit::Done,
+            Err(failure) => ui.fail(&failure).await,
         }
     };
     // Signals come first, so that they are handled before anything else is done.
-    smol::block_on(future::or(handling, work))
+    smol::block_on(future::or(handling, ended))
 }
 
 /// Finds the passphrase, and opens what is to be sent, reading a message from standard input where it comes from there.
@@ -65,7 +70,7 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
                 }
                 _ => {
                     if io::stdin().is_terminal() {
-                        ui.notice("Type the message, and end it with Ctrl-D on a line of its own.");
+                        ui.notice("Type the message, and end it with Ctrl-D on a line of its own.").await?;
                     }
                     let stdin = stdin()?;
                     smol::unblock(|| Sender::message_from(stdin)).await?

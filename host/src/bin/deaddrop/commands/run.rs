@@ -16,22 +16,24 @@ pub(super) async fn run(
     net: NetArgs,
     passphrase: Zeroizing<String>,
 ) -> Result<(), Failure> {
-    warn_weak(ui, &passphrase)?;
+    warn_weak(ui, &passphrase).await?;
     let deriving = Room::derive(passphrase);
-    let mut browser = open_browser(ui, &net)?;
+    let mut browser = open_browser(ui, &net).await?;
     let receiver = Receiver::new(&derive(deriving, signals).await?);
     receiver.browse(&mut browser);
-    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None })?;
+    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None }).await?;
     loop {
         let event = async { Ok(browser.next_event().await) };
         let event = future::or(async { Err(signals.wait().await) }, event).await?;
-        show(ui, &event)?;
+        show(ui, &event).await?;
     }
 }
 
-fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {
+async fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {
     match event {
-        OfferEvent::Appeared { offer: known } => ui.show(&Event::offer(&known.offer, known.from)),
-        OfferEvent::Gone { token, reason, .. } => ui.show(&Event::Gone { token: *token, reason: *reason }),
+        OfferEvent::Appeared { offer: known } => ui.show(&Event::offer(&known.offer, known.from)).await,
+        OfferEvent::Gone { token, reason, .. } => {
+            ui.show(&Event::Gone { token: *token, reason: *reason }).await
+        }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Job {
 /// Holds the drop.
 pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
     let Job { mut drop, path, tcp_port, net, passphrase } = job;
-    warn_weak(ui, &passphrase)?;
+    warn_weak(ui, &passphrase).await?;
     raise_limit();
     let room = derive(Room::derive(passphrase), signals).await?;
     if let Some(port) = tcp_port {
@@ -41,7 +41,7 @@ pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fai
     let mut sender = drop.network(network(&net)).offer(&room)?.stopped_by(signals.stopper());
     std::mem::drop(room);
     // From here on others know of the drop, and are told of its end whatever brings it about.
-    let end = match announce(ui, &sender) {
+    let end = match announce(ui, &sender).await {
         Ok(()) => hold(ui, signals, &mut sender, path.as_deref()).await,
         Err(failure) => Err(failure),
     };
@@ -53,9 +53,9 @@ pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fai
 }
 
 /// Shows that the drop can be fetched.
-fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
+async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
     let addresses = sender.addresses();
-    warn_network(ui, addresses.is_empty(), sender.skipped())?;
+    warn_network(ui, addresses.is_empty(), sender.skipped()).await?;
     ui.show(&Event::Ready {
         addresses: &addresses,
         serving: Some(Serving {
@@ -67,6 +67,7 @@ fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
             ttl: sender.ttl(),
         }),
     })
+    .await
 }
 
 /// Serves the drop until it ends, or until a signal ends it.
@@ -74,55 +75,53 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
     let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
     loop {
         match sender.next_event().await.map_err(|error| signals.failure(error))? {
-            SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by })?,
+            SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by }).await?,
             SenderEvent::Lapsed { by, why } => {
-                ui.show(&Event::Lapsed { token: sender.token(), by, why })?;
+                ui.show(&Event::Lapsed { token: sender.token(), by, why }).await?;
                 if why == Lapse::WrongPrefix {
                     let message = format!(
                         "{by} asked to resume after bytes of the drop that it does not hold: its copy is damaged, or \
                          it guesses at the content and learns nothing; if it goes on, withdraw the drop and send it \
                          with another passphrase"
                     );
-                    ui.show(&Event::Warning { code: "wrong-prefix", message: &message })?;
+                    ui.show(&Event::Warning { code: "wrong-prefix", message: &message }).await?;
                 } else if let Some(message) = lapses.line(by, why) {
-                    ui.show(&Event::Warning { code: "claims-lapse", message: &message })?;
+                    ui.show(&Event::Warning { code: "claims-lapse", message: &message }).await?;
                 }
             }
             SenderEvent::Fetched { by } => {
-                ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() })?;
+                ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() }).await?;
             }
             SenderEvent::Guessing { source, failures } => {
                 if let Some(message) = guesses.line(Instant::now(), source, failures) {
-                    ui.show(&Event::Warning { code: "guessing", message: &message })?;
+                    ui.show(&Event::Warning { code: "guessing", message: &message }).await?;
                 }
             }
-            SenderEvent::Ended(ended) => return end(ui, signals, sender, path, ended),
+            SenderEvent::Ended(ended) => return end(ui, signals, sender, path, ended).await,
             _ => {}
         }
     }
 }
 
 /// Shows how the drop ended.
-fn end(
+async fn end(
     ui: &Ui,
     signals: &Signals,
     sender: &Sender,
     path: Option<&Path>,
     ended: Ended,
 ) -> Result<(), Failure> {
-    let unconfirmed = || {
-        ui.show(&Event::Warning {
-            code: "unconfirmed",
-            message: "a receiver was given the whole drop and never confirmed it: it may have it",
-        })
+    let unconfirmed = Event::Warning {
+        code: "unconfirmed",
+        message: "a receiver was given the whole drop and never confirmed it: it may have it",
     };
     match ended {
         Ended::Fetched => Ok(()),
         Ended::Expired { unconfirmed: maybe } => {
             if maybe {
-                unconfirmed()?;
+                ui.show(&unconfirmed).await?;
             }
-            ui.show(&Event::Expired { token: sender.token() })?;
+            ui.show(&Event::Expired { token: sender.token() }).await?;
             if maybe {
                 return Err(Failure::expired(
                     "the drop expired unconfirmed: ask its receiver, and send it again if it is not there",
@@ -132,7 +131,7 @@ fn end(
         }
         Ended::Changed { unconfirmed: maybe } => {
             if maybe {
-                unconfirmed()?;
+                ui.show(&unconfirmed).await?;
             }
             let message = match path {
                 Some(path) => format!(

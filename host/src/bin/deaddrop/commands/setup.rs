@@ -16,23 +16,28 @@ pub(super) fn network(net: &NetArgs) -> Network {
 }
 
 /// Begins to receive beacons and asks who is there, while the room's secret is still being derived.
-pub(super) fn open_browser(ui: &Ui, net: &NetArgs) -> Result<Browser, Failure> {
+pub(super) async fn open_browser(ui: &Ui, net: &NetArgs) -> Result<Browser, Failure> {
     let browser = Browser::open(&network(net)).map_err(Error::from)?;
-    warn_network(ui, browser.addresses().is_empty(), browser.skipped())?;
+    warn_network(ui, browser.addresses().is_empty(), browser.skipped()).await?;
     Ok(browser)
 }
 
 /// Warns of networks that beacons do not reach.
-pub(super) fn warn_network(ui: &Ui, nowhere: bool, skipped: &[SkippedInterface]) -> Result<(), Failure> {
+pub(super) async fn warn_network(
+    ui: &Ui,
+    nowhere: bool,
+    skipped: &[SkippedInterface],
+) -> Result<(), Failure> {
     if nowhere {
         ui.show(&Event::Warning {
             code: "no-network",
             message: "no network interface is up and has an IPv4 address, not even loopback: nobody is reached \
                       until one does",
-        })?;
+        })
+        .await?;
     }
     for skipped in skipped {
-        ui.show(&Event::Warning { code: "interface-skipped", message: &messages::skipped(skipped) })?;
+        ui.show(&Event::Warning { code: "interface-skipped", message: &messages::skipped(skipped) }).await?;
     }
     Ok(())
 }
@@ -47,16 +52,17 @@ pub(super) async fn derive(
 }
 
 /// Warns of a passphrase that can be guessed, or that holds what nobody sees.
-pub(super) fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
+pub(super) async fn warn_weak(ui: &Ui, passphrase: &str) -> Result<(), Failure> {
     if passphrase.trim() != passphrase {
         ui.show(&Event::Warning {
             code: "passphrase-space",
             message: "the passphrase begins or ends with a space, which belongs to it: without the space it is \
                       another room",
-        })?;
+        })
+        .await?;
     }
     match weak(passphrase) {
-        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }),
+        Some(message) => ui.show(&Event::Warning { code: WEAK_CODE, message: &message }).await,
         None => Ok(()),
     }
 }

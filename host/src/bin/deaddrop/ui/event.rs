@@ -164,6 +164,12 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// That this drop is here.
+    pub(crate) fn received(offer: &'a Offer, content: Content<'a>) -> Self {
+        let Offer { token, kind, name, size, .. } = offer;
+        Self::Received { token: *token, kind: *kind, name, size: *size, content }
+    }
+
     /// One line of JSON. It is wiped when dropped, because it may hold a message.
     pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         // No byte of a text takes more than six in JSON, so that the buffer does not grow and leave

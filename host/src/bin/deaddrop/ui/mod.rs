@@ -2,11 +2,11 @@
 
 mod event;
 mod human;
+mod stream;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
 
 use deaddrop::{Zeroizing, text};
 
@@ -14,25 +14,36 @@ pub(crate) use event::{Content, Event, Serving};
 pub(crate) use human::what;
 
 use crate::exit::{Exit, Failure};
+use crate::signals::Signals;
+use stream::Stream;
 
 /// Shows events: as JSON lines on standard output, or as text for a person.
 ///
-/// One at a time, each line whole and flushed before the call returns.
+/// One at a time, each line whole and flushed before the call returns. A signal ends the wait for a reader that stalls.
 pub(crate) struct Ui {
     json: bool,
     quiet: bool,
     out_is_terminal: bool,
-    streams: Mutex<Streams>,
+    signals: Signals,
+    out: Stream,
+    err: Stream,
 }
 
-struct Streams {
-    out: Box<dyn Write + Send>,
-    err: Box<dyn Write + Send>,
+/// Why a drop was not copied out.
+enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
 }
 
 impl Ui {
     /// Shows events on the process's own standard output and standard error.
-    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool, signals: &Signals) -> Self {
         let stdout = io::stdout();
         let out_is_terminal = stdout.is_terminal();
         // Past std's buffer, in which a part of a message would stay. Every line is written at once.
@@ -40,7 +51,7 @@ impl Ui {
             Ok(out) => Box::new(File::from(out)),
             Err(_) => Box::new(stdout),
         };
-        Self::with_streams(json, quiet, out_is_terminal, out, Box::new(io::stderr()))
+        Self::with_streams(json, quiet, out_is_terminal, signals, out, Box::new(io::stderr()))
     }
 
     /// Shows events on other streams. `out_is_terminal` says how messages are written on `out`.
@@ -48,10 +59,12 @@ impl Ui {
         json: bool,
         quiet: bool,
         out_is_terminal: bool,
+        signals: &Signals,
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
     ) -> Self {
-        Self { json, quiet, out_is_terminal, streams: Mutex::new(Streams { out, err }) }
+        let (signals, out, err) = (signals.clone(), Stream::new(out), Stream::new(err));
+        Self { json, quiet, out_is_terminal, signals, out, err }
     }
 
     /// Whether a person reads along, rather than a script.
@@ -64,85 +77,91 @@ impl Ui {
         self.out_is_terminal
     }
 
-    /// Shows an event. Fails when the stream it belongs on does not take it.
-    pub(crate) fn show(&self, event: &Event<'_>) -> Result<(), Failure> {
+    /// Shows an event. Fails when the stream it belongs on does not take it, or a signal comes before it does.
+    pub(crate) async fn show(&self, event: &Event<'_>) -> Result<(), Failure> {
         if self.json {
-            let line = event.to_json();
-            return self.to_out(&line);
+            return self.to_out(event.to_json()).await;
         }
         let human::Lines { results, errors, notices } = human::lines(event, self.out_is_terminal);
         if !results.is_empty() {
-            self.to_out(&results)?;
+            self.to_out(results).await?;
         }
-        // A broken standard error is no reason to stop: there is nowhere left to say so.
-        self.to_err(&errors);
+        self.to_err(errors).await?;
         if !self.quiet {
-            self.to_err(&notices);
+            self.to_err(notices).await?;
         }
         Ok(())
     }
 
     /// Shows the offer that is about to be taken: an event for a script, a notice for a person, whose standard
     /// output is for the drop itself.
-    pub(crate) fn taking(&self, offer: &Event<'_>) -> Result<(), Failure> {
+    pub(crate) async fn taking(&self, offer: &Event<'_>) -> Result<(), Failure> {
         if self.json {
-            return self.show(offer);
+            return self.show(offer).await;
         }
-        if !self.quiet {
-            self.to_err(&human::taking(offer));
+        if self.quiet {
+            return Ok(());
         }
-        Ok(())
+        self.to_err(human::taking(offer)).await
     }
 
     /// A line for a person, which no script waits for: shown on standard error, unless `--quiet` or
     /// `--json` was given. Control characters in it are escaped.
-    pub(crate) fn notice(&self, notice: &str) {
-        if !self.json && !self.quiet {
-            self.to_err(format!("{}\n", text::line(notice)).as_bytes());
+    pub(crate) async fn notice(&self, notice: &str) -> Result<(), Failure> {
+        if self.json || self.quiet {
+            return Ok(());
         }
+        self.to_err(format!("{}\n", text::line(notice)).into_bytes()).await
+    }
+
+    /// Shows a question on standard error.
+    pub(crate) async fn ask(&self, question: String) -> Result<(), Failure> {
+        self.to_err(question.into_bytes()).await
     }
 
     /// Copies a drop to standard output as it is.
-    pub(crate) fn copy_out(&self, mut drop: impl io::Read) -> Result<(), Failure> {
-        let mut streams = self.streams();
-        let mut buffer = Zeroizing::new(vec![0; 64 * 1024]);
-        loop {
-            let read = match drop.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::failed(format!("cannot read what was received: {error}"))),
-            };
-            streams.out.write_all(buffer.get(..read).unwrap_or_default()).map_err(|e| Failure::output(&e))?;
-        }
-        streams.out.flush().map_err(|e| Failure::output(&e))
+    pub(crate) async fn copy_out(&self, drop: impl io::Read + Send + 'static) -> Result<(), Failure> {
+        let copied = self.out.run(&self.signals, move |out| copy(drop, out)).await?;
+        copied.map_err(|error| match error {
+            CopyError::Read(error) => Failure::failed(format!("cannot read what was received: {error}")),
+            CopyError::Write(error) => Failure::output(&error),
+        })
     }
 
     /// Shows why a command ends, as the last line, and gives the exit code.
-    pub(crate) fn fail(&self, failure: &Failure) -> Exit {
+    pub(crate) async fn fail(&self, failure: &Failure) -> Exit {
         // An event that standard output does not take goes to standard error, as text.
-        if self.show(&Event::Error { code: failure.code, message: &failure.message }).is_err() {
-            self.to_err(format!("deaddrop: {}\n", text::line(&failure.message)).as_bytes());
+        if self.show(&Event::Error { code: failure.code, message: &failure.message }).await.is_err() {
+            // If that does not take it either, the exit code is all that is left.
+            let _ = self.to_err(format!("deaddrop: {}\n", text::line(&failure.message)).into_bytes()).await;
         }
         failure.exit
     }
 
-    fn streams(&self) -> std::sync::MutexGuard<'_, Streams> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn to_out(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
+        let written = self.out.run(&self.signals, move |out| out.write_all(&bytes)).await?;
+        written.map_err(|error| Failure::output(&error))
     }
 
-    fn to_out(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut streams = self.streams();
-        streams
-            .out
-            .write_all(bytes)
-            .and_then(|()| streams.out.flush())
-            .map_err(|error| Failure::output(&error))
+    async fn to_err(&self, bytes: Vec<u8>) -> Result<(), Failure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // A broken standard error is no reason to stop: there is nowhere left to say so.
+        let _ = self.err.run(&self.signals, move |err| err.write_all(&bytes)).await?;
+        Ok(())
     }
+}
 
-    fn to_err(&self, bytes: &[u8]) {
-        let mut streams = self.streams();
-        let _ = streams.err.write_all(bytes).and_then(|()| streams.err.flush());
+fn copy(mut drop: impl io::Read, out: &mut dyn Write) -> Result<(), CopyError> {
+    let mut buffer = Zeroizing::new(vec![0; 64 * 1024]);
+    loop {
+        match drop.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => out.write_all(buffer.get(..read).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CopyError::Read(error)),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 use super::*;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deaddrop::{EndReason, Kind, Lapse, Name, Token};
+use smol::block_on;
 
 /// A stream that can be read back.
 #[derive(Clone, Default)]
@@ -46,8 +47,15 @@ const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7));
 
 fn shown(json: bool, quiet: bool, terminal: bool, event: &Event<'_>) -> (String, String) {
     let (out, err) = (Page::default(), Page::default());
-    let ui = Ui::with_streams(json, quiet, terminal, Box::new(out.clone()), Box::new(err.clone()));
-    ui.show(event).unwrap();
+    let ui = Ui::with_streams(
+        json,
+        quiet,
+        terminal,
+        &Signals::default(),
+        Box::new(out.clone()),
+        Box::new(err.clone()),
+    );
+    block_on(ui.show(event)).unwrap();
     (out.text(), err.text())
 }
 
@@ -242,18 +250,19 @@ fn claims_are_told_to_scripts_alone() {
 
 #[test]
 fn a_closed_pipe_is_a_failure_and_not_a_panic() {
-    let ui = Ui::with_streams(true, false, false, Box::new(Broken), Box::new(Broken));
-    let failure = ui.show(&Event::Expired { token: TOKEN }).unwrap_err();
+    let ui = Ui::with_streams(true, false, false, &Signals::default(), Box::new(Broken), Box::new(Broken));
+    let failure = block_on(ui.show(&Event::Expired { token: TOKEN })).unwrap_err();
     assert_eq!((failure.exit, failure.code), (Exit::Failed, "output"));
-    assert_eq!(ui.copy_out(&b"drop"[..]), Err(failure.clone()));
-    assert_eq!(ui.fail(&failure), Exit::Failed);
+    assert_eq!(block_on(ui.copy_out(&b"drop"[..])), Err(failure.clone()));
+    assert_eq!(block_on(ui.fail(&failure)), Exit::Failed);
 }
 
 #[test]
 fn a_drop_is_copied_out_as_it_is() {
     let out = Page::default();
-    let ui = Ui::with_streams(false, true, true, Box::new(out.clone()), Box::new(io::sink()));
+    let ui =
+        Ui::with_streams(false, true, true, &Signals::default(), Box::new(out.clone()), Box::new(io::sink()));
     let bytes = "x\u{1b}".repeat(100_000);
-    ui.copy_out(bytes.as_bytes()).unwrap();
+    block_on(ui.copy_out(io::Cursor::new(bytes.clone()))).unwrap();
     assert_eq!(out.text(), bytes);
 }

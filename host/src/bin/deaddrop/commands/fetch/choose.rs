@@ -1,6 +1,6 @@
 //! Which of several offers to take: the only one, or the one a person at a terminal points at.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::io::{IsTerminal, stderr, stdin};
 
 use deaddrop::FoundOffer;
 use smol::future;
@@ -21,11 +21,11 @@ pub(super) async fn choose(
         return Ok(only);
     }
     if ui.is_for_people() && stdin().is_terminal() && stderr().is_terminal() {
-        return ask(signals, found).await;
+        return ask(ui, signals, found).await;
     }
     if !ui.is_for_people() {
         for found in &found {
-            ui.show(&Event::offer(&found.offer, found.from))?;
+            ui.show(&Event::offer(&found.offer, found.from)).await?;
         }
     }
     let mut message =
@@ -41,14 +41,12 @@ fn line(found: &FoundOffer) -> String {
     format!("{} {}, from {}", offer.token, what(offer.kind, &offer.name, offer.size), found.from)
 }
 
-async fn ask(signals: &Signals, mut found: Vec<FoundOffer>) -> Result<FoundOffer, Failure> {
-    let mut err = stderr();
+async fn ask(ui: &Ui, signals: &Signals, mut found: Vec<FoundOffer>) -> Result<FoundOffer, Failure> {
     for (i, found) in found.iter().enumerate() {
-        let _ = writeln!(err, "{:>3}  {}", i + 1, line(found));
+        ui.ask(format!("{:>3}  {}\n", i + 1, line(found))).await?;
     }
     loop {
-        let _ = write!(err, "Which one? [1-{}] ", found.len());
-        let _ = err.flush();
+        ui.ask(format!("Which one? [1-{}] ", found.len())).await?;
         // On a thread of its own: a signal does not end the reading of a line, and it is to end us.
         let read = smol::unblock(|| {
             let mut answer = String::new();
@@ -80,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_copied_token_hides_nobody() {
-        let ui = Ui::with_streams(true, false, false, Box::new(std::io::sink()), Box::new(std::io::sink()));
+        let sink = || Box::new(std::io::sink());
+        let ui = Ui::with_streams(true, false, false, &Signals::default(), sink(), sink());
         let offer = Offer {
             token: Token::from_bytes([7; 16]),
             kind: Kind::Message,
