@@ -38,13 +38,25 @@ async fn finish(
     }
     let (done, result) = async_channel::bounded(1);
     let notify = connection.as_ref().map(|connection| NotifyOnDrop(connection.notify().clone()));
-    let worker = std::thread::spawn(move || {
+    // Handed over by a channel, from which it is taken back if the system starts no thread.
+    let (give, take) = async_channel::bounded(1);
+    let _ = give.try_send(incoming);
+    let taken = take.clone();
+    let work = move || {
         // Dropped after `done`, so that the connection finds either a result or a closed channel.
         let _notify = notify;
         let done = done;
-        // The receiver lives until there is a result.
-        let _ = done.try_send(incoming.finish());
-    });
+        if let Ok(incoming) = taken.try_recv() {
+            // The receiver lives until there is a result.
+            let _ = done.try_send(incoming.finish());
+        }
+    };
+    let Ok(worker) = std::thread::Builder::new().name("deaddrop sync".into()).spawn(work) else {
+        debug!(
+            "files: no thread is started, so that the claim is not kept alive while the drop is made durable"
+        );
+        return take.try_recv().map_or(Err(SaveError::Bug), Incoming::finish);
+    };
     while result.is_empty() && !result.is_closed() {
         let Some(live) = connection else { break };
         let now = clock::now();

@@ -6,6 +6,7 @@ mod support;
 mod broken;
 mod events;
 mod exit_codes;
+mod limits;
 mod memory;
 mod names;
 mod passphrase_prompt;

@@ -3,11 +3,11 @@
 mod cli;
 mod commands;
 mod core_dumps;
-mod descriptors;
 mod exit;
 mod messages;
 mod passphrase;
 mod prompt;
+mod resources;
 mod signals;
 mod strength;
 mod trace;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     core_dumps::disable();
     let arguments = || std::env::args_os().skip(1);
     let signals = Signals::default();
-    let failed = |json, failure| smol::block_on(Ui::new(json, false, &signals).fail(&failure));
+    let failed = |json, failure| Ui::new(json, false, &signals).fail_now(&failure);
     match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => print(&text).map_or_else(|failure| failed(false, failure), |()| Exit::Done),
         Ok(Parsed::Command(command)) => {

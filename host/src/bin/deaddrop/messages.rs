@@ -8,6 +8,7 @@ use deaddrop::{
 };
 
 use crate::exit::{Exit, Failure};
+use crate::resources::{MORE_FILES, is_out_of_files};
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -74,6 +75,7 @@ impl From<PutError> for Failure {
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         let advice = match error.port {
+            _ if is_out_of_files(&error.error) => return out_of_files(&error),
             Some(_) => "; choose another with --tcp-port",
             None => "; choose one with --tcp-port",
         };
@@ -83,8 +85,11 @@ impl From<PortError> for Failure {
 
 impl From<InterfaceError> for Failure {
     fn from(error: InterfaceError) -> Self {
-        match error {
+        match &error {
             InterfaceError::Unknown { .. } => Self::usage(error.to_string()),
+            InterfaceError::Unreadable(why) | InterfaceError::Listen(why) if is_out_of_files(why) => {
+                out_of_files(&error)
+            }
             other => Self::failed(other.to_string()),
         }
     }
@@ -130,6 +135,10 @@ impl From<SaveError> for Failure {
             _ => Self::failed(error.to_string()),
         }
     }
+}
+
+fn out_of_files(fact: &impl Display) -> Failure {
+    advise(Failure::failed, fact, &format!("; {MORE_FILES}"))
 }
 
 fn no_space(message: String) -> Failure {

@@ -1,5 +1,7 @@
 //! Signals that end the command.
 
+use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -88,12 +90,13 @@ impl Signals {
         terminal.as_deref().map(act);
     }
 
-    /// Handles the process's signals for as long as the future is polled.
-    pub(crate) async fn handle(&self) -> std::io::Result<()> {
+    /// Handles the process's signals for as long as the future is polled. Ends only with an error.
+    pub(crate) async fn handle(&self) -> io::Result<Infallible> {
         let ignored = ignored();
         let heard = HANDLED.into_iter().filter(|(_, raw)| !contains(ignored, *raw));
         let mut signals = SignalStream::new(heard.map(|(signal, _)| signal))?;
-        while let Some(signal) = signals.next().await {
+        loop {
+            let signal = signals.next().await.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
             let code = match signal? {
                 // The write that raised it fails too, and says more.
                 Signal::Xfsz => continue,
@@ -116,7 +119,6 @@ impl Signals {
             let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
             self.0.stopper.stop();
         }
-        Ok(())
     }
 }
 

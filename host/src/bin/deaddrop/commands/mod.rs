@@ -15,6 +15,7 @@ use smol::future;
 use crate::cli::{Command, Fetch, NetArgs};
 use crate::exit::{Exit, Failure};
 use crate::passphrase;
+use crate::resources;
 use crate::signals::Signals;
 use crate::ui::Ui;
 
@@ -28,10 +29,12 @@ enum Job {
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
 pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
+    if let Err(failure) = resources::check() {
+        return ui.fail_now(&failure);
+    }
     let handling = async {
-        // Without a handler the defaults of the system end the process, less politely.
-        let _ = signals.handle().await;
-        future::pending().await
+        let Err(error) = signals.handle().await;
+        ui.fail(&Failure::failed(format!("cannot handle signals: {error}; start it again"))).await
     };
     let work = async {
         // Nothing has been offered or claimed yet, so that a signal ends it as it stands.

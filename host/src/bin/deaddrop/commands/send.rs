@@ -9,8 +9,8 @@ use deaddrop::{Ended, Lapse, Room, Sender, SenderBuilder, SenderEvent, Zeroizing
 
 use super::setup::{derive, network, warn_network, warn_weak};
 use crate::cli::NetArgs;
-use crate::descriptors::raise_limit;
 use crate::exit::{Exit, Failure};
+use crate::resources::check_connections;
 use crate::signals::Signals;
 use crate::ui::{Event, Serving, Ui};
 use attacks::{Guesses, Lapses};
@@ -33,7 +33,6 @@ pub(super) struct Job {
 pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
     let Job { mut drop, path, tcp_port, net, passphrase } = job;
     warn_weak(ui, &passphrase).await?;
-    raise_limit();
     let room = derive(Room::derive(passphrase), signals).await?;
     if let Some(port) = tcp_port {
         drop = drop.tcp_port(port);
@@ -54,6 +53,7 @@ pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fai
 
 /// Shows that the drop can be fetched.
 async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
+    check_connections()?;
     let addresses = sender.addresses();
     warn_network(ui, addresses.is_empty(), sender.skipped()).await?;
     ui.show(&Event::Ready {

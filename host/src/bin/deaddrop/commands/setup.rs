@@ -6,6 +6,7 @@ use smol::future;
 use crate::cli::NetArgs;
 use crate::exit::Failure;
 use crate::messages;
+use crate::resources::check_connections;
 use crate::signals::Signals;
 use crate::strength::{WEAK_CODE, weak};
 use crate::ui::{Event, Ui};
@@ -18,6 +19,7 @@ pub(super) fn network(net: &NetArgs) -> Network {
 /// Begins to receive beacons and asks who is there, while the room's secret is still being derived.
 pub(super) async fn open_browser(ui: &Ui, net: &NetArgs) -> Result<Browser, Failure> {
     let browser = Browser::open(&network(net)).map_err(Error::from)?;
+    check_connections()?;
     warn_network(ui, browser.addresses().is_empty(), browser.skipped()).await?;
     Ok(browser)
 }

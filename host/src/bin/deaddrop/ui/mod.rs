@@ -138,6 +138,17 @@ impl Ui {
         failure.exit
     }
 
+    /// The same on this thread, where no other may be started. Nothing ends the wait for a reader that stalls.
+    pub(crate) fn fail_now(&self, failure: &Failure) -> Exit {
+        let event = Event::Error { code: failure.code, message: &failure.message };
+        let line = format!("deaddrop: {}\n", text::line(&failure.message)).into_bytes();
+        if !self.json || self.out.write_now(&event.to_json()).is_err() {
+            // There is nowhere left to say that this failed.
+            let _ = self.err.write_now(&line);
+        }
+        failure.exit
+    }
+
     async fn to_out(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
         let written = self.out.run(&self.signals, move |out| out.write_all(&bytes)).await?;
         written.map_err(|error| Failure::output(&error))

@@ -29,6 +29,13 @@ impl Stream {
         Self { to: Arc::new(Mutex::new(to)), stalled: Arc::default() }
     }
 
+    /// Writes on this thread, and waits for a reader for as long as it takes.
+    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        to.write_all(bytes)?;
+        to.flush()
+    }
+
     /// Has `write` write to the stream, after all that is being written already, and flushes it. What `write` holds is
     /// dropped when it is done.
     ///

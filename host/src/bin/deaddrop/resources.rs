@@ -1,0 +1,131 @@
+//! What the system has to give a command: descriptors, memory, threads. A lack of them is said at the start, in one line.
+//! Later it would come up inside libraries that panic then, or wait for ever.
+
+use std::fs::File;
+use std::io;
+use std::thread::Builder;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::exit::Failure;
+
+/// Descriptors that a sender may need: members' connections are not counted, and each takes one.
+const WANTED: u64 = 8_192;
+/// Descriptors that a command takes before it has any socket: for the reactor, and one for each signal.
+const AT_START: usize = 24;
+/// Descriptors that have to be free once all sockets are open: for connections, and for the file that is sent or received.
+const FOR_CONNECTIONS: usize = 8;
+/// Memory that a command takes: 32 MiB to derive the room's secret, the stacks of its threads, and buffers.
+const MEMORY: usize = 56 << 20;
+/// Threads beside the main one: the reactor's, one that derives the room's secret, one for each stream that is written to.
+const THREADS: usize = 4;
+
+/// What to do where too few files can be open at once.
+pub(crate) const MORE_FILES: &str = "raise the limit with ulimit -n 256, or close other programs";
+
+/// Checks that there is enough for a command to start.
+///
+/// # Errors
+/// What there is not enough of, and what to do.
+pub(crate) fn check() -> Result<(), Failure> {
+    raise_limit();
+    descriptors(AT_START + FOR_CONNECTIONS)?;
+    memory()?;
+    threads()
+}
+
+/// Checks that there are descriptors for connections, once all sockets are open.
+///
+/// # Errors
+/// If there are not.
+pub(crate) fn check_connections() -> Result<(), Failure> {
+    descriptors(FOR_CONNECTIONS)
+}
+
+/// Whether an operation failed because no more files can be open at once.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Raises our own limit of descriptors as far as the system lets us, and no further than makes sense. Members can open
+/// connections without number; the more there is room for, the longer others still get through.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // Where it is refused the old limit stands, and connections beyond it wait.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
+}
+
+/// Opens this many, and closes them again.
+fn descriptors(count: usize) -> Result<(), Failure> {
+    let opened: io::Result<Vec<File>> = (0..count).map(|_| File::open("/")).collect();
+    opened.map(drop).map_err(|error| {
+        let limit = getrlimit(Resource::Nofile).current.map_or("none".into(), |limit| limit.to_string());
+        Failure::failed(format!(
+            "not enough files can be open at once ({error}; the limit of this process is {limit}): {MORE_FILES}"
+        ))
+    })
+}
+
+/// Reserves the memory, untouched, and gives it back.
+fn memory() -> Result<(), Failure> {
+    let mut reserved: Vec<u8> = Vec::new();
+    reserved.try_reserve_exact(MEMORY).map_err(|_| {
+        Failure::failed(format!(
+            "not enough memory: the room's secret is derived in 32 MiB, and {} MiB are needed in all: raise the limit \
+             with ulimit -v, or close other programs",
+            MEMORY >> 20
+        ))
+    })
+}
+
+/// Starts all threads at once, and ends them again.
+fn threads() -> Result<(), Failure> {
+    let (end, ended) = async_channel::bounded::<()>(1);
+    let mut started = Vec::new();
+    let mut failed = Ok(());
+    for _ in 0..THREADS {
+        let ended = ended.clone();
+        let body = move || {
+            // Fails when the channel is closed, which is what it waits for.
+            let _ = ended.recv_blocking();
+        };
+        match Builder::new().spawn(body) {
+            Ok(thread) => started.push(thread),
+            Err(error) => {
+                failed = Err(Failure::failed(format!(
+                    "not enough threads can be started ({error}): raise the limit of this user's processes with \
+                     ulimit -u, or that of the container, or close other programs"
+                )));
+                break;
+            }
+        }
+    }
+    drop(end);
+    for thread in started {
+        // It cannot have panicked.
+        let _ = thread.join();
+    }
+    failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_limit_is_raised_and_a_high_one_is_left() {
+        let at_first = getrlimit(Resource::Nofile);
+        let low = Rlimit { current: Some(512), maximum: at_first.maximum };
+        setrlimit(Resource::Nofile, low).unwrap();
+        raise_limit();
+        let wanted = at_first.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(wanted));
+        setrlimit(Resource::Nofile, at_first).unwrap();
+        raise_limit();
+        assert!(getrlimit(Resource::Nofile).current >= at_first.current);
+    }
+}
