@@ -260,6 +260,31 @@ fn an_interface_that_was_chosen_gets_another_address() {
 }
 
 #[test]
+fn an_interface_is_chosen_with_the_addresses_that_have_a_label() {
+    let lan = Lan::of(2);
+    let [sender, receiver] = &lan.hosts[..] else { panic!() };
+    let folder = tempfile::tempdir().unwrap();
+    // As its only address, and beside one without a label.
+    sender.ip_command("address flush dev eth0");
+    sender.ip_command("address add 10.77.0.50/24 broadcast + dev eth0 label eth0:1");
+    for more in ["", "address add 10.77.0.51/24 broadcast + dev eth0"] {
+        if !more.is_empty() {
+            sender.ip_command(more);
+        }
+        let (mut sending, token, _) =
+            send_message(sender, folder.path(), "labelled", &["--interface", "eth0"]);
+        let addresses = sending.events.last().unwrap()["addresses"].to_string();
+        assert!(addresses.contains("10.77.0.50"), "{addresses}");
+        let arguments = ["fetch", "--json", "--token", &token, "--interface", "eth0"];
+        let mut fetching = spawn(receiver, folder.path(), ROOM, &arguments, b"");
+        assert_eq!(fetching.event("received")["text"], "labelled");
+        sending.event("fetched");
+    }
+    let (sending, _, _) = send_message(sender, folder.path(), "one of them", &["--interface", "eth0:1"]);
+    assert_eq!(sending.events.last().unwrap()["addresses"], serde_json::json!(["10.77.0.50"]));
+}
+
+#[test]
 fn interfaces_that_cannot_broadcast_do_no_harm() {
     let lan = Lan::of(2);
     let folder = tempfile::tempdir().unwrap();

@@ -84,7 +84,7 @@ impl BeaconSockets {
     fn refresh(&mut self) -> io::Result<(bool, Vec<SkippedInterface>)> {
         let mut found = interfaces()?;
         let chosen = &self.network.interfaces;
-        found.retain(|interface| chosen.is_empty() || chosen.contains(&interface.name));
+        found.retain(|interface| chosen.is_empty() || chosen.iter().any(|name| interface.is_meant_by(name)));
         let before = self.sockets.len();
         self.sockets.retain(|InterfaceSockets { interface, .. }| {
             let kept = found.contains(interface);
@@ -130,7 +130,7 @@ impl BeaconSockets {
 
     /// Whether this interface is in use.
     fn has(&self, name: &str) -> bool {
-        self.sockets.iter().any(|sockets| sockets.interface.name == name)
+        self.sockets.iter().any(|sockets| sockets.interface.is_meant_by(name))
     }
 
     /// The addresses at which this machine can be reached, loopback last.

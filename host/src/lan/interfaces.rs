@@ -6,11 +6,13 @@ use std::net::Ipv4Addr;
 
 use deaddrop_core::discovery::Ipv4Network;
 use if_addrs::{IfAddr, get_if_addrs};
+use rustix::net::netdevice;
+use socket2::{Domain, Socket, Type};
 
 /// One IPv4 address of this machine and its network. An interface with several addresses has several of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Interface {
-    /// The system's name for the interface.
+    /// The system's name for the interface, or the label of the address, such as `eth0:1`.
     pub(crate) name: String,
     /// The system's number for it.
     pub(crate) index: u32,
@@ -26,6 +28,11 @@ impl Interface {
     /// Whether it leads back to this machine only.
     pub(crate) fn is_loopback(&self) -> bool {
         self.address.is_loopback()
+    }
+
+    /// Whether a user who writes `name` means this: the interface whatever the label of its address, or the label itself.
+    pub(crate) fn is_meant_by(&self, name: &str) -> bool {
+        self.name == name || (!name.contains(':') && index_of(name) == Some(self.index))
     }
 
     /// Whether a machine with address `ip` can be on the network this interface is attached to.
@@ -95,6 +102,12 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up).filter_map(from_system).collect())
 }
 
+/// The system's number for the interface of this name.
+fn index_of(name: &str) -> Option<u32> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).ok()?;
+    netdevice::name_to_index(&socket, name).ok()
+}
+
 fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
     let IfAddr::V4(v4) = interface.addr else { return None };
     if v4.ip.is_unspecified() {
@@ -112,6 +125,20 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_is_meant_whatever_the_label_of_its_address() {
+        let lo = |name: &str| Interface {
+            name: name.into(),
+            index: index_of("lo").unwrap(),
+            address: [127, 0, 0, 1].into(),
+            prefix: 8,
+            point_to_point: false,
+        };
+        assert!(lo("lo").is_meant_by("lo") && lo("lo:1").is_meant_by("lo") && lo("lo:1").is_meant_by("lo:1"));
+        assert!(!lo("lo").is_meant_by("lo:1") && !lo("lo:2").is_meant_by("lo:1"));
+        assert!(!lo("lo").is_meant_by("eth9") && !lo("lo").is_meant_by(""));
+    }
 
     #[test]
     fn nothing_is_broadcast_on_a_point_to_point_link() {
