@@ -137,10 +137,21 @@ pub const PROBE_JITTER_MAX: Duration = Duration::from_millis(2_500);
 /// Jitter of a probe per known peer. If one host in ten sends, this spreads the listeners of a new sender no
 /// faster than it can answer them (decision 0018).
 pub const PROBE_JITTER_PER_PEER: Duration = Duration::from_millis(3);
-/// Concurrent probes.
-pub const PROBES_IN_FLIGHT: usize = 8;
-/// Probes of one port of one address within [`PORTS_WINDOW`].
-pub const PROBES_PER_PORT: u8 = 8;
+/// Concurrent probes of a host, of which peers that were heard once get half. More of them saturate the channel
+/// when a thousand hosts start on Wi-Fi (decision 0022).
+pub const PROBES_IN_FLIGHT: usize = 16;
+/// Deadline for the first connect to a peer that never answered. Later ones have [`CONNECT_TIMEOUT`].
+pub const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A bucket of this share of the table of peers bounds all connects to peers that never answered: one in
+/// this many, at least [`CONNECTS_MIN`].
+pub const CONNECTS_SHARE: usize = 4;
+/// The least burst of that bucket.
+pub const CONNECTS_MIN: usize = 8;
+/// All places of the table take this long to come back to that bucket, and one takes at most
+/// [`CONNECT_REFILL_MAX`].
+pub const CONNECTS_REFILL: Duration = Duration::from_secs(80);
+/// A connect comes back after this at the latest.
+pub const CONNECT_REFILL_MAX: Duration = Duration::from_secs(1);
 /// When to probe a sender again that is busy and gave no retry-after.
 pub const PROBE_BUSY_DEFAULT: Duration = Duration::from_millis(500);
 /// A busy peer is probed again no sooner than this.
@@ -149,6 +160,9 @@ pub const PROBE_BUSY_MIN: Duration = Duration::from_secs(1);
 pub const PROBE_BUSY_MAX: Duration = Duration::from_secs(60);
 /// How long a probe waits for our guess budget, plus up to as much jitter.
 pub const PROBE_NO_BUDGET: Duration = Duration::from_secs(5);
+/// A peer that is heard again after this is repeating itself: sooner it may be a copy of the same beacon, which
+/// is sent to two broadcast addresses.
+pub const HEARD_AGAIN_AFTER: Duration = Duration::from_millis(96);
 /// Most peers of one address that are not members; at most half of the table.
 pub const PEERS_PER_ADDRESS: usize = 32;
 /// A member with a new revision is probed again no sooner than this after the last probe.
@@ -163,10 +177,12 @@ pub const LOST_RETRY: Duration = Duration::from_millis(300);
 pub const STRANGER_MEMORY: Duration = Duration::from_secs(600);
 /// Upper bound of that backoff.
 pub const STRANGER_MEMORY_MAX: Duration = Duration::from_secs(86_400);
-/// Ports of one address that a listener connects to within [`PORTS_WINDOW`], so that it is no port scanner.
-pub const PORTS_PER_ADDRESS: usize = 16;
-/// The window of [`PORTS_PER_ADDRESS`].
-pub const PORTS_WINDOW: Duration = Duration::from_secs(60);
+/// Connects to the default ports of one address, within [`CONNECTS_WINDOW`], that reached no sender.
+pub const CONNECTS_TO_DEFAULT_PORTS: u8 = 16;
+/// The same to all its other ports together, so that a listener is no port scanner.
+pub const CONNECTS_TO_OTHER_PORTS: u8 = 8;
+/// The window of both.
+pub const CONNECTS_WINDOW: Duration = Duration::from_secs(60);
 
 /// A source that succeeded within this has a token bucket of its own (protocol.md, section 4.5).
 pub const KNOWN_GOOD: Duration = Duration::from_secs(600);

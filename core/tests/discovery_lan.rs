@@ -43,7 +43,7 @@ struct Sender {
 
 struct Listener {
     address: SocketAddr,
-    browser: Box<Browser<64, 64>>,
+    browser: Box<Browser<64, 64, 1024>>,
     shown: BTreeSet<Token>,
     probes: u32,
 }

@@ -336,7 +336,7 @@ fn announcing_and_browsing() {
     unallocated(|| {
         let (mut now, mut rng) = (start(), rng());
         let mut advertiser = Advertiser::<4>::new(Instance::random(&mut rng));
-        let mut browser = Browser::<16, 24>::new(now, Instance::random(&mut rng));
+        let mut browser = Browser::<16, 24, 64>::new(now, Instance::random(&mut rng));
         advertiser.set(now, Some((48_556, 1)), &mut rng);
         let (mut probes, mut appeared, mut gone, mut crowded) = (0, 0, 0, 0);
         for round in 0..500_u32 {

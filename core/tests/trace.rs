@@ -59,7 +59,7 @@ fn everything() -> Vec<Token> {
 
     let mut rng = net::rng();
     let now = Instant::from_millis(5_000);
-    let mut browser = Browser::<4, 4>::new(now, Instance::random(&mut rng));
+    let mut browser = Browser::<4, 4, 16>::new(now, Instance::random(&mut rng));
     let from = SocketAddr::from(([10, 0, 0, 7], 48_555));
     let beacon = Beacon {
         kind: BeaconKind::Announce,

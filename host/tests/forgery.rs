@@ -6,19 +6,22 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-use deaddrop_core::limits::{PORTS_PER_ADDRESS, PORTS_WINDOW};
+use deaddrop_core::limits::{CONNECTS_TO_DEFAULT_PORTS, CONNECTS_TO_OTHER_PORTS, CONNECTS_WINDOW};
 use deaddrop_core::token::Instance;
 use getrandom::rand_core::Rng;
 use support::{
     Beacon, BeaconKind, Capture, Lan, Neighbour, ROOM, listener, random, say, send_message, spawn,
 };
 
-/// Connects to one port of one address within the same minute, by the listener's rules.
-const PROBES_PER_PORT: usize = 8;
-
 #[test]
 fn neighbour() {
-    support::play(&[("capture", support::capture), ("flood", flood), ("forge", forge), ("divert", divert)]);
+    support::play(&[
+        ("capture", support::capture),
+        ("flood", flood),
+        ("forge", forge),
+        ("divert", divert),
+        ("spread", spread),
+    ]);
 }
 
 fn beacon(kind: BeaconKind, port: u16) -> Beacon {
@@ -62,11 +65,11 @@ fn a_flood_of_beacons_hides_nobody_and_makes_no_scanner() {
     let looks: Vec<_> =
         traffic.connects().into_iter().filter(|(_, to)| to.ip().to_string() == forger.ip).collect();
     let ports: BTreeSet<u16> = looks.iter().map(|(_, to)| to.port()).collect();
-    let windows = 1 + usize::try_from(start.elapsed().as_secs() / PORTS_WINDOW.as_secs()).unwrap();
+    let windows = 1 + usize::try_from(start.elapsed().as_secs() / CONNECTS_WINDOW.as_secs()).unwrap();
     println!("{} connections to {} ports of the forger", looks.len(), ports.len());
     assert!(!looks.is_empty(), "a beacon makes a listener look");
-    assert!(ports.len() <= 2 * PORTS_PER_ADDRESS * windows, "{} ports", ports.len());
-    assert!(looks.len() <= 2 * PORTS_PER_ADDRESS * PROBES_PER_PORT * windows, "{} connections", looks.len());
+    let most = usize::from(CONNECTS_TO_DEFAULT_PORTS + CONNECTS_TO_OTHER_PORTS);
+    assert!(looks.len() <= 2 * most * windows, "{} connections", looks.len());
 }
 
 /// The role that sends this many announcements of senders that are not there.
@@ -85,6 +88,65 @@ fn flood(words: &[&str]) {
     }
     say("all");
     support::wait_for_end();
+}
+
+#[test]
+fn a_flood_from_two_hundred_dead_addresses_hides_no_new_sender() {
+    let lan = Lan::of(3);
+    let [sender, receiver, forger] = &lan.hosts[..] else { unreachable!("three hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    // The forger sends from many addresses and answers for none of them: it does not even resolve them.
+    let script = format!(
+        "for n in $(seq 20 219); do ip address add {FORGED}.$n/24 dev eth0; done
+        echo 8 >/proc/sys/net/ipv4/conf/all/arp_ignore"
+    );
+    assert!(forger.command("sh").args(["-c", &script]).status().unwrap().success());
+    let capture = Capture::start(&lan);
+    let mut listening = listener(receiver, folder.path());
+    let mut flooding = Neighbour::start(forger, "spread", &[]);
+    // By then each of many addresses has been heard.
+    assert_eq!(flooding.word(), "many");
+    let (mut sending, token, _) = send_message(sender, folder.path(), "real", &[]);
+    assert_eq!(listening.event("offer")["token"], token);
+    let took = listening.time().saturating_duration_since(sending.time());
+    println!("the offer was shown {} ms after the sender was ready", took.as_millis());
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    // A listener that starts in the flood finds it, too.
+    let mut fetching = spawn(receiver, folder.path(), ROOM, &["fetch", "--json"], b"");
+    assert_eq!(fetching.event("received")["text"], "real");
+    assert_eq!(sending.exit_code(), 0);
+    flooding.end();
+
+    let traffic = capture.end();
+    let honest = [&sender.ip, &receiver.ip];
+    let forged = |address: &SocketAddrV4| !honest.contains(&&address.ip().to_string());
+    let heard = traffic.datagrams().iter().filter(|(flow, _)| forged(&flow.0)).count();
+    assert!(heard >= 400, "{heard} forged beacons were on the wire");
+    let connects = traffic.connects().iter().filter(|(_, to)| forged(to)).count();
+    assert_eq!(connects, 0, "the forged addresses do not resolve");
+}
+
+/// The start of the addresses that are forged.
+const FORGED: &str = "10.77.0";
+
+/// The role that announces senders which are not there, a hundred a second, from two hundred addresses.
+fn spread(_: &[&str]) {
+    let bind = |n| UdpSocket::bind(format!("{FORGED}.{n}:0")).expect("an address");
+    let sockets: Vec<UdpSocket> = (20..220).map(bind).collect();
+    sockets.iter().for_each(|socket| socket.set_broadcast(true).expect("an option"));
+    say("ready");
+    let end = support::asked_to_end();
+    let mut sent = 0;
+    while !end.load(std::sync::atomic::Ordering::Acquire) {
+        let socket = &sockets[random().next_u32() as usize % sockets.len()];
+        let port = 1_024 + u16::try_from(random().next_u32() % 64_512).expect("a port");
+        let _ = socket.send_to(&beacon(BeaconKind::Announce, port).emit(), everybody());
+        sent += 1;
+        if sent == 400 {
+            say("many");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub(crate) struct Scale {
     /// measure on this machine the time that the simulation charges for a handshake, and do nothing else
     #[argh(switch)]
     costs: bool,
+    /// flood one listener with forged beacons, and do nothing else
+    #[argh(switch)]
+    flood: bool,
 }
 
 /// Runs the simulation, in release mode.
@@ -56,7 +59,9 @@ fn words(scale: &Scale) -> Vec<String> {
         ("--settle", scale.settle.map(|n| n.to_string())),
     ];
     let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
-    given.flatten().chain(scale.costs.then(|| "--costs".to_owned())).collect()
+    let switches = [("--costs", scale.costs), ("--flood", scale.flood)];
+    let switches = switches.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned());
+    given.flatten().chain(switches).collect()
 }
 
 #[cfg(test)]
@@ -69,7 +74,7 @@ mod tests {
         assert!(of(&[]).is_empty());
         let all = ["--hosts", "10,100", "--rooms", "200", "--net", "wifi", "--seed", "7"];
         assert_eq!(of(&all), all);
-        let rest = ["--senders", "5", "--messages", "6", "--settle", "90", "--costs"];
+        let rest = ["--senders", "5", "--messages", "6", "--settle", "90", "--costs", "--flood"];
         assert_eq!(of(&rest), rest);
         assert!(Scale::from_args(&["scale"], &["--seed", "x"]).is_err());
     }

@@ -19,7 +19,7 @@ pub(crate) fn run() {
     let mut rng = Fixed(2);
     let from = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 48_555);
     let mut advertiser = Advertiser::<4>::new(Instance::random(&mut rng));
-    let mut browser = Browser::<16, 8>::new(now, Instance::random(&mut rng));
+    let mut browser = Browser::<16, 8, 16>::new(now, Instance::random(&mut rng));
     advertiser.set(now, Some((48_556, 1)), &mut rng);
     let arrival = Arrival { from, attached: true, loopback: false };
     let mut probes = 0;

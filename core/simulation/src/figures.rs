@@ -1,6 +1,6 @@
 //! The figures of a run.
 
-use crate::listener::{ADDRESSES, Listener, OFFERS, PEERS};
+use crate::listener::{ADDRESSES, Listener, OFFERS, PEERS, SIGHTINGS};
 use crate::network::Airtime;
 use crate::plan::Plan;
 use crate::queue::{Micros, SECOND};
@@ -174,7 +174,7 @@ impl Figures {
 
 /// Bytes of the tables of a listener and of a sender.
 pub(crate) const fn tables() -> (usize, usize) {
-    let listener = size_of::<Browser<PEERS, OFFERS>>() + size_of::<ClientGuard<ADDRESSES>>();
+    let listener = size_of::<Browser<PEERS, OFFERS, SIGHTINGS>>() + size_of::<ClientGuard<ADDRESSES>>();
     let sender = size_of::<Advertiser<ANSWERED>>()
         + size_of::<Guard<SOURCES, CONNECTIONS>>()
         + size_of::<Drops<DROPS, FETCHES_MAX>>();

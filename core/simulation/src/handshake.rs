@@ -10,7 +10,7 @@ use deaddrop_core::drops::Listed;
 use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::guard::{Admission, Guess};
 use deaddrop_core::limits::{
-    CONNECT_TIMEOUT, CONTROL_RECORD, GREETING_TIMEOUT, HANDSHAKE_TIMEOUT, LIST_RECORDS, MESSAGE2_TIMEOUT,
+    CONTROL_RECORD, GREETING_TIMEOUT, HANDSHAKE_TIMEOUT, LIST_RECORDS, MESSAGE2_TIMEOUT,
 };
 use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::wire;
@@ -18,7 +18,7 @@ use deaddrop_core::wire;
 use crate::cost;
 use crate::cpu::Task;
 use crate::probes::{ProbeId, Stage};
-use crate::queue::{Micros, instant};
+use crate::queue::{Micros, instant, micros};
 use crate::sender::{PORT, Sender};
 use crate::world::{Event, World, address};
 
@@ -93,7 +93,7 @@ impl World {
         let id = self.probes.open(listener, sender, probe);
         let at = self.up(id, self.now, SYN);
         self.queue.push(at, Event::Probe(Step::Syn(id)));
-        self.queue.push(self.now + span(CONNECT_TIMEOUT), Event::Probe(Step::NotConnected(id)));
+        self.queue.push(micros(probe.connect_by), Event::Probe(Step::NotConnected(id)));
     }
 
     /// Arrival time at the server of `bytes` that a client sends at `at`.
@@ -150,7 +150,6 @@ impl World {
             }
             Step::NotConnected(id) => {
                 if let Some(probing) = self.probes.get(id)
-                    && probing.tries > 0
                     && probing.stage == Stage::Waiting
                     && !probing.connected
                 {

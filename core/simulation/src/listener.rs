@@ -11,6 +11,8 @@ use crate::sender::{Part, Sender};
 
 /// Senders remembered.
 pub(crate) const PEERS: usize = 1_024;
+/// Senders that were heard once and are not remembered otherwise.
+pub(crate) const SIGHTINGS: usize = 16_384;
 /// Offers remembered.
 pub(crate) const OFFERS: usize = 1_024;
 /// Addresses whose unconfirmed handshakes are remembered.
@@ -21,7 +23,7 @@ pub(crate) struct Listener {
     pub(crate) host: usize,
     pub(crate) room: usize,
     pub(crate) part: Part,
-    pub(crate) browser: Box<Browser<PEERS, OFFERS>>,
+    pub(crate) browser: Box<Browser<PEERS, OFFERS, SIGHTINGS>>,
     pub(crate) guard: Box<ClientGuard<ADDRESSES>>,
     /// When it started.
     pub(crate) since: Micros,

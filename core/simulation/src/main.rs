@@ -17,6 +17,7 @@
 mod cost;
 mod cpu;
 mod figures;
+mod flood;
 mod handshake;
 mod listener;
 mod network;
@@ -67,6 +68,9 @@ struct Scale {
     /// measure on this machine what handshakes are charged, and do nothing else
     #[argh(switch)]
     costs: bool,
+    /// flood one listener with forged beacons, and do nothing else
+    #[argh(switch)]
+    flood: bool,
 }
 
 fn main() {
@@ -75,6 +79,13 @@ fn main() {
         let charged = [cost::MESSAGE_2, cost::MESSAGE_3, cost::MESSAGE_4];
         for (n, (took, charged)) in (2..).zip(cost::measure().into_iter().zip(charged)) {
             println!("message {n}: {} us to compute, charged {charged} us", took.as_micros());
+        }
+        return;
+    }
+    if scale.flood {
+        println!("{}", flood::HEAD);
+        for flood in flood::table(scale.seed) {
+            println!("{}", flood::row(&flood, &flood.run()));
         }
         return;
     }

@@ -1,5 +1,8 @@
 //! The properties of discovery on a large LAN that scale.md states.
 
+use deaddrop_core::limits::{CONNECTS_TO_DEFAULT_PORTS, CONNECTS_TO_OTHER_PORTS};
+
+use crate::flood::{Flood, Forgery, Victims};
 use crate::network::{COPIES, Net};
 use crate::plan::Plan;
 use crate::queue::{MILLI, SECOND};
@@ -120,4 +123,33 @@ fn a_listener_with_a_spent_budget_costs_no_sender_a_guess() {
     assert!(report.probes.no_budget > 0, "the budget was never spent");
     assert_eq!(report.sum.failed, report.probes.strangers, "a guess was spent without a stranger");
     assert_eq!(report.figures.start.missing(), 0);
+}
+
+/// Every victim gets at most so many connects a minute: one window can begin in the midst of another.
+const TO_ONE: u64 = 2 * (CONNECTS_TO_DEFAULT_PORTS + CONNECTS_TO_OTHER_PORTS) as u64;
+
+#[test]
+fn forged_beacons_hide_no_newcomer() {
+    let rates: &[u64] = if long() { &[10, 100, 2_000, 30_000] } else { &[10, 100, 2_000] };
+    for victims in [Victims::Dead, Victims::Refuse, Victims::Silent] {
+        for addresses in [1, 200, 55_000] {
+            for &rate in rates {
+                let flood = Flood { rate, addresses, victims, forgery: Forgery::Random, seed: 9 };
+                let outcome = flood.run();
+                assert!(outcome.median() <= 2_000 && outcome.worst() <= 5_000, "{flood:?} {outcome:?}");
+                assert!(outcome.connects <= 1_025, "{flood:?} {outcome:?}");
+                assert!(outcome.to_one <= TO_ONE, "{flood:?} {outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_that_mimics_senders_is_bounded_and_hides_no_newcomer_at_another_address() {
+    let flood =
+        Flood { rate: 300, addresses: 200, victims: Victims::Dead, forgery: Forgery::Repeated, seed: 9 };
+    let outcome = flood.run();
+    // Half of the newcomers have addresses that are not forged.
+    assert!(outcome.shown[outcome.shown.len() / 2 - 1] <= 2_000, "{outcome:?}");
+    assert!(outcome.connects <= 1_025 && outcome.to_one <= TO_ONE, "{outcome:?}");
 }

@@ -46,15 +46,15 @@ impl From<ClientError> for ProbeError {
     }
 }
 
-/// A browser with tables for `P` peers and `O` offers.
-pub struct Browser<const P: usize, const O: usize> {
-    prober: Prober<P>,
+/// A browser with tables for `P` peers and `O` offers, and a memory of `S` peers that are not in the table.
+pub struct Browser<const P: usize, const O: usize, const S: usize> {
+    prober: Prober<P, S>,
     offers: Offers<O>,
     /// The table of offers overflowed, and no entry has become free since.
     crowded: bool,
 }
 
-impl<const P: usize, const O: usize> Browser<P, O> {
+impl<const P: usize, const O: usize, const S: usize> Browser<P, O, S> {
     /// A browser with empty tables, which solicits at once. Ignores beacons of `own`, the instance of this
     /// process.
     pub fn new(now: Instant, own: Instance) -> Self {

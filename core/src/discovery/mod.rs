@@ -11,6 +11,7 @@ pub mod offers;
 mod peer;
 mod probe_limiter;
 pub mod prober;
+mod sightings;
 mod solicit_schedule;
 
 pub use advertiser::Advertiser;

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::limits::SILENCE;
+use crate::limits::{CONNECT_TIMEOUT, FIRST_CONNECT_TIMEOUT, SILENCE};
 use crate::time::Instant;
 use crate::token::Instance;
 
@@ -39,6 +39,12 @@ pub struct Peer {
     /// When it was last probed.
     pub(super) probed: Option<Instant>,
     pub(super) in_flight: bool,
+    /// A peer of its lane is being probed.
+    pub(super) blocked: bool,
+    /// Connects to its address reached no sender.
+    pub(super) tried: bool,
+    /// It was heard again some time after the first time, or has answered our solicit.
+    pub(super) again: bool,
     /// Probes that failed in a row.
     pub(super) failures: u8,
     /// How often it was a stranger, for the backoff.
@@ -46,7 +52,7 @@ pub struct Peer {
     /// A farewell has been acted on.
     pub(super) left: bool,
     /// A farewell came while it was being probed.
-    pub(super) again: bool,
+    pub(super) left_again: bool,
     /// Jitter of the next retry, in 1/256, drawn for each probe.
     pub(super) jitter: u8,
 }
@@ -62,10 +68,13 @@ impl Peer {
             probe_at: None,
             probed: None,
             in_flight: false,
+            blocked: false,
+            tried: false,
+            again: false,
             failures: 0,
             refusals: 0,
             left: false,
-            again: false,
+            left_again: false,
             jitter: 0,
         }
     }
@@ -90,11 +99,26 @@ impl Peer {
         self.instance == instance && self.address == address && self.standing != Standing::Lost
     }
 
+    /// Its rank among those that wait for a probe, the lower the sooner, from 0 to 3: first what was heard
+    /// again, since forged beacons seldom are; first addresses at which no connect was in vain.
+    pub(super) fn rank(&self) -> u32 {
+        let once = !self.again && self.standing == Standing::New;
+        u32::from(once) * 2 + u32::from(self.tried)
+    }
+
+    /// Deadline of a connect to it that starts now.
+    pub(super) fn connect_by(&self, now: Instant) -> Instant {
+        match (self.standing, self.failures) {
+            (Standing::New, 0) => now + FIRST_CONNECT_TIMEOUT,
+            _ => now + CONNECT_TIMEOUT,
+        }
+    }
+
     /// When its next probe is due, unless limits delay it.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.standing {
             Standing::Lost => None,
-            _ if self.in_flight => None,
+            _ if self.blocked => None,
             Standing::Member { .. } => self.probe_at.or(Some(self.heard + SILENCE)),
             Standing::New | Standing::Stranger => self.probe_at,
         }

@@ -13,14 +13,14 @@ use rand_core::CryptoRng;
 
 use super::Arrival;
 use super::peer::{Peer, Standing};
-use super::probe_limiter::ProbeLimiter;
+use super::probe_limiter::{ProbeLimiter, is_default};
+use super::sightings::Sightings;
 use super::solicit_schedule::SolicitSchedule;
 use crate::limits::{
-    LOST_AFTER, LOST_RETRY, PEERS_PER_ADDRESS, PROBE_BUSY_MAX, PROBE_BUSY_MIN, PROBE_JITTER_MAX,
-    PROBE_JITTER_PER_PEER, PROBE_NO_BUDGET, PROBES_IN_FLIGHT, RELIST_EVERY,
+    HEARD_AGAIN_AFTER, LOST_AFTER, LOST_RETRY, PEERS_PER_ADDRESS, PROBE_BUSY_MAX, PROBE_BUSY_MIN,
+    PROBE_JITTER_MAX, PROBE_JITTER_PER_PEER, PROBE_NO_BUDGET, PROBES_IN_FLIGHT, RELIST_EVERY,
+    STRANGER_MEMORY, STRANGER_MEMORY_MAX, TCP_PORT_MIN,
 };
-use crate::limits::{STRANGER_MEMORY, STRANGER_MEMORY_MAX};
-use crate::limits::{TCP_PORT_FIRST, TCP_PORT_LAST, TCP_PORT_MIN};
 use crate::random::{below, up_to};
 use crate::time::Instant;
 use crate::token::Instance;
@@ -34,6 +34,8 @@ pub struct Probe {
     pub peer: SocketAddr,
     /// The instance to expect in the greeting.
     pub instance: Instance,
+    /// Deadline for the connect.
+    pub connect_by: Instant,
 }
 
 /// The result of a probe (protocol.md, section 3.4).
@@ -77,19 +79,32 @@ pub enum PeerEvent {
     },
 }
 
-/// A prober with a table of `P` peers.
-pub struct Prober<const P: usize> {
+/// While a probe has to wait for a limit, its turn is looked for again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A prober with a table of `P` peers, and a memory of `S` unknown ones.
+pub struct Prober<const P: usize, const S: usize> {
     own: Instance,
     solicits: SolicitSchedule,
     peers: Vec<Peer, P>,
     contacts: ProbeLimiter<P>,
+    sightings: Sightings<S>,
+    /// A limit holds probes back until then.
+    held: Option<Instant>,
 }
 
-impl<const P: usize> Prober<P> {
+impl<const P: usize, const S: usize> Prober<P, S> {
     /// A prober without peers, which solicits at once. Ignores beacons of `own`, the instance of this
     /// process.
     pub fn new(now: Instant, own: Instance) -> Self {
-        Self { own, solicits: SolicitSchedule::new(now), peers: Vec::new(), contacts: ProbeLimiter::new() }
+        Self {
+            own,
+            solicits: SolicitSchedule::new(now),
+            peers: Vec::new(),
+            contacts: ProbeLimiter::new(now),
+            sightings: Sightings::new(),
+            held: None,
+        }
     }
 
     /// Handles a beacon.
@@ -111,11 +126,14 @@ impl<const P: usize> Prober<P> {
         let address = address_of(via.from, beacon.port);
         let answer = beacon.kind == BeaconKind::Answer && self.solicits.asked(now);
         let known = self.peers.iter().position(|p| p.is(address, beacon.instance));
-        let spread = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        // Forged peers do not count: they would delay a real one.
+        let senders = self.peers.iter().filter(|p| p.standing != Standing::New).count();
+        let spread = u32::try_from(senders).unwrap_or(u32::MAX).saturating_add(1);
         let jitter = up_to(rng, PROBE_JITTER_PER_PEER.saturating_mul(spread).min(PROBE_JITTER_MAX));
         let soon = if answer { now } else { now + jitter };
 
         if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
+            peer.again |= answer || now.since(peer.heard) >= HEARD_AGAIN_AFTER;
             peer.heard = peer.heard.max(now);
             let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
@@ -125,7 +143,7 @@ impl<const P: usize> Prober<P> {
                 }
                 (Standing::Member { .. }, BeaconKind::Farewell) if !peer.left => {
                     peer.left = true;
-                    peer.again = peer.in_flight;
+                    peer.left_again = peer.in_flight;
                     peer.probe_at = Some(now);
                 }
                 (Standing::Member { revision }, _) if revision != beacon.revision => {
@@ -137,14 +155,20 @@ impl<const P: usize> Prober<P> {
             }
         } else if beacon.kind == BeaconKind::Farewell {
             // A farewell of an unknown peer.
-        } else if self.make_room(now, address, rng) {
+        } else {
+            let again = answer | self.sightings.again(now, address, beacon.instance, rng);
+            if !self.make_room(now, address, again, rng) {
+                decision!("discovery: no room for peer {}", address);
+                return;
+            }
             decision!("discovery: new peer {}, to be probed in {} ms", address, now.until(soon).as_millis());
             let mut peer = Peer::new(now, address, beacon.instance, beacon.revision);
             peer.probe_at = Some(soon);
+            peer.again = again;
+            peer.tried = self.contacts.tried(address.ip());
+            peer.blocked = self.peers.iter().any(|p| p.in_flight && same_lane(&p.address, &address));
             // There is room: an entry was just freed.
             let _ = self.peers.push(peer);
-        } else {
-            decision!("discovery: no room for peer {}", address);
         }
     }
 
@@ -176,7 +200,7 @@ impl<const P: usize> Prober<P> {
             let at = self.choose(now, rng)?;
             let peer = self.peers.get_mut(at)?;
             if !peer.is_member()
-                && let Err(later) = self.contacts.connect(now, peer.address.ip(), peer.address.port())
+                && let Err(later) = self.contacts.connect(now, peer.address, peer.rank() < 2)
             {
                 decision!("discovery: probe of {} put off: too many connects", peer.address);
                 peer.probe_at = Some(later);
@@ -186,7 +210,20 @@ impl<const P: usize> Prober<P> {
             peer.probed = Some(now);
             peer.in_flight = true;
             peer.jitter = u8::try_from(below(rng, 256)).unwrap_or(0);
-            return Some(Probe { peer: peer.address, instance: peer.instance });
+            let Peer { address, instance, .. } = *peer;
+            let connect_by = peer.connect_by(now);
+            self.mark(&address, true, true);
+            return Some(Probe { peer: address, instance, connect_by });
+        }
+    }
+
+    /// Notes whether the lane of this address is in use, and whether a connect there is in vain so far.
+    fn mark(&mut self, address: &SocketAddr, in_use: bool, tried: bool) {
+        for peer in self.peers.iter_mut().filter(|p| same_host(&p.address, address)) {
+            peer.tried = tried;
+            if same_lane(&peer.address, address) {
+                peer.blocked = in_use;
+            }
         }
     }
 
@@ -197,12 +234,14 @@ impl<const P: usize> Prober<P> {
         let Some(peer) = self.peers.get_mut(at) else { return };
         peer.in_flight = false;
         decision!("discovery: probe of {}: {:?}", peer.address, outcome);
-        let again = core::mem::take(&mut peer.again);
+        let again = core::mem::take(&mut peer.left_again);
+        if !peer.is_member() && outcome != ProbeResult::Failed {
+            self.contacts.answered(now, peer.address);
+        }
         match outcome {
             ProbeResult::Listed { revision } => {
                 let news = peer.is_member() && peer.revision != revision;
                 peer.standing = Standing::Member { revision };
-                self.contacts.proved(peer.address.ip(), peer.address.port());
                 peer.heard = now;
                 peer.failures = 0;
                 // A probe that became due meanwhile stays due, unless this list has the news.
@@ -238,6 +277,7 @@ impl<const P: usize> Prober<P> {
                 peer.probe_at = Some(now + PROBE_NO_BUDGET + peer.part_of(PROBE_NO_BUDGET));
             }
         }
+        self.mark(&probe.peer, false, outcome == ProbeResult::Failed);
     }
 
     /// The next change of a member. Call until `None`.
@@ -253,14 +293,8 @@ impl<const P: usize> Prober<P> {
 
     /// When to poll again, unless something happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let probes = self.lanes_in_flight().and_then(|lanes| {
-            // Most peers are not due soon, so only the next ones are checked against the lanes.
-            self.peers.iter().fold(None, |first: Option<Instant>, p| match p.due() {
-                Some(at) if first.is_none_or(|f| at < f) && !lanes.contains(&lane(p.address)) => Some(at),
-                _ => first,
-            })
-        });
-        Instant::earliest(self.solicits.next(), probes)
+        let probes = self.peers.iter().filter_map(Peer::due).min();
+        Instant::earliest(self.solicits.next(), probes.map(|at| self.held.map_or(at, |held| at.max(held))))
     }
 
     /// The known peers.
@@ -274,54 +308,63 @@ impl<const P: usize> Prober<P> {
         self.peers().filter(move |p| p.address.ip() == ip).map(|p| p.address.port())
     }
 
-    /// The lanes that are in use; `None` if no further probe may start.
-    fn lanes_in_flight(&self) -> Option<Vec<SocketAddr, PROBES_IN_FLIGHT>> {
-        let mut lanes = Vec::new();
-        for peer in self.peers.iter().filter(|p| p.in_flight) {
-            lanes.push(lane(peer.address)).ok()?;
+    /// Picks the peer to probe: the member that is due longest, else a random one of the lowest rank. A rank
+    /// above 0 leaves a share of the connects and of the places to those below it.
+    fn choose(&mut self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
+        let free = PROBES_IN_FLIGHT.saturating_sub(self.peers.iter().filter(|p| p.in_flight).count());
+        let free = u32::try_from((free * 4).div_ceil(PROBES_IN_FLIGHT)).unwrap_or(0);
+        let quarters = self.contacts.quarters(now).min(free);
+        let mut draw = Draw::default();
+        let mut held = false;
+        for (at, peer) in self.peers.iter().enumerate() {
+            let Some(due) = peer.due().filter(|due| *due <= now) else { continue };
+            if peer.is_member() && free > 0 {
+                draw.add(at, u64::MAX - due.as_millis(), rng);
+            } else if peer.rank() < quarters {
+                draw.add(at, u64::from(4 - peer.rank()), rng);
+            } else {
+                held = true;
+            }
         }
-        (!lanes.is_full()).then_some(lanes)
+        self.held = held.then(|| now + LOOK_AGAIN);
+        draw.chosen
     }
 
-    /// Picks the peer to probe: the member that is due longest, else a random due one, uniformly, so that
-    /// forged peers cannot starve a real one.
-    fn choose(&self, now: Instant, rng: &mut impl CryptoRng) -> Option<usize> {
-        let lanes = self.lanes_in_flight()?;
-        let due = || {
-            self.peers.iter().enumerate().filter_map(|(i, p)| {
-                let at = p.due().filter(|at| *at <= now && !lanes.contains(&lane(p.address)))?;
-                Some((i, p, at))
-            })
-        };
-        let member = due().filter(|(_, p, _)| p.is_member()).min_by_key(|(_, _, at)| *at);
-        member.map(|(i, _, _)| i).or_else(|| any(due().map(|(i, _, _)| i), rng))
-    }
-
-    /// Evicts a peer to make room for one at `address`, if possible.
+    /// Evicts a peer to make room for one at `address`, if possible and if that was heard `again`.
     ///
     /// Eviction order: first within the address, so that a flood from one forged address evicts only itself;
-    /// then strangers, then silent peers, then any that was not listed yet. A member that gives signs of life
-    /// stays.
-    fn make_room(&mut self, now: Instant, address: SocketAddr, rng: &mut impl CryptoRng) -> bool {
-        let (ip, idle) = (host(address), |p: &Peer| !p.in_flight);
-        let same = |p: &Peer| host(p.address) == ip && !p.is_member() && p.standing != Standing::Lost;
-        let new = |p: &Peer| idle(p) && p.standing == Standing::New;
-        let places = |keep: &dyn Fn(&Peer) -> bool, peers: &[Peer], rng: &mut _| {
-            any(peers.iter().enumerate().filter(|(_, p)| keep(p)).map(|(i, _)| i), rng)
-        };
-        let victim = if self.peers.iter().filter(|p| same(p)).count() >= PEERS_PER_ADDRESS.min(P / 2) {
-            places(&|p| same(p) && new(p), &self.peers, rng)
-        } else if !self.peers.is_full() {
+    /// then peers that were not listed yet, those heard once before others; then strangers, then silent
+    /// members. A member that gives signs of life stays.
+    fn make_room(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        again: bool,
+        rng: &mut impl CryptoRng,
+    ) -> bool {
+        let same =
+            |p: &Peer| same_host(&p.address, &address) && !p.is_member() && p.standing != Standing::Lost;
+        // A full table needs no count.
+        let crowd = (again || !self.peers.is_full())
+            && self.peers.iter().filter(|p| same(p)).count() >= PEERS_PER_ADDRESS.min(P / 2);
+        if !crowd && !self.peers.is_full() {
             return true;
-        } else {
-            let strangers = self.peers.iter().enumerate().filter(|(_, p)| p.standing == Standing::Stranger);
-            let stranger = strangers.filter(|(_, p)| idle(p)).min_by_key(|(_, p)| p.heard).map(|(i, _)| i);
-            stranger
-                .or_else(|| places(&|p| new(p) && p.silent(now), &self.peers, rng))
-                .or_else(|| places(&|p| idle(p) && p.is_member() && p.silent(now), &self.peers, rng))
-                .or_else(|| places(&new, &self.peers, rng))
-        };
-        let Some(at) = victim else { return false };
+        }
+        if !again {
+            return false;
+        }
+        let mut draw = Draw::default();
+        for (at, peer) in self.peers.iter().enumerate().filter(|(_, p)| !p.in_flight && (!crowd || same(p))) {
+            let silent = peer.silent(now);
+            match peer.standing {
+                Standing::New if silent => draw.add(at, 8, rng),
+                Standing::New => draw.add(at, u64::from(3 + peer.rank()), rng),
+                Standing::Stranger => draw.add(at, 2, rng),
+                Standing::Member { .. } if silent => draw.add(at, 1, rng),
+                _ => {}
+            }
+        }
+        let Some(at) = draw.chosen else { return false };
         match self.peers.get_mut(at) {
             // Its loss is reported first; the new peer will announce itself again.
             Some(peer) if peer.is_member() => {
@@ -336,15 +379,26 @@ impl<const P: usize> Prober<P> {
     }
 }
 
-/// A random one of them, uniformly.
-fn any(all: impl Iterator<Item = usize>, rng: &mut impl CryptoRng) -> Option<usize> {
-    let mut chosen = None;
-    for (n, at) in (1_u32..).zip(all) {
-        if below(rng, n) == 0 {
-            chosen = Some(at);
+/// A random one of those with the highest weight, uniformly.
+#[derive(Default)]
+struct Draw {
+    chosen: Option<usize>,
+    weight: u64,
+    among: u32,
+}
+
+impl Draw {
+    fn add(&mut self, at: usize, weight: u64, rng: &mut impl CryptoRng) {
+        if weight > self.weight {
+            (self.weight, self.among) = (weight, 0);
+        }
+        if weight == self.weight {
+            self.among = self.among.saturating_add(1);
+            if below(rng, self.among) == 0 {
+                self.chosen = Some(at);
+            }
         }
     }
-    chosen
 }
 
 /// The address of a peer whose beacon came from `from`. Keeps the scope of a link-local address.
@@ -359,19 +413,17 @@ fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
     }
 }
 
-/// A lane has one probe at a time. Each address has two: its default ports, and all others. So a forged
-/// beacon that names a silent service of a sender's host does not delay the probe of the sender (decision
-/// 0012).
-fn lane(address: SocketAddr) -> SocketAddr {
-    let mut lane = host(address);
-    lane.set_port((TCP_PORT_FIRST..=TCP_PORT_LAST).contains(&address.port()).into());
-    lane
+/// Whether two addresses differ in their ports alone.
+#[inline(never)]
+fn same_host(a: &SocketAddr, b: &SocketAddr) -> bool {
+    a.ip() == b.ip()
 }
 
-/// The address without its port.
-fn host(mut address: SocketAddr) -> SocketAddr {
-    address.set_port(0);
-    address
+/// Whether two addresses share a lane, which has one probe at a time. Each address has two: its default ports,
+/// and all others. So a forged beacon that names a silent service of a sender's host does not delay the probe
+/// of the sender (decision 0012).
+fn same_lane(a: &SocketAddr, b: &SocketAddr) -> bool {
+    is_default(a.port()) == is_default(b.port()) && same_host(a, b)
 }
 
 #[cfg(test)]

@@ -13,8 +13,14 @@ pub struct Rate {
 
 impl Rate {
     /// A burst of `burst` tokens, refilled at one token every `every` (at least 1 ms).
-    pub fn new(burst: u32, every: Duration) -> Self {
-        Self { burst, every: u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1) }
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the largest value first")]
+    pub const fn new(burst: u32, every: Duration) -> Self {
+        let every = match every.as_millis() {
+            0 => 1,
+            ms if ms > u64::MAX as u128 => u64::MAX,
+            ms => ms as u64,
+        };
+        Self { burst, every }
     }
 }
 

@@ -28,6 +28,8 @@ pub const DROPS: usize = 4;
 pub const OFFERS: usize = 6;
 /// Senders in the browser's table.
 pub const PEERS: usize = 10;
+/// Senders heard once that are not in that table, four bytes each.
+pub(super) const SIGHTINGS: usize = 16;
 /// Addresses in each of the two tables of guess budgets: peers that connect, and senders we connect to.
 pub const SOURCES: usize = 8;
 /// Sources of solicits in the advertiser's table, which limits the answers to each.
@@ -46,7 +48,7 @@ const BEACONS: usize = 6;
 const FETCHES: usize = 1;
 
 pub(super) type BoardServer = Server<DROPS, FETCHES, SOURCES, SERVERS>;
-pub(super) type BoardBrowser = Browser<PEERS, OFFERS>;
+pub(super) type BoardBrowser = Browser<PEERS, OFFERS, SIGHTINGS>;
 pub(super) type BoardAdvertiser = Advertiser<ANSWERED>;
 pub(super) type BoardGuard = ClientGuard<SOURCES>;
 

@@ -19,16 +19,18 @@ pub(super) async fn probe(
 ) -> Result<u32, ProbeError> {
     let end = clock::now() + PROFILE.probe;
     let mut list = List::new();
+    let mut connect_by = due.connect_by;
     loop {
-        if !connect(socket, due.peer, Some(end)).await {
+        if !connect(socket, due.peer, Some(connect_by)).await {
             return Err(ProbeError::Unreachable);
         }
         let mut client = ClientConnection::new(app, socket, due.peer, Some(due.instance));
         let listed = read_list(app, &mut client, &mut list, due, end).await;
         client.close(if listed.is_ok() { Close::Clean } else { Close::Reset }).await;
-        if let Some(revision) = listed? {
+        if let Some(revision) = listed.map_err(ProbeError::Session)? {
             return Ok(revision);
         }
+        connect_by = end;
     }
 }
 

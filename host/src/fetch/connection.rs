@@ -49,7 +49,18 @@ impl ClientConnection {
         expected: Option<Instance>,
         stop: Option<&Stopper>,
     ) -> Result<Self, ConnectionError> {
-        let link = Link::connect(to, stop).await.map_err(|error| match stop {
+        Self::open_by(to, clock::now() + CONNECT_TIMEOUT, credentials, expected, stop).await
+    }
+
+    /// The same, with a deadline for the connect.
+    pub(crate) async fn open_by(
+        to: SocketAddr,
+        deadline: Instant,
+        credentials: &Arc<Credentials>,
+        expected: Option<Instance>,
+        stop: Option<&Stopper>,
+    ) -> Result<Self, ConnectionError> {
+        let link = Link::connect(to, deadline, stop).await.map_err(|error| match stop {
             Some(stop) if stop.is_stopped() => ConnectionError::Stopped,
             _ => ConnectionError::Io(error),
         })?;

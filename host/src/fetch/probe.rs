@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deaddrop_core::discovery::Probe;
 use deaddrop_core::exchange::{List, ListEvent};
-use deaddrop_core::limits::HOST;
+use deaddrop_core::limits::{CONNECT_TIMEOUT, HOST};
 use deaddrop_core::session::{ClientError, ClientEvent, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
@@ -14,7 +15,6 @@ use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::ConnectionError;
 use crate::clock;
-use crate::stop::Stopper;
 
 /// Lines of a list that are read: more than a browser remembers of all senders together.
 const LINES: usize = 4_096;
@@ -33,18 +33,25 @@ pub(crate) struct Listing {
 pub(crate) async fn probe(
     sender: SocketAddr,
     credentials: &Arc<Credentials>,
-    expected: Option<Instance>,
-    stop: Option<&Stopper>,
 ) -> Result<Listing, ConnectionError> {
-    probe_within(HOST.probe, sender, credentials, expected, stop).await
+    let connect_by = clock::now() + CONNECT_TIMEOUT;
+    probe_within(HOST.probe, sender, connect_by, credentials, None).await
+}
+
+/// The same at a peer whose beacon was heard, within the deadline that core gives its connect.
+pub(crate) async fn probe_peer(
+    peer: &Probe,
+    credentials: &Arc<Credentials>,
+) -> Result<Listing, ConnectionError> {
+    probe_within(HOST.probe, peer.peer, peer.connect_by, credentials, Some(peer.instance)).await
 }
 
 async fn probe_within(
     span: Duration,
     sender: SocketAddr,
+    mut connect_by: Instant,
     credentials: &Arc<Credentials>,
     expected: Option<Instance>,
-    stop: Option<&Stopper>,
 ) -> Result<Listing, ConnectionError> {
     if !credentials.may_try(sender.ip()) {
         return Err(ClientError::NoBudget.into());
@@ -53,13 +60,15 @@ async fn probe_within(
     let mut listing = Listing::default();
     let mut list = List::new();
     loop {
-        let mut connection = ClientConnection::open(sender, credentials, expected, stop).await?;
+        let mut connection =
+            ClientConnection::open_by(sender, connect_by, credentials, expected, None).await?;
         let read = read_list(&mut connection, &mut list, &mut listing, end).await;
         let how = if read.is_ok() { Close::Clean } else { Close::Reset };
         connection.close(how, false).await;
         if read? {
             return Ok(listing);
         }
+        connect_by = end;
     }
 }
 
@@ -137,7 +146,6 @@ mod tests {
             let spec = DropSpec { kind: Kind::File, name: Name::default(), size: 1, ttl, fetches: 1 };
             server.drops.put(clock::now(), spec, &mut system()).unwrap();
         }
-        let instance = server.instance();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = std::thread::spawn(move || {
@@ -145,7 +153,7 @@ mod tests {
                 serve(&mut server, &mut listener.accept().unwrap().0);
             }
         });
-        let listing = smol::block_on(probe(address, &credentials, Some(instance), None)).unwrap();
+        let listing = smol::block_on(probe(address, &credentials)).unwrap();
         assert_eq!(listing.lines.len(), DROPS);
         serving.join().unwrap();
     }
@@ -156,9 +164,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let credentials = Arc::new(Credentials::new(&RoomSecret::new([1; 32])));
         let begun = std::time::Instant::now();
+        let connect_by = clock::now() + CONNECT_TIMEOUT;
         let probed =
-            smol::block_on(probe_within(Duration::from_millis(10), address, &credentials, None, None));
+            smol::block_on(probe_within(Duration::from_millis(10), address, connect_by, &credentials, None));
         assert!(matches!(probed, Err(ConnectionError::Session(ClientError::Silent))), "{probed:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "sooner than the session's own deadline");
+        assert!(begun.elapsed() < Duration::from_secs(4), "sooner than the session's own deadline");
     }
 }

@@ -15,7 +15,7 @@ use super::receiver::BeaconReceiver;
 use crate::clock;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::ConnectionError;
-use crate::fetch::probe::{Listing, probe};
+use crate::fetch::probe::{Listing, probe_peer};
 use crate::network::Network;
 use crate::transport::socket::sleep_until;
 
@@ -126,7 +126,7 @@ impl Browser {
             for next in probes {
                 let (credentials, ended) = (credentials.clone(), self.ended.0.clone());
                 let probing = async move {
-                    let result = probe(next.peer, &credentials, Some(next.instance), None).await;
+                    let result = probe_peer(&next, &credentials).await;
                     // Only a browser that is gone does not take it.
                     let _ = ended.try_send(EndedProbe { probe: next, result });
                 };

@@ -11,11 +11,13 @@ use crate::{clock, random::system};
 
 /// Senders remembered.
 const PEERS: usize = 1_024;
+/// Senders that were heard once and are not remembered otherwise, four bytes each.
+const SIGHTINGS: usize = 16_384;
 /// Offers remembered.
 const OFFERS: usize = 1_024;
 
 /// The core's browser, with a host's capacities.
-pub(super) struct Catalogue(Box<Browser<PEERS, OFFERS>>);
+pub(super) struct Catalogue(Box<Browser<PEERS, OFFERS, SIGHTINGS>>);
 
 impl Catalogue {
     pub(super) fn new() -> Self {

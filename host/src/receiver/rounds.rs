@@ -91,7 +91,7 @@ impl Receiver {
 pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Result<Vec<FoundOffer>, Refusals> {
     let Round { ports, mut until, patience } = round;
     let mut refusals = Refusals::new();
-    let mut answers = Answers::of(&ports, ip, |from| probe(from, &receiver.credentials, None, None));
+    let mut answers = Answers::of(&ports, ip, |from| probe(from, &receiver.credentials));
     let mut found = Vec::new();
     loop {
         let Some((from, result)) = answers.next_by(until).await else {

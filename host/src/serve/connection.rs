@@ -305,7 +305,7 @@ mod tests {
             serve_connection(&server, session, link).await;
         };
         let fetching = async {
-            let link = Link::connect(address, None).await.unwrap();
+            let link = Link::connect(address, clock::now() + Duration::from_secs(10), None).await.unwrap();
             small(link.stream());
             let id = FetchId::random(&mut system());
             let mut connection = ClientConnection::over(link, &credentials, None).unwrap();

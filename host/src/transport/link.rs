@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_net::TcpStream as AsyncStream;
-use deaddrop_core::limits::CONNECT_TIMEOUT;
 use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
 use event_listener::Event;
@@ -19,7 +18,6 @@ use socket2::{Domain, Protocol, SockRef, Type};
 use super::poll;
 use super::socket::{Socket, sleep_until};
 use super::wakeup::Wakeup;
-use crate::clock;
 use crate::stop::Stopper;
 
 /// Reads of what has come, before a clean close: no peer holds one up for longer.
@@ -57,10 +55,13 @@ impl Link {
         Self::new(Socket::new(stream)?, None)
     }
 
-    /// Connects within the protocol's deadline, or fails with `TimedOut`. Fails with `Interrupted` when `stop` asks for
-    /// the end before; later it ends waits early.
-    pub(crate) async fn connect(to: SocketAddr, stop: Option<&Stopper>) -> io::Result<Self> {
-        let deadline = clock::now() + CONNECT_TIMEOUT;
+    /// Connects by `deadline`, or fails with `TimedOut`. Fails with `Interrupted` when `stop` asks for the end before;
+    /// later it ends waits early.
+    pub(crate) async fn connect(
+        to: SocketAddr,
+        deadline: Instant,
+        stop: Option<&Stopper>,
+    ) -> io::Result<Self> {
         let late = async {
             sleep_until(deadline).await;
             Err(io::ErrorKind::TimedOut.into())
@@ -163,6 +164,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::clock;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -177,7 +179,8 @@ mod tests {
 
     async fn pair(stop: &Stopper) -> (Link, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let link = Link::connect(listener.local_addr().unwrap(), Some(stop)).await.unwrap();
+        let link =
+            Link::connect(listener.local_addr().unwrap(), clock::now() + HOUR, Some(stop)).await.unwrap();
         (link, listener.accept().unwrap().0)
     }
 
@@ -224,7 +227,10 @@ mod tests {
     fn where_nobody_listens_the_connection_is_refused() {
         in_both(|| async {
             let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let refused = Link::connect(closed, Some(&Stopper::default())).await.err().expect("a refusal");
+            let refused = Link::connect(closed, clock::now() + HOUR, Some(&Stopper::default()))
+                .await
+                .err()
+                .expect("a refusal");
             assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         });
     }

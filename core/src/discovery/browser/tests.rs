@@ -11,7 +11,7 @@ use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::token::Token;
 use crate::wire::BeaconKind;
 
-type Small = Browser<8, 2>;
+type Small = Browser<8, 2, 16>;
 
 const PEER: Instance = Instance::from_bytes(*b"instance");
 
