@@ -7,7 +7,8 @@ use crate::time::Instant;
 use crate::token::Token;
 use crate::wire::{Ending, ErrorCode};
 
-/// Pages on one connection. One more request is left to the caller, for a `fetch`.
+/// Pages that are asked for on one connection. The last request that a server allows is kept free, so that the caller can
+/// `fetch` on the same connection.
 const PAGES: u8 = REQUESTS_MAX - 1;
 
 /// One line of a list, or its end.

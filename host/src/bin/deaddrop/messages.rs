@@ -34,7 +34,6 @@ impl From<SourceError> for Failure {
                 advise(Self::usage, &error, ": copy what is in it to a file, and send that")
             }
             SourceError::Unreadable { .. } => {
-                let file = |message| Self::new(Exit::Failed, "file", message);
                 advise(file, &error, "; check the path and your rights to the file")
             }
             SourceError::MessageUnreadable(_) => {
@@ -112,23 +111,14 @@ impl From<SaveError> for Failure {
                 advise(no_space, &error, "; free some space, or choose another place")
             }
             SaveError::PartReplaced { .. } => {
-                let replaced = |message| Self::new(Exit::Failed, "file", message);
-                advise(replaced, &error, ": fetch it again, into a folder that only you can write to")
+                advise(file, &error, ": fetch it again, into a folder that only you can write to")
             }
-            SaveError::FileSizeLimit { .. } => {
-                let too_large = |message| Self::new(Exit::Failed, "file", message);
-                advise(too_large, &error, ": raise its limit with ulimit -f")
-            }
+            SaveError::FileSizeLimit { .. } => advise(file, &error, ": raise its limit with ulimit -f"),
             SaveError::NameRefused { .. } => {
-                let refused = |message| Self::new(Exit::Failed, "file", message);
-                advise(refused, &error, "; fetch it again, and choose another name with --out")
+                advise(file, &error, "; fetch it again, and choose another name with --out")
             }
-            SaveError::NotRenamed { .. } => {
-                let not_renamed = |message| Self::new(Exit::Failed, "file", message);
-                advise(not_renamed, &error, ": rename that file yourself")
-            }
+            SaveError::NotRenamed { .. } => advise(file, &error, ": rename that file yourself"),
             SaveError::Io { .. } => {
-                let file = |message| Self::new(Exit::Failed, "file", message);
                 advise(file, &error, "; mend that, or choose another place with --out, and fetch it again")
             }
             SaveError::NamesTaken { .. } => advise(Self::failed, &error, ": choose another with --out"),
@@ -183,6 +173,11 @@ impl From<FetchError> for Failure {
             _ => Self::failed(error.to_string()),
         }
     }
+}
+
+/// A failure to read, write or place a file.
+fn file(message: String) -> Failure {
+    Failure::new(Exit::Failed, "file", message)
 }
 
 /// A failure whose message is the library's statement of the fact, followed by advice.
