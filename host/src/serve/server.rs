@@ -223,19 +223,15 @@ impl Server {
     pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
         let mut state = lock(&self.state);
         let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
-        match event {
-            Ok(Some(SessionEvent::Member)) => {
-                state.members.insert(
-                    session.conn(),
-                    Member { address: session.source(), closed: None, broken: false },
-                );
-            }
-            Ok(Some(SessionEvent::Fetched { token })) => {
-                // Before the drop's end, which this fetch may cause and which `settle` reports.
-                state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
-                self.changed.notify(usize::MAX);
-            }
-            _ => {}
+        if session.is_member() {
+            // Whatever the event: that of a first request takes the place of `Member`.
+            let member = Member { address: session.source(), closed: None, broken: false };
+            state.members.entry(session.conn()).or_insert(member);
+        }
+        if let Ok(Some(SessionEvent::Fetched { token })) = event {
+            // Before the drop's end, which this fetch may cause and which `settle` reports.
+            state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
+            self.changed.notify(usize::MAX);
         }
         if session.is_parked() {
             // The time at which the next guess token comes is a new timeout.

@@ -19,7 +19,8 @@ pub struct Pace {
 
 impl Fetch {
     /// Gives the claim back and fails with [`ClientError::Slow`] if fewer than [`SLOW_BYTES`] have come in a
-    /// [`SLOW_WINDOW`]. A server that sends a little now and then would keep the fetch for ever. Call it as often as
+    /// [`SLOW_WINDOW`]. A server that sends a little now and then would keep the fetch for ever. The window
+    /// begins anew with each connection, so a server that breaks each one off in time still can. Call it as often as
     /// [`handle_timeout`](Self::handle_timeout), while there is a connection.
     pub fn judge_pace(
         &mut self,

@@ -19,7 +19,7 @@ use stream::Stream;
 
 /// Shows events: as JSON lines on standard output, or as text for a person.
 ///
-/// One at a time, each line whole and flushed before the call returns. A signal ends the wait for a reader that stalls.
+/// Each line is whole, and flushed before the call returns. Of two calls at once either may come first. A signal ends the wait for a reader that stalls.
 pub(crate) struct Ui {
     json: bool,
     quiet: bool,
