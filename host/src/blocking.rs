@@ -84,6 +84,7 @@ pub use crate::stop::Stopper;
 
 use crate::error::Error;
 use crate::files::save::SaveError;
+pub use crate::files::save::{Destination, Kept, Unfinished};
 use crate::lan::beacons::SkippedInterface;
 use crate::transport::poll;
 use crate::{claim, receiver, sender};
@@ -265,6 +266,26 @@ impl Receiver {
         block_on(self.0.claim_from(ip, port, token)).map(Claim::new)
     }
 
+    /// Claims a drop again that an earlier fetch has begun to receive, as [`crate::Receiver::resume`].
+    ///
+    /// # Errors
+    /// As there. Whatever the error, `unfinished` can be used again.
+    pub fn resume(&self, unfinished: &mut Unfinished, ip: IpAddr, port: Option<u16>) -> Result<Claim, Error> {
+        block_on(self.0.resume(unfinished, ip, port)).map(Claim::new)
+    }
+
+    /// Removes what an earlier fetch has left of a drop, and gives its claim back if it may still stand, as
+    /// [`crate::Receiver::discard`].
+    ///
+    /// # Errors
+    /// If the system refuses what waiting takes.
+    pub fn discard(&self, unfinished: Unfinished, ip: IpAddr, port: Option<u16>) -> Result<(), Error> {
+        block_on(async {
+            self.0.discard(unfinished, ip, port).await;
+            Ok(())
+        })
+    }
+
     /// Claims a drop that was found.
     ///
     /// # Errors
@@ -299,6 +320,11 @@ impl Claim {
         self.from
     }
 
+    /// How many bytes an earlier fetch has received, after which this one goes on; 0 without one.
+    pub fn resumed_from(&self) -> u64 {
+        self.claim.as_ref().map_or(0, claim::Claim::resumed_from)
+    }
+
     /// Receives a message into memory, where it is wiped when dropped.
     ///
     /// # Errors
@@ -311,7 +337,7 @@ impl Claim {
     ///
     /// # Errors
     /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`] is used. The
-    /// drop is given back then, and nothing of it is left.
+    /// drop is given back then, and nothing of it is left, unless it is [kept](Error::Kept).
     pub fn save(mut self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
         block_on(self.take()?.save(out))
     }

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::fetch::error::{FetchError, ReceiveError};
-use crate::fetch::transfer::Transfer;
-use crate::files::save::{Destination, Finished, Incoming, SaveError, Spool};
+use crate::fetch::transfer::{Transfer, Unreceived};
+use crate::files::save::{Destination, Finished, Incoming, Kept, Leftover, SaveError, Spool};
 use crate::files::source::MESSAGE_MAX;
 
 /// A drop that is claimed: its sender gives it to nobody else for 15 seconds, and for as long as it is being received.
@@ -43,6 +43,8 @@ use crate::files::source::MESSAGE_MAX;
 pub struct Claim {
     transfer: Transfer,
     offer: Offer,
+    /// What an earlier fetch has received.
+    resumed: Option<Incoming>,
 }
 
 /// A drop that is here, whole, durable and confirmed as far as the sender could be told.
@@ -63,11 +65,10 @@ pub struct Received<T> {
 pub struct Unconfirmed {
     transfer: Transfer,
     content: Content,
+    leftover: Leftover,
+    /// Whether the sender has noted it, once it was told.
+    told: Option<bool>,
 }
-
-/// What is left to do with a drop that is here: to [`confirm`](Self::confirm) it.
-#[must_use = "the sender does not know that the drop is here unless it is confirmed"]
-pub struct Confirmation(Transfer);
 
 /// The lost connections of a [`Claim`] that its fetch replaces by others. May be awaited beside the fetch, or in
 /// another task.
@@ -85,7 +86,7 @@ impl ConnectionLosses {
 }
 
 /// Where a received drop is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// Under this path.
     Saved(PathBuf),
@@ -97,7 +98,21 @@ impl Claim {
     /// Of a transfer whose drop is claimed.
     pub(crate) fn new(transfer: Transfer) -> Result<Self, Error> {
         let offer = transfer.offer().cloned().ok_or(FetchError::Unknown)?;
-        Ok(Self { transfer, offer })
+        Ok(Self { transfer, offer, resumed: None })
+    }
+
+    /// Of a transfer that goes on with what an earlier fetch has received.
+    pub(crate) fn resumed(transfer: Transfer, mut incoming: Incoming) -> Result<Self, Error> {
+        if !incoming.is_whole() {
+            // Both sides have agreed from where it goes on.
+            incoming.rewind(transfer.stored());
+        }
+        Ok(Self { resumed: Some(incoming), ..Self::new(transfer)? })
+    }
+
+    /// How many bytes an earlier fetch has received, after which this one goes on; 0 without one.
+    pub fn resumed_from(&self) -> u64 {
+        self.resumed.as_ref().map_or(0, Incoming::stored)
     }
 
     /// The drop as its sender lists it. The name is the sender's words: no part of a path, and not fit for a terminal as
@@ -138,7 +153,7 @@ impl Claim {
     ///
     /// # Errors
     /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`](crate::Stopper) is used. The
-    /// drop is given back then, and nothing of it is left.
+    /// drop is given back then, and nothing of it is left, unless it is [kept](Error::Kept).
     pub async fn save(self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
         let destination = match Destination::path(out) {
             Ok(destination) => destination,
@@ -155,25 +170,35 @@ impl Claim {
 
     /// Receives the drop until it is whole and durable, without confirming it.
     ///
+    /// A claim that [resumes](crate::Receiver::resume) goes on where what is here of the drop lies, whatever the
+    /// destination.
+    ///
     /// A connection that breaks is replaced, and the drop goes on after the last record that is stored, until nothing
     /// has come for a minute.
     ///
     /// # Errors
     /// If the drop is more or other than this version can save, there is no space for it, its sender is lost, or the
-    /// receiver's [`Stopper`](crate::Stopper) is used. The drop is given back then, and nothing of it is left.
+    /// receiver's [`Stopper`](crate::Stopper) is used. The drop is given back then, and nothing of it is left, unless it
+    /// is [kept](Error::Kept) for a later fetch: 8 MiB or more of a file, and any drop that nobody else can have any
+    /// more. When what is kept made the receiver stop, the claim lasts until its lease lapses.
     pub async fn receive(mut self, destination: &Destination) -> Result<Unconfirmed, Error> {
-        let incoming = match make_room(destination, &self.offer) {
+        let made = match self.resumed.take() {
+            Some(incoming) => Ok(incoming),
+            None => make_room(destination, &self.transfer, &self.offer),
+        };
+        let incoming = match made {
             Ok(incoming) => incoming,
             Err(error) => {
                 self.release().await;
                 return Err(error.into());
             }
         };
-        let content = match self.transfer.receive(incoming).await? {
+        let (finished, leftover) = self.transfer.receive(incoming).await?;
+        let content = match finished {
             Finished::Saved(path) => Content::Saved(path),
             Finished::Spooled(spool) => Content::Spooled(spool),
         };
-        Ok(Unconfirmed { transfer: self.transfer, content })
+        Ok(Unconfirmed { transfer: self.transfer, content, leftover, told: None })
     }
 
     /// Gives the drop back. If its sender cannot be told, it gives the claim up after 15 seconds.
@@ -183,12 +208,16 @@ impl Claim {
 }
 
 /// Makes room for the drop, unless it is more or other than its kind may be.
-fn make_room(destination: &Destination, offer: &Offer) -> Result<Incoming, ReceiveError> {
+fn make_room(
+    destination: &Destination,
+    transfer: &Transfer,
+    offer: &Offer,
+) -> Result<Incoming, ReceiveError> {
     match offer.kind {
         Kind::Message if offer.size > MESSAGE_MAX as u64 => {
             Err(FetchError::MessageTooLong(offer.size).into())
         }
-        Kind::Message | Kind::File => Ok(Incoming::create(destination, &offer.name, offer.size)?),
+        Kind::Message | Kind::File => Ok(Incoming::create(destination, &transfer.claimed(offer))?),
         kind => Err(FetchError::Unsupported(kind).into()),
     }
 }
@@ -199,28 +228,45 @@ impl Unconfirmed {
         &self.content
     }
 
-    /// The drop, and apart from it its confirmation: for drops that are passed on while they are confirmed.
-    pub fn split(self) -> (Content, Confirmation) {
-        (self.content, Confirmation(self.transfer))
-    }
-
-    /// Tells the sender that the drop is here: true if it has noted that. If the connection broke, another one is tried,
-    /// for five seconds in all; less than a second once the receiver's [`Stopper`](crate::Stopper) was used.
-    pub async fn confirm(self) -> bool {
-        Confirmation(self.transfer).confirm().await
-    }
-}
-
-impl Confirmation {
-    /// As [`Unconfirmed::confirm`].
+    /// Tells the sender that the drop is here, and removes what an earlier fetch has left of it: true if the sender has
+    /// noted it. If the connection broke, another one is tried, for five seconds in all; less than a second once the
+    /// receiver's [`Stopper`](crate::Stopper) was used.
     pub async fn confirm(mut self) -> bool {
-        self.0.confirm().await
+        let told = self.tell().await;
+        self.leftover.remove();
+        told
+    }
+
+    /// Tells the sender as [`confirm`](Self::confirm) does, once, while the drop can still be [kept](Self::keep): for a
+    /// drop that is still being put out at the end of its TTL.
+    pub async fn tell(&mut self) -> bool {
+        if self.told.is_none() {
+            self.told = Some(self.transfer.confirm().await);
+        }
+        self.told == Some(true)
+    }
+
+    /// Keeps a spooled drop that cannot be put out: in a file that only its owner can read, in the folder of
+    /// [`Destination::spool_in`]. It is found by [`Destination::unfinished`] until it has been put out and confirmed, or
+    /// is discarded. Its sender is told that the drop is here.
+    ///
+    /// # Errors
+    /// If it cannot be kept: there is no folder, or it takes no file. The drop is not confirmed then.
+    pub async fn keep(mut self) -> Result<Kept, Error> {
+        let Content::Spooled(spool) = &self.content else { return Err(SaveError::Bug.into()) };
+        let kept = self.leftover.keep(spool)?;
+        self.tell().await;
+        Ok(kept)
     }
 }
 
-impl fmt::Debug for Confirmation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Confirmation").field("from", &self.0.sender()).finish_non_exhaustive()
+impl From<Unreceived> for Error {
+    fn from(Unreceived { error, kept }: Unreceived) -> Self {
+        let error = Self::from(error);
+        match kept {
+            Some(kept) => Self::Kept { kept, error: Box::new(error) },
+            None => error,
+        }
     }
 }
 

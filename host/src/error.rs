@@ -7,7 +7,7 @@ use deaddrop_core::derive::PassphraseError;
 use deaddrop_core::drops::PutError;
 
 use crate::fetch::error::{FetchError, ReceiveError};
-use crate::files::save::SaveError;
+use crate::files::save::{Kept, SaveError};
 use crate::files::source::SourceError;
 use crate::lan::interfaces::InterfaceError;
 use crate::serve::listen::PortError;
@@ -46,6 +46,14 @@ pub enum Error {
     Wait(io::Error),
     /// A [`Stopper`](crate::Stopper) was used.
     Stopped,
+    /// A claimed drop is not where it was to go, and what is here of it is kept for a later fetch, which
+    /// [`Receiver::resume`](crate::Receiver::resume) makes.
+    Kept {
+        /// What is kept.
+        kept: Kept,
+        /// Why the drop is not where it was to go.
+        error: Box<Self>,
+    },
 }
 
 impl fmt::Display for Error {
@@ -60,6 +68,15 @@ impl fmt::Display for Error {
             Self::Save(error) => error.fmt(f),
             Self::Wait(error) => write!(f, "the system does not let us wait for the network: {error}"),
             Self::Stopped => f.write_str("stopped"),
+            Self::Kept { kept, error } => {
+                write!(
+                    f,
+                    "{error}; {} of {} bytes are kept in {}",
+                    kept.stored,
+                    kept.size,
+                    kept.path.display()
+                )
+            }
         }
     }
 }
@@ -76,6 +93,7 @@ impl std::error::Error for Error {
             Self::Save(error) => error,
             Self::Wait(error) => error,
             Self::Stopped => return None,
+            Self::Kept { error, .. } => error,
         })
     }
 }

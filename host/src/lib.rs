@@ -41,7 +41,7 @@ mod serve;
 mod stop;
 mod transport;
 
-pub use claim::{Claim, Confirmation, ConnectionLosses, Content, Received, Unconfirmed};
+pub use claim::{Claim, ConnectionLosses, Content, Received, Unconfirmed};
 pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};
 pub use deaddrop_core::drops::{Lapse, PutError};
@@ -50,7 +50,7 @@ pub use deaddrop_core::text;
 pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use error::Error;
 pub use fetch::error::FetchError;
-pub use files::save::{Destination, SaveError, Spool};
+pub use files::save::{Destination, Kept, SaveError, Spool, Unfinished};
 pub use files::source::{MESSAGE_MAX, SourceError};
 pub use lan::beacons::SkippedInterface;
 pub use lan::browser::Browser;

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::FetchError;
 use crate::fetch::transfer::Transfer;
+use crate::files::save::{SaveError, Unfinished};
 use crate::lan::browser::Browser;
 use crate::network::Network;
 use crate::room::Room;
@@ -267,7 +268,8 @@ impl Receiver {
         let wanted = Wanted::Token(token.into());
         // The same in every round: a sender whose answer was lost recognises the claim as its own.
         let id = FetchId::random(&mut system());
-        Claim::new(self.rounds(ports(port), |round| rounds::claim(self, ip, None, &wanted, id, round)).await?)
+        let claim = |round| rounds::claim(self, ip, None, &wanted, id, None, round);
+        Claim::new(self.rounds(ports(port), claim).await?)
     }
 
     /// Claims a drop that was found.
@@ -278,8 +280,73 @@ impl Receiver {
         let wanted = Wanted::Offered(found.offer.clone());
         let id = FetchId::random(&mut system());
         let (ip, port) = (found.from.ip(), vec![found.from.port()]);
-        let claim = |round| rounds::claim(self, ip, found.instance, &wanted, id, round);
+        let claim = |round| rounds::claim(self, ip, found.instance, &wanted, id, None, round);
         Claim::new(self.rounds(port, claim).await?)
+    }
+
+    /// Claims a drop again that an earlier fetch has begun to receive, from the member of the room at this address, and
+    /// goes on after what is here of it. Without a port, every default port is asked, 48556 to 48571. Nobody is asked for
+    /// a drop that is here whole: [`Claim::receive`] brings it to its place, and it is confirmed at that address.
+    ///
+    /// The earlier claim goes on if its lease has not lapsed, and always if the earlier fetch had asked for the final
+    /// record. Otherwise this is a claim like any other.
+    ///
+    /// # Errors
+    /// As [`claim_from`](Self::claim_from). [`FetchError::PrefixDiffers`] if the drop does not begin with what is here:
+    /// [`Unfinished::restart`] forgets that. Whatever the error, `unfinished` can be used again.
+    pub async fn resume(
+        &self,
+        unfinished: &mut Unfinished,
+        ip: IpAddr,
+        port: Option<u16>,
+    ) -> Result<Claim, Error> {
+        let prefix = unfinished.prefix()?;
+        let (offer, id) = (unfinished.offer().clone(), unfinished.id());
+        let wanted = Wanted::Offered(offer);
+        let transfer = if unfinished.open()?.is_whole() {
+            let at = SocketAddr::new(ip, port.unwrap_or(unfinished.from().port()));
+            self.transfer(at, None, wanted.clone(), id, clock::now()).of_whole(wanted)
+        } else {
+            let claimed =
+                self.rounds(ports(port), |round| rounds::claim(self, ip, None, &wanted, id, prefix, round));
+            match claimed.await {
+                Err(Error::Fetch(FetchError::Changed)) if prefix.is_some() => {
+                    // Its sender has ended this fetch id.
+                    unfinished.renew(&FetchId::random(&mut system()));
+                    return Err(FetchError::PrefixDiffers.into());
+                }
+                Err(error @ Error::Fetch(FetchError::Gone | FetchError::Expired)) if prefix.is_none() => {
+                    // Nothing of it is here, and nothing can be had.
+                    unfinished.clear();
+                    return Err(error);
+                }
+                claimed => claimed?,
+            }
+        };
+        let incoming = unfinished.take().ok_or(SaveError::Bug)?;
+        Claim::resumed(transfer, incoming)
+    }
+
+    /// Removes what an earlier fetch has left of a drop, and gives its claim back if it may still stand, to the sender
+    /// at this address; without a port, at the one where it was.
+    ///
+    /// A drop that the earlier fetch had asked for to the end stays held for this receiver alone: others do not get it,
+    /// and its sender says in the end that nobody confirmed it.
+    pub async fn discard(&self, unfinished: Unfinished, ip: IpAddr, port: Option<u16>) {
+        if unfinished.is_claimed() {
+            let wanted = Wanted::Offered(unfinished.offer().clone());
+            let at = SocketAddr::new(ip, port.unwrap_or(unfinished.from().port()));
+            let transfer = self.transfer(at, None, wanted, unfinished.id(), clock::now());
+            let released = async {
+                let mut transfer = transfer;
+                if transfer.claim().await.is_ok() {
+                    transfer.release().await;
+                }
+            };
+            // Otherwise it lapses by itself.
+            future::or(released, sleep_until(clock::now() + COLLECT)).await;
+        }
+        unfinished.discard();
     }
 
     /// A transfer from one sender, with nothing done yet.

@@ -202,6 +202,13 @@ impl Fetch {
         self
     }
 
+    /// The same fetch with the whole drop already durable by an earlier process, under this id: only the `commit` is
+    /// left. The first step is [`Persist`](Step::Persist).
+    pub const fn with_whole(mut self) -> Self {
+        self.state = State::Persist { connected: false };
+        self
+    }
+
     /// What to do next. `session` is the one of the connection, while there is one.
     pub fn poll_step(&self, session: Option<&ClientSession>) -> Step {
         match &self.state {

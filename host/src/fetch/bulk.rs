@@ -47,6 +47,7 @@ pub(super) async fn receive_bulk(
         if stored > 0 {
             incoming.advance(stored);
             fetch.handle_stored(now, incoming.stored());
+            incoming.checkpoint().map_err(ConnectionError::Save)?;
         }
         match end {
             Some(StreamEnd::Refused(code)) => {

@@ -73,6 +73,9 @@ pub enum FetchError {
     Expired,
     /// The drop is no longer what was offered: its source changed.
     Changed,
+    /// The drop does not begin with the bytes that an earlier fetch has received of it: its source or the file here
+    /// changed.
+    PrefixDiffers,
     /// Several drops of the sender begin with the given characters of a token.
     Ambiguous,
     /// Our own guess budget for the address is spent (protocol.md, section 4.5): too many handshakes with it went
@@ -104,8 +107,8 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(why) => write!(f, "no sender answered ({why})"),
-            Self::Lost(why) => write!(f, "the sender went away half-way ({why}): nothing was saved"),
-            Self::Slow => f.write_str("the sender sent less than 1 KiB a second for 30 s: nothing was saved"),
+            Self::Lost(why) => write!(f, "the sender went away half-way ({why})"),
+            Self::Slow => f.write_str("the sender sent less than 1 KiB a second for 30 s"),
             Self::NotMember => f.write_str("the sender refused: it is in another room"),
             Self::Busy(_) => f.write_str("another receiver holds the drop"),
             Self::Flooded(_) => f.write_str("the sender has no place for another connection: it is flooded"),
@@ -115,6 +118,9 @@ impl fmt::Display for FetchError {
             }
             Self::Expired => f.write_str("the drop expired before it was fetched"),
             Self::Changed => f.write_str("the drop is not what was offered: its source changed"),
+            Self::PrefixDiffers => f.write_str(
+                "the drop does not begin with what an earlier fetch received of it: its source changed, or the file here",
+            ),
             Self::Ambiguous => f.write_str("several drops begin with that token"),
             Self::NoBudget => f.write_str(
                 "too many handshakes with that address went unconfirmed, so no more are tried for a minute",

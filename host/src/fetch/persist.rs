@@ -9,7 +9,7 @@ use log::debug;
 
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
-use crate::files::save::{Finished, Incoming, SaveError};
+use crate::files::save::{Finished, Incoming, Leftover, SaveError, Unplaced};
 use crate::{clock, random::system};
 
 /// Drops of up to this many bytes are synced on the connection's own thread.
@@ -20,7 +20,7 @@ pub(super) async fn persist(
     fetch: &mut Fetch,
     connection: &mut Option<ClientConnection>,
     incoming: Incoming,
-) -> Result<Finished, SaveError> {
+) -> Result<(Finished, Leftover), Unplaced> {
     let size = incoming.size();
     let finished = finish(fetch, connection, incoming).await;
     // Without the error, which holds a path.
@@ -32,7 +32,7 @@ async fn finish(
     fetch: &mut Fetch,
     connection: &mut Option<ClientConnection>,
     incoming: Incoming,
-) -> Result<Finished, SaveError> {
+) -> Result<(Finished, Leftover), Unplaced> {
     if incoming.size() <= QUICK {
         return incoming.finish();
     }
@@ -55,7 +55,7 @@ async fn finish(
         debug!(
             "files: no thread is started, so that the claim is not kept alive while the drop is made durable"
         );
-        return take.try_recv().map_or(Err(SaveError::Bug), Incoming::finish);
+        return take.try_recv().map_or(Err(bug()), Incoming::finish);
     };
     while result.is_empty() && !result.is_closed() {
         let Some(live) = connection else { break };
@@ -72,7 +72,11 @@ async fn finish(
     let finished = result.recv().await;
     // It has sent its result, or panicked, which the closed channel says too.
     let _ = worker.join();
-    finished.unwrap_or(Err(SaveError::Bug))
+    finished.unwrap_or_else(|_| Err(bug()))
+}
+
+fn bug() -> Unplaced {
+    Unplaced { error: SaveError::Bug, kept: None }
 }
 
 /// Notifies when dropped.

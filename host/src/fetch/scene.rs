@@ -88,9 +88,9 @@ impl Scene {
     pub(super) async fn claim_at(&self, address: SocketAddr) -> (Transfer, Incoming) {
         let mut transfer = self.transfer(address);
         transfer.claim().await.unwrap();
-        let offer = transfer.offer().unwrap();
+        let offer = transfer.offer().unwrap().clone();
         let out = Destination::path(self.folder.path().join("out")).unwrap();
-        let incoming = Incoming::create(&out, &offer.name, offer.size).unwrap();
+        let incoming = Incoming::create(&out, &transfer.claimed(&offer)).unwrap();
         (transfer, incoming)
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use deaddrop_core::exchange::fetch::Pace;
@@ -18,7 +19,7 @@ use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::{ConnectionError, FetchError, ReceiveError};
 use super::persist::persist;
-use crate::files::save::{Finished, Incoming, SaveError};
+use crate::files::save::{Claimed, Finished, Incoming, Kept, Leftover, SaveError, Unplaced};
 use crate::stop::Stopper;
 use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
@@ -28,6 +29,7 @@ use crate::{clock, random::system};
 /// Dropping it gives the claim back, as far as that goes without waiting.
 pub(crate) struct Transfer {
     fetch: Fetch,
+    id: FetchId,
     sender: SocketAddr,
     /// The process that should answer, if its beacon was heard.
     expected: Option<Instance>,
@@ -43,6 +45,15 @@ pub(crate) struct Transfer {
     losses: (Sender<String>, Receiver<String>),
     /// The latest loss has been told.
     loss_told: bool,
+    /// What an earlier process has stored: where it ends, and its digest.
+    prefix: Option<(u64, [u8; 32])>,
+}
+
+/// Why a claimed drop is not where it was to go, and what is kept of it.
+#[derive(Debug)]
+pub(crate) struct Unreceived {
+    pub(crate) error: ReceiveError,
+    pub(crate) kept: Option<Kept>,
 }
 
 /// Losses that may wait to be read. More of them say nothing new.
@@ -61,6 +72,7 @@ impl Transfer {
     ) -> Self {
         Self {
             fetch: Fetch::new(&HOST, id, wanted, give_up),
+            id,
             sender,
             expected,
             connection: None,
@@ -71,7 +83,32 @@ impl Transfer {
             bulk_tried: false,
             losses: bounded(LOSSES),
             loss_told: false,
+            prefix: None,
         }
+    }
+
+    /// Goes on after what an earlier process has stored: so many bytes, of this digest. `wanted` and `give_up` are those
+    /// that it was made with.
+    pub(crate) fn resuming(mut self, wanted: Wanted, give_up: Instant, prefix: (u64, [u8; 32])) -> Self {
+        self.fetch = Fetch::new(&HOST, self.id, wanted, give_up).with_stored(prefix.0);
+        self.prefix = Some(prefix);
+        self
+    }
+
+    /// The same if an earlier process has stored all of it: only the confirmation is left.
+    pub(crate) fn of_whole(mut self, wanted: Wanted) -> Self {
+        self.fetch = Fetch::new(&HOST, self.id, wanted, clock::now()).with_whole();
+        self
+    }
+
+    /// What the record of the claimed drop says.
+    pub(crate) fn claimed<'a>(&'a self, offer: &'a Offer) -> Claimed<'a> {
+        Claimed { offer, id: &self.id, from: self.sender }
+    }
+
+    /// From which byte on the drop comes.
+    pub(crate) fn stored(&self) -> u64 {
+        self.fetch.stored()
     }
 
     /// Receives how each connection was lost that is being replaced.
@@ -100,17 +137,33 @@ impl Transfer {
     }
 
     /// Receives the claimed drop into `incoming`, until it is whole and durable. From then on nobody else can have it.
-    pub(crate) async fn receive(&mut self, mut incoming: Incoming) -> Result<Finished, ReceiveError> {
-        match self.run(Some(&mut incoming)).await? {
-            Step::Persist => {}
-            Step::Failed(error) => return Err(self.error(error).into()),
-            step => return Err(FetchError::Protocol(format!("unexpected step {step:?}")).into()),
+    ///
+    /// If that fails, what is kept of it is durable, as far as that took no longer than [`LEAVE_WITHIN`].
+    pub(crate) async fn receive(
+        &mut self,
+        mut incoming: Incoming,
+    ) -> Result<(Finished, Leftover), Unreceived> {
+        if !incoming.is_whole() {
+            let error = match self.run(Some(&mut incoming)).await {
+                Ok(Step::Persist) => None,
+                Ok(Step::Failed(error)) => Some(self.error(error).into()),
+                Ok(step) => Some(FetchError::Protocol(format!("unexpected step {step:?}")).into()),
+                Err(error) => Some(error.into()),
+            };
+            if let Some(error) = error {
+                return Err(leave(incoming, error).await);
+            }
         }
         match persist(&mut self.fetch, &mut self.connection, incoming).await {
             Ok(finished) => Ok(finished),
-            Err(error) => {
-                self.release().await;
-                Err(error.into())
+            Err(Unplaced { error, kept }) => {
+                if kept.as_ref().is_some_and(Kept::is_whole) {
+                    // Every byte is durable, though not under its name: its sender need not hold it any longer.
+                    self.confirm().await;
+                } else {
+                    self.release().await;
+                }
+                Err(Unreceived { error: error.into(), kept })
             }
         }
     }
@@ -145,7 +198,7 @@ impl Transfer {
         let mut failed = None;
         loop {
             let now = clock::now();
-            self.keep_time(now);
+            self.keep_time(now, incoming.as_deref().is_some_and(Incoming::keeps));
             let step = self.fetch.poll_step(self.session());
             let streams = self.fetch.is_claimed() && !self.fetch.is_whole();
             let result = match step {
@@ -177,7 +230,7 @@ impl Transfer {
                     }
                     Ok(())
                 }
-                Step::Reserve { tail } => self.reserve(now, tail, incoming.as_deref()),
+                Step::Reserve { tail } => self.reserve(now, tail, incoming.as_deref_mut()),
                 Step::Drive => self.drive(incoming.as_deref_mut()).await,
             };
             if let Err(error) = result {
@@ -187,8 +240,15 @@ impl Transfer {
         }
     }
 
-    /// Acts on the stopper and on the fetch's timeouts.
-    fn keep_time(&mut self, now: Instant) {
+    /// Acts on the stopper and on the fetch's timeouts. `keeps`: what is here is kept for a later fetch.
+    fn keep_time(&mut self, now: Instant, keeps: bool) {
+        if keeps && self.stopper.is_stopped() && !self.fetch.is_whole() {
+            // Without a release: the claim waits for the later fetch until its lease lapses.
+            if let Some(connection) = self.connection.take() {
+                connection.close_now(Close::Clean);
+            }
+            self.fetch.cancel(None);
+        }
         let mut session = self.connection.as_mut().map(|connection| &mut connection.session);
         if self.stopper.is_stopped() {
             self.fetch.interrupt(now, session.as_deref_mut());
@@ -222,7 +282,9 @@ impl Transfer {
     }
 
     async fn connect(&mut self, incoming: Option<&Incoming>) {
-        let digest = incoming.and_then(|incoming| incoming.prefix_digest(self.fetch.resume_offset()));
+        let offset = self.fetch.resume_offset();
+        let before = || self.prefix.filter(|(stored, _)| *stored == offset).map(|(_, digest)| digest);
+        let digest = incoming.map_or_else(before, |incoming| incoming.prefix_digest(offset));
         // Once the drop is here, the stopper only ends waits: the confirmation is still tried.
         let stop = (!self.fetch.is_whole()).then_some(&self.stopper);
         let opening = ClientConnection::open(self.sender, &self.credentials, self.expected, stop);
@@ -252,7 +314,7 @@ impl Transfer {
     }
 
     /// Tries what can still fail here before nobody else can have the drop.
-    fn reserve(&mut self, now: Instant, tail: u32, incoming: Option<&Incoming>) -> Result<(), SaveError> {
+    fn reserve(&mut self, now: Instant, tail: u32, incoming: Option<&mut Incoming>) -> Result<(), SaveError> {
         if let Some(incoming) = incoming {
             incoming.reserve_tail(tail.into())?;
         }
@@ -330,8 +392,32 @@ async fn drive_one(
     if let Some(chunk) = chunk {
         incoming.append(connection.bytes(chunk.len)).map_err(ConnectionError::Save)?;
         fetch.handle_stored(now, incoming.stored());
+        if !fetch.is_whole() {
+            incoming.checkpoint().map_err(ConnectionError::Save)?;
+        }
     }
     Ok(())
+}
+
+/// How long what is kept is given to become durable: what is not by then is fetched again.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Ends a drop that could not be received, and says what is kept of it.
+async fn leave(mut incoming: Incoming, error: ReceiveError) -> Unreceived {
+    let over =
+        matches!(error, ReceiveError::Fetch(FetchError::Gone | FetchError::Expired | FetchError::Changed));
+    if over && !incoming.is_resumed() {
+        // Nobody can have the rest of it.
+        incoming.discard();
+        return Unreceived { error, kept: None };
+    }
+    let synced = incoming.sync();
+    let done = async {
+        // It is closed at the end.
+        let _ = synced.recv().await;
+    };
+    future::or(done, sleep_until(clock::now() + LEAVE_WITHIN)).await;
+    Unreceived { error, kept: incoming.kept() }
 }
 
 impl Drop for Transfer {

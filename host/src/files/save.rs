@@ -1,11 +1,17 @@
 //! Saves a received drop, so that it appears whole or not at all and replaces nothing.
 //!
-//! Bytes go to a file with a random name in the folder where the drop will be. Once all of them are there, a rename
-//! that does not replace puts the file in its place. Every step is relative to the folder's handle, so that neither a
+//! Bytes go to a hidden part file in the folder where the drop will be, with a record beside it from which a later process
+//! can go on. Once all of them are there, a rename that does not replace puts the file in its place. Every step is relative to the folder's handle, so that neither a
 //! name nor a symbolic link swapped in leads out of it. A received drop is a secret: only its owner can read the file.
 
+mod checkpoint;
 mod error;
 mod incoming;
+mod leftover;
+mod part;
+mod record;
+mod spool;
+mod unfinished;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +20,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub use error::SaveError;
-pub use incoming::Spool;
-pub(crate) use incoming::{Finished, Incoming, PositionedWriter};
+pub(crate) use incoming::{Claimed, Finished, Incoming, PositionedWriter, Unplaced};
+pub use leftover::Kept;
+pub(crate) use leftover::Leftover;
+pub use spool::Spool;
+pub use unfinished::Unfinished;
 
 /// Where a received drop goes.
 ///
@@ -36,7 +45,8 @@ pub struct Destination(pub(crate) Place);
 #[derive(Debug)]
 pub(crate) enum Place {
     Folder(Folder),
-    Spool,
+    /// With the folder for the record, and for the drop if it cannot be put out.
+    Spool(Option<PathBuf>),
 }
 
 /// A folder that a drop is to go into.
@@ -92,13 +102,23 @@ impl Destination {
 
     /// A [`Spool`]: memory up to 1 MiB, and above that a file without a name in the system's folder for temporary
     /// files, which is gone when it is closed. For drops that go on to a terminal or another program.
+    ///
+    /// A drop that has arrived and cannot be put out, or whose process ends before it is, cannot be had again: use
+    /// [`spool_in`](Self::spool_in) if that matters.
     pub const fn spool() -> Self {
-        Self(Place::Spool)
+        Self(Place::Spool(None))
+    }
+
+    /// A spool with a folder for the record of its fetch, so that a later process can have the drop if this one ends
+    /// before it is confirmed; and for the drop itself if it [cannot be put out](crate::Unconfirmed::keep). The folder
+    /// is made, for this user only, when it is needed. If that fails the drop is received all the same.
+    pub fn spool_in(folder: impl Into<PathBuf>) -> Self {
+        Self(Place::Spool(Some(folder.into())))
     }
 
     /// Whether this is a [`spool`](Self::spool).
     pub const fn is_spool(&self) -> bool {
-        matches!(self.0, Place::Spool)
+        matches!(self.0, Place::Spool(_))
     }
 
     fn folder(path: &Path, name: Option<String>) -> Result<Self, SaveError> {

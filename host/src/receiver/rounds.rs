@@ -120,20 +120,25 @@ pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Resul
     if found.is_empty() { Err(refusals) } else { Ok(found) }
 }
 
-/// Claims the drop from the first port that has it.
+/// Claims the drop from the first port that has it, after what an earlier process has stored of it.
 pub(super) async fn claim(
     receiver: &Receiver,
     ip: IpAddr,
     instance: Option<Instance>,
     wanted: &Wanted,
     id: FetchId,
+    prefix: Option<(u64, [u8; 32])>,
     round: Round,
 ) -> Result<Transfer, Refusals> {
     let Round { ports, mut until, patience } = round;
     let mut refusals = Refusals::new();
     // Once each: whether to ask again is decided by what all ports answer.
     let mut answers = Answers::of(&ports, ip, |from| async move {
-        let mut transfer = receiver.transfer(from, instance, wanted.clone(), id, clock::now());
+        let now = clock::now();
+        let mut transfer = receiver.transfer(from, instance, wanted.clone(), id, now);
+        if let Some(prefix) = prefix {
+            transfer = transfer.resuming(wanted.clone(), now, prefix);
+        }
         transfer.claim().await.map(|()| transfer)
     });
     loop {

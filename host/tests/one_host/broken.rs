@@ -42,7 +42,7 @@ fn killed_half_way(size: usize) {
     assert_eq!(names(here.path()), ["whole.bin"]);
     // The killed one could not clear up, but nothing there looks like the drop.
     assert!(
-        names(there.path()).iter().all(|name| name.starts_with(".deaddrop-")),
+        names(there.path()).iter().all(|name| name.starts_with(".whole.bin.deaddrop-")),
         "{:?}",
         names(there.path())
     );
@@ -69,6 +69,8 @@ fn a_receiver_killed_with_the_whole_drop_keeps_it_from_others() {
     let mut command = host.command(deaddrop());
     let from = format!("{}:{port}", host.ip);
     command.args(["fetch", "--out", "-", "--from", &from, "--token", &token]).env("DEADDROP_ROOM", ROOM);
+    // The others are other users.
+    command.env("XDG_STATE_HOME", folder.path());
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();

@@ -12,6 +12,7 @@ mod names;
 mod passphrase_prompt;
 mod prompts;
 mod races;
+mod resume;
 mod rooms;
 mod signals;
 mod sizes;

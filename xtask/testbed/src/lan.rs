@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
 use crate::command::captured;
 use crate::failure::unwrap;
+use crate::scratch::Scratch;
 
 /// The network that all are on: its first three octets.
 const NETWORK: [u8; 3] = [10, 77, 0];
@@ -26,6 +28,8 @@ pub struct Host {
     holder: Child,
     /// Its address on the LAN; loopback for a host without one.
     pub ip: String,
+    /// What its programs keep between runs, so that those of other tests and of this machine's user stay apart.
+    state: Scratch,
 }
 
 /// A port of the switch for an emulated board.
@@ -147,7 +151,7 @@ impl Host {
         if let Some(output) = holder.stdout.take() {
             BufReader::new(output).read_line(&mut line).map_err(Failure::at("a network namespace"))?;
         }
-        let host = Self { holder, ip };
+        let host = Self { holder, ip, state: Scratch::new()? };
         if line == "there\n" {
             return Ok(host);
         }
@@ -172,8 +176,13 @@ impl Host {
     /// under nohup, which ignore SIGINT or SIGHUP.
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.enter();
-        command.args(["env", "--default-signal", program]);
+        command.args(["env", "--default-signal", program]).env("XDG_STATE_HOME", self.state.path());
         command
+    }
+
+    /// The folder in which its programs keep what they need between runs: `XDG_STATE_HOME`.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Runs `ip` with these words. Panics if it fails.

@@ -118,12 +118,6 @@ impl Failure {
         Self::new(Exit::Failed, "output", message)
     }
 
-    /// The same failure of a drop that could not be put out and that nobody can fetch any more.
-    pub(crate) fn with_drop_lost(mut self) -> Self {
-        self.message.push_str("; the drop was taken and is lost: ask its sender for another");
-        self
-    }
-
     /// Exit 130, code `interrupted`.
     pub(crate) fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "interrupted", "interrupted")

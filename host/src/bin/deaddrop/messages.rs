@@ -21,6 +21,7 @@ impl From<Error> for Failure {
             Error::Fetch(error) => error.into(),
             Error::Save(error) => error.into(),
             Error::Stopped => Self::interrupted(),
+            Error::Kept { error, .. } => (*error).into(),
             other => Self::failed(other.to_string()),
         }
     }
@@ -117,7 +118,7 @@ impl From<SaveError> for Failure {
             SaveError::NameRefused { .. } => {
                 advise(file, &error, "; fetch it again, and choose another name with --out")
             }
-            SaveError::NotRenamed { .. } => advise(file, &error, ": rename that file yourself"),
+            SaveError::NotResumable { .. } => advise(file, &error, ": begin anew with --restart"),
             SaveError::Io { .. } => {
                 advise(file, &error, "; mend that, or choose another place with --out, and fetch it again")
             }
@@ -161,6 +162,10 @@ impl From<FetchError> for Failure {
             FetchError::Changed => {
                 let changed = |message| Self::new(Exit::Failed, "changed", message);
                 advise(changed, &error, "; ask for it again")
+            }
+            FetchError::PrefixDiffers => {
+                let changed = |message| Self::new(Exit::Failed, "changed", message);
+                advise(changed, &error, ": begin anew with --restart")
             }
             FetchError::Ambiguous => advise(Self::usage, &error, ": give more of its characters"),
             FetchError::NoBudget => advise(Self::busy, &error, ": wait, or name the port with --port"),

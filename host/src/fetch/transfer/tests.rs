@@ -91,7 +91,7 @@ fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_f
         assert_eq!((incoming.stored(), transfer.fetch.stored()), (8 << 20, 8 << 20));
         let tail = Step::Reserve { tail: 77 };
         assert_eq!(transfer.fetch.poll_step(transfer.session()), tail, "all but the final record");
-        assert!(matches!(transfer.receive(incoming).await.unwrap(), Finished::Saved(_)));
+        assert!(matches!(transfer.receive(incoming).await.unwrap(), (Finished::Saved(_), _)));
         assert!(transfer.confirm().await);
         assert!(scene.received() == scene.bytes);
     });
@@ -159,7 +159,10 @@ fn a_stop_gives_the_claim_back_and_leaves_no_file() {
         let (mut transfer, incoming) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
         transfer.stopper.stop();
         let end = transfer.receive(incoming).await;
-        assert!(matches!(end, Err(ReceiveError::Fetch(FetchError::Stopped))), "{end:?}");
+        assert!(matches!(
+            end,
+            Err(Unreceived { error: ReceiveError::Fetch(FetchError::Stopped), kept: None })
+        ));
         assert_eq!(scene.parts(), 0);
         // At once, and not after the lease.
         let (other, _) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
@@ -203,7 +206,7 @@ fn a_claim_whose_future_is_dropped_at_any_point_leaves_the_drop_free() {
             let begun = clock::now();
             while let Err(error) = other.claim().await {
                 assert!(matches!(error, FetchError::Busy(_)), "{polls}: {error:?}");
-                assert!(clock::now() < begun + std::time::Duration::from_secs(3), "{polls}: still held");
+                assert!(clock::now() < begun + Duration::from_secs(3), "{polls}: still held");
                 other = scene.transfer(address);
             }
             other.release().await;

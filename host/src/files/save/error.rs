@@ -56,13 +56,13 @@ pub enum SaveError {
         /// What the system says.
         error: io::Error,
     },
-    /// The drop is whole, in its part file, which cannot be given the drop's name. The part file is kept.
-    NotRenamed {
-        /// The part file.
-        part: PathBuf,
-        /// Why it cannot be renamed.
-        error: Box<SaveError>,
+    /// The file with what an earlier process received is not as it left it: shorter, a link, or of another user.
+    NotResumable {
+        /// The file.
+        path: PathBuf,
     },
+    /// A drop that could not be put out cannot be kept either: there is no folder for it.
+    NoPlace,
     /// A file operation failed.
     Io {
         /// The operation as a verb phrase: the text says "cannot `operation` `path`".
@@ -116,11 +116,9 @@ impl fmt::Display for SaveError {
             Self::NoSpace { folder, needed } => {
                 write!(f, "there is no room for {needed} bytes in {}", folder.display())
             }
-            Self::PartReplaced { folder } => write!(
-                f,
-                "another program removed or replaced the unfinished file in {}, so nothing was kept",
-                folder.display()
-            ),
+            Self::PartReplaced { folder } => {
+                write!(f, "another program removed or replaced the unfinished file in {}", folder.display())
+            }
             Self::FileSizeLimit { size, limit } => {
                 write!(
                     f,
@@ -133,9 +131,10 @@ impl fmt::Display for SaveError {
             Self::NameRefused { path, error } => {
                 write!(f, "the file system takes no file with the name {}: {error}", path.display())
             }
-            Self::NotRenamed { part, error } => {
-                write!(f, "{error}; the drop is whole in {}", part.display())
+            Self::NotResumable { path } => {
+                write!(f, "{} is not as an earlier fetch left it", path.display())
             }
+            Self::NoPlace => f.write_str("there is no folder to keep the drop in"),
             Self::Io { operation, path, error } => {
                 write!(f, "cannot {operation} {}: {error}", path.display())
             }
@@ -154,7 +153,6 @@ impl std::error::Error for SaveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { error, .. } | Self::NameRefused { error, .. } => Some(error),
-            Self::NotRenamed { error, .. } => Some(error),
             Self::Randomness(error) => Some(error),
             _ => None,
         }

@@ -1,39 +1,60 @@
 //! A drop that is being received.
 
+use std::fmt;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
 use deaddrop_core::crypto::digest::PrefixDigest;
-use deaddrop_core::limits::NAME_MAX;
-use deaddrop_core::offer::{Name, numbered};
+use deaddrop_core::offer::Offer;
+use deaddrop_core::token::FetchId;
 use log::debug;
-use rustix::fs::{AtFlags, FallocateFlags, Mode, RenameFlags, StatVfs};
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::checkpoint::{self, Checkpoints};
 use super::error::SaveError;
+use super::leftover::{Kept, Leftover, record_in};
+use super::part::{Part, create_new, hidden_name, remove_ours, retry, space, sync_folder};
+use super::record::{Entry, Record, Stage};
+use super::spool::Spool;
 use super::{Destination, Folder, Place};
 use crate::files::name;
+use crate::lock::lock;
 
 /// A spooled drop of up to this size is held in memory and never touches a disk.
 const MEMORY_MAX: u64 = 1024 * 1024;
-/// How many other names are tried for a file whose own is taken.
-const NAMES_MAX: u16 = 9_999;
+/// A part file with less than this is not kept when its fetch ends: it is soon fetched again.
+const KEPT_MIN: u64 = 8 * 1024 * 1024;
 
-/// A drop that is being received. Dropping it before [`finish`](Self::finish) removes all traces of it.
-#[derive(Debug)]
+/// A drop that is being received. What an earlier process has received goes on in it too.
+///
+/// Dropping it before [`finish`](Self::finish) removes all traces of it, unless [they are kept](Self::keeps).
 pub(crate) struct Incoming {
     store: Store,
     size: u64,
     stored: u64,
+    /// The bytes of data records among those that are stored. A sender resumes after no others.
+    data: u64,
+    /// What a later process needs to go on. `None` for a spool without a folder for it.
+    record: Option<Arc<Mutex<Record>>>,
+    /// Where a record could not be made, and what it was to say.
+    unrecorded: Option<(PathBuf, Entry)>,
+    checkpoints: Checkpoints,
+    /// `ready` may have been sent: nobody else can have the drop.
+    ready: bool,
+    /// An earlier process began it.
+    resumed: bool,
+    /// An earlier process has received all of it.
+    whole: bool,
 }
 
-#[derive(Debug)]
 enum Store {
     Memory(Zeroizing<Vec<u8>>),
     /// A file without a name, gone when it is closed.
@@ -42,17 +63,15 @@ enum Store {
         folder: PathBuf,
     },
     Part(Part),
+    /// A spooled drop that an earlier process received whole and could not put out.
+    Kept(Part),
 }
 
-/// The file that becomes the received one.
-#[derive(Debug)]
-struct Part {
-    file: File,
-    dir: Dir,
-    folder: PathBuf,
-    /// Its name as long as it is a part; `None` once it has its own.
-    temporary: Option<String>,
-    wanted: String,
+/// Whose drop is received: what its record says.
+pub(crate) struct Claimed<'a> {
+    pub(crate) offer: &'a Offer,
+    pub(crate) id: &'a FetchId,
+    pub(crate) from: SocketAddr,
 }
 
 /// Writes to the file of an incoming drop at given offsets, from several threads.
@@ -86,61 +105,115 @@ pub(crate) enum Finished {
     Spooled(Spool),
 }
 
-/// A whole drop in memory or in a file without a name, to be read from its start. Its memory is wiped when dropped.
+/// Why a drop that has arrived has not its name, and what is kept of it.
 #[derive(Debug)]
-pub struct Spool(Spooled);
-
-#[derive(Debug)]
-enum Spooled {
-    Memory(Cursor<Zeroizing<Vec<u8>>>),
-    File(File),
-}
-
-impl Spool {
-    /// The bytes, if they are held in memory, as those of every message are.
-    pub fn in_memory(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Spooled::Memory(cursor) => Some(cursor.get_ref()),
-            Spooled::File(_) => None,
-        }
-    }
-}
-
-impl Read for Spool {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Spooled::Memory(cursor) => {
-                let rest = cursor.get_ref().get(usize::try_from(cursor.position()).unwrap_or(usize::MAX)..);
-                let read = rest.unwrap_or_default().read(buffer)?;
-                cursor
-                    .set_position(cursor.position().saturating_add(u64::try_from(read).unwrap_or(u64::MAX)));
-                Ok(read)
-            }
-            Spooled::File(file) => file.read(buffer),
-        }
-    }
+pub(crate) struct Unplaced {
+    pub(crate) error: SaveError,
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Incoming {
-    /// Makes room for a drop of `size` bytes that its sender calls `name`. Nothing shows under that
-    /// name yet.
-    pub(crate) fn create(destination: &Destination, name: &Name, size: u64) -> Result<Self, SaveError> {
-        let store = match &destination.0 {
-            Place::Spool if size <= MEMORY_MAX => {
-                let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
-                Store::Memory(Zeroizing::new(Vec::with_capacity(capacity)))
+    /// Makes room for a drop. Nothing shows under its name yet.
+    pub(crate) fn create(destination: &Destination, claimed: &Claimed<'_>) -> Result<Self, SaveError> {
+        let Claimed { offer, id, from } = claimed;
+        let (name, size) = (&offer.name, offer.size);
+        let entry = |spooled| Entry::new(offer, id, *from, spooled);
+        let mut unrecorded = None;
+        let (store, record) = match &destination.0 {
+            Place::Spool(None) => (spool(size)?, None),
+            Place::Spool(Some(folder)) => {
+                let store = spool(size)?;
+                let record = record_in(folder, entry(true)).ok();
+                if record.is_none() {
+                    // A message is worth more than the record of it: without one it is printed all the same.
+                    unrecorded = Some((folder.clone(), entry(true)));
+                }
+                (store, record)
             }
-            Place::Spool => unnamed(&std::env::temp_dir(), size)?,
-            Place::Folder(folder) => Store::Part(Part::create(folder, name, size)?),
+            Place::Folder(folder) => {
+                let wanted = folder.name.clone().unwrap_or_else(|| name::safe(name.as_str()));
+                let (part, record) = part_and_record(folder, wanted, entry(false))?;
+                (Store::Part(part), Some(record))
+            }
         };
         // Without name and folder.
         let place = match &store {
             Store::Memory(_) => "memory",
             Store::Unnamed { .. } => "a file without a name",
-            Store::Part(_) => "a part file",
+            Store::Part(_) | Store::Kept(_) => "a part file",
         };
         debug!("files: {size} bytes go to {place}");
-        Ok(Self { store, size, stored: 0 })
+        let record = record.map(|record| Arc::new(Mutex::new(record)));
+        let mut incoming = Self::of(store, record, size);
+        incoming.unrecorded = unrecorded;
+        Ok(incoming)
+    }
+
+    fn of(store: Store, record: Option<Arc<Mutex<Record>>>, size: u64) -> Self {
+        let (checkpoints, unrecorded) = (Checkpoints::default(), None);
+        Self {
+            store,
+            size,
+            stored: 0,
+            data: 0,
+            record,
+            unrecorded,
+            checkpoints,
+            ready: false,
+            resumed: false,
+            whole: false,
+        }
+    }
+
+    /// Goes on with what an earlier process has recorded, in a folder, where the drop is to get the name `wanted`
+    /// unless it has one.
+    pub(super) fn open(record: Arc<Mutex<Record>>, folder: &Path, wanted: String) -> Result<Self, SaveError> {
+        let mut entry = lock(&record);
+        let dir = entry.dir().try_clone().map_err(|error| SaveError::io("open", folder, error))?;
+        let (temporary, size, stage) = (entry.part().to_owned(), entry.entry.size, entry.entry.stage);
+        let durable = if stage == Stage::Whole { size } else { entry.entry.durable };
+        if std::mem::take(&mut entry.entry.trying) {
+            Part::remove_tried(&dir, &wanted);
+        }
+        let identity = entry.entry.part;
+        let placed = || match stage {
+            Stage::Receiving => None,
+            Stage::Ready | Stage::Whole => Part::placed(&dir, folder, &temporary, identity, size),
+        };
+        let (store, stored, whole) = if entry.entry.spooled {
+            let kept = match stage {
+                Stage::Whole => Part::open(&dir, folder, &temporary, wanted, durable)?,
+                Stage::Receiving | Stage::Ready => {
+                    // Its process ended while it was written.
+                    remove_ours(&dir, &temporary);
+                    None
+                }
+            };
+            match kept {
+                Some(part) => (Store::Kept(part), size, true),
+                None => (spool(size)?, 0, false),
+            }
+        } else if let Some(part) = placed() {
+            (Store::Part(part), size, true)
+        } else if let Some(part) = Part::open(&dir, folder, &temporary, wanted.clone(), durable)? {
+            (Store::Part(part), durable, stage == Stage::Whole)
+        } else {
+            space(&dir, folder, size)?;
+            (Store::Part(Part::create(&dir, folder, &temporary, wanted)?), 0, false)
+        };
+        if let Store::Part(part) = &store {
+            entry.entry.part = part.identity();
+        }
+        if !whole {
+            entry.entry.durable = stored;
+            entry.entry.stage = if stage == Stage::Receiving { stage } else { Stage::Ready };
+        }
+        entry.write().map_err(|error| SaveError::io("write to", folder, error))?;
+        drop(entry);
+        let mut incoming = Self::of(store, Some(record), size);
+        (incoming.stored, incoming.data) = (stored, stored);
+        (incoming.ready, incoming.resumed, incoming.whole) = (stage != Stage::Receiving, true, whole);
+        Ok(incoming)
     }
 
     /// Adds the next bytes.
@@ -152,6 +225,7 @@ impl Incoming {
             Store::Memory(memory) => memory.extend_from_slice(bytes),
             Store::Unnamed { file, folder } => write_at(file, folder, bytes, self.stored)?,
             Store::Part(part) => write_at(&part.file, &part.folder, bytes, self.stored)?,
+            Store::Kept(_) => return Err(SaveError::Excess),
         }
         self.stored = stored;
         Ok(())
@@ -160,12 +234,16 @@ impl Incoming {
     /// A writer to the drop's file for threads that store parts of it out of order. `None` if the drop goes to memory,
     /// or the system has no descriptor left.
     pub(crate) fn writer(&self) -> Option<PositionedWriter> {
-        let (file, folder) = match &self.store {
-            Store::Memory(_) => return None,
-            Store::Unnamed { file, folder } => (file, folder),
-            Store::Part(part) => (&part.file, &part.folder),
-        };
-        Some(PositionedWriter { file: file.try_clone().ok()?, folder: folder.clone(), size: self.size })
+        let (file, folder) = self.file()?;
+        Some(PositionedWriter { file: file.try_clone().ok()?, folder: folder.to_owned(), size: self.size })
+    }
+
+    fn file(&self) -> Option<(&File, &Path)> {
+        match &self.store {
+            Store::Memory(_) => None,
+            Store::Unnamed { file, folder } => Some((file, folder)),
+            Store::Part(part) | Store::Kept(part) => Some((&part.file, &part.folder)),
+        }
     }
 
     /// Counts the next `bytes` bytes as stored: a [writer](Self::writer) has written all of them.
@@ -173,9 +251,21 @@ impl Incoming {
         self.stored = self.stored.saturating_add(bytes).min(self.size);
     }
 
+    /// All that is stored came in data records: a later fetch can resume after it. From time to time it is made durable
+    /// in another thread.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), SaveError> {
+        self.data = self.stored;
+        if let (Store::Part(part), Some(record)) = (&self.store, &self.record) {
+            let noted = self.checkpoints.note(&part.file, record, self.data);
+            noted.map_err(|error| SaveError::io("write to", &part.folder, error))?;
+        }
+        Ok(())
+    }
+
     /// Goes back to the first `stored` bytes: what comes next belongs after them.
     pub(crate) fn rewind(&mut self, stored: u64) {
         self.stored = self.stored.min(stored);
+        self.data = self.data.min(self.stored);
         if let Store::Memory(memory) = &mut self.store {
             let kept = usize::try_from(self.stored).unwrap_or(usize::MAX).min(memory.len());
             // `truncate` would leave the bytes behind it unwiped.
@@ -193,16 +283,13 @@ impl Incoming {
         let mut digest = PrefixDigest::new(offset);
         let range = digest.range();
         let len = usize::try_from(range.end - range.start).ok()?;
-        match &self.store {
-            Store::Memory(memory) => {
-                let start = usize::try_from(range.start).ok()?;
-                digest.update(memory.get(start..start.checked_add(len)?)?);
-            }
-            Store::Unnamed { file, .. } | Store::Part(Part { file, .. }) => {
-                let mut bytes = Zeroizing::new(vec![0; len]);
-                file.read_exact_at(&mut bytes, range.start).ok()?;
-                digest.update(&bytes);
-            }
+        if let Store::Memory(memory) = &self.store {
+            let start = usize::try_from(range.start).ok()?;
+            digest.update(memory.get(start..start.checked_add(len)?)?);
+        } else {
+            let mut bytes = Zeroizing::new(vec![0; len]);
+            self.file()?.0.read_exact_at(&mut bytes, range.start).ok()?;
+            digest.update(&bytes);
         }
         Some(digest.finish())
     }
@@ -217,304 +304,272 @@ impl Incoming {
         self.size
     }
 
+    /// Whether an earlier process began it.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Whether an earlier process has received all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Tries what can still fail before the sender is asked for the last `length` bytes: that the part file has its
-    /// name, that the file system takes the drop's name, and that there is space on the disk for the bytes. A file
-    /// system that cannot promise space is believed.
-    pub(crate) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
+    /// name, that the file system takes the drop's name, that there is space on the disk for the bytes, and that a later
+    /// process finds the record. A file system that cannot promise space is believed.
+    pub(crate) fn reserve_tail(&mut self, length: u64) -> Result<(), SaveError> {
         if let Store::Part(part) = &self.store {
             part.check_name()?;
-            part.try_wanted_name()?;
-        }
-        let (file, folder) = match &self.store {
-            Store::Memory(_) => return Ok(()),
-            Store::Unnamed { file, folder } => (file, folder),
-            Store::Part(part) => (&part.file, &part.folder),
-        };
-        if length == 0 {
-            return Ok(());
-        }
-        match retry(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.stored, length)) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-            Err(Errno::NOSPC | Errno::DQUOT) => {
-                Err(SaveError::NoSpace { folder: folder.clone(), needed: length })
+            if !part.is_taken() {
+                // For the next process, should this one end in between. A disk that is full is noticed below.
+                let note = |trying| {
+                    if let Some(record) = &self.record {
+                        let mut record = lock(record);
+                        record.entry.trying = trying;
+                        let _ = record.write();
+                    }
+                };
+                note(true);
+                let tried = part.try_wanted_name();
+                note(false);
+                tried?;
             }
-            Err(error) => Err(SaveError::io("write to", folder, error.into())),
         }
+        if length > 0
+            && let Some((file, folder)) = self.file()
+        {
+            match retry(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.stored, length)) {
+                Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+                Err(Errno::NOSPC | Errno::DQUOT) => {
+                    return Err(SaveError::NoSpace { folder: folder.to_owned(), needed: length });
+                }
+                Err(error) => return Err(SaveError::io("write to", folder, error.into())),
+            }
+        }
+        if let Some(record) = &self.record {
+            let mut record = lock(record);
+            record.entry.stage = Stage::Ready;
+            // That of a large drop is on the disk since it began, and waiting for it now may take as long as all that is
+            // still to be written before it.
+            let written = if self.size >= KEPT_MIN {
+                record.write()
+            } else {
+                let written = record.write_durably();
+                sync_folder(record.dir());
+                written
+            };
+            // A message is worth more than the record of it.
+            if let (Err(error), Store::Part(part)) = (written, &self.store) {
+                record.entry.stage = Stage::Receiving;
+                return Err(SaveError::io("write to", &part.folder, error));
+            }
+        }
+        self.ready = true;
+        Ok(())
     }
 
     /// Puts the drop in its place: every byte on the disk, then its name, then the name on the disk.
     ///
-    /// Returns the path it has at last, which differs from the one it was to have when that was taken.
-    pub(crate) fn finish(self) -> Result<Finished, SaveError> {
+    /// Returns the path it has at last, which differs from the one it was to have when that was taken. If that fails,
+    /// what is here is kept, because nobody else can have the drop any more.
+    pub(crate) fn finish(mut self) -> Result<(Finished, Leftover), Unplaced> {
+        match self.place() {
+            Ok(finished) => {
+                let part = match std::mem::replace(&mut self.store, Store::Memory(Zeroizing::default())) {
+                    Store::Kept(part) => Some(part),
+                    _ => None,
+                };
+                let (record, unrecorded) = (self.record.take(), self.unrecorded.take());
+                Ok((finished, Leftover { record, unrecorded, part }))
+            }
+            Err(error) => Err(Unplaced { kept: self.kept(), error }),
+        }
+    }
+
+    fn place(&mut self) -> Result<Finished, SaveError> {
         if self.stored != self.size {
             return Err(SaveError::Truncated { stored: self.stored, size: self.size });
         }
-        match self.store {
-            Store::Memory(memory) => Ok(Finished::Spooled(Spool(Spooled::Memory(Cursor::new(memory))))),
-            Store::Unnamed { mut file, folder } => {
-                file.sync_all()
-                    .and_then(|()| file.rewind())
-                    .map_err(|error| SaveError::io("write to", &folder, error))?;
-                Ok(Finished::Spooled(Spool(Spooled::File(file))))
-            }
-            Store::Part(part) => part.finish().map(Finished::Saved),
-        }
-    }
-}
-
-impl Part {
-    fn create(folder: &Folder, name: &Name, size: u64) -> Result<Self, SaveError> {
-        space(&folder.dir, &folder.path, size)?;
-        let dir = folder.dir.try_clone().map_err(|error| SaveError::io("open", &folder.path, error))?;
-        let wanted = folder.name.clone().unwrap_or_else(|| name::safe(name.as_str()));
-        let (file, temporary) = create_hidden(&dir, &folder.path)?;
-        Ok(Self { file, dir, folder: folder.path.clone(), temporary: Some(temporary), wanted })
-    }
-
-    fn finish(mut self) -> Result<PathBuf, SaveError> {
-        self.file.sync_all().map_err(|error| SaveError::io("write to", &self.folder, error))?;
-        let Some(temporary) = self.temporary.as_deref() else {
-            return Err(SaveError::Bug);
+        let failed = |folder: &Path| {
+            let folder = folder.to_owned();
+            move |error| SaveError::io("write to", &folder, error)
         };
-        self.check_name()?;
-        let taken = match place(&self.dir, temporary, &self.wanted, &self.folder) {
-            Ok(taken) => taken,
-            Err(error) => {
-                // Every byte is here, and nobody else can have the drop any more: the part file is kept.
-                let part = self.folder.join(temporary);
-                self.temporary = None;
-                return Err(SaveError::NotRenamed { part, error: Box::new(error) });
+        match &mut self.store {
+            Store::Memory(memory) => Ok(Finished::Spooled(Spool::memory(std::mem::take(memory)))),
+            Store::Unnamed { file, folder } => {
+                let spool = file.sync_all().and_then(|()| file.try_clone());
+                Ok(Finished::Spooled(Spool::file(spool.map_err(failed(folder))?)))
             }
+            Store::Kept(part) => {
+                let size = usize::try_from(self.size).map_err(|_| SaveError::TooLarge)?;
+                if self.size > MEMORY_MAX {
+                    let file = part.file.try_clone().map_err(failed(&part.folder))?;
+                    return Ok(Finished::Spooled(Spool::file(file)));
+                }
+                let mut bytes = Zeroizing::new(vec![0; size]);
+                part.file.read_exact_at(&mut bytes, 0).map_err(failed(&part.folder))?;
+                Ok(Finished::Spooled(Spool::memory(bytes)))
+            }
+            Store::Part(part) => {
+                let synced = self.checkpoints.wait().and_then(|()| part.file.sync_all());
+                synced.map_err(failed(&part.folder))?;
+                if let Some(record) = &self.record {
+                    let mut record = lock(record);
+                    record.entry.stage = Stage::Whole;
+                    // Should this fail, the file is found by its inode once it has its name.
+                    let _ = record.write();
+                }
+                self.ready = true;
+                let placed = part.place();
+                if let (Err(SaveError::PartReplaced { .. }), Some(record)) = (&placed, &self.record) {
+                    // Nothing of it is here any more.
+                    let mut record = lock(record);
+                    (record.entry.stage, record.entry.durable) = (Stage::Ready, 0);
+                    (self.stored, self.data) = (0, 0);
+                    let _ = record.write_durably();
+                }
+                placed.map(Finished::Saved)
+            }
+        }
+    }
+
+    /// Whether what is here stays when this is dropped, for a later fetch to go on with.
+    pub(crate) fn keeps(&self) -> bool {
+        self.record.is_some() && (self.ready || self.resumed || (self.is_part() && self.data >= KEPT_MIN))
+    }
+
+    fn is_part(&self) -> bool {
+        matches!(self.store, Store::Part(_))
+    }
+
+    /// What stays when this is dropped.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let record = self.record.as_ref().filter(|_| self.keeps())?;
+        let record = lock(record);
+        let path = match &self.store {
+            Store::Part(part) | Store::Kept(part) => part.path(),
+            Store::Memory(_) | Store::Unnamed { .. } => record.path(),
         };
-        self.temporary = None;
-        // Between the check and the rename the name may have been given to another file.
-        if !self.is_named(&taken) {
-            return Err(SaveError::PartReplaced { folder: self.folder.clone() });
-        }
-        // The file is whole and has its name. Should the folder not be synced, which some file systems
-        // do not know, a power cut may still undo the rename, but that is no reason to say it failed.
-        let _ = self.dir.open(".").and_then(|folder| folder.sync_all());
-        Ok(if self.folder == Path::new(".") { taken.into() } else { self.folder.join(taken) })
-    }
-}
-
-impl Part {
-    /// Fails if the temporary name is no longer this file's: in a folder that others can write to, another user can
-    /// remove the part or put a file or a link in its place.
-    fn check_name(&self) -> Result<(), SaveError> {
-        if self.temporary.as_deref().is_some_and(|name| self.is_named(name)) {
-            return Ok(());
-        }
-        Err(SaveError::PartReplaced { folder: self.folder.clone() })
+        let stored = if record.entry.stage == Stage::Whole { self.size } else { record.entry.durable };
+        Some(Kept { path, stored, size: self.size, is_ours: self.ready })
     }
 
-    /// Fails if the file system refuses the wanted name, as FAT does one with a question mark.
-    ///
-    /// Makes a folder under the name, and removes it, because programs that watch for new files do not take it for
-    /// the drop. Whatever else prevents the folder, such as a full disk, says nothing about the name.
-    fn try_wanted_name(&self) -> Result<(), SaveError> {
-        match rustix::fs::mkdirat(&self.dir, &*self.wanted, Mode::RWXU) {
-            Ok(()) => {
-                let _ = rustix::fs::unlinkat(&self.dir, &*self.wanted, AtFlags::REMOVEDIR);
-                Ok(())
-            }
-            Err(error @ (Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ)) => {
-                Err(SaveError::NameRefused { path: self.folder.join(&self.wanted), error: error.into() })
-            }
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Whether a name in the folder is this file's, by device and inode.
-    fn is_named(&self, name: &str) -> bool {
-        let named = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
-        let open = rustix::fs::fstat(&self.file);
-        matches!((named, open), (Ok(named), Ok(open)) if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // By our own random name, never by the peer's, and only while it is this file's.
-        if let Some(temporary) = &self.temporary
-            && self.is_named(temporary)
+    /// Begins to make durable what is to be kept, in another thread. The receiver is closed once that is done.
+    pub(crate) fn sync(&mut self) -> async_channel::Receiver<()> {
+        let (done, ended) = async_channel::bounded(1);
+        if let (true, Store::Part(part), Some(record)) = (self.keeps(), &self.store, &self.record)
+            && lock(record).entry.stage != Stage::Whole
+            && let Ok(file) = part.file.try_clone()
         {
-            let _ = self.dir.remove_file(temporary);
+            let (record, bytes) = (record.clone(), self.data);
+            let mut checkpoints = std::mem::take(&mut self.checkpoints);
+            // Without the thread, less is found by a later fetch.
+            let _ = std::thread::Builder::new().spawn(move || {
+                let _done = done;
+                // What is not durable is not counted.
+                let _ = checkpoints.wait().and_then(|()| checkpoint::sync(&file, &record, bytes));
+            });
+        }
+        ended
+    }
+
+    /// Forgets it: nothing is kept.
+    pub(crate) fn discard(mut self) {
+        (self.ready, self.resumed, self.data) = (false, false, 0);
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if self.keeps() {
+            return;
+        }
+        if let Store::Part(part) | Store::Kept(part) = &self.store {
+            part.remove();
+        }
+        // Last: as long as it is there, a later fetch knows the part.
+        if let Some(record) = &self.record {
+            lock(record).remove();
         }
     }
 }
 
-/// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
-fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
-    // The soft limit is the one that counts. Past it a write fails, which is too late once nobody else can have the drop.
-    if let Some(limit) = getrlimit(Resource::Fsize).current
-        && limit < size
-    {
-        return Err(SaveError::FileSizeLimit { size, limit });
-    }
-    match rustix::fs::fstatvfs(dir) {
-        Ok(stat) if free(&stat).is_some_and(|free| free < size) => {
-            Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
-        }
-        _ => Ok(()),
+// Without the record, in which there is a secret.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("size", &self.size)
+            .field("stored", &self.stored)
+            .finish_non_exhaustive()
     }
 }
 
-/// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state no
-/// blocks at all, not even used ones.
-fn free(stat: &StatVfs) -> Option<u64> {
-    (stat.f_blocks != 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Where a drop goes that is to be read: to memory, or to a file that has no name any more, so that nothing is left of
+/// it whatever happens.
+fn spool(size: u64) -> Result<Store, SaveError> {
+    if size <= MEMORY_MAX {
+        let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
+        return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
+    }
+    unnamed(&std::env::temp_dir(), size)
 }
 
-/// Makes a file under a random name, which is returned.
-fn create_hidden(dir: &Dir, path: &Path) -> Result<(File, String), SaveError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(SaveError::Randomness)?;
-    let name = format!(".deaddrop-{:016x}.part", u64::from_be_bytes(random));
-    // `create_new` neither opens what exists nor follows a link.
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    let file =
-        dir.open_with(&name, &options).map_err(|error| SaveError::io("make a file in", path, error))?;
-    Ok((file.into_std(), name))
-}
-
-/// A file that has no name any more, so that nothing is left of it whatever happens.
 fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
     let dir = Dir::open_ambient_dir(folder, ambient_authority())
         .map_err(|error| SaveError::io("open the folder", folder, error))?;
     space(&dir, folder, size)?;
-    let (file, name) = create_hidden(&dir, folder)?;
+    let name = hidden_name("")?;
+    let file = create_new(&dir, &name, folder)?;
     dir.remove_file(name).map_err(|error| SaveError::io("make a file in", folder, error))?;
     Ok(Store::Unnamed { file, folder: folder.to_owned() })
 }
 
-/// Renames `temporary` to `wanted`, or to the first other name that is free; returns which.
-fn place(dir: &Dir, temporary: &str, wanted: &str, folder: &Path) -> Result<String, SaveError> {
-    for n in 0..=NAMES_MAX {
-        let name =
-            if n == 0 { wanted.to_owned() } else { numbered(wanted, n, &mut [0; NAME_MAX]).to_owned() };
-        match rename_new(dir, temporary, &name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(SaveError::io("save", &folder.join(name), error.into())),
+/// The part file of a drop, and its record.
+fn part_and_record(folder: &Folder, wanted: String, entry: Entry) -> Result<(Part, Record), SaveError> {
+    let Folder { dir, path, .. } = folder;
+    let size = entry.size;
+    space(dir, path, size)?;
+    let mut hidden = hidden_name(&wanted)?;
+    let made = match Record::create(dir, path, &hidden, entry.clone()) {
+        // The file system does not take the drop's name, which is said once the drop is to get it.
+        Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+            hidden = hidden_name("")?;
+            Record::create(dir, path, &hidden, entry)
         }
-    }
-    Err(SaveError::NamesTaken { path: folder.join(wanted), tried: NAMES_MAX })
-}
-
-/// Renames without replacing.
-fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
-    match retry(|| rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(dir, from, to),
-        other => other,
-    }
-}
-
-/// The same on file systems that have no such rename: a link does not replace either.
-fn link_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
-    retry(|| rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()))?;
-    // The drop is in its place; a second name for it that cannot be removed does not undo that.
-    let _ = rustix::fs::unlinkat(dir, from, AtFlags::empty());
-    Ok(())
-}
-
-fn retry(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            other => return other,
+        made => made,
+    };
+    let mut record = made.map_err(|error| SaveError::io("make a file in", path, error))?;
+    let part = Part::create(dir, path, &hidden, wanted).and_then(|part| {
+        record.entry.part = part.identity();
+        // On the disk before there is much else to be written before it.
+        let written = if size >= KEPT_MIN {
+            let written = record.write_durably();
+            sync_folder(dir);
+            written
+        } else {
+            record.write()
+        };
+        match written {
+            Ok(()) => Ok(part),
+            Err(error) => {
+                part.remove();
+                Err(SaveError::io("write to", path, error))
+            }
         }
+    });
+    if part.is_err() {
+        record.remove();
+    }
+    part.map(|part| (part, record))
+}
+
+#[cfg(test)]
+impl Incoming {
+    /// A drop from nobody.
+    pub(crate) fn of_nobody(destination: &Destination, name: &str, size: u64) -> Result<Self, SaveError> {
+        Self::create(destination, &tests::claimed(&tests::offer(name, size)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder() -> (tempfile::TempDir, Dir) {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        (folder, dir)
-    }
-
-    #[test]
-    fn neither_way_of_renaming_replaces() {
-        for rename in [rename_new, link_new] {
-            let (_folder, dir) = folder();
-            dir.write("new", "new").unwrap();
-            dir.write("old", "old").unwrap();
-            assert_eq!(rename(&dir, "new", "old"), Err(Errno::EXIST));
-            assert_eq!(dir.read_to_string("old").unwrap(), "old");
-            rename(&dir, "new", "free").unwrap();
-            assert_eq!(dir.read_to_string("free").unwrap(), "new");
-            assert!(!dir.exists("new"));
-        }
-    }
-
-    #[test]
-    fn a_link_that_leads_nowhere_counts_as_taken() {
-        for rename in [rename_new, link_new] {
-            let (_folder, dir) = folder();
-            dir.write("new", "new").unwrap();
-            dir.symlink("missing", "link").unwrap();
-            assert_eq!(rename(&dir, "new", "link"), Err(Errno::EXIST));
-            assert!(!dir.exists("missing"));
-        }
-    }
-
-    /// A name that no file system takes stands for one that this file system does not take.
-    #[test]
-    fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
-        let folder = tempfile::tempdir().unwrap();
-        let destination = Destination::path(folder.path()).unwrap();
-        let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 3).unwrap();
-        let Store::Part(part) = &mut incoming.store else { panic!("no part") };
-        part.wanted = "x".repeat(256);
-        incoming.append(b"ab").unwrap();
-        let early = incoming.reserve_tail(1).unwrap_err();
-        assert!(matches!(early, SaveError::NameRefused { .. }), "{early}");
-        incoming.append(b"c").unwrap();
-        let Err(SaveError::NotRenamed { part, .. }) = incoming.finish() else { panic!("renamed") };
-        assert_eq!(std::fs::read(part).unwrap(), b"abc");
-    }
-
-    #[test]
-    fn a_large_spooled_drop_leaves_no_name_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = unnamed(folder.path(), 3).unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let mut incoming = Incoming { store, size: 3, stored: 0 };
-        incoming.append(b"ab").unwrap();
-        incoming.reserve_tail(1).unwrap();
-        incoming.append(b"c").unwrap();
-        let Finished::Spooled(mut spool) = incoming.finish().unwrap() else { panic!() };
-        let mut bytes = Vec::new();
-        spool.read_to_end(&mut bytes).unwrap();
-        assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));
-    }
-
-    #[test]
-    fn a_file_system_without_any_blocks_does_not_know_its_free_space() {
-        let (_folder, dir) = folder();
-        let mut stat = rustix::fs::fstatvfs(&dir).unwrap();
-        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (9, 0, 4_096);
-        assert_eq!(free(&stat), Some(0), "a full one");
-        stat.f_bavail = 2;
-        assert_eq!(free(&stat), Some(8_192));
-        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (0, 0, 0);
-        assert_eq!(free(&stat), None);
-        stat.f_frsize = 4_096;
-        assert_eq!(free(&stat), None);
-    }
-
-    #[test]
-    fn more_than_the_disk_holds_is_refused_at_once() {
-        let (folder, dir) = folder();
-        let error = space(&dir, folder.path(), u64::MAX).unwrap_err();
-        assert!(matches!(error, SaveError::NoSpace { .. }));
-        let error = unnamed(folder.path(), u64::MAX).unwrap_err();
-        assert!(matches!(error, SaveError::NoSpace { .. }));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
-}
+mod tests;

@@ -3,7 +3,6 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use deaddrop_core::offer::Name;
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -13,13 +12,25 @@ fn folder() -> TempDir {
 fn receive(out: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let destination = Destination::path(out).unwrap();
     let size = bytes.len().try_into().unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new(name).unwrap(), size).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, name, size).unwrap();
     let (start, end) = bytes.split_at(bytes.len() / 2);
     incoming.append(start).unwrap();
     incoming.reserve_tail(end.len().try_into().unwrap()).unwrap();
     incoming.append(end).unwrap();
-    let Finished::Saved(path) = incoming.finish().unwrap() else { panic!("not saved") };
+    saved(incoming)
+}
+
+/// Finishes it and removes its record, as after its confirmation.
+fn saved(incoming: Incoming) -> PathBuf {
+    let Ok((Finished::Saved(path), mut leftover)) = incoming.finish() else { panic!("not saved") };
+    leftover.remove();
     path
+}
+
+/// Why it cannot be finished.
+fn unsaved(incoming: Incoming) -> SaveError {
+    let Err(unplaced) = incoming.finish() else { panic!("saved") };
+    unplaced.error
 }
 
 /// Everything in a folder, sorted.
@@ -52,15 +63,12 @@ fn an_empty_drop_is_a_file_too() {
 fn nothing_shows_under_its_name_before_it_is_whole() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 4).unwrap();
     incoming.append(b"abc").unwrap();
     assert_eq!((incoming.stored(), incoming.size()), (3, 4));
     let names = listing(folder.path());
-    assert!(
-        names.len() == 1 && names[0].starts_with(".deaddrop-") && names[0].ends_with(".part"),
-        "{names:?}"
-    );
-    let error = incoming.finish().unwrap_err();
+    assert!(names.len() == 2 && names.iter().all(|name| name.starts_with(".a.deaddrop-")), "{names:?}");
+    let error = unsaved(incoming);
     assert!(matches!(error, SaveError::Truncated { stored: 3, size: 4 }), "{error}");
     assert!(listing(folder.path()).is_empty(), "and the part is gone");
 }
@@ -70,7 +78,7 @@ fn giving_up_removes_the_part_and_nothing_else() {
     let folder = folder();
     fs::write(folder.path().join("a"), "mine").unwrap();
     let destination = Destination::path(folder.path()).unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 4).unwrap();
     incoming.append(b"abc").unwrap();
     drop(incoming);
     assert_eq!(listing(folder.path()), ["a"]);
@@ -81,7 +89,7 @@ fn giving_up_removes_the_part_and_nothing_else() {
 fn a_sender_cannot_write_more_than_it_offered() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 4).unwrap();
     incoming.append(b"abcd").unwrap();
     assert!(incoming.append(b"e").is_err());
     assert_eq!(incoming.stored(), 4);
@@ -122,10 +130,10 @@ fn nothing_that_exists_is_overwritten() {
 fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 1).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 1).unwrap();
     incoming.append(b"x").unwrap();
     fs::write(folder.path().join("a"), "mine").unwrap();
-    let Finished::Saved(path) = incoming.finish().unwrap() else { panic!() };
+    let path = saved(incoming);
     assert_eq!(path, folder.path().join("a (1)"));
     assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"mine");
 }
@@ -204,7 +212,7 @@ fn a_part_that_was_exchanged_is_not_taken_for_the_drop() {
     for exchange in exchanges {
         let folder = folder();
         let destination = Destination::path(folder.path()).unwrap();
-        let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 4).unwrap();
+        let mut incoming = Incoming::of_nobody(&destination, "a", 4).unwrap();
         incoming.append(b"abc").unwrap();
         incoming.reserve_tail(1).unwrap();
         exchange(&folder.path().join(&listing(folder.path())[0]));
@@ -213,7 +221,7 @@ fn a_part_that_was_exchanged_is_not_taken_for_the_drop() {
         let error = incoming.reserve_tail(1).unwrap_err();
         assert!(matches!(error, SaveError::PartReplaced { .. }), "{error}");
         incoming.append(b"d").unwrap();
-        let error = incoming.finish().unwrap_err();
+        let error = unsaved(incoming);
         assert!(matches!(error, SaveError::PartReplaced { .. }), "{error}");
         assert_eq!(listing(folder.path()), others, "what others put there stays");
     }
@@ -223,7 +231,7 @@ fn a_part_that_was_exchanged_is_not_taken_for_the_drop() {
 fn a_drop_too_large_for_the_disk_is_refused_before_it_is_sent() {
     let folder = folder();
     let destination = Destination::path(folder.path()).unwrap();
-    let error = Incoming::create(&destination, &Name::new("a").unwrap(), u64::MAX / 2).unwrap_err();
+    let error = Incoming::of_nobody(&destination, "a", u64::MAX / 2).unwrap_err();
     assert!(matches!(error, SaveError::NoSpace { .. }), "{error}");
     assert!(listing(folder.path()).is_empty());
 }
@@ -237,9 +245,9 @@ fn an_exchanged_folder_does_not_divert_the_drop() {
     let destination = Destination::path(at("d")).unwrap();
     fs::rename(at("d"), at("moved")).unwrap();
     symlink(at("elsewhere"), at("d")).unwrap();
-    let mut incoming = Incoming::create(&destination, &Name::new("a").unwrap(), 1).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 1).unwrap();
     incoming.append(b"x").unwrap();
-    incoming.finish().unwrap();
+    saved(incoming);
     assert!(listing(&at("elsewhere")).is_empty());
     assert_eq!(listing(&at("moved")), ["a"]);
 }
@@ -248,13 +256,96 @@ fn an_exchanged_folder_does_not_divert_the_drop() {
 fn a_small_spooled_drop_is_held_in_memory() {
     let destination = Destination::spool();
     assert!(destination.is_spool());
-    let mut incoming = Incoming::create(&destination, &Name::default(), 5).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "", 5).unwrap();
     incoming.append(b"he").unwrap();
     incoming.reserve_tail(3).unwrap();
     incoming.append(b"llo").unwrap();
-    let Finished::Spooled(mut spool) = incoming.finish().unwrap() else { panic!() };
+    let Ok((Finished::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
     assert_eq!(spool.in_memory(), Some(&b"hello"[..]));
     let mut bytes = Vec::new();
     spool.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, b"hello");
+}
+
+/// What a fetch has left in this folder that was interrupted at `ready`.
+fn interrupted(folder: &Path) -> Incoming {
+    let destination = Destination::path(folder).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 4).unwrap();
+    incoming.append(b"abc").unwrap();
+    incoming.reserve_tail(1).unwrap();
+    incoming
+}
+
+fn record(folder: &Path) -> PathBuf {
+    let name = listing(folder).into_iter().find(|name| name.ends_with(".record")).expect("a record");
+    folder.join(name)
+}
+
+#[test]
+fn what_another_process_is_at_work_on_is_left_alone() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    let incoming = interrupted(folder.path());
+    assert!(destination.unfinished(None).is_empty());
+    drop(incoming);
+    assert_eq!(listing(folder.path()).len(), 2);
+    assert_eq!(destination.unfinished(None).len(), 1);
+    let other = "0000".parse().unwrap();
+    assert!(destination.unfinished(Some(&other)).is_empty(), "another token");
+}
+
+#[test]
+fn a_torn_record_is_the_one_before_it() {
+    use std::os::unix::fs::FileExt;
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    drop(interrupted(folder.path()));
+    let record = record(folder.path());
+    let bytes = fs::read(&record).unwrap();
+    for slot in [0, 4_096_usize] {
+        let file = fs::File::options().write(true).open(&record).unwrap();
+        file.write_all_at(&[!bytes[slot + 100]], slot as u64 + 100).unwrap();
+        let found = destination.unfinished(None);
+        assert_eq!(found.len(), 1, "one slot is torn");
+        drop(found);
+        fs::write(&record, &bytes).unwrap();
+    }
+    let mut torn = bytes.clone();
+    (torn[100], torn[4_196]) = (!bytes[100], !bytes[4_196]);
+    fs::write(&record, &torn).unwrap();
+    assert!(destination.unfinished(None).is_empty(), "both are");
+    assert_eq!(listing(folder.path()).len(), 2, "and it is nobody's to remove");
+}
+
+#[test]
+fn what_is_stale_is_swept_and_nothing_else() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let destination = Destination::path(folder.path()).unwrap();
+    // As long as a drop can be had.
+    drop(interrupted(folder.path()));
+    assert_eq!(destination.unfinished(None).len(), 1);
+    assert_eq!(listing(folder.path()).len(), 2);
+    destination.unfinished(None).remove(0).expire();
+    // What looks like it.
+    fs::write(at(".b.deaddrop-0123456789abcdef"), "mine").unwrap();
+    fs::write(at(".b.deaddrop-0123456789abcdef.record"), "mine").unwrap();
+    symlink(at("missing"), at(".c.deaddrop-0123456789abcdef.record")).unwrap();
+    let others = 3;
+    let locked = interrupted(folder.path());
+    assert!(destination.unfinished(None).is_empty());
+    drop(locked);
+    assert_eq!(listing(folder.path()).len(), others + 2, "{:?}", listing(folder.path()));
+    // A whole drop is never stale.
+    let mut incoming = interrupted(folder.path());
+    incoming.append(b"d").unwrap();
+    fs::write(at("a"), "taken").unwrap();
+    let Ok((_, leftover)) = incoming.finish() else { panic!("not saved") };
+    drop(leftover);
+    for found in destination.unfinished(None) {
+        found.expire();
+    }
+    let left = destination.unfinished(None);
+    assert!(left.len() == 1 && left[0].is_whole(), "{left:?}");
+    assert_eq!(fs::read(at("a (1)")).unwrap(), b"abcd");
 }

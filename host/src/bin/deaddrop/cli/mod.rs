@@ -258,6 +258,12 @@ command! {
         /// write a file to standard output even if that is a terminal
         #[argh(switch)]
         pub(crate) force: bool,
+        /// begin anew a drop of which an earlier fetch has received a part
+        #[argh(switch)]
+        pub(crate) restart: bool,
+        /// remove what an earlier fetch has received of the drop that --token names, and give its claim back
+        #[argh(switch)]
+        pub(crate) discard: bool,
         /// seconds to look and to retry before giving up (5, and 60 if the sender is flooded)
         #[argh(option, arg_name = "seconds", from_str_fn(wait))]
         pub(crate) wait: Option<Duration>,

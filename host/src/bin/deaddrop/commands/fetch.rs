@@ -1,6 +1,7 @@
 //! `deaddrop fetch`: take a drop.
 
 mod choose;
+mod resume;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt;
@@ -9,8 +10,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use deaddrop::{
-    Browser, Claim, Confirmation, ConnectionLosses, Content as Stored, Destination, FoundOffer, Kind,
-    Receiver, Room, TokenPrefix, Zeroizing,
+    Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FoundOffer, Kind, Offer,
+    Receiver, Room, Token, TokenPrefix, Unconfirmed, Zeroizing,
 };
 use smol::{Timer, future};
 
@@ -20,6 +21,7 @@ use crate::exit::Failure;
 use crate::signals::Signals;
 use crate::ui::{Content, Event, Ui};
 use choose::choose;
+use resume::Places;
 
 /// How long to look and to retry, unless something else is said.
 const WAIT: Duration = Duration::from_secs(5);
@@ -36,6 +38,10 @@ pub(super) struct Job {
     pub(super) out: Option<PathBuf>,
     /// Whether a file may go to a terminal.
     pub(super) force: bool,
+    /// Whether to begin anew what an earlier fetch has left.
+    pub(super) restart: bool,
+    /// Whether to remove what an earlier fetch has left, and nothing else.
+    pub(super) discard: bool,
     /// How long to look and to retry, if it was said.
     pub(super) wait: Option<Duration>,
     /// What all commands share.
@@ -47,13 +53,23 @@ pub(super) struct Job {
 /// Takes the drop.
 pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
     warn_weak(ui, &job.passphrase).await?;
-    let destination = match job.out.as_deref() {
-        Some(out) if out.as_os_str() == "-" => Destination::spool(),
-        out => Destination::path(out.unwrap_or(Path::new(".")))?,
+    if job.discard && (job.token.is_none() || job.restart) {
+        return Err(Failure::usage(
+            "--discard removes the drop that --token names, and goes with no --restart",
+        ));
+    }
+    let spool = resume::state_folder().map_or_else(Destination::spool, Destination::spool_in);
+    let places = match job.out.as_deref() {
+        Some(out) if out.as_os_str() == "-" => Places { folder: None, spool, to_file: false },
+        out => {
+            let folder = Destination::path(out.unwrap_or(Path::new(".")))?;
+            Places { folder: Some(folder), spool, to_file: out.is_some() }
+        }
     };
     let deriving = Room::derive(std::mem::take(&mut job.passphrase));
-    let browser = match job.sender {
+    let mut browser = match job.sender {
         Some(_) => None,
+        None if job.discard => None,
         // Answers come while the secret is derived.
         None => Some(open_browser(ui, &job.net).await?),
     };
@@ -62,18 +78,31 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
     let receiver =
         Receiver::new(&room).wait(wait).patience(job.wait.unwrap_or(PATIENCE)).stopped_by(signals.stopper());
     drop(room);
-    let claiming = claim(ui, signals, &job, &receiver, browser);
+    let unfinished = resume::find(&job, &places)?;
+    if job.discard {
+        return resume::discard(ui, &job, &receiver, unfinished).await;
+    }
+    let claiming = async {
+        if let Some(unfinished) = unfinished {
+            let claim = resume::resume(ui, signals, &job, &receiver, browser.as_mut(), unfinished).await?;
+            if let Some(claim) = claim {
+                return Ok(claim);
+            }
+        }
+        claim(ui, signals, &mut job, &receiver, browser, &places).await
+    };
     let claim = future::or(claiming, warn_of_flood(ui, &receiver)).await?;
-    take(ui, signals, &job, destination, claim).await
+    take(ui, signals, &job, &places, claim).await
 }
 
 /// Finds the drop that is wanted, and claims it.
 async fn claim(
     ui: &Ui,
     signals: &Signals,
-    job: &Job,
+    job: &mut Job,
     receiver: &Receiver,
-    browser: Option<Browser>,
+    mut browser: Option<Browser>,
+    places: &Places,
 ) -> Result<Claim, Failure> {
     let begun = Instant::now();
     let failure = |error| signals.failure(error);
@@ -84,13 +113,21 @@ async fn claim(
         (Some((ip, port)), None) => listed(receiver.list(IpAddr::V4(ip), port).await.map_err(failure)?)?,
         (None, token) => {
             // Opened above, as no sender was named.
-            let Some(mut browser) = browser else { return Err(Failure::failed("nothing was browsed")) };
-            let found = receiver.find(&mut browser, token.as_ref()).await.map_err(failure)?;
-            discovered(found, &browser)?
+            let Some(browser) = &mut browser else { return Err(Failure::failed("nothing was browsed")) };
+            let found = receiver.find(browser, token.as_ref()).await.map_err(failure)?;
+            discovered(found, browser)?
         }
     };
     let chosen = choose(ui, signals, found).await?;
     spare_terminal(ui, job, chosen.offer.kind)?;
+    if job.token.is_none() {
+        // Which drop it is was not known before.
+        job.token = Some(chosen.offer.token.into());
+        if let Some(mut unfinished) = resume::find(job, places)? {
+            job.sender = None;
+            return resume::at(ui, signals, job, receiver, &chosen, &mut unfinished).await;
+        }
+    }
     let left = |span: Duration| span.saturating_sub(begun.elapsed());
     let (wait, patience) = (job.wait.unwrap_or(WAIT), job.wait.unwrap_or(PATIENCE));
     let receiver = receiver.clone().wait(left(wait)).patience(left(patience));
@@ -158,18 +195,12 @@ async fn warn_of_losses<T>(ui: &Ui, losses: &ConnectionLosses) -> T {
 }
 
 /// Receives a claimed drop, shows it, and confirms it.
-async fn take(
-    ui: &Ui,
-    signals: &Signals,
-    job: &Job,
-    destination: Destination,
-    claim: Claim,
-) -> Result<(), Failure> {
+async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Claim) -> Result<(), Failure> {
     let (offer, sender) = (claim.offer().clone(), claim.from());
     let due = Instant::now() + offer.ttl_left;
     // A message is shown, unless a file was named for it.
-    let shown = offer.kind == Kind::Message && (job.out.is_none() || destination.is_spool());
-    let destination = if shown { Destination::spool() } else { destination };
+    let shown = offer.kind == Kind::Message && !places.to_file;
+    let destination = if shown { &places.spool } else { places.folder.as_ref().unwrap_or(&places.spool) };
     // Where the drop was named, its kind is not known sooner. What is taken is shown before anything of it is here.
     let shown_first = match spare_terminal(ui, job, offer.kind) {
         Ok(()) => ui.taking(&Event::offer(&offer, sender)).await,
@@ -181,13 +212,19 @@ async fn take(
         return Err(failure);
     }
     let losses = claim.losses();
-    let received = future::or(claim.receive(&destination), warn_of_losses(ui, &losses)).await;
-    let (content, confirmation) = received.map_err(|error| signals.failure(error))?.split();
-    let confirmed = match content {
+    let received = future::or(claim.receive(destination), warn_of_losses(ui, &losses)).await;
+    let unconfirmed = match received {
+        Ok(unconfirmed) => unconfirmed,
+        Err(Error::Kept { kept, error }) => {
+            return Err(resume::kept(ui, signals.failure(*error), &kept, offer.token).await);
+        }
+        Err(error) => return Err(signals.failure(error)),
+    };
+    let shown = match unconfirmed.content().clone() {
         Stored::Saved(path) => {
             // The file is there also if that cannot be shown, and its sender is told so.
             let unshown = ui.show(&Event::received(&offer, Content::Saved(&path))).await.err();
-            let confirmed = confirmation.confirm().await;
+            let confirmed = unconfirmed.confirm().await;
             warn_unconfirmed(ui, confirmed).await?;
             warn_exposed(ui, &path).await?;
             unshown.map_or(Ok(()), Err)
@@ -195,32 +232,29 @@ async fn take(
         Stored::Spooled(spool) => {
             let out = async {
                 if shown {
-                    return ui
-                        .show(&Event::received(
-                            &offer,
-                            Content::Message(spool.in_memory().unwrap_or_default()),
-                        ))
-                        .await;
+                    let message = Content::Message(spool.in_memory().unwrap_or_default());
+                    return ui.show(&Event::received(&offer, message)).await;
                 }
-                ui.copy_out(spool).await?;
+                ui.copy_out(spool.clone()).await?;
                 ui.show(&Event::received(&offer, Content::Written)).await
             };
-            let confirmed = put_out(ui, out, confirmation, due).await?;
+            let confirmed = put_out(ui, out, unconfirmed, &offer, due).await?;
             warn_unconfirmed(ui, confirmed).await
         }
     };
-    confirmed.and_then(|()| signals.received().map_or(Ok(()), Err))
+    shown.and_then(|()| signals.received().map_or(Ok(()), Err))
 }
 
 /// Puts a drop out on standard output, and confirms it: once it is out, at the latest when it is `due`. True if its
-/// sender has noted that.
+/// sender has noted that. A drop that cannot be put out is kept.
 ///
 /// Until its TTL has passed a sender waits for the confirmation, and for some time after that. By then the drop is whole
 /// here, and nobody else can have it: its sender had better know (decision 0026).
 async fn put_out(
     ui: &Ui,
     out: impl Future<Output = Result<(), Failure>>,
-    confirmation: Confirmation,
+    mut unconfirmed: Unconfirmed,
+    offer: &Offer,
     due: Instant,
 ) -> Result<bool, Failure> {
     let mut out = pin!(out);
@@ -228,17 +262,22 @@ async fn put_out(
         Timer::at(due).await;
         None
     };
-    if let Some(out) = future::or(async { Some(out.as_mut().await) }, late).await {
-        out.map_err(Failure::with_drop_lost)?;
-        return Ok(confirmation.confirm().await);
+    let result = match future::or(async { Some(out.as_mut().await) }, late).await {
+        Some(result) => result,
+        None => {
+            let told = unconfirmed.tell().await;
+            let notice = "The reader of standard output takes its time: the drop is whole here, and its sender has been \
+                          told so.";
+            match if told { ui.notice(notice).await } else { Ok(()) } {
+                Ok(()) => out.await,
+                failed => failed,
+            }
+        }
+    };
+    match result {
+        Ok(()) => Ok(unconfirmed.confirm().await),
+        Err(failure) => Err(keep(ui, failure, unconfirmed, offer.token).await),
     }
-    let confirmed = confirmation.confirm().await;
-    if confirmed {
-        ui.notice("The reader of standard output takes its time: the drop is whole here, and its sender has been told so.")
-            .await?;
-    }
-    out.await.map_err(Failure::with_drop_lost)?;
-    Ok(confirmed)
 }
 
 async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
@@ -262,4 +301,19 @@ async fn warn_exposed(ui: &Ui, path: &Path) -> Result<(), Failure> {
         path.display()
     );
     ui.show(&Event::Warning { code: "readable-by-others", message: &message }).await
+}
+
+/// Keeps a drop that could not be put out, because nobody else can have it any more.
+async fn keep(ui: &Ui, failure: Failure, unconfirmed: Unconfirmed, token: Token) -> Failure {
+    match unconfirmed.keep().await {
+        Ok(kept) => resume::kept(ui, failure, &kept, token).await,
+        Err(error) => {
+            let message = format!(
+                "{}; the drop could not be kept either ({error}): its sender still has it, and says in the end that \
+                 nobody confirmed it",
+                failure.message
+            );
+            Failure { message, ..failure }
+        }
+    }
 }

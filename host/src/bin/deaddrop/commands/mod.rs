@@ -96,8 +96,8 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
         }
         Command::Fetch(args) => {
             let (sender, net) = (args.sender(), args.net());
-            let Fetch { token, out, force, wait, .. } = args;
-            Job::Fetch(fetch::Job { sender, token, out, force, wait, net, passphrase })
+            let Fetch { token, out, force, restart, discard, wait, .. } = args;
+            Job::Fetch(fetch::Job { sender, token, out, force, restart, discard, wait, net, passphrase })
         }
     })
 }

@@ -68,6 +68,31 @@ pub(crate) enum Event<'a> {
         #[serde(flatten, serialize_with = "as_content")]
         content: Content<'a>,
     },
+    /// A fetch goes on with what an earlier one has received.
+    Resumed {
+        /// Names the drop.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// How many bytes of it are here.
+        offset: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A drop is not where it was to go, and what is here of it is kept for a later fetch.
+    Kept {
+        /// Names it.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// Where.
+        #[serde(serialize_with = "as_path")]
+        path: &'a Path,
+        /// How many bytes of it are kept.
+        stored: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// Why, as the code of the error that follows.
+        reason: &'a str,
+    },
     /// A receiver has claimed the drop.
     Claimed {
         /// Names it.
@@ -190,6 +215,10 @@ impl<'a> Event<'a> {
 
 fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+fn as_path<S: Serializer>(value: &&Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.to_string_lossy())
 }
 
 fn as_lapse<S: Serializer>(value: &Lapse, to: S) -> Result<S::Ok, S::Error> {

@@ -45,6 +45,15 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             lines.errors = format!("Saved {}, {}\n", text::line(&path), Bytes(*size)).into_bytes();
         }
         Event::Received { content: Content::Written, .. } => {}
+        Event::Resumed { offset, size, .. } if offset == size => {
+            lines.notices = b"All of it is here from an earlier fetch\n".to_vec();
+        }
+        Event::Resumed { offset, size, .. } => {
+            let (offset, size) = (Bytes(*offset), Bytes(*size));
+            lines.notices = format!("Going on after {offset} of {size}\n").into_bytes();
+        }
+        // The error that follows says it.
+        Event::Kept { .. } => {}
         // In the trace of `-v`.
         Event::Claimed { .. } | Event::Lapsed { .. } => {}
         Event::Fetched { by, size, .. } => {

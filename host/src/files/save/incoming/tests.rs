@@ -1,0 +1,69 @@
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::token::Token;
+
+use super::*;
+
+pub(super) fn offer(name: &str, size: u64) -> Offer {
+    let (token, name) = (Token::from_bytes([7; 16]), Name::new(name).unwrap());
+    let ttl_left = Duration::from_secs(60);
+    Offer { token, kind: Kind::File, name, size, ttl_left, fetches_left: 1 }
+}
+
+pub(super) fn claimed(offer: &Offer) -> Claimed<'_> {
+    static ID: FetchId = FetchId::from_bytes([9; 16]);
+    Claimed { offer, id: &ID, from: (Ipv4Addr::LOCALHOST, 1).into() }
+}
+
+/// A name that no file system takes stands for one that this file system does not take.
+#[test]
+fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", 3).unwrap();
+    let Store::Part(part) = &mut incoming.store else { panic!("no part") };
+    part.wanted = "x".repeat(256);
+    incoming.append(b"ab").unwrap();
+    let early = incoming.reserve_tail(1).unwrap_err();
+    assert!(matches!(early, SaveError::NameRefused { .. }), "{early}");
+    incoming.append(b"c").unwrap();
+    let Err(Unplaced { kept: Some(kept), .. }) = incoming.finish() else { panic!("renamed") };
+    assert!(kept.is_whole(), "{kept:?}");
+    assert_eq!(std::fs::read(kept.path).unwrap(), b"abc");
+    // By the same fetch run again.
+    let mut found = destination.unfinished(None);
+    let mut found = found.remove(0);
+    assert!(found.is_whole() && found.open().unwrap().is_whole());
+    let Ok((Finished::Saved(path), mut leftover)) = found.take().unwrap().finish() else { panic!() };
+    leftover.remove();
+    assert_eq!(path, folder.path().join("a"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_large_spooled_drop_leaves_no_name_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = unnamed(folder.path(), 3).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let mut incoming = Incoming::of(store, None, 3);
+    incoming.append(b"ab").unwrap();
+    incoming.reserve_tail(1).unwrap();
+    incoming.append(b"c").unwrap();
+    let Ok((Finished::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut spool, &mut bytes).unwrap();
+    assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));
+}
+
+#[test]
+fn more_than_the_disk_holds_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = Destination::path(folder.path()).unwrap();
+    let Err(error) = Incoming::of_nobody(&destination, "a", u64::MAX) else { panic!() };
+    assert!(matches!(error, SaveError::NoSpace { .. }));
+    let Err(error) = unnamed(folder.path(), u64::MAX) else { panic!() };
+    assert!(matches!(error, SaveError::NoSpace { .. }));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

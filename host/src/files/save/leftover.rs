@@ -1,0 +1,99 @@
+//! What a drop that has arrived leaves beside it, and how one that cannot be put out is kept.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::error::SaveError;
+use super::part::{Part, create_new, hidden_name, sync_folder};
+use super::record::{Entry, Record, Stage};
+use super::spool::Spool;
+use crate::lock::lock;
+
+/// What a drop that has arrived leaves beside it until its sender knows.
+#[derive(Default)]
+pub(crate) struct Leftover {
+    pub(super) record: Option<Arc<Mutex<Record>>>,
+    pub(super) unrecorded: Option<(PathBuf, Entry)>,
+    /// The file of a spooled drop that was kept.
+    pub(super) part: Option<Part>,
+}
+
+/// What is kept of a drop that could not be received or put out to the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The file with what is here of it. If nothing is, there is no such file.
+    pub path: PathBuf,
+    /// How many bytes of it are there.
+    pub stored: u64,
+    /// How many bytes the drop has.
+    pub size: u64,
+    /// Its sender may hold it for this receiver alone: nobody else can fetch it.
+    pub is_ours: bool,
+}
+
+impl Kept {
+    /// Whether all of the drop is there.
+    pub fn is_whole(&self) -> bool {
+        self.stored == self.size
+    }
+}
+
+impl fmt::Debug for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leftover").field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+impl Leftover {
+    /// Removes it.
+    pub(crate) fn remove(&mut self) {
+        if let Some(part) = self.part.take() {
+            part.remove();
+        }
+        if let Some(record) = self.record.take() {
+            lock(&record).remove();
+        }
+    }
+
+    /// Keeps a drop that was to be put out and could not be, in a file beside its record; returns what is kept.
+    pub(crate) fn keep(&mut self, spool: &Spool) -> Result<Kept, SaveError> {
+        if let (None, Some((folder, entry))) = (&self.record, self.unrecorded.take()) {
+            let record = record_in(&folder, entry);
+            let record = record.map_err(|error| SaveError::io("make a file in", &folder, error))?;
+            self.record = Some(Arc::new(Mutex::new(record)));
+        }
+        let mut record = lock(self.record.as_ref().ok_or(SaveError::NoPlace)?);
+        let (path, size) = (record.path(), record.entry.size);
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let failed = |error| SaveError::io("write to", &folder, error);
+        if self.part.is_none() {
+            let name = record.part().to_owned();
+            let mut file = create_new(record.dir(), &name, &folder)?;
+            let copied = match spool.in_memory() {
+                // Without another copy of it in memory.
+                Some(bytes) => file.write_all_at(bytes, 0),
+                None => io::copy(&mut spool.clone(), &mut file).map(|_| ()),
+            };
+            copied.and_then(|()| file.sync_all()).map_err(failed)?;
+            record.entry.stage = Stage::Whole;
+            record.write_durably().map_err(failed)?;
+            sync_folder(record.dir());
+        }
+        Ok(Kept { path, stored: size, size, is_ours: true })
+    }
+}
+
+/// The record of a drop that is spooled, in a folder that is made if it is missing.
+pub(super) fn record_in(folder: &Path, entry: Entry) -> io::Result<Record> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let hidden = hidden_name("").map_err(io::Error::other)?;
+    Record::create(&dir, folder, &hidden, entry)
+}

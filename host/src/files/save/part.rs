@@ -1,0 +1,365 @@
+//! The part file: what has arrived of a drop, until it gets the drop's name.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use deaddrop_core::limits::NAME_MAX;
+use deaddrop_core::offer::numbered;
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, StatVfs};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::error::SaveError;
+use super::record::{SUFFIX, is_named, is_ours};
+
+/// How many other names are tried for a file whose own is taken.
+const NAMES_MAX: u16 = 9_999;
+/// What is between the drop's name and random characters in the name of a part file.
+pub(super) const MARK: &str = ".deaddrop-";
+/// Random characters in the name of a part file.
+pub(super) const RANDOM: usize = 16;
+/// The longest name that a file may have, in bytes.
+const FILE_NAME_MAX: usize = 255;
+
+/// The file that becomes the received one.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) file: File,
+    pub(super) dir: Dir,
+    pub(super) folder: PathBuf,
+    /// Its name as long as it is a part; `None` once it has its own.
+    temporary: Option<String>,
+    /// The name that it is to have, or has.
+    pub(super) wanted: String,
+}
+
+impl Part {
+    /// Makes a part file under this hidden name.
+    pub(super) fn create(
+        dir: &Dir,
+        folder: &Path,
+        temporary: &str,
+        wanted: String,
+    ) -> Result<Self, SaveError> {
+        let dir = dir.try_clone().map_err(|error| SaveError::io("open", folder, error))?;
+        let file = create_new(&dir, temporary, folder)?;
+        Ok(Self { file, dir, folder: folder.to_owned(), temporary: Some(temporary.into()), wanted })
+    }
+
+    /// Opens the part file of an earlier process, of which `durable` bytes count; `None` if it is not there.
+    ///
+    /// It has to be a regular file of this user, with one name and at least so many bytes. What is beyond them is cut
+    /// off.
+    pub(super) fn open(
+        dir: &Dir,
+        folder: &Path,
+        temporary: &str,
+        wanted: String,
+        durable: u64,
+    ) -> Result<Option<Self>, SaveError> {
+        let path = folder.join(temporary);
+        let file = match open_ours(dir, temporary) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(()) => return Err(SaveError::NotResumable { path }),
+        };
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        if len < durable {
+            return Err(SaveError::NotResumable { path });
+        }
+        if len > durable {
+            file.set_len(durable).map_err(|error| SaveError::io("write to", &path, error))?;
+        }
+        let dir = dir.try_clone().map_err(|error| SaveError::io("open", folder, error))?;
+        Ok(Some(Self { file, dir, folder: folder.to_owned(), temporary: Some(temporary.into()), wanted }))
+    }
+
+    /// The whole file that an earlier process has given its name already: the one in the folder with this device, inode
+    /// and size that has not the name of a part. A part that is a second name for it is removed.
+    pub(super) fn placed(
+        dir: &Dir,
+        folder: &Path,
+        temporary: &str,
+        identity: (u64, u64),
+        size: u64,
+    ) -> Option<Self> {
+        use cap_std::fs::MetadataExt as _;
+        let uid = rustix::process::geteuid().as_raw();
+        for entry in dir.entries().ok()?.flatten() {
+            let Ok(wanted) = entry.file_name().into_string() else { continue };
+            let Ok(metadata) = dir.symlink_metadata(&wanted) else { continue };
+            let same = (metadata.dev(), metadata.ino(), metadata.len()) == (identity.0, identity.1, size);
+            if !same || !metadata.is_file() || metadata.uid() != uid || is_hidden_name(&wanted) {
+                continue;
+            }
+            let file = dir.open(&wanted).ok()?.into_std();
+            if !is_named(dir, &wanted, &file) {
+                continue;
+            }
+            let dir = dir.try_clone().ok()?;
+            let part =
+                Self { file, dir, folder: folder.to_owned(), temporary: Some(temporary.into()), wanted };
+            // A link was made of it, and the process ended before it removed the old name.
+            part.remove();
+            return Some(Self { temporary: None, ..part });
+        }
+        None
+    }
+
+    /// Device and inode.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        self.file.metadata().map_or((0, 0), |metadata| (metadata.dev(), metadata.ino()))
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join(self.temporary.as_deref().unwrap_or(&self.wanted))
+    }
+
+    /// Gives the file its name, unless it has it; returns its path.
+    pub(super) fn place(&mut self) -> Result<PathBuf, SaveError> {
+        if let Some(temporary) = self.temporary.as_deref() {
+            self.check_name()?;
+            let placed = place(&self.dir, temporary, &self.wanted, &self.folder);
+            if placed.is_err() {
+                // It fails too if the part was removed between the check and the rename.
+                self.check_name()?;
+            }
+            self.wanted = placed?;
+            self.temporary = None;
+            // Between the check and the rename the name may have been given to another file.
+            if !is_named(&self.dir, &self.wanted, &self.file) {
+                return Err(SaveError::PartReplaced { folder: self.folder.clone() });
+            }
+            // The file is whole and has its name. Should the folder not be synced, which some file systems do not know,
+            // a power cut may still undo the rename, but that is no reason to say it failed.
+            sync_folder(&self.dir);
+        }
+        Ok(if self.folder == Path::new(".") {
+            PathBuf::from(&self.wanted)
+        } else {
+            self.folder.join(&self.wanted)
+        })
+    }
+
+    /// Fails if the temporary name is no longer this file's: in a folder that others can write to, another user can
+    /// remove the part or put a file or a link in its place.
+    pub(super) fn check_name(&self) -> Result<(), SaveError> {
+        match &self.temporary {
+            Some(name) if !is_named(&self.dir, name, &self.file) => {
+                Err(SaveError::PartReplaced { folder: self.folder.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether something has the wanted name, so that the file system takes it.
+    pub(super) fn is_taken(&self) -> bool {
+        rustix::fs::statat(&self.dir, &*self.wanted, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes the empty folder that a process has left which ended while it tried the wanted name.
+    pub(super) fn remove_tried(dir: &Dir, wanted: &str) {
+        let _ = rustix::fs::unlinkat(dir, wanted, AtFlags::REMOVEDIR);
+    }
+
+    /// Fails if the file system refuses the wanted name, as FAT does one with a question mark.
+    ///
+    /// Makes a folder under the name, and removes it, because programs that watch for new files do not take it for
+    /// the drop. Whatever else prevents the folder, such as a full disk, says nothing about the name.
+    pub(super) fn try_wanted_name(&self) -> Result<(), SaveError> {
+        match rustix::fs::mkdirat(&self.dir, &*self.wanted, Mode::RWXU) {
+            Ok(()) => {
+                let remove = || rustix::fs::unlinkat(&self.dir, &*self.wanted, AtFlags::REMOVEDIR);
+                // With the folder there, the drop cannot have the name.
+                remove().or_else(|_| remove()).map_err(|error| {
+                    SaveError::io("remove the empty folder", &self.folder.join(&self.wanted), error.into())
+                })
+            }
+            Err(error @ (Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ)) => {
+                Err(SaveError::NameRefused { path: self.folder.join(&self.wanted), error: error.into() })
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes it, as long as it is a part.
+    pub(super) fn remove(&self) {
+        // By our own random name, never by the peer's, and only while it is this file's.
+        if let Some(temporary) = &self.temporary
+            && is_named(&self.dir, temporary, &self.file)
+        {
+            let _ = self.dir.remove_file(temporary);
+        }
+    }
+}
+
+/// A new hidden name for the part file of a drop.
+///
+/// The drop's name is in it, so that a person sees what it is of; it is cut where it would be too long.
+pub(super) fn hidden_name(wanted: &str) -> Result<String, SaveError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(SaveError::Randomness)?;
+    let end = format!("{MARK}{:016x}", u64::from_be_bytes(random));
+    let most = FILE_NAME_MAX - 1 - end.len() - SUFFIX.len();
+    let name = wanted.get(..wanted.floor_char_boundary(most)).unwrap_or_default();
+    Ok(if name.is_empty() { end } else { format!(".{name}{end}") })
+}
+
+/// Whether this is the name of a part file, such as [`hidden_name`] makes.
+pub(super) fn is_hidden_name(name: &str) -> bool {
+    let Some((_, random)) = name.rsplit_once(MARK) else { return false };
+    name.starts_with('.') && random.len() == RANDOM && random.bytes().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Removes the part file of this name, if it is a file of this user.
+pub(super) fn remove_ours(dir: &Dir, name: &str) {
+    if open_ours(dir, name).is_ok_and(|file| file.is_some()) {
+        let _ = dir.remove_file(name);
+    }
+}
+
+/// Opens a file of this user with one name; `None` if there is none of this name.
+fn open_ours(dir: &Dir, name: &str) -> Result<Option<File>, ()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    // Not a link, and no wait for the other end of a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    match dir.open_with(name, &options).map(cap_std::fs::File::into_std) {
+        Ok(file) if is_ours(&file) && is_named(dir, name, &file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(_) | Err(_) => Err(()),
+    }
+}
+
+/// Makes a file that only this user can read.
+pub(super) fn create_new(dir: &Dir, name: &str, folder: &Path) -> Result<File, SaveError> {
+    // `create_new` neither opens what exists nor follows a link.
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    let file =
+        dir.open_with(name, &options).map_err(|error| SaveError::io("make a file in", folder, error))?;
+    Ok(file.into_std())
+}
+
+/// Has the names in a folder on the disk, where its file system knows that.
+pub(super) fn sync_folder(dir: &Dir) {
+    let _ = dir.open(".").and_then(|folder| folder.sync_all());
+}
+
+/// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
+pub(super) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
+    // The soft limit is the one that counts. Past it a write fails, which is too late once nobody else can have the drop.
+    if let Some(limit) = getrlimit(Resource::Fsize).current
+        && limit < size
+    {
+        return Err(SaveError::FileSizeLimit { size, limit });
+    }
+    match rustix::fs::fstatvfs(dir) {
+        Ok(stat) if free(&stat).is_some_and(|free| free < size) => {
+            Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state no
+/// blocks at all, not even used ones.
+fn free(stat: &StatVfs) -> Option<u64> {
+    (stat.f_blocks != 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Renames `temporary` to `wanted`, or to the first other name that is free; returns which.
+fn place(dir: &Dir, temporary: &str, wanted: &str, folder: &Path) -> Result<String, SaveError> {
+    for n in 0..=NAMES_MAX {
+        let name =
+            if n == 0 { wanted.to_owned() } else { numbered(wanted, n, &mut [0; NAME_MAX]).to_owned() };
+        match rename_new(dir, temporary, &name) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(SaveError::io("save", &folder.join(name), error.into())),
+        }
+    }
+    Err(SaveError::NamesTaken { path: folder.join(wanted), tried: NAMES_MAX })
+}
+
+/// Renames without replacing.
+fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
+    match retry(|| rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(dir, from, to),
+        other => other,
+    }
+}
+
+/// The same on file systems that have no such rename: a link does not replace either.
+fn link_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
+    retry(|| rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()))?;
+    // The drop is in its place; a second name for it that cannot be removed does not undo that.
+    let _ = rustix::fs::unlinkat(dir, from, AtFlags::empty());
+    Ok(())
+}
+
+pub(super) fn retry(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Dir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
+        (folder, dir)
+    }
+
+    #[test]
+    fn neither_way_of_renaming_replaces() {
+        for rename in [rename_new, link_new] {
+            let (_folder, dir) = folder();
+            dir.write("new", "new").unwrap();
+            dir.write("old", "old").unwrap();
+            assert_eq!(rename(&dir, "new", "old"), Err(Errno::EXIST));
+            assert_eq!(dir.read_to_string("old").unwrap(), "old");
+            rename(&dir, "new", "free").unwrap();
+            assert_eq!(dir.read_to_string("free").unwrap(), "new");
+            assert!(!dir.exists("new"));
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_counts_as_taken() {
+        for rename in [rename_new, link_new] {
+            let (_folder, dir) = folder();
+            dir.write("new", "new").unwrap();
+            dir.symlink("missing", "link").unwrap();
+            assert_eq!(rename(&dir, "new", "link"), Err(Errno::EXIST));
+            assert!(!dir.exists("missing"));
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_any_blocks_does_not_know_its_free_space() {
+        let (_folder, dir) = folder();
+        let mut stat = rustix::fs::fstatvfs(&dir).unwrap();
+        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (9, 0, 4_096);
+        assert_eq!(free(&stat), Some(0), "a full one");
+        stat.f_bavail = 2;
+        assert_eq!(free(&stat), Some(8_192));
+        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (0, 0, 0);
+        assert_eq!(free(&stat), None);
+        stat.f_frsize = 4_096;
+        assert_eq!(free(&stat), None);
+    }
+}

@@ -1,0 +1,381 @@
+//! The record beside a drop that is being received: what a later process needs to go on with it (decision 0023).
+//!
+//! It is a file with two slots that are written in turn, each with a number that grows and a checksum. A crash in the
+//! midst of a write leaves the other slot as it was, so that there is always a valid one. It is never replaced, because
+//! its lock says whether a process is at work on the drop.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use deaddrop_core::crypto::digest::PrefixDigest;
+use deaddrop_core::limits::GRACE_MAX;
+use deaddrop_core::offer::{Kind, Name, Offer};
+use deaddrop_core::token::{FetchId, Token};
+use rustix::fs::{AtFlags, FlockOperation, OFlags};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+/// What the name of a record adds to that of its part file.
+pub(super) const SUFFIX: &str = ".record";
+
+/// The first bytes of a slot; the last of them is the version of this form.
+const MAGIC: &[u8; 8] = b"ddpart\0\x01";
+/// The version of the protocol that the fetch speaks.
+const PROTOCOL: u8 = 1;
+/// Bytes of a slot.
+const SLOT: usize = 512;
+/// Where the second slot begins: on another page than the first, which a torn write therefore leaves alone.
+const SECOND: u64 = 4_096;
+/// Bytes of the checksum at the end of a slot.
+const CHECKSUM: usize = 32;
+
+/// How far a fetch has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its claim may lapse.
+    Receiving,
+    /// `ready` may have been sent: nobody else can have the drop any more.
+    Ready,
+    /// Every byte is verified and durable.
+    Whole,
+}
+
+/// What is recorded of a fetch.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) stage: Stage,
+    pub(super) token: Token,
+    pub(super) kind: Kind,
+    pub(super) name: Name,
+    pub(super) size: u64,
+    /// The drop is printed or passed on, and has no file of its own unless it is kept.
+    pub(super) spooled: bool,
+    /// A folder may stand under the drop's name, made to see whether the file system takes that.
+    pub(super) trying: bool,
+    /// Bytes from the start of the drop that are durable, without a gap and without the final record.
+    pub(super) durable: u64,
+    /// When the drop can be had no more, in seconds of Unix time: the end of its TTL and of the longest grace.
+    pub(super) expires: u64,
+    /// Where its sender was.
+    pub(super) from: SocketAddr,
+    /// Device and inode of the part file.
+    pub(super) part: (u64, u64),
+    /// The fetch id: a secret of the claim.
+    id: Zeroizing<[u8; 16]>,
+}
+
+impl Entry {
+    /// Of a drop that has just been claimed.
+    pub(super) fn new(offer: &Offer, id: &FetchId, from: SocketAddr, spooled: bool) -> Self {
+        Self {
+            stage: Stage::Receiving,
+            token: offer.token,
+            kind: offer.kind,
+            name: offer.name.clone(),
+            size: offer.size,
+            spooled,
+            trying: false,
+            durable: 0,
+            expires: now().saturating_add((offer.ttl_left + GRACE_MAX).as_secs()),
+            from,
+            part: (0, 0),
+            id: Zeroizing::new(*id.as_bytes()),
+        }
+    }
+
+    pub(super) fn id(&self) -> FetchId {
+        FetchId::from_bytes(*self.id)
+    }
+
+    pub(super) fn set_id(&mut self, id: &FetchId) {
+        self.id.copy_from_slice(id.as_bytes());
+    }
+
+    /// The drop as its sender offered it. What is left of its TTL is what was left of it and of the grace.
+    pub(super) fn offer(&self) -> Offer {
+        Offer {
+            token: self.token,
+            kind: self.kind,
+            name: self.name.clone(),
+            size: self.size,
+            ttl_left: Duration::from_secs(self.expires.saturating_sub(now())),
+            fetches_left: 1,
+        }
+    }
+
+    /// Whether nobody can have the drop from its sender any more.
+    pub(super) fn is_expired(&self) -> bool {
+        self.expires < now()
+    }
+
+    fn encode(&self, number: u64) -> Zeroizing<[u8; SLOT]> {
+        let mut slot = Zeroizing::new([0; SLOT]);
+        let mut to = Cursor { slot: &mut slot[..], at: 0 };
+        to.put(MAGIC);
+        to.put(&number.to_be_bytes());
+        let stage = match self.stage {
+            Stage::Receiving => 0,
+            Stage::Ready => 1,
+            Stage::Whole => 2,
+        };
+        to.put(&[PROTOCOL, stage, self.kind.code(), u8::from(self.spooled) | u8::from(self.trying) << 1]);
+        to.put(self.token.as_bytes());
+        to.put(&*self.id);
+        for number in [self.size, self.durable, self.expires, self.part.0, self.part.1] {
+            to.put(&number.to_be_bytes());
+        }
+        let ip = match self.from.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        to.put(&ip.octets());
+        to.put(&self.from.port().to_be_bytes());
+        let name = self.name.as_str().as_bytes();
+        // A name has at most 255 bytes.
+        to.put(&[u8::try_from(name.len()).unwrap_or(0)]);
+        to.put(name);
+        let (content, checksum) = slot.split_at_mut(SLOT - CHECKSUM);
+        checksum.copy_from_slice(&checksum_of(content));
+        slot
+    }
+
+    /// The entry in a slot, and its number; `None` if it is no whole entry of this version.
+    fn decode(slot: &[u8]) -> Option<(u64, Self)> {
+        let content = slot.get(..SLOT - CHECKSUM)?;
+        if slot.get(SLOT - CHECKSUM..SLOT)? != checksum_of(content) {
+            return None;
+        }
+        let mut from = Reader(content);
+        if from.take::<8>()? != *MAGIC {
+            return None;
+        }
+        let number = from.number()?;
+        let [protocol, stage, kind, flags] = from.take()?;
+        let stage = match (protocol, stage) {
+            (PROTOCOL, 0) => Stage::Receiving,
+            (PROTOCOL, 1) => Stage::Ready,
+            (PROTOCOL, 2) => Stage::Whole,
+            _ => return None,
+        };
+        let token = Token::from_bytes(from.take()?);
+        let id = Zeroizing::new(from.take()?);
+        let [size, durable, expires, device, inode] =
+            [from.number()?, from.number()?, from.number()?, from.number()?, from.number()?];
+        let ip = Ipv6Addr::from(from.take::<16>()?).to_canonical();
+        let port = u16::from_be_bytes(from.take()?);
+        let [len] = from.take()?;
+        let name = from.0.get(..len.into())?;
+        let entry = Self {
+            stage,
+            token,
+            kind: Kind::from_code(kind)?,
+            name: Name::new(std::str::from_utf8(name).ok()?).ok()?,
+            size,
+            spooled: flags & 1 != 0,
+            trying: flags & 2 != 0,
+            durable,
+            expires,
+            from: SocketAddr::new(ip, port),
+            part: (device, inode),
+            id,
+        };
+        (entry.durable <= size).then_some((number, entry))
+    }
+}
+
+struct Cursor<'a> {
+    slot: &'a mut [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.slot.get_mut(self.at..self.at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        self.at += bytes.len();
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+}
+
+fn checksum_of(content: &[u8]) -> [u8; CHECKSUM] {
+    let mut digest = PrefixDigest::new(content.len() as u64);
+    digest.update(content);
+    digest.finish()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The record of a drop, locked against other processes for as long as this is held.
+pub(super) struct Record {
+    pub(super) entry: Entry,
+    file: File,
+    dir: Dir,
+    /// As the caller wrote it, for messages.
+    folder: PathBuf,
+    name: String,
+    /// The number of the latest slot.
+    number: u64,
+    /// The file system knows locks, so that nobody else is at work on it.
+    locked: bool,
+}
+
+/// What was found under the name of a record.
+pub(super) enum Found {
+    /// A record that no other process is at work on.
+    Record(Box<Record>),
+    /// Another process is at work on it.
+    Locked,
+    /// No record, or none of ours.
+    Other,
+}
+
+impl Record {
+    /// Makes the record of the part file `part`, which is to be made after it.
+    pub(super) fn create(dir: &Dir, folder: &Path, part: &str, entry: Entry) -> Result<Self, std::io::Error> {
+        let name = format!("{part}{SUFFIX}");
+        let mut options = OpenOptions::new();
+        // `create_new` neither opens what exists nor follows a link.
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = dir.open_with(&name, &options)?.into_std();
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let mut record =
+            Self { entry, file, dir: dir.try_clone()?, folder: folder.to_owned(), name, number: 0, locked };
+        let written = if is_named(dir, &record.name, &record.file) {
+            record.write()
+        } else {
+            // Removed as an empty one, before it was locked.
+            Err(std::io::ErrorKind::NotFound.into())
+        };
+        if let Err(error) = written {
+            record.remove();
+            return Err(error);
+        }
+        Ok(record)
+    }
+
+    /// Opens and locks the record of this name, if it is one, and ours.
+    pub(super) fn open(dir: &Dir, folder: &Path, name: &str) -> Found {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        // Not a link, and no wait for the other end of a pipe.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        let Ok(file) = dir.open_with(name, &options).map(cap_std::fs::File::into_std) else {
+            return Found::Other;
+        };
+        if !is_ours(&file) {
+            return Found::Other;
+        }
+        let locked = match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::WOULDBLOCK) => return Found::Locked,
+            Err(_) => false,
+        };
+        // It may have been removed before it was locked.
+        if !is_named(dir, name, &file) {
+            return Found::Other;
+        }
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            if locked {
+                // Its process ended right after it made the file.
+                let _ = dir.remove_file(name);
+            }
+            return Found::Other;
+        }
+        let slots = [0, SECOND].map(|at| {
+            let mut slot = Zeroizing::new([0; SLOT]);
+            file.read_exact_at(&mut slot[..], at).ok().and_then(|()| Entry::decode(&slot[..]))
+        });
+        let latest = slots.into_iter().flatten().max_by_key(|(number, _)| *number);
+        let (Some((number, entry)), Ok(dir)) = (latest, dir.try_clone()) else { return Found::Other };
+        Found::Record(Box::new(Self {
+            entry,
+            file,
+            dir,
+            folder: folder.to_owned(),
+            name: name.into(),
+            number,
+            locked,
+        }))
+    }
+
+    /// Writes the entry, over the older slot.
+    pub(super) fn write(&mut self) -> Result<(), std::io::Error> {
+        let number = self.number + 1;
+        let at = if number.is_multiple_of(2) { SECOND } else { 0 };
+        self.file.write_all_at(&self.entry.encode(number)[..], at)?;
+        self.number = number;
+        Ok(())
+    }
+
+    /// The same, and has it on the disk.
+    pub(super) fn write_durably(&mut self) -> Result<(), std::io::Error> {
+        self.write()?;
+        self.file.sync_data()
+    }
+
+    /// Whether no other process can be at work on it.
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// The name of its part file.
+    pub(super) fn part(&self) -> &str {
+        self.name.strip_suffix(SUFFIX).unwrap_or(&self.name)
+    }
+
+    /// The path of its part file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.join(self.part())
+    }
+
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// How long ago it or its part was written last.
+    pub(super) fn idle(&self) -> Duration {
+        let modified = self.file.metadata().and_then(|metadata| metadata.modified());
+        modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
+    }
+
+    /// Removes it, if its name is still its own.
+    pub(super) fn remove(&self) {
+        if is_named(&self.dir, &self.name, &self.file) {
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
+}
+
+/// Whether a file is a regular one of this user, with one name.
+pub(super) fn is_ours(file: &File) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.uid() == uid && metadata.nlink() == 1)
+}
+
+/// Whether a name in the folder is this file's, by device and inode.
+pub(super) fn is_named(dir: &Dir, name: &str, file: &File) -> bool {
+    let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    let open = rustix::fs::fstat(file);
+    matches!((named, open), (Ok(named), Ok(open)) if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+}

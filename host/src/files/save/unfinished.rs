@@ -1,0 +1,214 @@
+//! What earlier fetches have left in a folder: finds it, sweeps what is stale.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use deaddrop_core::limits::{LEASE, RECORD_MIN};
+use deaddrop_core::offer::Offer;
+use deaddrop_core::token::{FetchId, TokenPrefix};
+use log::debug;
+
+use super::error::SaveError;
+use super::incoming::Incoming;
+use super::part::{Part, is_hidden_name, remove_ours};
+use super::record::{Found, Record, SUFFIX, Stage};
+use super::{Destination, Place};
+use crate::files::name;
+use crate::lock::lock;
+
+/// A drop that an earlier fetch has begun to receive and that is not finished, locked against other processes.
+///
+/// [`Receiver::resume`](crate::Receiver::resume) goes on with it. Dropping it changes nothing.
+pub struct Unfinished {
+    record: Arc<Mutex<Record>>,
+    folder: PathBuf,
+    wanted: String,
+    offer: Offer,
+    from: SocketAddr,
+    stage: Stage,
+    incoming: Option<Incoming>,
+}
+
+impl Destination {
+    /// What earlier fetches have left here of drops whose tokens begin like this, or of any. What another process is at
+    /// work on is left out.
+    ///
+    /// What is stale is removed: what a fetch of this user left that is not whole, and whose TTL and grace have passed.
+    pub fn unfinished(&self, token: Option<&TokenPrefix>) -> Vec<Unfinished> {
+        let (folder, opened, wanted) = match &self.0 {
+            Place::Folder(folder) => (&folder.path, folder.dir.try_clone(), folder.name.as_ref()),
+            Place::Spool(Some(folder)) => (folder, Dir::open_ambient_dir(folder, ambient_authority()), None),
+            Place::Spool(None) => return Vec::new(),
+        };
+        let (Ok(dir), spooled) = (opened, self.is_spool()) else { return Vec::new() };
+        let mut found = Vec::new();
+        for record in records(&dir, folder) {
+            if record.is_locked() && is_stale(&dir, folder, &record) {
+                debug!("files: what an earlier fetch left is stale, and removed");
+                remove_ours(&dir, record.part());
+                record.remove();
+            } else if token.is_none_or(|token| token.matches(&record.entry.token))
+                && record.entry.spooled == spooled
+            {
+                let wanted = wanted.cloned().unwrap_or_else(|| name::safe(record.entry.name.as_str()));
+                found.push(Unfinished::of(record, folder, wanted));
+            }
+        }
+        found
+    }
+}
+
+/// The records in a folder that no other process is at work on.
+fn records(dir: &Dir, folder: &Path) -> Vec<Record> {
+    let entries = dir.entries().into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let ours = names.filter(|name| name.strip_suffix(SUFFIX).is_some_and(is_hidden_name));
+    ours.filter_map(|name| match Record::open(dir, folder, &name) {
+        Found::Record(record) => Some(*record),
+        Found::Locked | Found::Other => None,
+    })
+    .collect()
+}
+
+/// Whether nothing can come of it any more: the drop cannot be had from its sender, and it is not here.
+fn is_stale(dir: &Dir, folder: &Path, record: &Record) -> bool {
+    let entry = &record.entry;
+    let here = || {
+        dir.symlink_metadata(record.part()).is_ok()
+            || Part::placed(dir, folder, record.part(), entry.part, entry.size).is_some()
+    };
+    entry.is_expired() && (entry.stage != Stage::Whole || !here())
+}
+
+impl Unfinished {
+    fn of(record: Record, folder: &Path, wanted: String) -> Self {
+        let (offer, from, stage) = (record.entry.offer(), record.entry.from, record.entry.stage);
+        let record = Arc::new(Mutex::new(record));
+        Self { record, folder: folder.to_owned(), wanted, offer, from, stage, incoming: None }
+    }
+
+    /// The drop. Its TTL counts to the end of the longest grace.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// Where its sender was.
+    pub fn from(&self) -> SocketAddr {
+        self.from
+    }
+
+    /// The file with what is here of it, if anything is.
+    pub fn path(&self) -> PathBuf {
+        lock(&self.record).path()
+    }
+
+    /// Whether the sender may hold the drop for this receiver alone: the fetch had asked for the final record.
+    pub fn is_ours(&self) -> bool {
+        self.stage != Stage::Receiving
+    }
+
+    /// Whether all of it is here, so that its sender is needed no more.
+    pub fn is_whole(&self) -> bool {
+        self.stage == Stage::Whole
+    }
+
+    /// Whether its claim may still be held.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let idle = lock(&self.record).idle();
+        self.stage == Stage::Receiving && idle < LEASE + Duration::from_secs(1)
+    }
+
+    /// How many bytes of it are here.
+    pub fn stored(&self) -> u64 {
+        let record = lock(&self.record);
+        if record.entry.stage == Stage::Whole { record.entry.size } else { record.entry.durable }
+    }
+
+    /// Removes what is here of it. Its sender, which may hold the drop for this receiver, is not told:
+    /// [`Receiver::discard`](crate::Receiver::discard) does that too.
+    pub fn discard(self) {
+        self.clear();
+    }
+
+    /// Removes it, because nothing can come of it any more.
+    pub(crate) fn clear(&self) {
+        let record = lock(&self.record);
+        remove_ours(record.dir(), record.part());
+        record.remove();
+    }
+
+    /// Forgets the bytes that are here, and keeps the claim: [`Receiver::resume`](crate::Receiver::resume) begins with
+    /// the first byte.
+    ///
+    /// # Errors
+    /// If that cannot be recorded.
+    pub fn restart(&mut self) -> Result<(), SaveError> {
+        self.incoming = None;
+        let mut record = lock(&self.record);
+        remove_ours(record.dir(), record.part());
+        if record.entry.stage == Stage::Whole {
+            record.entry.stage = Stage::Ready;
+        }
+        (record.entry.durable, self.stage) = (0, record.entry.stage);
+        let written = record.write_durably();
+        written.map_err(|error| SaveError::io("write to", &self.folder, error))
+    }
+
+    /// Makes its TTL and grace pass.
+    #[cfg(test)]
+    pub(super) fn expire(self) {
+        let mut record = lock(&self.record);
+        record.entry.expires = 0;
+        record.write().unwrap();
+    }
+
+    /// The fetch id: a secret of the claim.
+    pub(crate) fn id(&self) -> FetchId {
+        lock(&self.record).entry.id()
+    }
+
+    /// Takes another fetch id, because the sender has ended the one there was.
+    pub(crate) fn renew(&mut self, id: &FetchId) {
+        let mut record = lock(&self.record);
+        record.entry.set_id(id);
+        // Otherwise the next fetch hears that the drop is gone.
+        let _ = record.write_durably();
+    }
+
+    /// Opens and checks what is here.
+    pub(crate) fn open(&mut self) -> Result<&mut Incoming, SaveError> {
+        if self.incoming.is_none() {
+            let incoming = Incoming::open(self.record.clone(), &self.folder, self.wanted.clone())?;
+            self.stage = lock(&self.record).entry.stage;
+            self.incoming = Some(incoming);
+        }
+        self.incoming.as_mut().ok_or(SaveError::Bug)
+    }
+
+    /// From which byte the fetch can go on, and the digest of those before it.
+    pub(crate) fn prefix(&mut self) -> Result<Option<(u64, [u8; 32])>, SaveError> {
+        let incoming = self.open()?;
+        let offset = incoming.stored() - incoming.stored() % u64::from(RECORD_MIN);
+        Ok(incoming.prefix_digest(offset).map(|digest| (offset, digest)))
+    }
+
+    /// What [`open`](Self::open) has opened.
+    pub(crate) fn take(&mut self) -> Option<Incoming> {
+        self.incoming.take()
+    }
+}
+
+impl fmt::Debug for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unfinished")
+            .field("offer", &self.offer)
+            .field("from", &self.from)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
