@@ -44,7 +44,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "workspace",
         when: When::Test,
-        requires: &[Prerequisite::Namespaces, Prerequisite::Ip, Prerequisite::Nft],
+        requires: &[Prerequisite::Namespaces, Prerequisite::Ip, Prerequisite::Nft, Prerequisite::Strace],
         run: workspace,
     },
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },

@@ -36,6 +36,8 @@ pub(crate) enum Prerequisite {
     Sshd,
     /// GNU time, which measures a process, and `pkill`, which interrupts the process that GNU time runs.
     Time,
+    /// `strace`, which kills a receiver at a system call, or has that fail.
+    Strace,
     /// QEMU, which emulates a board.
     Emulator,
     /// Root and `/dev/net/tun`: an emulated board is connected to its switch by a tap.
@@ -86,6 +88,7 @@ impl Prerequisite {
             Self::Openssl => "openssl",
             Self::Sshd => "sshd, scp",
             Self::Time => "time, pkill",
+            Self::Strace => "strace",
             Self::Emulator => "qemu-system-arm",
             Self::Taps => "root and /dev/net/tun",
             Self::Valgrind => "valgrind",
@@ -106,6 +109,7 @@ impl Prerequisite {
             Self::Ip => succeeds(repo.program("ip").arg("-V")),
             Self::Nft => succeeds(repo.program("nft").arg("--version")),
             Self::Socat => succeeds(repo.program("socat").arg("-V")),
+            Self::Strace => succeeds(repo.program("strace").arg("-V")),
             Self::Openssl => succeeds(repo.program("openssl").arg("version")),
             Self::Sshd => {
                 std::path::Path::new("/usr/sbin/sshd").is_file() && succeeds(repo.program("ssh").arg("-V"))
@@ -141,6 +145,7 @@ impl Prerequisite {
             // The kernel must have the device; root can make its node.
             Self::Taps => vec![Source::TunNode],
             Self::Socat => vec![Source::Apt(&["socat"])],
+            Self::Strace => vec![Source::Apt(&["strace"])],
             Self::Openssl => vec![Source::Apt(&["openssl"])],
             Self::Sshd => vec![Source::Apt(&["openssh-server", "openssh-client"])],
             Self::Time => vec![Source::Apt(&["time", "procps"])],
