@@ -10,6 +10,7 @@ mod demo;
 mod environment;
 mod firmware;
 mod instructions;
+mod manual;
 mod noalloc;
 mod scale;
 mod stages;
@@ -36,6 +37,7 @@ enum Command {
     Bench(bench::Bench),
     Firmware(firmware::Firmware),
     Instructions(instructions::Instructions),
+    Manual(manual::Manual),
     Noalloc(noalloc::Noalloc),
     Scale(scale::Scale),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&repo, &bench),
         Command::Firmware(firmware) => firmware::run(&repo, &firmware),
         Command::Instructions(instructions) => instructions::run(&repo, &instructions),
+        Command::Manual(manual) => manual::run(&repo, &manual),
         Command::Noalloc(noalloc) => noalloc::run(&repo, &noalloc),
         Command::Scale(scale) => scale::run(&repo, &scale),
     };

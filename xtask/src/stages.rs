@@ -11,6 +11,7 @@ use crate::environment::toolchain::{self, Target};
 use crate::firmware::board::{BOARDS, Board, EMULATED};
 use crate::firmware::build::ON_LINUX;
 use crate::firmware::{emulated, images};
+use crate::manual::MANUAL;
 use crate::noalloc;
 use crate::stages::stage::{Size, Stage, When};
 
@@ -50,6 +51,12 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },
     Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, requires: &[], run: xtask },
+    Stage {
+        name: "manual",
+        when: When::Test,
+        requires: &[Prerequisite::Shells, Prerequisite::ManTools],
+        run: manual,
+    },
     Stage { name: "demo", when: When::Test, requires: &[], run: demo },
     // Compiles vendors' crates for minutes, and finds only lints: `images` compiles the same code.
     Stage { name: "boards", when: When::Long, requires: &[Prerequisite::Clippy, M0, M7, M33], run: boards },
@@ -116,7 +123,8 @@ fn docs(repo: &Repo, _: Size) -> Result<String, Failure> {
 }
 
 fn deny(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let tool = prerequisites::cargo_deny(repo).ok_or_else(|| Failure::new("cargo-deny is not there"))?;
+    let tool = prerequisites::cargo_tool(repo, Prerequisite::CargoDeny)
+        .ok_or_else(|| Failure::new("cargo-deny is not there"))?;
     for manifest in ["Cargo.toml"].iter().chain(OTHERS) {
         captured(
             repo.program(&tool)
@@ -187,7 +195,13 @@ fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
 
 fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
     // With the default features: the program that people get.
-    tests(repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask"]), size)
+    let words = ["test", "--locked", "--workspace", "--exclude", "xtask", "--exclude", MANUAL];
+    tests(repo.cargo(words), size)
+}
+
+/// The man pages and completions, read by the programs that they are for.
+fn manual(repo: &Repo, size: Size) -> Result<String, Failure> {
+    tests(repo.cargo(["test", "--locked", "-p", MANUAL]), size)
 }
 
 /// The cipher's tests, in the build with OpenSSL: nothing else differs there.

@@ -1,6 +1,7 @@
 //! Programs and devices that a stage needs beyond cargo and a linker: detects them and installs them.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 use crate::environment::toolchain::{self, Target};
@@ -46,6 +47,10 @@ pub(crate) enum Prerequisite {
     Valgrind,
     /// OpenSSL's headers and `pkg-config`, which finds them: the build with OpenSSL's cipher.
     OpensslHeaders,
+    /// `bash`, `zsh` and `fish`, for which there are completions.
+    Shells,
+    /// `groff` and `mandoc`, which show man pages.
+    ManTools,
 }
 
 /// Where a prerequisite can be installed from.
@@ -54,7 +59,7 @@ enum Source {
     /// `rustup` with these words.
     Rustup(&'static str),
     /// `rustup target add` of this target.
-    RustupTarget(Target),
+    RustupTarget(&'static str),
     /// Packages of Debian.
     Apt(&'static [&'static str]),
     /// The same, but useful to Debian's cargo only; cargo of rustup does not look there.
@@ -93,6 +98,8 @@ impl Prerequisite {
             Self::Taps => "root and /dev/net/tun",
             Self::Valgrind => "valgrind",
             Self::OpensslHeaders => "pkg-config, OpenSSL's headers",
+            Self::Shells => "bash, zsh, fish",
+            Self::ManTools => "groff, mandoc",
         }
     }
 
@@ -101,7 +108,7 @@ impl Prerequisite {
         match self {
             Self::Rustfmt => succeeds(&mut repo.cargo(["fmt", "--version"])),
             Self::Clippy => succeeds(&mut repo.cargo(["clippy", "--version"])),
-            Self::CargoDeny => cargo_deny(repo).is_some(),
+            Self::CargoDeny => cargo_tool(repo, self).is_some(),
             Self::BareMetal(target) => toolchain::can_build(repo, target),
             Self::Namespaces => {
                 ["unshare", "nsenter"].iter().all(|tool| succeeds(repo.program(tool).arg("--version")))
@@ -122,6 +129,13 @@ impl Prerequisite {
             Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
             Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
             Self::OpensslHeaders => succeeds(repo.program("pkg-config").args(["--exists", "openssl >= 3"])),
+            Self::Shells => {
+                ["bash", "zsh", "fish"].iter().all(|shell| succeeds(repo.program(shell).arg("--version")))
+            }
+            Self::ManTools => {
+                // mandoc has no option for its version: it formats an empty page.
+                succeeds(repo.program("groff").arg("--version")) && succeeds(&mut repo.program("mandoc"))
+            }
         }
     }
 
@@ -136,7 +150,7 @@ impl Prerequisite {
             }
             Self::CargoDeny => vec![Source::Cargo("cargo-deny", CARGO_DENY)],
             Self::BareMetal(target) => {
-                vec![Source::RustupTarget(target), Source::Apt(toolchain::DEBIAN_PACKAGES)]
+                vec![Source::RustupTarget(target.triple()), Source::Apt(toolchain::DEBIAN_PACKAGES)]
             }
             Self::Namespaces => vec![Source::Apt(&["util-linux"])],
             Self::Ip => vec![Source::Apt(&["iproute2"])],
@@ -151,14 +165,23 @@ impl Prerequisite {
             Self::Time => vec![Source::Apt(&["time", "procps"])],
             Self::Valgrind => vec![Source::Apt(&["valgrind"])],
             Self::OpensslHeaders => vec![Source::Apt(&["libssl-dev", "pkg-config"])],
+            Self::Shells => vec![Source::Apt(&["bash", "fish", "zsh"])],
+            Self::ManTools => vec![Source::Apt(&["groff-base", "mandoc"])],
         }
     }
 }
 
-/// The cargo-deny to run: the one below `target/`, or one on the PATH.
-pub(crate) fn cargo_deny(repo: &Repo) -> Option<std::path::PathBuf> {
-    let ours = repo.cache("tools").join("bin").join("cargo-deny");
-    [ours, "cargo-deny".into()].into_iter().find(|tool| succeeds(repo.program(tool).arg("--version")))
+/// The path of a tool that cargo installs: the one below `target/`, or one on the PATH.
+pub(crate) fn cargo_tool(repo: &Repo, tool: Prerequisite) -> Option<PathBuf> {
+    let ours = repo.cache("tools").join("bin").join(tool.name());
+    [ours, tool.name().into()].into_iter().find(|path| {
+        let mut command = repo.program(path);
+        // The subcommands of cargo take their own name first; cargo-deny does not.
+        if let Some(name) = tool.name().strip_prefix("cargo-").filter(|_| tool != Prerequisite::CargoDeny) {
+            command.arg(name);
+        }
+        succeeds(command.arg("--version"))
+    })
 }
 
 /// The prerequisites of `needed` that are not met, without repetition.
@@ -246,7 +269,7 @@ impl Machine {
         for source in missing.iter().filter_map(|need| self.best(*need)) {
             match source {
                 Source::Rustup(words) => commands.push(format!("rustup {words}")),
-                Source::RustupTarget(target) => targets.push(target.triple()),
+                Source::RustupTarget(target) => targets.push(target),
                 Source::Apt(names) | Source::AptForDebianRust(names) => packages.extend(names),
                 Source::TunNode => {
                     commands.push(format!("sudo sh -c '{TUN_NODE}', and then this again with sudo"));
@@ -278,9 +301,7 @@ impl Machine {
         match source {
             Source::Rustup(words) => shown_run(repo.program("rustup").args(words.split(' '))),
             Source::TunNode => shown_run(repo.program("sh").args(["-c", TUN_NODE])),
-            Source::RustupTarget(target) => {
-                shown_run(repo.program("rustup").args(["target", "add", target.triple()]))
-            }
+            Source::RustupTarget(target) => shown_run(repo.program("rustup").args(["target", "add", target])),
             Source::Apt(names) | Source::AptForDebianRust(names) => {
                 if !*lists_are_fresh {
                     shown_run(repo.program("apt-get").args(["-q", "update"]))?;
@@ -363,6 +384,8 @@ mod tests {
             Prerequisite::Namespaces,
             Prerequisite::Ip,
             Prerequisite::Valgrind,
+            Prerequisite::Shells,
+            Prerequisite::ManTools,
         ];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());

@@ -56,7 +56,7 @@ impl From<Exit> for ExitCode {
 /// Why a command did not do what it was asked to.
 ///
 /// The message says what happened, to what, and what to do next. It may hold a peer's words, which
-/// [`Ui`](crate::ui::Ui) escapes on a terminal.
+/// `Ui` escapes on a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The exit code.

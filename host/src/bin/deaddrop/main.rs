@@ -28,6 +28,12 @@ fn main() -> ExitCode {
     let failed = |json, failure| Ui::new(json, false, &signals).fail_now(&failure);
     match cli::parse(arguments()) {
         Ok(Parsed::Text(text)) => print(&text).map_or_else(|failure| failed(false, failure), |()| Exit::Done),
+        Ok(Parsed::Nothing(text)) => {
+            // A script that lost its arguments must not take this for output, nor for success. Where standard
+            // error is closed there is nowhere left to say it.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            Exit::Usage
+        }
         Ok(Parsed::Command(command)) => {
             trace::start(command.verbose());
             let ui = Ui::new(command.json(), command.quiet(), &signals);

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality, SubCommandInfo};
 use deaddrop_core::limits::VERSION;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Cli, Command};
+use super::overview::overview;
+use super::suggestion::{meant, question};
+use super::{Cli, Command, NAME};
 use crate::exit::Failure;
 
 /// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
@@ -20,6 +22,8 @@ pub(crate) enum Parsed {
     Command(Command),
     /// A text to print, and nothing else to do.
     Text(String),
+    /// Nothing: a text that says how to begin.
+    Nothing(String),
 }
 
 /// Reads the arguments, the program's own name left out.
@@ -38,8 +42,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
             ))
         })?));
     }
+    if given.is_empty() {
+        return Ok(Parsed::Nothing(overview()));
+    }
     let ordered = order(&given)?;
-    let cli = match Cli::from_args(&["deaddrop"], &ordered) {
+    let cli = match Cli::from_args(&[NAME], &ordered) {
         Ok(cli) => cli,
         Err(exit) if exit.status.is_ok() => return Ok(Parsed::Text(exit.output)),
         Err(exit) => return Err(usage(&exit.output, &ordered)),
@@ -47,9 +54,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
     if cli.version {
         return Ok(Parsed::Text(version()));
     }
-    let command = cli.command.ok_or_else(|| {
-        Failure::usage("say what to do: run, send-msg, send-file or fetch; deaddrop --help says more")
-    })?;
+    // Without a command and without --version there was nothing, and that was answered above.
+    let Some(command) = cli.command else { return Ok(Parsed::Nothing(overview())) };
     check(&command)?;
     Ok(Parsed::Command(command))
 }
@@ -111,22 +117,27 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
             help = true;
             continue;
         }
-        ordered.push(argument);
-        if !argument.starts_with('-') {
-            command = info.commands.iter().find(|command| command.name == argument);
-            break;
+        if argument.starts_with('-') {
+            if !info.flags.iter().any(|flag| flag.long == argument) {
+                return Err(no_such_flag(&info, None, argument.split('=').next().unwrap_or(argument)));
+            }
+            ordered.push(argument);
+            continue;
         }
+        ordered.push(argument);
+        command = info.commands.iter().find(|command| command.name == argument);
+        if command.is_none() {
+            return Err(no_such_command(&info, argument));
+        }
+        break;
     }
     // argh hands a verb the word `help` when it was asked for help before it: send-msg would send it.
     if help && (command.is_some() || ordered.is_empty()) {
         ordered.push("--help");
         return Ok(ordered);
     }
-    // Without a command there is nothing to put in order, and argh says what is wrong.
-    let Some(command) = command else {
-        ordered.extend(given);
-        return Ok(ordered);
-    };
+    // Without a command there is nothing to put in order.
+    let Some(command) = command else { return Ok(ordered) };
     let mut positionals = Vec::new();
     let mut seen = Vec::new();
     while let Some(argument) = given.next() {
@@ -150,7 +161,7 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
                 continue;
             }
             if flag(&command.command, name).is_none() {
-                return Err(usage(&format!("Unrecognized argument: {name}"), &[command.name]));
+                return Err(no_such_flag(&info, Some(command), name));
             }
             ordered.push(name);
             let takes_value = takes_value(&command.command, name);
@@ -182,6 +193,42 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
         ordered.extend(positionals);
     }
     Ok(ordered)
+}
+
+/// The failure of a first word that is no command.
+fn no_such_command(info: &CommandInfoWithArgs, word: &str) -> Failure {
+    let names = || info.commands.iter().map(|command| command.name);
+    let next = question(&meant(word, names())).unwrap_or_else(|| {
+        let names: Vec<_> = names().collect();
+        format!("there are {};", names.join(", "))
+    });
+    Failure::usage(format!("there is no command {word}: {next} {NAME} --help says more"))
+}
+
+/// The failure of a flag that this command, or the program without a command, does not have.
+fn no_such_flag(info: &CommandInfoWithArgs, command: Option<&SubCommandInfo>, name: &str) -> Failure {
+    let behind = command.map(|command| format!(" {}", command.name)).unwrap_or_default();
+    let help = format!("{NAME}{behind} --help says what there is");
+    let of_others: Vec<_> = info
+        .commands
+        .iter()
+        .filter(|other| flag(&other.command, name).is_some() || verbosity(name).is_some())
+        .map(|other| other.name)
+        .collect();
+    if command.is_none() && !of_others.is_empty() {
+        return Failure::usage(format!(
+            "{name} stands before the command: write the command first, as in {NAME} {} {name}",
+            of_others.first().unwrap_or(&"COMMAND")
+        ));
+    }
+    let flags = command.map_or(info.flags, |command| command.command.flags);
+    let meant = meant(name, flags.iter().map(|flag| flag.long));
+    let next = question(&meant).map(|question| format!("{question} {help}")).unwrap_or(help);
+    let of_others = match (command, of_others.as_slice()) {
+        (Some(_), [_, ..]) => format!(", which is for {}", of_others.join(" and ")),
+        _ => String::new(),
+    };
+    Failure::usage(format!("unrecognized argument: {name}{of_others}; {next}"))
 }
 
 /// How often `-v` stands in an argument such as `-vv`, which argh takes one by one only.
@@ -302,8 +349,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        assert!(refusal(&[]).contains("send-msg"));
-        assert!(refusal(&["send"]).contains("send"));
         assert!(refusal(&["fetch", "--json", "--out", "-"]).contains("--out -"));
         assert!(refusal(&["fetch", "--port", "48556"]).contains("--from"));
         assert!(refusal(&["fetch", "--from", "10.0.0.7:1", "--port", "2"]).contains("different"));
@@ -312,6 +357,39 @@ mod tests {
         assert!(refusal(&["run", "--exec=rm"]).contains("--exec"));
         assert!(refusal(&["send-file"]).contains("path"));
         assert!(refusal(&["run", "--room"]).contains("--room"));
+    }
+
+    #[test]
+    fn a_line_without_anything_is_told_how_to_begin() {
+        let Ok(Parsed::Nothing(text)) = parse([]) else { panic!("not the overview") };
+        for command in Cli::get_args_info().commands {
+            assert!(text.contains(&format!("\n  {} ", command.name)), "{}", command.name);
+        }
+        assert!(text.lines().count() <= 16 && text.lines().all(|line| line.len() <= 90), "{text}");
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_what_may_be_meant() {
+        for (line, question) in [
+            (&["sned-msg", "hello"][..], "did you mean send-msg?"),
+            (&["help", "ftech"], "did you mean fetch?"),
+            (&["send"], "did you mean send-msg or send-file?"),
+            (&["run", "--rom", "x"], "did you mean --room?"),
+            (&["fetch", "--output=x"], "did you mean --out?"),
+        ] {
+            assert!(refusal(line).contains(question), "{}", refusal(line));
+        }
+        assert!(refusal(&["fetch", "--ttl", "5"]).contains("--ttl, which is for send-msg and send-file;"));
+        assert!(!refusal(&["receive"]).contains("mean"));
+    }
+
+    #[test]
+    fn a_flag_before_the_command_is_told_its_place() {
+        assert!(refusal(&["--json", "run"]).contains("deaddrop run --json"));
+        assert!(refusal(&["-vv", "run"]).contains("deaddrop run -vv"));
+        assert!(refusal(&["--out=x", "fetch"]).contains("deaddrop fetch --out"));
+        assert!(!refusal(&["--room=hunter2", "run"]).contains("hunter"), "the value may be a passphrase");
+        assert!(refusal(&["--verzion"]).contains("did you mean --version?"));
     }
 
     #[test]

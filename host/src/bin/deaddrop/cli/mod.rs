@@ -1,9 +1,11 @@
-//! The command line as types. Help, usage errors and, later, the man page come from this file alone.
+//! The command line as types. Help, usage errors, man pages and completions come from this file alone.
 //!
 //! What argh leaves out is done before it sees the arguments, in `arguments`: `--name=value`,
 //! options after the message or path, a lone `-`, `-vv`, and options given twice.
 
 mod arguments;
+mod overview;
+mod suggestion;
 mod values;
 
 use std::path::PathBuf;
@@ -17,6 +19,9 @@ pub(crate) use arguments::{Parsed, parse, wants_json};
 pub(crate) use values::{From, Text};
 
 use values::{any_port, fetches, out, port, ttl, wait};
+
+/// The program's name. argh's description of the command line has the name of the type instead.
+pub(crate) const NAME: &str = "deaddrop";
 
 /// Hand a message or a file to someone on the same network, with no server between.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -139,7 +144,7 @@ macro_rules! command {
             #[argh(option, arg_name = "port", default = "UDP_PORT", from_str_fn(port))]
             pub(crate) udp_port: u16,
             /// network interface to use, instead of all; may be given several times
-            #[argh(option, arg_name = "name")]
+            #[argh(option, arg_name = "interface")]
             pub(crate) interface: Vec<String>,
             /// print events as JSON, one object a line, on standard output
             #[argh(switch)]
@@ -194,8 +199,8 @@ command! {
         /// offer a message without any bytes too, which is otherwise taken for a failure of the program that was to write it
         #[argh(switch)]
         pub(crate) allow_empty: bool,
-        /// seconds until the offer ends (120)
-        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(120)", from_str_fn(ttl))]
+        /// time until the offer ends: seconds, or as in 90s, 5m, 1h30m, 2d (2m)
+        #[argh(option, arg_name = "time", default = "Duration::from_secs(120)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,
         /// how many receivers may take it (1)
         #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
@@ -218,8 +223,8 @@ command! {
         /// the file
         #[argh(positional, arg_name = "path")]
         pub(crate) path: PathBuf,
-        /// seconds until the offer ends (300)
-        #[argh(option, arg_name = "seconds", default = "Duration::from_secs(300)", from_str_fn(ttl))]
+        /// time until the offer ends: seconds, or as in 90s, 5m, 1h30m, 2d (5m)
+        #[argh(option, arg_name = "time", default = "Duration::from_secs(300)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,
         /// how many receivers may take it (1)
         #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
@@ -264,8 +269,8 @@ command! {
         /// remove what an earlier fetch has received of the drop that --token names, and give its claim back
         #[argh(switch)]
         pub(crate) discard: bool,
-        /// seconds to look and to retry before giving up (5, and 60 if the sender is flooded)
-        #[argh(option, arg_name = "seconds", from_str_fn(wait))]
+        /// time to look and retry before giving up: seconds, or as in 90s, 5m (5s; 60s if the sender is flooded)
+        #[argh(option, arg_name = "time", from_str_fn(wait))]
         pub(crate) wait: Option<Duration>,
     }
 }

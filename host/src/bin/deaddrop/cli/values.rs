@@ -89,12 +89,29 @@ fn within(text: &str, low: u64, high: u64, what: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("give {what} from {low} to {high}"))
 }
 
+/// A time as people write it: seconds as a plain number, or numbers with units.
+fn time(text: &str, low: Duration, high: Duration) -> Result<Duration, String> {
+    let text = text.trim();
+    let time = match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    // Whole seconds, because a part of one would be cut off in what is shown of the drop.
+    time.filter(|time| (low..=high).contains(time) && time.subsec_nanos() == 0).ok_or_else(|| {
+        format!(
+            "give a time from {} s to {} d, in seconds (90) or with units (90s, 5m, 1h30m, 2d)",
+            low.as_secs(),
+            high.as_secs() / 86_400
+        )
+    })
+}
+
 pub(super) fn ttl(text: &str) -> Result<Duration, String> {
-    within(text, TTL_MIN.as_secs(), TTL_MAX.as_secs(), "whole seconds").map(Duration::from_secs)
+    time(text, TTL_MIN, TTL_MAX)
 }
 
 pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    within(text, 0, 24 * 3_600, "whole seconds").map(Duration::from_secs)
+    time(text, Duration::ZERO, Duration::from_secs(86_400))
 }
 
 pub(super) fn fetches(text: &str) -> Result<u8, String> {
@@ -133,8 +150,10 @@ mod tests {
     fn ranges_end_where_they_say() {
         assert_eq!(ttl("1"), Ok(Duration::from_secs(1)));
         assert_eq!(ttl("604800"), Ok(Duration::from_secs(604_800)));
-        for bad in ["0", "604801", "-1", "1.5", "", "1s", "99999999999999999999"] {
-            assert_eq!(ttl(bad), Err("give whole seconds from 1 to 604800".into()), "{bad}");
+        for bad in ["0", "604801", "-1", "1.5", "", "0s", "8d", "99999999999999999999"] {
+            let refusal =
+                "give a time from 1 s to 7 d, in seconds (90) or with units (90s, 5m, 1h30m, 2d)".to_owned();
+            assert_eq!(ttl(bad), Err(refusal), "{bad}");
         }
         assert_eq!((fetches("1"), fetches("64")), (Ok(1), Ok(64)));
         assert!(fetches("0").is_err() && fetches("65").is_err() && fetches("257").is_err());
@@ -143,6 +162,32 @@ mod tests {
         assert!(any_port("0").is_err() && any_port("1").is_ok());
         assert!(wait("0").is_ok() && wait("86400").is_ok() && wait("86401").is_err());
         assert!(out("").is_err());
+    }
+
+    #[test]
+    fn a_time_may_be_written_as_people_write_it() {
+        for (text, seconds) in [
+            ("120", 120),
+            ("90s", 90),
+            ("5m", 300),
+            ("5 min", 300),
+            ("1h30m", 5_400),
+            ("1h 30m", 5_400),
+            ("1.5h", 5_400),
+            ("2d", 172_800),
+            ("1 week", 604_800),
+            (" 7 ", 7),
+            ("007", 7),
+        ] {
+            assert_eq!(ttl(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        // A month, the half of a second, a unit alone or of something else, and a sign.
+        for bad in
+            ["1M", "1500ms", "0.5s", "m", "5x", "5m30", "-5m", "5 m m", "1h-30m", "\u{661}m", "5\u{b5}"]
+        {
+            assert!(ttl(bad).is_err(), "{bad}");
+        }
+        assert_eq!(wait("0s"), Ok(Duration::ZERO));
     }
 
     #[test]
