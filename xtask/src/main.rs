@@ -7,6 +7,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dist;
 mod environment;
 mod firmware;
 mod instructions;
@@ -35,6 +36,7 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Bench(bench::Bench),
+    Dist(dist::Dist),
     Firmware(firmware::Firmware),
     Instructions(instructions::Instructions),
     Manual(manual::Manual),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test::run(&repo, &test),
         Command::Check(check) => check::run(&repo, &check),
         Command::Bench(bench) => bench::run(&repo, &bench),
+        Command::Dist(dist) => dist::run(&repo, &dist),
         Command::Firmware(firmware) => firmware::run(&repo, &firmware),
         Command::Instructions(instructions) => instructions::run(&repo, &instructions),
         Command::Manual(manual) => manual::run(&repo, &manual),

@@ -5,6 +5,7 @@ pub(crate) mod stage;
 
 use std::process::Command;
 
+use crate::dist;
 use crate::environment::prerequisites::{self, Prerequisite};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain::{self, Target};
@@ -79,6 +80,8 @@ pub(crate) const STAGES: &[Stage] = &[
         ],
         run: |repo, _| emulated::stage(repo),
     },
+    // Four builds of the whole program with link-time optimisation, half of them only to be compared.
+    Stage { name: "dist", when: When::Long, requires: dist::STAGE, run: dist::stage },
 ];
 
 /// Manifests outside the workspace, each with its own lock file.

@@ -3,11 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::environment::architecture::Architecture;
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 use crate::environment::toolchain::{self, Target};
 
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
+/// The releases of the tools that make a release. Others may write other bytes.
+const CARGO_AUDITABLE: &str = "0.7.7";
+const CARGO_CYCLONEDX: &str = "0.5.9";
+const CARGO_DEB: &str = "3.8.0";
 
 /// Makes the device node `/dev/net/tun`.
 const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200";
@@ -51,6 +56,18 @@ pub(crate) enum Prerequisite {
     Shells,
     /// `groff` and `mandoc`, which show man pages.
     ManTools,
+    /// The standard library for static programs.
+    StaticTarget(Architecture),
+    /// A C compiler for this processor, for ring.
+    CCompiler(Architecture),
+    /// QEMU's emulation of processes for this processor.
+    ProcessEmulator(Architecture),
+    /// Writes the list of dependencies into a program.
+    CargoAuditable,
+    /// Writes the list of dependencies as a file, a software bill of materials.
+    CargoCyclonedx,
+    /// Makes packages for Debian.
+    CargoDeb,
 }
 
 /// Where a prerequisite can be installed from.
@@ -100,6 +117,12 @@ impl Prerequisite {
             Self::OpensslHeaders => "pkg-config, OpenSSL's headers",
             Self::Shells => "bash, zsh, fish",
             Self::ManTools => "groff, mandoc",
+            Self::StaticTarget(architecture) => architecture.triple(),
+            Self::CCompiler(architecture) => architecture.c_compiler(),
+            Self::ProcessEmulator(architecture) => architecture.emulator(),
+            Self::CargoAuditable => "cargo-auditable",
+            Self::CargoCyclonedx => "cargo-cyclonedx",
+            Self::CargoDeb => "cargo-deb",
         }
     }
 
@@ -108,7 +131,9 @@ impl Prerequisite {
         match self {
             Self::Rustfmt => succeeds(&mut repo.cargo(["fmt", "--version"])),
             Self::Clippy => succeeds(&mut repo.cargo(["clippy", "--version"])),
-            Self::CargoDeny => cargo_tool(repo, self).is_some(),
+            Self::CargoDeny | Self::CargoAuditable | Self::CargoCyclonedx | Self::CargoDeb => {
+                cargo_tool(repo, self).is_some()
+            }
             Self::BareMetal(target) => toolchain::can_build(repo, target),
             Self::Namespaces => {
                 ["unshare", "nsenter"].iter().all(|tool| succeeds(repo.program(tool).arg("--version")))
@@ -136,6 +161,9 @@ impl Prerequisite {
                 // mandoc has no option for its version: it formats an empty page.
                 succeeds(repo.program("groff").arg("--version")) && succeeds(&mut repo.program("mandoc"))
             }
+            Self::StaticTarget(architecture) => architecture.has_library(repo),
+            Self::CCompiler(architecture) => architecture.has_c_compiler(repo),
+            Self::ProcessEmulator(architecture) => architecture.can_run(repo),
         }
     }
 
@@ -167,6 +195,12 @@ impl Prerequisite {
             Self::OpensslHeaders => vec![Source::Apt(&["libssl-dev", "pkg-config"])],
             Self::Shells => vec![Source::Apt(&["bash", "fish", "zsh"])],
             Self::ManTools => vec![Source::Apt(&["groff-base", "mandoc"])],
+            Self::StaticTarget(architecture) => vec![Source::RustupTarget(architecture.triple())],
+            Self::CCompiler(architecture) => vec![Source::Apt(architecture.c_packages())],
+            Self::ProcessEmulator(_) => vec![Source::Apt(&["qemu-user-static"])],
+            Self::CargoAuditable => vec![Source::Cargo("cargo-auditable", CARGO_AUDITABLE)],
+            Self::CargoCyclonedx => vec![Source::Cargo("cargo-cyclonedx", CARGO_CYCLONEDX)],
+            Self::CargoDeb => vec![Source::Cargo("cargo-deb", CARGO_DEB)],
         }
     }
 }
@@ -386,6 +420,9 @@ mod tests {
             Prerequisite::Valgrind,
             Prerequisite::Shells,
             Prerequisite::ManTools,
+            Prerequisite::StaticTarget(Architecture::Aarch64),
+            Prerequisite::CCompiler(Architecture::Aarch64),
+            Prerequisite::CargoDeb,
         ];
         for need in all {
             assert!(!NONE.line(&BTreeSet::from([need])).is_empty());

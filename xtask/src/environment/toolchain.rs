@@ -162,11 +162,15 @@ fn is_library(file: &str, name: &str) -> bool {
 
 /// rustup's own linker, or Debian's for ARM.
 fn linker(repo: &Repo) -> Option<PathBuf> {
-    let host = host_triple(repo)?;
-    let lld = active_sysroot(repo)?.join("lib/rustlib").join(host).join("bin/rust-lld");
     let search = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&search).map(|folder| folder.join("arm-none-eabi-ld"));
-    std::iter::once(lld).chain(on_path).find(|path| path.is_file())
+    rust_lld(repo).into_iter().chain(on_path).find(|path| path.is_file())
+}
+
+/// The linker of rustup's toolchains, which links for every target.
+pub(crate) fn rust_lld(repo: &Repo) -> Option<PathBuf> {
+    let lld = active_sysroot(repo)?.join("lib/rustlib").join(host_triple(repo)?).join("bin/rust-lld");
+    lld.is_file().then_some(lld)
 }
 
 /// Whether a linker is LLVM's, not GNU's.
