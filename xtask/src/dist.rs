@@ -30,7 +30,7 @@ pub(crate) struct Dist {
     /// new folder to write into (target/dist)
     #[argh(option, arg_name = "path")]
     out: Option<PathBuf>,
-    /// for this processor alone; may be given several times (all: x86_64, aarch64)
+    /// for this processor alone; may be given several times (all: x86_64, aarch64, armv7)
     #[argh(option, arg_name = "name")]
     architecture: Vec<Architecture>,
     /// make it twice, in different folders, and fail unless both have the same bytes; then hand over a message and a
@@ -71,10 +71,13 @@ pub(crate) fn run(repo: &Repo, dist: &Dist) -> Result<(), Failure> {
 pub(crate) const STAGE: &[Prerequisite] = &[
     Prerequisite::StaticTarget(Architecture::X86_64),
     Prerequisite::StaticTarget(Architecture::Aarch64),
+    Prerequisite::StaticTarget(Architecture::Armv7),
     Prerequisite::CCompiler(Architecture::X86_64),
     Prerequisite::CCompiler(Architecture::Aarch64),
+    Prerequisite::CCompiler(Architecture::Armv7),
     Prerequisite::ProcessEmulator(Architecture::X86_64),
     Prerequisite::ProcessEmulator(Architecture::Aarch64),
+    Prerequisite::ProcessEmulator(Architecture::Armv7),
     Prerequisite::CargoAuditable,
     Prerequisite::CargoCyclonedx,
     Prerequisite::CargoDeb,

@@ -6,10 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::elf::{FileHeader32, FileHeader64, PT_INTERP};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
 use serde_json::Value;
 
 use crate::dist::export::Export;
-use crate::environment::architecture::Architecture;
+use crate::environment::architecture::{Architecture, Linking};
 use crate::environment::prerequisites::{Prerequisite, cargo_tool};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain;
@@ -54,9 +57,13 @@ impl<'a> Release<'a> {
         ]);
         cargo.args(["--target", triple]);
         let variable = triple.replace('-', "_");
-        // The linker of the toolchain, so that the machine's own has no part in the bytes.
-        cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_ascii_uppercase()), &self.linker);
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags()?.join(SEPARATOR));
+        let linker = match architecture.linking() {
+            // The linker of the toolchain, so that the machine's own has no part in the bytes.
+            Linking::Musl => self.linker.clone(),
+            Linking::Glibc => architecture.c_compiler().into(),
+        };
+        cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_ascii_uppercase()), linker);
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags(architecture.linking())?.join(SEPARATOR));
         cargo.env(format!("CC_{variable}"), architecture.c_compiler());
         // Symbols are half a megabyte, and Debian ships none.
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
@@ -73,6 +80,9 @@ impl<'a> Release<'a> {
             if holds(&bytes, folder) {
                 return Err(Failure(format!("{} holds the path {}", program.display(), folder.display())));
             }
+        }
+        if !is_static(&bytes) {
+            return Err(Failure(format!("{} needs libraries where it runs", program.display())));
         }
         Ok(program)
     }
@@ -98,17 +108,18 @@ impl<'a> Release<'a> {
         self.export.root.join("target")
     }
 
-    /// Flags that make the linker known by its kind, and take this machine's paths out of messages of panics.
-    fn flags(&self) -> Result<Vec<String>, Failure> {
+    /// Flags that say how to link, and take this machine's paths out of messages of panics.
+    fn flags(&self, linking: Linking) -> Result<Vec<String>, Failure> {
         let map = |from: &Path, to: &str| {
             let from = from.to_str().ok_or_else(|| Failure(format!("{} is not UTF-8", from.display())))?;
             Ok(format!("--remap-path-prefix={from}={to}"))
         };
-        Ok(vec![
-            "-Clinker-flavor=ld.lld".to_owned(),
-            map(&self.cargo_home, "/cargo")?,
-            map(&self.export.root, "/deaddrop")?,
-        ])
+        let link = match linking {
+            Linking::Musl => "-Clinker-flavor=ld.lld",
+            // Unlike those for musl, programs for glibc are static only on demand.
+            Linking::Glibc => "-Ctarget-feature=+crt-static",
+        };
+        Ok(vec![link.to_owned(), map(&self.cargo_home, "/cargo")?, map(&self.export.root, "/deaddrop")?])
     }
 }
 
@@ -116,6 +127,22 @@ impl<'a> Release<'a> {
 fn holds(bytes: &[u8], path: &Path) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
     bytes.windows(path.len()).any(|part| part == path)
+}
+
+/// Whether a program runs without a library of the machine: its ELF file names no dynamic linker.
+fn is_static(bytes: &[u8]) -> bool {
+    match FileKind::parse(bytes) {
+        Ok(FileKind::Elf32) => names_no_interpreter::<FileHeader32<Endianness>>(bytes),
+        Ok(FileKind::Elf64) => names_no_interpreter::<FileHeader64<Endianness>>(bytes),
+        _ => false,
+    }
+}
+
+fn names_no_interpreter<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> bool {
+    let endian = Endianness::Little;
+    Elf::parse(bytes)
+        .and_then(|header| header.program_headers(endian, bytes))
+        .is_ok_and(|headers| headers.iter().all(|header| header.p_type(endian) != PT_INTERP))
 }
 
 /// The program as a command that this machine can run: itself, or a script that calls the emulator.
@@ -159,6 +186,13 @@ mod tests {
         let path = Path::new("/home/a");
         assert!(holds(b"x/home/a", path) && holds(b"/home/a/b", path) && holds(b"/home/a", path));
         assert!(!holds(b"/home/b", path) && !holds(b"", path));
+    }
+
+    #[test]
+    fn a_program_with_a_dynamic_linker_is_not_static() {
+        // The tests themselves are such a program. The programs of a release are looked at when they are built.
+        let dynamic = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static(&dynamic) && !is_static(b"#!/bin/sh\n") && !is_static(b""));
     }
 
     #[test]

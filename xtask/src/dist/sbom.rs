@@ -11,7 +11,8 @@ use crate::environment::repo::{Failure, captured};
 /// The name of cargo-cyclonedx's file, without its ending.
 const STEM: &str = "sbom";
 
-/// Writes `deaddrop-VERSION.cdx.json` into `out`. The dependencies are the same for all architectures.
+/// Writes `deaddrop-VERSION.cdx.json` into `out`, with the dependencies for x86_64: the other architectures have no
+/// others.
 pub(crate) fn write(release: &Release<'_>, out: &Path) -> Result<(), Failure> {
     let root = &release.export.root;
     let mut cargo = release.tool(Prerequisite::CargoCyclonedx)?;

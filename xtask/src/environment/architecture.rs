@@ -1,4 +1,4 @@
-//! The processors for which releases are built, each as a static program for Linux on musl.
+//! The processors for which releases are built, each as a static program for Linux.
 
 use std::path::Path;
 
@@ -12,10 +12,22 @@ pub(crate) enum Architecture {
     X86_64,
     /// 64-bit ARM.
     Aarch64,
+    /// 32-bit ARM from version 7 on with a floating-point unit, such as the Raspberry Pi 2.
+    Armv7,
+}
+
+/// What links a program, and from where its C library comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linking {
+    /// The toolchain's `rust-lld`, with the musl that is part of the toolchain.
+    Musl,
+    /// The C compiler, with Debian's glibc.
+    Glibc,
 }
 
 /// All of them.
-pub(crate) const ARCHITECTURES: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
+pub(crate) const ARCHITECTURES: [Architecture; 3] =
+    [Architecture::X86_64, Architecture::Aarch64, Architecture::Armv7];
 
 impl Architecture {
     /// Its name in options and in the names of archives.
@@ -23,14 +35,24 @@ impl Architecture {
         match self {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",
+            Self::Armv7 => "armv7",
         }
     }
 
-    /// The target triple: static, because musl's library is part of the program.
+    /// The target triple.
     pub(crate) const fn triple(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-musl",
             Self::Aarch64 => "aarch64-unknown-linux-musl",
+            Self::Armv7 => "armv7-unknown-linux-gnueabihf",
+        }
+    }
+
+    /// How its program is linked. Not every mirror of rustup has musl for armv7: decision 0027.
+    pub(crate) const fn linking(self) -> Linking {
+        match self {
+            Self::X86_64 | Self::Aarch64 => Linking::Musl,
+            Self::Armv7 => Linking::Glibc,
         }
     }
 
@@ -39,14 +61,16 @@ impl Architecture {
         match self {
             Self::X86_64 => "x86_64-linux-gnu-gcc",
             Self::Aarch64 => "aarch64-linux-gnu-gcc",
+            Self::Armv7 => "arm-linux-gnueabihf-gcc",
         }
     }
 
-    /// Debian's packages with that compiler.
+    /// Debian's packages with that compiler and its C library.
     pub(crate) const fn c_packages(self) -> &'static [&'static str] {
         match self {
             Self::X86_64 => &["gcc", "libc6-dev"],
             Self::Aarch64 => &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+            Self::Armv7 => &["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
         }
     }
 
@@ -55,6 +79,7 @@ impl Architecture {
         match self {
             Self::X86_64 => "qemu-x86_64-static",
             Self::Aarch64 => "qemu-aarch64-static",
+            Self::Armv7 => "qemu-arm-static",
         }
     }
 
@@ -67,7 +92,7 @@ impl Architecture {
     pub(crate) fn has_library(self, repo: &Repo) -> bool {
         let words = ["--print", "target-libdir", "--target", self.triple()];
         captured(repo.program(toolchain::rustc()).args(words))
-            .is_ok_and(|folder| Path::new(folder.trim()).join("self-contained").is_dir())
+            .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
     }
 
     /// Whether the C compiler is there, and the headers of a C library, whose declarations ring reads.
@@ -103,6 +128,6 @@ mod tests {
             assert_eq!(architecture.name().parse(), Ok(architecture));
             assert!(architecture.triple().starts_with(architecture.name()));
         }
-        assert_eq!("mips".parse::<Architecture>(), Err("there are x86_64, aarch64".to_owned()));
+        assert_eq!("mips".parse::<Architecture>(), Err("there are x86_64, aarch64, armv7".to_owned()));
     }
 }
