@@ -58,6 +58,15 @@ pub const LIST_ENTRIES: usize = LIST_RECORDS - 1;
 /// Most bytes that the digest of a resumed fetch covers.
 pub const PREFIX_DIGEST_MAX: u64 = 1024 * 1024;
 
+/// Most entries of a bundle.
+pub const BUNDLE_ENTRIES_MAX: u32 = 1_000_000;
+/// Most names in the path of an entry of a bundle.
+pub const BUNDLE_DEPTH_MAX: usize = 64;
+/// Most bytes of such a path, and of the target of a link.
+pub const BUNDLE_PATH_MAX: usize = 1_024;
+/// Most bytes of the head of a bundle, or of the header of an entry.
+pub const BUNDLE_HEADER_MAX: usize = 2_560;
+
 /// Deadline for a TCP connection to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Deadline for the greeting. Short, because a server waits for nothing before it.

@@ -20,7 +20,7 @@ pub enum Kind {
     Message,
     /// One file.
     File,
-    /// A folder, packed into one stream.
+    /// A folder, or several files and folders, as one stream: a bundle (protocol.md, section 11).
     Directory,
 }
 

@@ -28,7 +28,10 @@ use deaddrop_core::offer::{EndReason, Kind, Name, Offer};
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, FetchPlan};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, FetchId, Instance, Token, TokenPrefix};
-use deaddrop_core::wire::{Answer, Beacon, BeaconKind, Ending, ErrorCode, Greeting, Request};
+use deaddrop_core::wire::{
+    Answer, BUNDLE_BUFFER, Beacon, BeaconKind, BundleEntry, BundleHead, BundlePart, BundleReader, Ending,
+    EntryKind, ErrorCode, Greeting, Request,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -434,5 +437,30 @@ fn bytes_that_are_no_message() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn bundles() {
+    unallocated(|| {
+        let (mut stream, mut len) = ([0; 3 * BUNDLE_BUFFER], 0);
+        let head = BundleHead { entries: 2, bytes: 5, separate: false };
+        len += head.emit(&mut stream[len..]).unwrap();
+        let folder = BundleEntry { path: "d", kind: EntryKind::Folder, modified: Some(7) };
+        len += folder.emit(&mut stream[len..]).unwrap();
+        let kind = EntryKind::File { size: 5, executable: true };
+        len += BundleEntry { path: "d/a", kind, modified: None }.emit(&mut stream[len..]).unwrap();
+        stream[len..len + 5].copy_from_slice(b"hello");
+        len += 5;
+        let mut reader = BundleReader::new(Name::new("d").unwrap(), len as u64);
+        let mut input = &stream[..len];
+        while let Some(part) = reader.next(&mut input).unwrap() {
+            if let BundlePart::Entry(entry) = part {
+                black_box(entry.path);
+            }
+        }
+        reader.finish().unwrap();
+        let mut wrong = BundleReader::new(Name::default(), 9);
+        say(wrong.next(&mut &[0xff; 9][..]).unwrap_err());
     });
 }

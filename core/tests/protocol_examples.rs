@@ -27,7 +27,8 @@ use deaddrop_core::secret::Secret;
 use deaddrop_core::session::{ClientHandshake, ServerHandshake};
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{
-    Answer, Beacon, BeaconKind, Begin, Ending, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
+    Answer, BUNDLE_BUFFER, Beacon, BeaconKind, Begin, BundleEntry, BundleHead, BundleReader, Ending,
+    EntryKind, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
 };
 use hkdf::Hkdf;
 use rand_core::{TryCryptoRng, TryRng};
@@ -108,6 +109,7 @@ fn every_example_matches_the_code() {
     beacons(&mut examples);
     handshake(&mut examples);
     messages(&mut examples);
+    bundle(&mut examples);
     digest(&mut examples);
     assert!(examples.0.is_empty(), "not checked: {:?}", examples.0.keys());
 }
@@ -262,6 +264,31 @@ fn messages(examples: &mut Examples) {
         assert_eq!(Answer::parse(&bytes), Ok(answer), "{what}");
     }
     assert_eq!(Answer::parse(&examples.take("burned-with-unknown-key")), Ok(Answer::Burned));
+}
+
+fn bundle(examples: &mut Examples) {
+    let mut out = [0; BUNDLE_BUFFER];
+    let head = BundleHead { entries: 4, bytes: 5, separate: false };
+    let len = head.emit(&mut out).unwrap();
+    let mut stream = examples.take("bundle-head");
+    assert_eq!(out[..len], stream);
+    let file = EntryKind::File { size: 5, executable: false };
+    let (at, later) = (Some(1_700_000_000), Some(1_700_000_001));
+    for (name, path, kind, modified, content) in [
+        ("bundle-folder", "d", EntryKind::Folder, at, &b""[..]),
+        ("bundle-file", "d/a.txt", file, later, b"hello"),
+        ("bundle-folder-without-a-time", "d/b", EntryKind::Folder, None, b""),
+        ("bundle-link", "d/l", EntryKind::Link { target: "b" }, None, b""),
+    ] {
+        let bytes = examples.take(name);
+        let len = BundleEntry { path, kind, modified }.emit(&mut out).unwrap();
+        assert_eq!(bytes, [&out[..len], content].concat(), "{name}");
+        stream.extend(bytes);
+    }
+    let mut reader = BundleReader::new(Name::new("d").unwrap(), stream.len() as u64);
+    let mut input = &stream[..];
+    while reader.next(&mut input).unwrap().is_some() {}
+    assert_eq!(reader.finish(), Ok(()));
 }
 
 fn digest(examples: &mut Examples) {

@@ -25,7 +25,10 @@ use deaddrop_core::secret::Secret;
 use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan, ServerHandshake};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, FetchId, Instance, Token};
-use deaddrop_core::wire::{Answer, Beacon, ClientHello, Greeting, Request, ServerHello, Suites};
+use deaddrop_core::wire::{
+    Answer, BUNDLE_BUFFER, Beacon, BundleError, BundlePart, BundleReader, ClientHello, EntryKind, Greeting,
+    Request, ServerHello, Suites,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -33,12 +36,13 @@ use rand_core::SeedableRng;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("beacon", beacon),
     ("greeting", greeting),
     ("hello", hello),
     ("request", request),
     ("answer", answer),
+    ("bundle", bundle),
     ("record", record),
     ("server", server),
     ("client", client),
@@ -99,6 +103,47 @@ pub fn answer(data: &[u8]) {
         assert!(len <= data.len());
         assert_eq!(Answer::parse(&out[..len]), Ok(answer));
     }
+}
+
+/// A stream is read in the same way whatever pieces it comes in. Whatever is in it, an entry is in a folder that came
+/// before, is there once, and its header can be written again; and the promises of the head are kept.
+pub fn bundle(data: &[u8]) {
+    let whole = read_bundle(data, data.len().max(1));
+    assert_eq!(read_bundle(data, 1), whole);
+    assert_eq!(read_bundle(data, 7), whole);
+}
+
+/// Reads a stream in pieces of `piece` bytes, and gives the paths and the bytes of content before its end.
+fn read_bundle(data: &[u8], piece: usize) -> (Vec<String>, u64, Result<(), BundleError>) {
+    let mut reader = BundleReader::new(Name::new("d").expect("a name"), data.len() as u64);
+    let (mut paths, mut folders, mut content, mut promised) = (Vec::new(), Vec::new(), 0, None);
+    for mut input in data.chunks(piece) {
+        loop {
+            match reader.next(&mut input) {
+                Ok(Some(BundlePart::Head(head))) => promised = Some(head),
+                Ok(Some(BundlePart::Entry(entry))) => {
+                    let folder = entry.path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+                    assert!(folder.is_none_or(|folder| folders.contains(&folder)));
+                    assert!(!paths.contains(&entry.path.to_owned()));
+                    if entry.kind == EntryKind::Folder {
+                        folders.push(entry.path.to_owned());
+                    }
+                    paths.push(entry.path.to_owned());
+                    entry.emit(&mut [0; BUNDLE_BUFFER]).expect("what was read can be written");
+                }
+                Ok(Some(BundlePart::Content(bytes))) => content += bytes.len() as u64,
+                Ok(None) => break,
+                Err(error) => return (paths, content, Err(error)),
+            }
+        }
+        assert!(input.is_empty());
+    }
+    let end = reader.finish();
+    if end.is_ok() {
+        let promised = promised.expect("a head");
+        assert_eq!((promised.entries as usize, promised.bytes), (paths.len(), content));
+    }
+    (paths, content, end)
 }
 
 /// Raw bytes do not open and are wiped; the same bytes, sealed as a payload, open.

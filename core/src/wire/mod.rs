@@ -4,6 +4,7 @@
 //! - [`Greeting`], [`ClientHello`], [`ServerHello`]: messages 1 to 3 of the handshake, in clear (section
 //!   4.1).
 //! - [`Request`], [`Answer`]: the control messages inside sealed records, in deterministic CBOR (section 6).
+//! - [`BundleHead`], [`BundleEntry`], [`BundleReader`]: the content of a drop that is a folder (section 11).
 //!
 //! Every value has exactly one encoding (canonical form): emitting what was parsed gives the same bytes. The
 //! only exception is a control message with keys of a later version, which are skipped. Every other encoding
@@ -13,6 +14,7 @@
 
 mod answer;
 mod beacon;
+mod bundle;
 mod cbor;
 mod control;
 mod error_code;
@@ -23,6 +25,10 @@ mod retry;
 
 pub use answer::{Answer, Begin, Ending};
 pub use beacon::{BEACON_LEN, Beacon, BeaconError, BeaconKind};
+pub use bundle::{
+    BUNDLE_BUFFER, BundleEntry, BundleError, BundleHead, BundlePart, BundleReader, EntryKind, MODIFIED_MAX,
+    PathFault, check_path, is_inside,
+};
 pub use control::ControlError;
 pub use error_code::ErrorCode;
 pub use greeting::{GREETING_FIXED_LEN, GREETING_LEN, Greeting, GreetingError, Status, Suite, Suites};
