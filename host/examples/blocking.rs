@@ -1,15 +1,18 @@
 //! Sends and receives without an executor: `cargo run --example blocking -- send TEXT`, `send-file PATH`,
-//! `list`, or `fetch IP TOKEN`. The passphrase is in `DEADDROP_ROOM`.
+//! `send-folder PATH`, `list`, or `fetch IP TOKEN`. The passphrase is in `DEADDROP_ROOM`.
 
 use std::error::Error;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use deaddrop::blocking::{Ended, Kind, Receiver, Room, Sender, SenderBuilder, SenderEvent, TokenPrefix};
+use deaddrop::blocking::{
+    BundleOptions, Ended, Kind, Receiver, Room, Sender, SenderBuilder, SenderEvent, TokenPrefix,
+};
 use deaddrop::text;
 
-const USAGE: &str = "usage: DEADDROP_ROOM=... blocking send TEXT | send-file PATH | list | fetch IP TOKEN";
+const USAGE: &str = "usage: DEADDROP_ROOM=... blocking send TEXT | send-file PATH | send-folder PATH | \
+                     list | fetch IP TOKEN";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +33,7 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     match arguments {
         ["send", text] => send(&room, Sender::message(text.as_bytes().to_vec())?),
         ["send-file", path] => send(&room, Sender::file(path)?),
+        ["send-folder", path] => send(&room, Sender::bundle([path], &BundleOptions::default())?),
         ["list"] => list(&room),
         ["fetch", ip, token] => {
             let ip = ip.parse().map_err(|_| format!("{ip} is no address"))?;

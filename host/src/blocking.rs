@@ -76,6 +76,9 @@ pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use zeroize::Zeroizing;
 
 pub use crate::claim::Received;
+pub use crate::files::bundle::incoming::{Alteration, SavedBundle};
+pub use crate::files::bundle::obstacle::{Obstacle, Unsendable};
+pub use crate::files::bundle::source::BundleOptions;
 pub use crate::network::Network;
 pub use crate::receiver::FoundOffer;
 pub use crate::room::Room;
@@ -99,6 +102,16 @@ fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Erro
 pub struct SenderBuilder(sender::SenderBuilder);
 
 impl SenderBuilder {
+    /// How many files a bundle has, as [`crate::SenderBuilder::files`].
+    pub fn files(&self) -> Option<u32> {
+        self.0.files()
+    }
+
+    /// What a bundle leaves out, as [`crate::SenderBuilder::left_out`].
+    pub fn left_out(&self) -> &[Unsendable] {
+        self.0.left_out()
+    }
+
     /// As [`crate::SenderBuilder::ttl`].
     pub fn ttl(self, ttl: Duration) -> Self {
         Self(self.0.ttl(ttl))
@@ -158,6 +171,49 @@ impl Sender {
     /// If it cannot be read, is no regular file, or its name is not text.
     pub fn file(path: impl AsRef<Path>) -> Result<SenderBuilder, Error> {
         sender::Sender::file(path).map(SenderBuilder)
+    }
+
+    /// A folder, under its own name, or several files and folders, as one drop, as [`crate::Sender::bundle`].
+    ///
+    /// A sender and a receiver of a folder in one process:
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use deaddrop::blocking::{BundleOptions, Ended, Receiver, Room, Sender};
+    /// use deaddrop::Network;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let here = std::env::temp_dir().join(format!("deaddrop-blocking-doc-{}", std::process::id()));
+    /// std::fs::create_dir_all(here.join("photos/2026"))?;
+    /// std::fs::write(here.join("photos/2026/a.jpg"), b"a picture")?;
+    /// std::fs::create_dir(here.join("received"))?;
+    ///
+    /// let room = Room::from_passphrase("copper lantern harbour ninety")?;
+    /// let network = Network { udp_port: 48_714, interfaces: vec!["lo".into()] };
+    /// let drop = Sender::bundle([here.join("photos")], &BundleOptions::default())?;
+    /// let sender = drop.tcp_port(0).network(network).offer(&room)?;
+    /// let (token, port, stopper) = (sender.token(), sender.port(), sender.stopper());
+    /// let serving = std::thread::spawn(move || sender.serve(|_| ()));
+    ///
+    /// let claim = Receiver::new(&room).claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token)?;
+    /// let saved = claim.save_all(here.join("received"))?.content;
+    /// assert_eq!((saved.paths, saved.files), (vec![here.join("received/photos")], 1));
+    /// assert_eq!(std::fs::read(here.join("received/photos/2026/a.jpg"))?, b"a picture");
+    ///
+    /// stopper.stop();
+    /// assert_eq!(serving.join().expect("no panic")?, Ended::Fetched);
+    /// # std::fs::remove_dir_all(here)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`crate::Sender::bundle`].
+    pub fn bundle(
+        paths: impl IntoIterator<Item = impl Into<PathBuf>>,
+        options: &BundleOptions,
+    ) -> Result<SenderBuilder, Error> {
+        sender::Sender::bundle(paths, options).map(SenderBuilder)
     }
 
     /// Names the drop: what a receiver asks for.
@@ -340,6 +396,14 @@ impl Claim {
     /// drop is given back then, and nothing of it is left, unless it is [kept](Error::Kept).
     pub fn save(mut self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
         block_on(self.take()?.save(out))
+    }
+
+    /// The same with all paths of a bundle, as [`crate::Claim::save_all`].
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_all(mut self, out: impl AsRef<Path>) -> Result<Received<SavedBundle>, Error> {
+        block_on(self.take()?.save_all(out))
     }
 
     fn take(&mut self) -> Result<claim::Claim, Error> {

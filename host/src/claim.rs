@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::fetch::error::{FetchError, ReceiveError};
 use crate::fetch::transfer::{Transfer, Unreceived};
-use crate::files::save::{Destination, Finished, Incoming, Kept, Leftover, SaveError, Spool};
+use crate::files::bundle::incoming::SavedBundle;
+use crate::files::save::{Destination, Incoming, Kept, Leftover, SaveError, Spool};
 use crate::files::source::MESSAGE_MAX;
+use crate::files::target::{Finished, Target};
 
 /// A drop that is claimed: its sender gives it to nobody else for 15 seconds, and for as long as it is being received.
 ///
@@ -90,8 +92,10 @@ impl ConnectionLosses {
 pub enum Content {
     /// Under this path.
     Saved(PathBuf),
-    /// In memory, or in a file without a name.
+    /// In memory, or in a file without a name. A folder or several files are a tar archive here.
     Spooled(Spool),
+    /// A folder, or several files and folders, under their own names.
+    Bundle(SavedBundle),
 }
 
 impl Claim {
@@ -151,10 +155,24 @@ impl Claim {
     /// replaced: a name that is taken gets a number. The file appears when it is whole, and only its owner can read it.
     /// Returns its path.
     ///
+    /// A folder is saved in the same way. Of several separate files and folders the path is that of the first;
+    /// [`save_all`](Self::save_all) returns all of them.
+    ///
     /// # Errors
     /// If there is no such folder or no space in it, the connection breaks, or the receiver's [`Stopper`](crate::Stopper) is used. The
     /// drop is given back then, and nothing of it is left, unless it is [kept](Error::Kept).
     pub async fn save(self, out: impl AsRef<Path>) -> Result<Received<PathBuf>, Error> {
+        let Received { content, confirmed } = self.save_all(out).await?;
+        let content = content.paths.into_iter().next().ok_or(SaveError::Bug)?;
+        Ok(Received { content, confirmed })
+    }
+
+    /// Receives the drop as [`save`](Self::save), and returns all paths of it, how many files it has, and what could not be
+    /// saved as it was sent. A file or a message has one path.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub async fn save_all(self, out: impl AsRef<Path>) -> Result<Received<SavedBundle>, Error> {
         let destination = match Destination::path(out) {
             Ok(destination) => destination,
             Err(error) => {
@@ -163,8 +181,13 @@ impl Claim {
             }
         };
         let unconfirmed = self.receive(&destination).await?;
-        let Content::Saved(path) = &unconfirmed.content else { return Err(SaveError::Bug.into()) };
-        let content = path.clone();
+        let content = match &unconfirmed.content {
+            Content::Saved(path) => {
+                SavedBundle { paths: vec![path.clone()], files: 1, alterations: Vec::new() }
+            }
+            Content::Bundle(saved) => saved.clone(),
+            Content::Spooled(_) => return Err(SaveError::Bug.into()),
+        };
         Ok(Received { content, confirmed: unconfirmed.confirm().await })
     }
 
@@ -183,7 +206,7 @@ impl Claim {
     /// more. When what is kept made the receiver stop, the claim lasts until its lease lapses.
     pub async fn receive(mut self, destination: &Destination) -> Result<Unconfirmed, Error> {
         let made = match self.resumed.take() {
-            Some(incoming) => Ok(incoming),
+            Some(incoming) => Ok(Target::One(incoming)),
             None => make_room(destination, &self.transfer, &self.offer),
         };
         let incoming = match made {
@@ -197,6 +220,7 @@ impl Claim {
         let content = match finished {
             Finished::Saved(path) => Content::Saved(path),
             Finished::Spooled(spool) => Content::Spooled(spool),
+            Finished::Bundle(saved) => Content::Bundle(saved),
         };
         Ok(Unconfirmed { transfer: self.transfer, content, leftover, told: None })
     }
@@ -208,16 +232,14 @@ impl Claim {
 }
 
 /// Makes room for the drop, unless it is more or other than its kind may be.
-fn make_room(
-    destination: &Destination,
-    transfer: &Transfer,
-    offer: &Offer,
-) -> Result<Incoming, ReceiveError> {
+fn make_room(destination: &Destination, transfer: &Transfer, offer: &Offer) -> Result<Target, ReceiveError> {
     match offer.kind {
         Kind::Message if offer.size > MESSAGE_MAX as u64 => {
             Err(FetchError::MessageTooLong(offer.size).into())
         }
-        Kind::Message | Kind::File => Ok(Incoming::create(destination, &transfer.claimed(offer))?),
+        Kind::Message | Kind::File | Kind::Directory => {
+            Ok(Target::create(destination, &transfer.claimed(offer))?)
+        }
         kind => Err(FetchError::Unsupported(kind).into()),
     }
 }

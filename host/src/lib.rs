@@ -1,7 +1,7 @@
 //! Hands a secret to someone on the same network, with no server: the library under the `deaddrop` command.
 //!
-//! Members of a [`Room`] share a passphrase. A [`Sender`] holds a drop, a message or a file, until a receiver has it or
-//! its time is up; a [`Receiver`] finds drops, makes a [`Claim`] on one, and takes it. The protocol is
+//! Members of a [`Room`] share a passphrase. A [`Sender`] holds a drop, a message, a file or a folder, until a receiver has
+//! it or its time is up; a [`Receiver`] finds drops, makes a [`Claim`] on one, and takes it. The protocol is
 //! [`deaddrop_core`]; this crate brings it sockets, threads, files and a clock. It is written for Unix systems.
 //!
 //! # Which API
@@ -50,6 +50,9 @@ pub use deaddrop_core::text;
 pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use error::Error;
 pub use fetch::error::FetchError;
+pub use files::bundle::incoming::{Alteration, SavedBundle};
+pub use files::bundle::obstacle::{Obstacle, Unsendable};
+pub use files::bundle::source::BundleOptions;
 pub use files::save::{Destination, Kept, SaveError, Spool, Unfinished};
 pub use files::source::{MESSAGE_MAX, SourceError};
 pub use lan::beacons::SkippedInterface;

@@ -5,7 +5,7 @@ mod event;
 use std::future::pending;
 use std::io::Read;
 use std::net::{IpAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::error::Error;
+use crate::files::bundle::obstacle::Unsendable;
+use crate::files::bundle::source::{BundleOptions, BundleSource, ChangedEntry};
 use crate::files::source::{Source, SourceError, SourceFile, SourceMessage};
 use crate::lan::advertise::Announcement;
 use crate::lan::beacons::{BeaconSockets, SkippedInterface};
@@ -61,6 +63,22 @@ impl SenderBuilder {
         self.source.size()
     }
 
+    /// How many files a [bundle](Sender::bundle) has; `None` for other drops.
+    pub fn files(&self) -> Option<u32> {
+        match &self.source {
+            Source::Bundle(bundle) => Some(bundle.files()),
+            _ => None,
+        }
+    }
+
+    /// What a [bundle](Sender::bundle) leaves out because it cannot be sent.
+    pub fn left_out(&self) -> &[Unsendable] {
+        match &self.source {
+            Source::Bundle(bundle) => bundle.left_out(),
+            _ => &[],
+        }
+    }
+
     /// How long the drop can be fetched, counted from [`offer`](Self::offer): 1 second to 7 days. The time that the
     /// machine sleeps counts.
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -75,13 +93,17 @@ impl SenderBuilder {
     }
 
     /// The name to offer the drop under: 1 to 255 bytes of text without `/` and NUL. A file has its own unless another is
-    /// given, a message has none.
+    /// given, a message has none. A folder arrives under this name; several separate files and folders arrive in one folder
+    /// of this name.
     ///
     /// # Errors
-    /// If a drop may not have this name.
+    /// If a drop may not have this name, or no folder can have it.
     pub fn name(mut self, name: &str) -> Result<Self, Error> {
         if name.is_empty() {
             return Err(SourceError::NameEmpty.into());
+        }
+        if let Source::Bundle(bundle) = &mut self.source {
+            bundle.rename(name)?;
         }
         self.name = Name::new(name).map_err(SourceError::Name)?;
         Ok(self)
@@ -110,6 +132,8 @@ impl SenderBuilder {
         let (listener, port) = listen_on(self.tcp_port)?;
         let (beacons, skipped) = BeaconSockets::open(&self.network)?;
         let server = Arc::new(Server::new(&room.secret));
+        let changed = if let Source::Bundle(bundle) = &self.source { Some(bundle.changed()) } else { None };
+        let files = self.files();
         let spec = DropSpec {
             kind: self.source.kind(),
             name: self.name,
@@ -132,10 +156,13 @@ impl SenderBuilder {
             skipped,
             token,
             spec,
+            files,
+            changed,
             only,
             stopper: Stopper::default(),
             withdrawn: false,
             ended: None,
+            untold_end: false,
         })
     }
 }
@@ -189,10 +216,15 @@ pub struct Sender {
     skipped: Vec<SkippedInterface>,
     token: Token,
     spec: DropSpec,
+    files: Option<u32>,
+    /// The file of a bundle that was found to be changed.
+    changed: Option<ChangedEntry>,
     only: Only,
     stopper: Stopper,
     withdrawn: bool,
     ended: Option<Ended>,
+    /// The end is the next event.
+    untold_end: bool,
 }
 
 type Connections = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
@@ -238,6 +270,25 @@ impl Sender {
         Ok(SenderBuilder::new(Source::File(file), name))
     }
 
+    /// A folder, under its own name, or several files and folders, as one drop: a bundle. What is at each path is looked
+    /// through now, and has to stay as it is until the drop ends: a file that is changed, gone or grown when its turn comes
+    /// withdraws the drop. What is added to a folder later is not part of it.
+    ///
+    /// Symbolic links are not followed, except those given as `paths`. Owners, groups, other permissions than the
+    /// owner's right to execute, and extended attributes are not sent.
+    ///
+    /// # Errors
+    /// If there is nothing at a path, two have the same last name, or, unless the options say otherwise, something below
+    /// them cannot be sent.
+    pub fn bundle(
+        paths: impl IntoIterator<Item = impl Into<PathBuf>>,
+        options: &BundleOptions,
+    ) -> Result<SenderBuilder, Error> {
+        let paths: Vec<PathBuf> = paths.into_iter().map(Into::into).collect();
+        let (bundle, name) = BundleSource::walk(&paths, *options)?;
+        Ok(SenderBuilder::new(Source::Bundle(Box::new(bundle)), name))
+    }
+
     /// Names the drop: what a receiver asks for.
     pub fn token(&self) -> Token {
         self.token
@@ -261,6 +312,11 @@ impl Sender {
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.spec.size
+    }
+
+    /// How many files a bundle has; `None` for other drops.
+    pub fn files(&self) -> Option<u32> {
+        self.files
     }
 
     /// How long it can be fetched, counted from the offer.
@@ -340,6 +396,9 @@ impl Sender {
     }
 
     fn poll_event(&mut self) -> Option<SenderEvent> {
+        if std::mem::take(&mut self.untold_end) {
+            return self.ended.map(SenderEvent::Ended);
+        }
         loop {
             match self.server.next_event()? {
                 ServerEvent::Claimed { by, .. } => return Some(SenderEvent::Claimed { by }),
@@ -352,7 +411,10 @@ impl Sender {
                 ServerEvent::Ended { reason, unconfirmed, changed, .. } => {
                     let ended = ended(reason, unconfirmed, changed);
                     self.ended = Some(ended);
-                    return Some(SenderEvent::Ended(ended));
+                    let path = self.changed.take().and_then(|entry| entry.get()).filter(|_| changed);
+                    self.untold_end = path.is_some();
+                    let changed = path.map(|path| SenderEvent::Changed { path });
+                    return Some(changed.unwrap_or(SenderEvent::Ended(ended)));
                 }
             }
         }

@@ -191,6 +191,8 @@ fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
             "-p",
             "deaddrop-record-cipher",
             "--no-default-features",
+            "--features",
+            "deaddrop-core/bundle",
         ]),
         size,
     )

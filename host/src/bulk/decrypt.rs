@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use deaddrop_core::session::{Batch, BatchOpener, ClientSession, Content};
 use deaddrop_core::wire::ErrorCode;
@@ -10,8 +10,8 @@ use event_listener::Event;
 
 use super::pool::{CpuBudget, WorkerPanicked, WorkerPool, is_worthwhile, records_in_batch};
 use crate::clock;
-use crate::files::save::{PositionedWriter, SaveError};
-use crate::lock::lock;
+use crate::files::save::SaveError;
+use crate::files::target::Writer;
 use crate::transport::frame::{FrameBuf, Progress};
 
 /// Batches of records that worker threads decrypt and store.
@@ -61,7 +61,7 @@ impl DecryptPipeline {
     /// stored that was asked for and was not stored then.
     pub(crate) fn start(
         session: &ClientSession,
-        writer: PositionedWriter,
+        writer: Writer,
         stream: &TcpStream,
         notify: &Arc<Event>,
     ) -> Option<Self> {
@@ -70,7 +70,7 @@ impl DecryptPipeline {
             return None;
         }
         let opener = session.batch_opener()?;
-        let worker = DecryptWorker { opener, writer, storing: Mutex::new(()) };
+        let worker = DecryptWorker { opener, writer };
         let work = move |(batch, frame)| worker.decrypt(batch, frame);
         let pool = WorkerPool::start(notify, CpuBudget::of(stream), work)?;
         let batch_records = records_in_batch(record_len);
@@ -144,10 +144,7 @@ impl DecryptPipeline {
 /// What the threads share.
 struct DecryptWorker {
     opener: BatchOpener,
-    writer: PositionedWriter,
-    /// Held while a thread stores. The kernel's lock on the file lets one thread write and has the others spin; here
-    /// they decrypt another record meanwhile.
-    storing: Mutex<()>,
+    writer: Writer,
 }
 
 impl DecryptWorker {
@@ -158,6 +155,8 @@ impl DecryptWorker {
         let records = usize::try_from(batch.records()).unwrap_or(usize::MAX);
         let base = batch.offset();
         let (mut opened, mut stored, mut end) = (0, 0, None);
+        let offset = |record_number: usize| base.saturating_add((record_number * record) as u64);
+        let mut unfinished = BreakOff(Some(&self.writer));
         while opened < records && end.is_none() {
             let Some(bytes) = nth_record(&mut frame.buffer, opened, record_len) else { break };
             match self.opener.open(&mut batch, bytes) {
@@ -166,21 +165,31 @@ impl DecryptWorker {
                 Err(_) => end = Some(StreamEnd::Forged),
             }
             let last = opened == records || end.is_some();
-            let turn = if last { Some(lock(&self.storing)) } else { self.storing.try_lock().ok() };
-            if turn.is_none() {
-                continue;
-            }
+            let Some(mut turn) = self.writer.turn(offset(stored), last) else { continue };
             while stored < opened {
                 let Some(bytes) = nth_record(&mut frame.buffer, stored, record_len) else { break };
-                let offset = base.saturating_add((stored * record) as u64);
-                if let Err(error) = self.writer.write_at(bytes.get(..record).unwrap_or_default(), offset) {
+                if let Err(error) = turn.store(bytes.get(..record).unwrap_or_default(), offset(stored)) {
                     end = Some(StreamEnd::Save(error));
                     break;
                 }
                 stored += 1;
             }
         }
+        if stored == records {
+            unfinished.0 = None;
+        }
         Decrypted { frame, stored: (stored * record) as u64, end }
+    }
+}
+
+/// Has no thread wait for a batch that is not stored whole, whether that fails or panics.
+struct BreakOff<'a>(Option<&'a Writer>);
+
+impl Drop for BreakOff<'_> {
+    fn drop(&mut self) {
+        if let Some(writer) = self.0 {
+            writer.break_off();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use deaddrop_core::time::Instant;
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
 use crate::bulk::decrypt::{DecryptPipeline, Intake, StreamEnd};
-use crate::files::save::Incoming;
+use crate::files::target::Target;
 use crate::stop::Stopper;
 use crate::transport::link::Interest;
 use crate::{clock, random::system};
@@ -25,7 +25,7 @@ const BATCH_WAIT: Duration = Duration::from_millis(50);
 pub(super) async fn receive_bulk(
     fetch: &mut Fetch,
     connection: &mut ClientConnection,
-    incoming: &mut Incoming,
+    incoming: &mut Target,
     pace: &mut Pace,
     stop: &Stopper,
 ) -> Result<(), ConnectionError> {

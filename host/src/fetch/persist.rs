@@ -9,7 +9,8 @@ use log::debug;
 
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
-use crate::files::save::{Finished, Incoming, Leftover, SaveError, Unplaced};
+use crate::files::save::{Leftover, SaveError, Unplaced};
+use crate::files::target::{Finished, Target};
 use crate::{clock, random::system};
 
 /// Drops of up to this many bytes are synced on the connection's own thread.
@@ -19,7 +20,7 @@ const QUICK: u64 = 8 * 1024 * 1024;
 pub(super) async fn persist(
     fetch: &mut Fetch,
     connection: &mut Option<ClientConnection>,
-    incoming: Incoming,
+    incoming: Target,
 ) -> Result<(Finished, Leftover), Unplaced> {
     let size = incoming.size();
     let finished = finish(fetch, connection, incoming).await;
@@ -31,9 +32,9 @@ pub(super) async fn persist(
 async fn finish(
     fetch: &mut Fetch,
     connection: &mut Option<ClientConnection>,
-    incoming: Incoming,
+    incoming: Target,
 ) -> Result<(Finished, Leftover), Unplaced> {
-    if incoming.size() <= QUICK {
+    if incoming.size() <= QUICK && !incoming.is_bundle() {
         return incoming.finish();
     }
     let (done, result) = async_channel::bounded(1);
@@ -55,7 +56,7 @@ async fn finish(
         debug!(
             "files: no thread is started, so that the claim is not kept alive while the drop is made durable"
         );
-        return take.try_recv().map_or(Err(bug()), Incoming::finish);
+        return take.try_recv().map_or(Err(bug()), Target::finish);
     };
     while result.is_empty() && !result.is_closed() {
         let Some(live) = connection else { break };

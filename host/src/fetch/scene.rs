@@ -12,8 +12,10 @@ use smol::{Async, Executor, future};
 
 use super::credentials::Credentials;
 use super::transfer::Transfer;
-use crate::files::save::{Destination, Incoming};
+use crate::files::bundle::source::{BundleOptions, BundleSource};
+use crate::files::save::Destination;
 use crate::files::source::{Source, SourceFile};
+use crate::files::target::Target;
 use crate::serve::connection::serve_connection;
 use crate::serve::server::Server;
 use crate::stop::Stopper;
@@ -36,11 +38,30 @@ pub(super) fn scene(size: usize) -> Scene {
     let bytes: Vec<u8> = (0..size).map(|at| (at / 251).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect();
     std::fs::write(&path, &bytes).unwrap();
     let source = Source::File(SourceFile::open(&path).unwrap());
+    scene_of(folder, source, "drop.bin", bytes)
+}
+
+/// A sender of a folder with a large file and many small ones.
+pub(super) fn folder_scene() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drop.bin");
+    std::fs::create_dir_all(path.join("sub")).unwrap();
+    let bytes: Vec<u8> = (0..6 << 20).map(|at: usize| (at / 251).to_le_bytes()[0]).collect();
+    std::fs::write(path.join("large"), &bytes).unwrap();
+    for n in 0..3_000_usize {
+        std::fs::write(path.join(format!("sub/{n}")), &bytes[n..2 * n]).unwrap();
+    }
+    let options = BundleOptions::default();
+    let (source, name) = BundleSource::walk(std::slice::from_ref(&path), options).unwrap();
+    scene_of(folder, Source::Bundle(Box::new(source)), name.as_str(), bytes)
+}
+
+fn scene_of(folder: tempfile::TempDir, source: Source, name: &str, bytes: Vec<u8>) -> Scene {
     let room = RoomSecret::new([1; 32]);
     let (server, credentials) = (Server::new(&room), Arc::new(Credentials::new(&room)));
     let spec = DropSpec {
         kind: source.kind(),
-        name: deaddrop_core::offer::Name::new("drop.bin").unwrap(),
+        name: deaddrop_core::offer::Name::new(name).unwrap(),
         size: source.size(),
         ttl: Duration::from_secs(60),
         fetches: 1,
@@ -85,12 +106,12 @@ impl Scene {
     }
 
     /// A claimed transfer by way of `address`, and the file that it is to fill.
-    pub(super) async fn claim_at(&self, address: SocketAddr) -> (Transfer, Incoming) {
+    pub(super) async fn claim_at(&self, address: SocketAddr) -> (Transfer, Target) {
         let mut transfer = self.transfer(address);
         transfer.claim().await.unwrap();
         let offer = transfer.offer().unwrap().clone();
         let out = Destination::path(self.folder.path().join("out")).unwrap();
-        let incoming = Incoming::create(&out, &transfer.claimed(&offer)).unwrap();
+        let incoming = Target::create(&out, &transfer.claimed(&offer)).unwrap();
         (transfer, incoming)
     }
 

@@ -19,7 +19,8 @@ use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::{ConnectionError, FetchError, ReceiveError};
 use super::persist::persist;
-use crate::files::save::{Claimed, Finished, Incoming, Kept, Leftover, SaveError, Unplaced};
+use crate::files::save::{Claimed, Kept, Leftover, SaveError, Unplaced};
+use crate::files::target::{Finished, Target};
 use crate::stop::Stopper;
 use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
@@ -139,10 +140,7 @@ impl Transfer {
     /// Receives the claimed drop into `incoming`, until it is whole and durable. From then on nobody else can have it.
     ///
     /// If that fails, what is kept of it is durable, as far as that took no longer than [`LEAVE_WITHIN`].
-    pub(crate) async fn receive(
-        &mut self,
-        mut incoming: Incoming,
-    ) -> Result<(Finished, Leftover), Unreceived> {
+    pub(crate) async fn receive(&mut self, mut incoming: Target) -> Result<(Finished, Leftover), Unreceived> {
         if !incoming.is_whole() {
             let error = match self.run(Some(&mut incoming)).await {
                 Ok(Step::Persist) => None,
@@ -157,7 +155,8 @@ impl Transfer {
         match persist(&mut self.fetch, &mut self.connection, incoming).await {
             Ok(finished) => Ok(finished),
             Err(Unplaced { error, kept }) => {
-                if kept.as_ref().is_some_and(Kept::is_whole) {
+                let whole = kept.as_ref().is_some_and(Kept::is_whole);
+                if whole || matches!(error, SaveError::NotRenamed { .. }) {
                     // Every byte is durable, though not under its name: its sender need not hold it any longer.
                     self.confirm().await;
                 } else {
@@ -194,11 +193,11 @@ impl Transfer {
 
     /// Does what the fetch asks for, until the caller has to decide: with `incoming` that is once the drop is whole,
     /// without once it is claimed; or once the fetch has ended.
-    async fn run(&mut self, mut incoming: Option<&mut Incoming>) -> Result<Step, SaveError> {
+    async fn run(&mut self, mut incoming: Option<&mut Target>) -> Result<Step, SaveError> {
         let mut failed = None;
         loop {
             let now = clock::now();
-            self.keep_time(now, incoming.as_deref().is_some_and(Incoming::keeps));
+            self.keep_time(now, incoming.as_deref().is_some_and(Target::keeps));
             let step = self.fetch.poll_step(self.session());
             let streams = self.fetch.is_claimed() && !self.fetch.is_whole();
             let result = match step {
@@ -281,7 +280,7 @@ impl Transfer {
         future::or(sleep_until(until), stopped).await;
     }
 
-    async fn connect(&mut self, incoming: Option<&Incoming>) {
+    async fn connect(&mut self, incoming: Option<&Target>) {
         let offset = self.fetch.resume_offset();
         let before = || self.prefix.filter(|(stored, _)| *stored == offset).map(|(_, digest)| digest);
         let digest = incoming.map_or_else(before, |incoming| incoming.prefix_digest(offset));
@@ -314,7 +313,7 @@ impl Transfer {
     }
 
     /// Tries what can still fail here before nobody else can have the drop.
-    fn reserve(&mut self, now: Instant, tail: u32, incoming: Option<&mut Incoming>) -> Result<(), SaveError> {
+    fn reserve(&mut self, now: Instant, tail: u32, incoming: Option<&mut Target>) -> Result<(), SaveError> {
         if let Some(incoming) = incoming {
             incoming.reserve_tail(tail.into())?;
         }
@@ -326,7 +325,7 @@ impl Transfer {
     }
 
     /// Drives the connection until something has happened.
-    async fn drive(&mut self, incoming: Option<&mut Incoming>) -> Result<(), SaveError> {
+    async fn drive(&mut self, incoming: Option<&mut Target>) -> Result<(), SaveError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let result = match incoming {
             Some(incoming) if connection.session.data_records() > 0 && !self.bulk_tried => {
@@ -378,7 +377,7 @@ impl Transfer {
 async fn drive_one(
     fetch: &mut Fetch,
     connection: &mut ClientConnection,
-    incoming: Option<&mut Incoming>,
+    incoming: Option<&mut Target>,
 ) -> Result<(), ConnectionError> {
     let Some(event) = connection.turn(fetch.poll_timeout()).await? else { return Ok(()) };
     let now = clock::now();
@@ -403,7 +402,7 @@ async fn drive_one(
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends a drop that could not be received, and says what is kept of it.
-async fn leave(mut incoming: Incoming, error: ReceiveError) -> Unreceived {
+async fn leave(mut incoming: Target, error: ReceiveError) -> Unreceived {
     let over =
         matches!(error, ReceiveError::Fetch(FetchError::Gone | FetchError::Expired | FetchError::Changed));
     if over && !incoming.is_resumed() {

@@ -1,5 +1,8 @@
 //! Files and messages: the sources of drops, and the safe way to save a received one.
 
+pub(crate) mod bundle;
 pub(crate) mod name;
+mod place;
 pub(crate) mod save;
 pub(crate) mod source;
+pub(crate) mod target;

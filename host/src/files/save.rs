@@ -20,9 +20,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub use error::SaveError;
-pub(crate) use incoming::{Claimed, Finished, Incoming, PositionedWriter, Unplaced};
+pub(crate) use incoming::{Claimed, FinishedFile, Incoming, PositionedWriter, Unplaced};
+pub(in crate::files) use incoming::{MEMORY_MAX, unnamed_file};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
+pub(in crate::files) use part::free;
 pub use spool::Spool;
 pub use unfinished::Unfinished;
 
@@ -52,11 +54,11 @@ pub(crate) enum Place {
 /// A folder that a drop is to go into.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    dir: Dir,
+    pub(in crate::files) dir: Dir,
     /// As the caller wrote it, for error messages and the final path.
-    path: PathBuf,
+    pub(in crate::files) path: PathBuf,
     /// The name the caller has chosen; without one the drop's own, made safe.
-    name: Option<String>,
+    pub(in crate::files) name: Option<String>,
 }
 
 impl Destination {

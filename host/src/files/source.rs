@@ -1,4 +1,4 @@
-//! The sources of drops: a file that stays open and must stay as it is, or a message in memory.
+//! The sources of drops: a file that stays open and must stay as it is, a bundle, or a message in memory.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -7,10 +7,17 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::offer::{Kind, Name, NameError};
+use deaddrop_core::wire::PathFault;
 use zeroize::Zeroizing;
+
+use super::bundle::obstacle::Unsendable;
+use super::bundle::source::BundleSource;
 
 /// Most bytes of a message. Longer texts are sent as files.
 pub const MESSAGE_MAX: usize = 64 * 1024;
+
+/// How many files an error names.
+const NAMED: usize = 5;
 
 /// Why a file or a text cannot be sent.
 #[derive(Debug)]
@@ -52,6 +59,26 @@ pub enum SourceError {
     NameEmpty,
     /// The name is none that a drop may have.
     Name(NameError),
+    /// Some of what is in the folders cannot be sent.
+    Unsendable(Vec<Unsendable>),
+    /// Two of the given paths have the same last name.
+    SameName {
+        /// Both.
+        paths: [PathBuf; 2],
+    },
+    /// There is nothing to send: no path was given, or all that there is was left out.
+    NothingToSend,
+    /// The folders have more entries than a drop may have, or too many bytes.
+    TooManyEntries,
+    /// The chosen name is none that a folder can have.
+    NoFolderName,
+    /// Below a folder with the chosen name, a path is too long or too deep.
+    TooDeep {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// The message has more than [`MESSAGE_MAX`] bytes.
     MessageTooLong,
     /// The message cannot be read from where it comes.
@@ -63,11 +90,7 @@ impl fmt::Display for SourceError {
         match self {
             Self::NotFound { path } => write!(f, "there is no file {}: check the path", path.display()),
             Self::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
-            Self::Folder { path } => write!(
-                f,
-                "{} is a folder: folders cannot be sent yet, so pack it into one file first",
-                path.display()
-            ),
+            Self::Folder { path } => write!(f, "{} is a folder: send it as a bundle", path.display()),
             Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
             Self::NoSize { path } => {
                 write!(f, "{} has content but states a size of 0 bytes", path.display())
@@ -75,6 +98,29 @@ impl fmt::Display for SourceError {
             Self::NameNotText { path } => write!(f, "{} has no name that is text", path.display()),
             Self::NameEmpty => f.write_str("the name of the drop is empty"),
             Self::Name(error) => error.fmt(f),
+            Self::Unsendable(all) => {
+                write!(f, "{} of the files cannot be sent: ", all.len())?;
+                for (n, unsendable) in all.iter().take(NAMED).enumerate() {
+                    write!(f, "{}{unsendable}", if n == 0 { "" } else { "; " })?;
+                }
+                match all.len().saturating_sub(NAMED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more"),
+                }
+            }
+            Self::SameName { paths: [one, other] } => {
+                write!(f, "{} and {} have the same name", one.display(), other.display())
+            }
+            Self::NothingToSend => f.write_str("there is nothing to send"),
+            Self::TooManyEntries => {
+                write!(
+                    f,
+                    "a drop has at most {} files and folders",
+                    deaddrop_core::limits::BUNDLE_ENTRIES_MAX
+                )
+            }
+            Self::NoFolderName => f.write_str("the name is none that a folder can have"),
+            Self::TooDeep { path, fault } => write!(f, "{}: {fault}", path.display()),
             Self::MessageTooLong => {
                 write!(f, "a message has at most {MESSAGE_MAX} bytes: put it into a file and send that")
             }
@@ -98,6 +144,8 @@ impl std::error::Error for SourceError {
 pub(crate) enum Source {
     /// A file.
     File(SourceFile),
+    /// A folder, or several files and folders.
+    Bundle(Box<BundleSource>),
     /// A message.
     Message(SourceMessage),
 }
@@ -107,6 +155,7 @@ impl Source {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::File(_) => Kind::File,
+            Self::Bundle(_) => Kind::Directory,
             Self::Message(_) => Kind::Message,
         }
     }
@@ -115,6 +164,7 @@ impl Source {
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::File(file) => file.identity.size,
+            Self::Bundle(bundle) => bundle.size(),
             Self::Message(message) => u64::try_from(message.bytes().len()).unwrap_or(u64::MAX),
         }
     }
@@ -123,6 +173,7 @@ impl Source {
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File(file) => file.read_at(offset, buffer),
+            Self::Bundle(bundle) => bundle.read_at(offset, buffer),
             Self::Message(message) => {
                 let part = usize::try_from(offset)
                     .ok()
@@ -137,7 +188,8 @@ impl Source {
     pub(crate) fn unchanged(&self) -> io::Result<bool> {
         match self {
             Self::File(file) => file.unchanged(),
-            Self::Message(_) => Ok(true),
+            // A bundle compares each file with each read.
+            Self::Bundle(_) | Self::Message(_) => Ok(true),
         }
     }
 }
@@ -153,7 +205,7 @@ pub(crate) struct SourceFile {
 /// What tells a file and its contents from another. The change time (ctime) is none of it: it moves with a rename, a
 /// hard link, a mode or an extended attribute too, and the contents stay as they are.
 #[derive(Debug, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -163,7 +215,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -171,6 +223,10 @@ impl Identity {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             named: metadata.nlink() != 0,
         }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 }
 

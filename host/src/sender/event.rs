@@ -1,6 +1,7 @@
 //! What happens while a drop is served, and how it ends.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use deaddrop_core::drops::Lapse;
 use deaddrop_core::offer::EndReason;
@@ -33,6 +34,11 @@ pub enum SenderEvent {
         /// How many have failed since there was last a minute without.
         failures: u32,
     },
+    /// This file of a [bundle](crate::Sender::bundle) is no longer what it was. The end of the drop follows.
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The drop has ended. The last event.
     Ended(Ended),
 }
@@ -48,7 +54,7 @@ pub enum Ended {
         /// A receiver was given the whole drop and never confirmed it: it may have it.
         unconfirmed: bool,
     },
-    /// The file changed while it was offered, so it was withdrawn: nobody gets a mixture of the two.
+    /// The file, or one of a bundle, changed while it was offered, so it was withdrawn: nobody gets a mixture of the two.
     Changed {
         /// A receiver was given the whole drop and never confirmed it: it may have it.
         unconfirmed: bool,

@@ -4,6 +4,7 @@
 mod support;
 
 mod broken;
+mod bundles;
 mod events;
 mod exit_codes;
 mod limits;

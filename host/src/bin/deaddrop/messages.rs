@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use deaddrop::{
-    Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError, SkippedInterface,
-    SourceError,
+    Alteration, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
+    SkippedInterface, SourceError,
 };
 
 use crate::exit::{Exit, Failure};
@@ -51,6 +51,26 @@ impl From<SourceError> for Failure {
                 Self::usage("a drop's name has no NUL and no slash: give another with --name")
             }
             SourceError::Name(_) => Self::usage(error.to_string()),
+            SourceError::Unsendable(_) => {
+                let file = |message| Self::new(Exit::Failed, "file", message);
+                advise(
+                    file,
+                    &error,
+                    "; mend that, or leave all of it out with --skip-unreadable (links can be replaced by what they point to \
+                     with --follow)",
+                )
+            }
+            SourceError::SameName { .. } => advise(Self::usage, &error, ": send them one by one"),
+            SourceError::NothingToSend => {
+                advise(Self::usage, &error, ": check the paths, and what was left out")
+            }
+            SourceError::TooManyEntries => {
+                advise(Self::usage, &error, ": send parts of it, or pack it into one file")
+            }
+            SourceError::NoFolderName => {
+                Self::usage("no folder can have the name given with --name: give another")
+            }
+            SourceError::TooDeep { .. } => advise(Self::usage, &error, ": give a shorter name with --name"),
             SourceError::MessageTooLong => Self::usage(format!(
                 "a message has at most {} bytes: put it into a file and use send-file",
                 deaddrop::MESSAGE_MAX
@@ -118,9 +138,18 @@ impl From<SaveError> for Failure {
             SaveError::NameRefused { .. } => {
                 advise(file, &error, "; fetch it again, and choose another name with --out")
             }
+            SaveError::NotRenamed { .. } => advise(file, &error, ": rename it yourself"),
+            SaveError::NotSynced { .. } => advise(
+                file,
+                &error,
+                ": look at it there; its sender says in the end that nobody confirmed the drop",
+            ),
             SaveError::NotResumable { .. } => advise(file, &error, ": begin anew with --restart"),
             SaveError::Io { .. } => {
                 advise(file, &error, "; mend that, or choose another place with --out, and fetch it again")
+            }
+            SaveError::Bundle(_) => {
+                advise(Self::failed, &error, "; check that both sides run the same version of deaddrop")
             }
             SaveError::NamesTaken { .. } => advise(Self::failed, &error, ": choose another with --out"),
             _ => Self::failed(error.to_string()),
@@ -202,6 +231,20 @@ pub(crate) fn skipped(skipped: &SkippedInterface) -> String {
             "discovery does not reach the network behind {interface}: {error}; others there can still fetch with \
              --from"
         ),
+    }
+}
+
+/// The warning of something in a folder that is not saved as it was sent, and the word for it.
+pub(crate) fn alteration(alteration: &Alteration) -> (&'static str, String) {
+    match alteration {
+        Alteration::Renamed { path, name } => (
+            "renamed",
+            format!("{path} is saved as {name}, because its own name is taken or not possible here"),
+        ),
+        Alteration::LinkLeftOut { path } => {
+            ("link-left-out", format!("{path} is a link and was left out: this file system has no links"))
+        }
+        _ => ("altered", "something in the folder is not saved as it was sent".into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::fetch::scene::{Scene, scene};
+use crate::fetch::scene::{Scene, folder_scene, scene};
 use crate::lock::lock;
 
 /// What a relay does to one connection, counted in bytes from the sender.
@@ -135,6 +135,48 @@ fn a_transfer_that_is_cut_goes_on_where_it_was() {
         // What was on its way when a connection was cut comes again: batches in flight, and one record.
         assert!(passed * 10 < size * 12, "{passed} bytes for {size}");
     }
+}
+
+/// Every file of a folder scene, as it was sent.
+fn folder_is_whole(scene: &Scene) {
+    let (from, to) = (scene.folder.path().join("drop.bin"), scene.folder.path().join("out"));
+    assert!(std::fs::read(to.join("large")).unwrap() == scene.bytes);
+    for n in 0..3_000 {
+        let name = format!("sub/{n}");
+        assert!(std::fs::read(to.join(&name)).unwrap() == std::fs::read(from.join(&name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_cut_goes_on_where_it_was() {
+    let scene = folder_scene();
+    let faults: &'static [Fault] =
+        Box::leak(Box::new([Fault::Cut(5 << 20), Fault::Cut(3 << 20), Fault::Cut(700_000), Fault::None]));
+    let relay = Relay::start(&scene, faults);
+    let mut size = 0;
+    scene.run(async {
+        let (mut transfer, incoming) = scene.claim_at(relay.address).await;
+        size = usize::try_from(incoming.size()).unwrap();
+        assert!(matches!(transfer.receive(incoming).await.unwrap().0, Finished::Bundle(_)));
+        assert!(transfer.confirm().await, "and the sender knows");
+    });
+    folder_is_whole(&scene);
+    let passed: usize = relay.end().iter().sum();
+    assert!(passed < size + (4 << 20), "{passed} bytes for {size}");
+}
+
+#[test]
+fn a_folder_with_a_byte_altered_under_way_leaves_nothing() {
+    let scene = folder_scene();
+    let relay = Relay::start(&scene, &[Fault::Alter(8 << 20)]);
+    scene.run(async {
+        let (mut transfer, incoming) = scene.claim_at(relay.address).await;
+        assert!(scene.parts() > 0, "there is a hidden folder");
+        let end = transfer.receive(incoming).await;
+        assert!(matches!(&end, Err(Unreceived { error: ReceiveError::Fetch(_), .. })), "{end:?}");
+        assert_eq!(scene.parts(), 0);
+    });
+    relay.end();
 }
 
 #[test]

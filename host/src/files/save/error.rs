@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use deaddrop_core::wire::BundleError;
+
 /// Why a received drop could not be saved.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -61,6 +63,20 @@ pub enum SaveError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder is whole, but cannot be given its name; it is kept under its hidden one.
+    NotRenamed {
+        /// The hidden folder.
+        part: PathBuf,
+        /// Why it cannot be renamed.
+        error: Box<SaveError>,
+    },
+    /// All of a folder has arrived, and the system could not write it to the disk; what is there of it is kept.
+    NotSynced {
+        /// The hidden folder.
+        part: PathBuf,
+        /// Why it cannot be written.
+        error: Box<SaveError>,
+    },
     /// A drop that could not be put out cannot be kept either: there is no folder for it.
     NoPlace,
     /// A file operation failed.
@@ -76,6 +92,8 @@ pub enum SaveError {
     Randomness(getrandom::Error),
     /// The drop does not fit into this machine's memory addresses.
     TooLarge,
+    /// The sender sent a folder that breaks the protocol.
+    Bundle(BundleError),
     /// The sender sent more bytes than it had offered.
     Excess,
     /// Fewer bytes arrived than were offered.
@@ -107,6 +125,12 @@ impl SaveError {
     }
 }
 
+impl From<BundleError> for SaveError {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(error)
+    }
+}
+
 impl fmt::Display for SaveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,11 +159,18 @@ impl fmt::Display for SaveError {
                 write!(f, "{} is not as an earlier fetch left it", path.display())
             }
             Self::NoPlace => f.write_str("there is no folder to keep the drop in"),
+            Self::NotRenamed { part, error } => {
+                write!(f, "{error}; the drop is whole in {}", part.display())
+            }
+            Self::NotSynced { part, error } => {
+                write!(f, "{error}; what the disk has taken is in {}", part.display())
+            }
             Self::Io { operation, path, error } => {
                 write!(f, "cannot {operation} {}: {error}", path.display())
             }
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
             Self::TooLarge => f.write_str("the drop is too large"),
+            Self::Bundle(error) => write!(f, "the sender sent {error}, so nothing was kept"),
             Self::Excess => f.write_str("the sender sent more than it had offered, so nothing was kept"),
             Self::Truncated { stored, size } => {
                 write!(f, "only {stored} of {size} bytes arrived, so nothing was kept: fetch it again")
@@ -153,7 +184,9 @@ impl std::error::Error for SaveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { error, .. } | Self::NameRefused { error, .. } => Some(error),
+            Self::NotRenamed { error, .. } | Self::NotSynced { error, .. } => Some(error),
             Self::Randomness(error) => Some(error),
+            Self::Bundle(error) => Some(error),
             _ => None,
         }
     }

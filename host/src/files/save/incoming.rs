@@ -21,15 +21,16 @@ use zeroize::{Zeroize, Zeroizing};
 use super::checkpoint::{self, Checkpoints};
 use super::error::SaveError;
 use super::leftover::{Kept, Leftover, record_in};
-use super::part::{Part, create_new, hidden_name, remove_ours, retry, space, sync_folder};
+use super::part::{Part, create_new, hidden_name, remove_ours, space, sync_folder};
 use super::record::{Entry, Record, Stage};
 use super::spool::Spool;
 use super::{Destination, Folder, Place};
 use crate::files::name;
+use crate::files::place::retry;
 use crate::lock::lock;
 
 /// A spooled drop of up to this size is held in memory and never touches a disk.
-const MEMORY_MAX: u64 = 1024 * 1024;
+pub(in crate::files) const MEMORY_MAX: u64 = 1024 * 1024;
 /// A part file with less than this is not kept when its fetch ends: it is soon fetched again.
 const KEPT_MIN: u64 = 8 * 1024 * 1024;
 
@@ -98,7 +99,7 @@ fn write_at(file: &File, folder: &Path, bytes: &[u8], offset: u64) -> Result<(),
 
 /// Where a drop is that has arrived whole.
 #[derive(Debug)]
-pub(crate) enum Finished {
+pub(crate) enum FinishedFile {
     /// Under this path.
     Saved(PathBuf),
     /// In memory or in a file without a name.
@@ -372,7 +373,7 @@ impl Incoming {
     ///
     /// Returns the path it has at last, which differs from the one it was to have when that was taken. If that fails,
     /// what is here is kept, because nobody else can have the drop any more.
-    pub(crate) fn finish(mut self) -> Result<(Finished, Leftover), Unplaced> {
+    pub(crate) fn finish(mut self) -> Result<(FinishedFile, Leftover), Unplaced> {
         match self.place() {
             Ok(finished) => {
                 let part = match std::mem::replace(&mut self.store, Store::Memory(Zeroizing::default())) {
@@ -380,13 +381,13 @@ impl Incoming {
                     _ => None,
                 };
                 let (record, unrecorded) = (self.record.take(), self.unrecorded.take());
-                Ok((finished, Leftover { record, unrecorded, part }))
+                Ok((finished, Leftover { record, unrecorded, part, archive: None }))
             }
             Err(error) => Err(Unplaced { kept: self.kept(), error }),
         }
     }
 
-    fn place(&mut self) -> Result<Finished, SaveError> {
+    fn place(&mut self) -> Result<FinishedFile, SaveError> {
         if self.stored != self.size {
             return Err(SaveError::Truncated { stored: self.stored, size: self.size });
         }
@@ -395,20 +396,20 @@ impl Incoming {
             move |error| SaveError::io("write to", &folder, error)
         };
         match &mut self.store {
-            Store::Memory(memory) => Ok(Finished::Spooled(Spool::memory(std::mem::take(memory)))),
+            Store::Memory(memory) => Ok(FinishedFile::Spooled(Spool::memory(std::mem::take(memory)))),
             Store::Unnamed { file, folder } => {
                 let spool = file.sync_all().and_then(|()| file.try_clone());
-                Ok(Finished::Spooled(Spool::file(spool.map_err(failed(folder))?)))
+                Ok(FinishedFile::Spooled(Spool::file(spool.map_err(failed(folder))?)))
             }
             Store::Kept(part) => {
                 let size = usize::try_from(self.size).map_err(|_| SaveError::TooLarge)?;
                 if self.size > MEMORY_MAX {
                     let file = part.file.try_clone().map_err(failed(&part.folder))?;
-                    return Ok(Finished::Spooled(Spool::file(file)));
+                    return Ok(FinishedFile::Spooled(Spool::file(file)));
                 }
                 let mut bytes = Zeroizing::new(vec![0; size]);
                 part.file.read_exact_at(&mut bytes, 0).map_err(failed(&part.folder))?;
-                Ok(Finished::Spooled(Spool::memory(bytes)))
+                Ok(FinishedFile::Spooled(Spool::memory(bytes)))
             }
             Store::Part(part) => {
                 let synced = self.checkpoints.wait().and_then(|()| part.file.sync_all());
@@ -428,7 +429,7 @@ impl Incoming {
                     (self.stored, self.data) = (0, 0);
                     let _ = record.write_durably();
                 }
-                placed.map(Finished::Saved)
+                placed.map(FinishedFile::Saved)
             }
         }
     }
@@ -451,7 +452,7 @@ impl Incoming {
             Store::Memory(_) | Store::Unnamed { .. } => record.path(),
         };
         let stored = if record.entry.stage == Stage::Whole { self.size } else { record.entry.durable };
-        Some(Kept { path, stored, size: self.size, is_ours: self.ready })
+        Some(Kept { path, stored, size: self.size, is_ours: self.ready, is_archive: false })
     }
 
     /// Begins to make durable what is to be kept, in another thread. The receiver is closed once that is done.
@@ -518,10 +519,21 @@ fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
     let dir = Dir::open_ambient_dir(folder, ambient_authority())
         .map_err(|error| SaveError::io("open the folder", folder, error))?;
     space(&dir, folder, size)?;
+    Ok(Store::Unnamed { file: without_name(&dir, folder)?, folder: folder.to_owned() })
+}
+
+/// The same of a size that is not known beforehand.
+pub(in crate::files) fn unnamed_file(folder: &Path) -> Result<File, SaveError> {
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())
+        .map_err(|error| SaveError::io("open the folder", folder, error))?;
+    without_name(&dir, folder)
+}
+
+fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
     let name = hidden_name("")?;
-    let file = create_new(&dir, &name, folder)?;
+    let file = create_new(dir, &name, folder)?;
     dir.remove_file(name).map_err(|error| SaveError::io("make a file in", folder, error))?;
-    Ok(Store::Unnamed { file, folder: folder.to_owned() })
+    Ok(file)
 }
 
 /// The part file of a drop, and its record.

@@ -1,6 +1,7 @@
 //! What a drop that has arrived leaves beside it, and how one that cannot be put out is kept.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub(crate) struct Leftover {
     pub(super) unrecorded: Option<(PathBuf, Entry)>,
     /// The file of a spooled drop that was kept.
     pub(super) part: Option<Part>,
+    /// Where a spooled bundle is kept, as an archive.
+    pub(super) archive: Option<PathBuf>,
 }
 
 /// What is kept of a drop that could not be received or put out to the end.
@@ -36,6 +39,8 @@ pub struct Kept {
     pub size: u64,
     /// Its sender may hold it for this receiver alone: nobody else can fetch it.
     pub is_ours: bool,
+    /// A folder that was to be put out, as a tar archive. No later fetch finds it.
+    pub is_archive: bool,
 }
 
 impl Kept {
@@ -52,6 +57,11 @@ impl fmt::Debug for Leftover {
 }
 
 impl Leftover {
+    /// Of a spooled bundle, which is kept in this folder if it cannot be put out.
+    pub(crate) fn of_archive(folder: Option<PathBuf>) -> Self {
+        Self { archive: folder, ..Self::default() }
+    }
+
     /// Removes it.
     pub(crate) fn remove(&mut self) {
         if let Some(part) = self.part.take() {
@@ -64,6 +74,9 @@ impl Leftover {
 
     /// Keeps a drop that was to be put out and could not be, in a file beside its record; returns what is kept.
     pub(crate) fn keep(&mut self, spool: &Spool) -> Result<Kept, SaveError> {
+        if let Some(folder) = &self.archive {
+            return keep_archive(folder, spool);
+        }
         if let (None, Some((folder, entry))) = (&self.record, self.unrecorded.take()) {
             let record = record_in(&folder, entry);
             let record = record.map_err(|error| SaveError::io("make a file in", &folder, error))?;
@@ -75,25 +88,53 @@ impl Leftover {
         let failed = |error| SaveError::io("write to", &folder, error);
         if self.part.is_none() {
             let name = record.part().to_owned();
-            let mut file = create_new(record.dir(), &name, &folder)?;
-            let copied = match spool.in_memory() {
-                // Without another copy of it in memory.
-                Some(bytes) => file.write_all_at(bytes, 0),
-                None => io::copy(&mut spool.clone(), &mut file).map(|_| ()),
-            };
-            copied.and_then(|()| file.sync_all()).map_err(failed)?;
+            let file = create_new(record.dir(), &name, &folder)?;
+            copy(spool, &file).map_err(failed)?;
             record.entry.stage = Stage::Whole;
             record.write_durably().map_err(failed)?;
             sync_folder(record.dir());
         }
-        Ok(Kept { path, stored: size, size, is_ours: true })
+        Ok(Kept { path, stored: size, size, is_ours: true, is_archive: false })
     }
+}
+
+/// Keeps an archive in a file of its own, whose name is not hidden: it is for a person to find.
+fn keep_archive(folder: &Path, spool: &Spool) -> Result<Kept, SaveError> {
+    let failed = |error| SaveError::io("write to", folder, error);
+    let dir = private_folder(folder).map_err(failed)?;
+    let name = format!("{}.tar", hidden_name("")?.trim_start_matches('.'));
+    let file = create_new(&dir, &name, folder)?;
+    let copied = copy(spool, &file).and_then(|()| file.metadata()).map(|metadata| metadata.len());
+    let size = copied.map_err(|error| {
+        // By our own random name.
+        let _ = dir.remove_file(&name);
+        failed(error)
+    })?;
+    sync_folder(&dir);
+    Ok(Kept { path: folder.join(name), stored: size, size, is_ours: true, is_archive: true })
+}
+
+/// Writes all of it to a file, durably.
+fn copy(spool: &Spool, mut file: &File) -> io::Result<()> {
+    match spool.in_memory() {
+        // Without another copy of it in memory.
+        Some(bytes) => file.write_all_at(bytes, 0)?,
+        None => {
+            io::copy(&mut spool.clone(), &mut file)?;
+        }
+    }
+    file.sync_all()
+}
+
+/// A folder for this user only, which is made if it is missing.
+fn private_folder(folder: &Path) -> io::Result<Dir> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    Dir::open_ambient_dir(folder, ambient_authority())
 }
 
 /// The record of a drop that is spooled, in a folder that is made if it is missing.
 pub(super) fn record_in(folder: &Path, entry: Entry) -> io::Result<Record> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let dir = private_folder(folder)?;
     let hidden = hidden_name("").map_err(io::Error::other)?;
     Record::create(&dir, folder, &hidden, entry)
 }

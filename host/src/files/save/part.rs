@@ -2,21 +2,19 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use deaddrop_core::limits::NAME_MAX;
-use deaddrop_core::offer::numbered;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, StatVfs};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfs};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::error::SaveError;
 use super::record::{SUFFIX, is_named, is_ours};
+use crate::files::place::place;
 
-/// How many other names are tried for a file whose own is taken.
-const NAMES_MAX: u16 = 9_999;
 /// What is between the drop's name and random characters in the name of a part file.
 pub(super) const MARK: &str = ".deaddrop-";
 /// Random characters in the name of a part file.
@@ -123,7 +121,7 @@ impl Part {
     pub(super) fn place(&mut self) -> Result<PathBuf, SaveError> {
         if let Some(temporary) = self.temporary.as_deref() {
             self.check_name()?;
-            let placed = place(&self.dir, temporary, &self.wanted, &self.folder);
+            let placed = place(self.dir.as_fd(), temporary, self.dir.as_fd(), &self.wanted, &self.folder);
             if placed.is_err() {
                 // It fails too if the part was removed between the check and the rename.
                 self.check_name()?;
@@ -269,47 +267,8 @@ pub(super) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> 
 
 /// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state no
 /// blocks at all, not even used ones.
-fn free(stat: &StatVfs) -> Option<u64> {
+pub(in crate::files) fn free(stat: &StatVfs) -> Option<u64> {
     (stat.f_blocks != 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// Renames `temporary` to `wanted`, or to the first other name that is free; returns which.
-fn place(dir: &Dir, temporary: &str, wanted: &str, folder: &Path) -> Result<String, SaveError> {
-    for n in 0..=NAMES_MAX {
-        let name =
-            if n == 0 { wanted.to_owned() } else { numbered(wanted, n, &mut [0; NAME_MAX]).to_owned() };
-        match rename_new(dir, temporary, &name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(SaveError::io("save", &folder.join(name), error.into())),
-        }
-    }
-    Err(SaveError::NamesTaken { path: folder.join(wanted), tried: NAMES_MAX })
-}
-
-/// Renames without replacing.
-fn rename_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
-    match retry(|| rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(dir, from, to),
-        other => other,
-    }
-}
-
-/// The same on file systems that have no such rename: a link does not replace either.
-fn link_new(dir: &Dir, from: &str, to: &str) -> Result<(), Errno> {
-    retry(|| rustix::fs::linkat(dir, from, dir, to, AtFlags::empty()))?;
-    // The drop is in its place; a second name for it that cannot be removed does not undo that.
-    let _ = rustix::fs::unlinkat(dir, from, AtFlags::empty());
-    Ok(())
-}
-
-pub(super) fn retry(mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -322,31 +281,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
         (folder, dir)
-    }
-
-    #[test]
-    fn neither_way_of_renaming_replaces() {
-        for rename in [rename_new, link_new] {
-            let (_folder, dir) = folder();
-            dir.write("new", "new").unwrap();
-            dir.write("old", "old").unwrap();
-            assert_eq!(rename(&dir, "new", "old"), Err(Errno::EXIST));
-            assert_eq!(dir.read_to_string("old").unwrap(), "old");
-            rename(&dir, "new", "free").unwrap();
-            assert_eq!(dir.read_to_string("free").unwrap(), "new");
-            assert!(!dir.exists("new"));
-        }
-    }
-
-    #[test]
-    fn a_link_that_leads_nowhere_counts_as_taken() {
-        for rename in [rename_new, link_new] {
-            let (_folder, dir) = folder();
-            dir.write("new", "new").unwrap();
-            dir.symlink("missing", "link").unwrap();
-            assert_eq!(rename(&dir, "new", "link"), Err(Errno::EXIST));
-            assert!(!dir.exists("missing"));
-        }
     }
 
     #[test]

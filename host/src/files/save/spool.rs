@@ -22,11 +22,11 @@ enum Spooled {
 }
 
 impl Spool {
-    pub(super) fn memory(bytes: Zeroizing<Vec<u8>>) -> Self {
+    pub(in crate::files) fn memory(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self { spooled: Arc::new(Spooled::Memory(bytes)), position: 0 }
     }
 
-    pub(super) fn file(file: File) -> Self {
+    pub(in crate::files) fn file(file: File) -> Self {
         Self { spooled: Arc::new(Spooled::File(file)), position: 0 }
     }
 

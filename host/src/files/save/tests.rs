@@ -22,7 +22,7 @@ fn receive(out: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Finishes it and removes its record, as after its confirmation.
 fn saved(incoming: Incoming) -> PathBuf {
-    let Ok((Finished::Saved(path), mut leftover)) = incoming.finish() else { panic!("not saved") };
+    let Ok((FinishedFile::Saved(path), mut leftover)) = incoming.finish() else { panic!("not saved") };
     leftover.remove();
     path
 }
@@ -260,7 +260,7 @@ fn a_small_spooled_drop_is_held_in_memory() {
     incoming.append(b"he").unwrap();
     incoming.reserve_tail(3).unwrap();
     incoming.append(b"llo").unwrap();
-    let Ok((Finished::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
+    let Ok((FinishedFile::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
     assert_eq!(spool.in_memory(), Some(&b"hello"[..]));
     let mut bytes = Vec::new();
     spool.read_to_end(&mut bytes).unwrap();

@@ -72,6 +72,13 @@ fn version() -> String {
 
 /// What is wrong only in combination.
 fn check(command: &Command) -> Result<(), Failure> {
+    if let Command::SendFile(send) = command
+        && send.paths.is_empty()
+    {
+        return Err(Failure::usage(
+            "give the path of a file or folder; deaddrop send-file --help says what there is",
+        ));
+    }
     let Command::Fetch(fetch) = command else { return Ok(()) };
     if fetch.json && fetch.to_stdout() {
         return Err(Failure::usage("--json and --out - both want standard output: leave one out"));
@@ -178,13 +185,13 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
             ordered.extend(value.or_else(|| if takes_value { given.next() } else { None }));
         }
     }
-    if positionals.len() > command.command.positionals.len() {
+    let many = command.command.positionals.iter().any(|it| matches!(it.optionality, Optionality::Repeating));
+    if positionals.len() > command.command.positionals.len() && !many {
         // Not repeated to the user: it may be part of a message without quotes.
         return Err(Failure::usage(match command.name {
             "send-msg" => {
                 "more than one message was given: put it in quotes, or send it through standard input"
             }
-            "send-file" => "more than one file was given: send them one by one",
             _ => "there is an argument too many: this command takes options only",
         }));
     }
@@ -283,8 +290,12 @@ mod tests {
         let Command::SendFile(send) = command(&["send-file", "a b", "--room=R=S", "--ttl", "300"]) else {
             panic!()
         };
-        assert_eq!(send.path.as_os_str(), "a b");
+        assert_eq!(send.paths, [std::path::PathBuf::from("a b")]);
         assert_eq!(send.room.as_ref().map(|room| room.expose()), Some("R=S"));
+        let Command::SendFile(send) = command(&["send-file", "a", "--follow", "b", "--", "-c"]) else {
+            panic!()
+        };
+        assert_eq!((send.paths.len(), send.follow, send.skip_unreadable), (3, true, false));
     }
 
     #[test]

@@ -23,12 +23,12 @@ use values::{any_port, fetches, out, port, ttl, wait};
 /// The program's name. argh's description of the command line has the name of the type instead.
 pub(crate) const NAME: &str = "deaddrop";
 
-/// Hand a message or a file to someone on the same network, with no server between.
+/// Hand messages, files and folders to people on the same network, without a server.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     name = "deaddrop",
     help_triggers("-h", "--help"),
-    description = "Hand a message or a file to someone on the same network, with no server between.\n\nEveryone who knows the passphrase of a room is a member of it. Members see each\nother's offers, and the first to fetch one gets it. Nobody else learns what is\nhanded over.",
+    description = "Hand messages, files and folders to people on the same network, without a server.\n\nEveryone who knows the passphrase of a room is a member of it. Members see each\nother's offers, and the first to fetch one gets it. Nobody else learns what is\nhanded over.",
     example = "{command_name} send-msg --room-file room.txt < message.txt\n{command_name} fetch --room-file room.txt",
     note = "The passphrase of the room comes from --room, --room-file, the environment\nvariable DEADDROP_ROOM, or is asked for on a terminal; the first one given wins.",
     note = "Other users of this machine can see the command line of every process, and the\nshell keeps it in its history: prefer --room-file to --room, and send a message\nthrough standard input.",
@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Offer a message.
     SendMsg(SendMsg),
-    /// Offer a file.
+    /// Offer a file, a folder, or several of them.
     SendFile(SendFile),
     /// Take a drop.
     Fetch(Fetch),
@@ -212,24 +212,32 @@ command! {
 }
 
 command! {
-    /// Offer a file until it is fetched or its time is up.
+    /// Offer files and folders, as one drop, until it is fetched or its time is up.
     #[argh(
         subcommand,
         name = "send-file",
         help_triggers("-h", "--help"),
-        example = "{command_name} --room-file room.txt photo.jpg"
+        example = "{command_name} --room-file room.txt photo.jpg",
+        example = "{command_name} --room-file room.txt photos/ notes.txt",
+        note = "Of a folder are sent: names, contents, empty folders, which files are programs,\nmodification times, and links that stay inside. What is added to it later is not\npart of the drop; a file that changes withdraws it."
     )]
     SendFile {
-        /// the file
+        /// the file or folder; several make one drop
         #[argh(positional, arg_name = "path")]
-        pub(crate) path: PathBuf,
+        pub(crate) paths: Vec<PathBuf>,
+        /// send what a link points to in its place, if the link leads out of its folder
+        #[argh(switch)]
+        pub(crate) follow: bool,
+        /// leave out what cannot be sent, such as unreadable files, pipes and links that lead out of their folder
+        #[argh(switch)]
+        pub(crate) skip_unreadable: bool,
         /// time until the offer ends: seconds, or as in 90s, 5m, 1h30m, 2d (5m)
         #[argh(option, arg_name = "time", default = "Duration::from_secs(300)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,
         /// how many receivers may take it (1)
         #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
         pub(crate) fetches: u8,
-        /// name to offer the file under, instead of its own
+        /// name to offer it under, instead of its own; several files and folders arrive in one folder of this name
         #[argh(option, arg_name = "name")]
         pub(crate) name: Option<String>,
         /// TCP port to serve on (48556 or the next free one)
@@ -239,13 +247,13 @@ command! {
 }
 
 command! {
-    /// Take a drop: a message is printed, a file is saved under its own name in the current folder.
+    /// Take a drop: a message is printed, a file or a folder is saved under its own name in the current folder.
     #[argh(
         subcommand,
         name = "fetch",
         help_triggers("-h", "--help"),
         example = "{command_name} --room-file room.txt\n{command_name} --room-file room.txt --from 192.168.1.7:48556 --token 9f3k",
-        note = "Nothing that exists is ever overwritten: a file gets a name like\n\"photo (1).jpg\" instead. Received files are readable by their owner only."
+        note = "Nothing that exists is ever overwritten: a file gets a name like\n\"photo (1).jpg\" instead. What is received is readable by its owner only."
     )]
     Fetch {
         /// address of the sender, IPv4 with or without a port, where discovery does not reach
@@ -257,7 +265,7 @@ command! {
         /// the drop to take: its token, or the first 4 or more characters of it
         #[argh(option, arg_name = "token")]
         pub(crate) token: Option<TokenPrefix>,
-        /// where to save it: a new file, or a folder; - is standard output
+        /// where to save it: a new file or folder, or a folder that exists; - is standard output, for a folder as tar
         #[argh(option, arg_name = "path", from_str_fn(out))]
         pub(crate) out: Option<PathBuf>,
         /// write a file to standard output even if that is a terminal

@@ -18,6 +18,7 @@ use smol::{Timer, future};
 use super::setup::{derive, open_browser, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::Failure;
+use crate::messages;
 use crate::signals::Signals;
 use crate::ui::{Content, Event, Ui};
 use choose::choose;
@@ -226,7 +227,19 @@ async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Cla
             let unshown = ui.show(&Event::received(&offer, Content::Saved(&path))).await.err();
             let confirmed = unconfirmed.confirm().await;
             warn_unconfirmed(ui, confirmed).await?;
-            warn_exposed(ui, &path).await?;
+            warn_exposed(ui, &[path]).await?;
+            unshown.map_or(Ok(()), Err)
+        }
+        Stored::Bundle(saved) => {
+            let content = Content::Bundle(&saved.paths, saved.files);
+            let unshown = ui.show(&Event::received(&offer, content)).await.err();
+            let confirmed = unconfirmed.confirm().await;
+            warn_unconfirmed(ui, confirmed).await?;
+            for alteration in &saved.alterations {
+                let (code, message) = messages::alteration(alteration);
+                ui.show(&Event::Warning { code, message: &message }).await?;
+            }
+            warn_exposed(ui, &saved.paths).await?;
             unshown.map_or(Ok(()), Err)
         }
         Stored::Spooled(spool) => {
@@ -291,11 +304,11 @@ async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
     .await
 }
 
-/// Warns if others can reach the received file. It was made for its owner only, which some file systems do not know.
-async fn warn_exposed(ui: &Ui, path: &Path) -> Result<(), Failure> {
-    if !std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
-        return Ok(());
-    }
+/// Warns if others can reach what was received. It was made for its owner only, which some file systems do not know.
+async fn warn_exposed(ui: &Ui, paths: &[PathBuf]) -> Result<(), Failure> {
+    let exposed =
+        |path: &&PathBuf| std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    let Some(path) = paths.iter().find(exposed) else { return Ok(()) };
     let message = format!(
         "others can read {}: its file system may have no modes, so move it to one that has",
         path.display()

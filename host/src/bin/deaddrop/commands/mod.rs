@@ -9,15 +9,15 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
-use deaddrop::{Sender, Zeroizing};
+use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
 use smol::future;
 
-use crate::cli::{Command, Fetch, NetArgs};
+use crate::cli::{Command, Fetch, NetArgs, SendFile};
 use crate::exit::{Exit, Failure};
 use crate::passphrase;
 use crate::resources;
 use crate::signals::Signals;
-use crate::ui::Ui;
+use crate::ui::{Event, Ui};
 
 /// A command whose arguments, terminal and files have been read.
 #[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
@@ -89,8 +89,14 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
         }
         Command::SendFile(args) => {
             let net = args.net();
-            let path = Some(args.path.clone());
-            let drop = smol::unblock(move || Sender::file_as(args.path, args.name.as_deref())).await?;
+            let path = args.paths.first().cloned();
+            let drop = match &args.paths[..] {
+                [file] if !file.is_dir() => {
+                    let (file, name) = (file.clone(), args.name.clone());
+                    smol::unblock(move || Sender::file_as(file, name.as_deref())).await?
+                }
+                _ => bundle(ui, &args).await?,
+            };
             let drop = drop.ttl(args.ttl).fetches(args.fetches);
             Job::Send(send::Job { drop, path, tcp_port: args.tcp_port, net, passphrase })
         }
@@ -100,6 +106,21 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
             Job::Fetch(fetch::Job { sender, token, out, force, restart, discard, wait, net, passphrase })
         }
     })
+}
+
+/// A folder, or several files and folders. What is left out of it is named.
+async fn bundle(ui: &Ui, args: &SendFile) -> Result<SenderBuilder, Failure> {
+    let options = BundleOptions { follow: args.follow, skip_unsendable: args.skip_unreadable };
+    let paths = args.paths.clone();
+    let drop = smol::unblock(move || Sender::bundle(&paths, &options)).await?;
+    for left_out in drop.left_out() {
+        let message = format!("left out: {left_out}");
+        ui.show(&Event::Warning { code: "left-out", message: &message }).await?;
+    }
+    match &args.name {
+        Some(name) => Ok(drop.name(name)?),
+        None => Ok(drop),
+    }
 }
 
 /// Standard input without std's buffer, which is never wiped.

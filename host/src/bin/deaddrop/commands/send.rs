@@ -64,6 +64,7 @@ async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
             kind: sender.kind(),
             name: sender.name(),
             size: sender.size(),
+            files: sender.files(),
             ttl: sender.ttl(),
         }),
     })
@@ -73,6 +74,7 @@ async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
 /// Serves the drop until it ends, or until a signal ends it.
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
     let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
+    let mut changed = None;
     loop {
         match sender.next_event().await.map_err(|error| signals.failure(error))? {
             SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by }).await?,
@@ -97,7 +99,10 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
                     ui.show(&Event::Warning { code: "guessing", message: &message }).await?;
                 }
             }
-            SenderEvent::Ended(ended) => return end(ui, signals, sender, path, ended).await,
+            SenderEvent::Changed { path } => changed = Some(path),
+            SenderEvent::Ended(ended) => {
+                return end(ui, signals, sender, changed.as_deref().or(path), ended).await;
+            }
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -160,6 +160,9 @@ pub(crate) struct Serving<'a> {
     pub(crate) name: &'a Name,
     /// Its size in bytes.
     pub(crate) size: u64,
+    /// How many files a bundle has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) files: Option<u32>,
     /// Its TTL.
     #[serde(rename = "ttl_ms", serialize_with = "as_millis")]
     pub(crate) ttl: Duration,
@@ -172,6 +175,8 @@ pub(crate) enum Content<'a> {
     Message(&'a [u8]),
     /// Saved under this path.
     Saved(&'a Path),
+    /// So many files, saved below these paths.
+    Bundle(&'a [PathBuf], u32),
     /// Written to standard output already.
     Written,
 }
@@ -234,7 +239,7 @@ fn as_millis<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> 
 }
 
 fn as_content<S: Serializer>(value: &Content<'_>, to: S) -> Result<S::Ok, S::Error> {
-    let mut map = to.serialize_map(Some(1))?;
+    let mut map = to.serialize_map(None)?;
     match value {
         Content::Message(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => map.serialize_entry("text", text)?,
@@ -245,6 +250,14 @@ fn as_content<S: Serializer>(value: &Content<'_>, to: S) -> Result<S::Ok, S::Err
             }
         },
         Content::Saved(path) => map.serialize_entry("path", &path.to_string_lossy())?,
+        Content::Bundle(paths, files) => {
+            let texts: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+            if let [only] = &texts[..] {
+                map.serialize_entry("path", only)?;
+            }
+            map.serialize_entry("paths", &texts)?;
+            map.serialize_entry("files", files)?;
+        }
         Content::Written => {}
     }
     map.end()

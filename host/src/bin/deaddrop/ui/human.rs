@@ -44,6 +44,12 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             let path = path.to_string_lossy();
             lines.errors = format!("Saved {}, {}\n", text::line(&path), Bytes(*size)).into_bytes();
         }
+        Event::Received { content: Content::Bundle(paths, files), size, .. } => {
+            let (files, bytes) = (Files(*files), Bytes(*size));
+            let saved = paths.iter().map(|path| text::line(&path.to_string_lossy()).to_string());
+            let saved = saved.collect::<Vec<_>>().join(", ");
+            lines.errors = format!("Saved {saved}, {files}, {bytes}\n").into_bytes();
+        }
         Event::Received { content: Content::Written, .. } => {}
         Event::Resumed { offset, size, .. } if offset == size => {
             lines.notices = b"All of it is here from an earlier fetch\n".to_vec();
@@ -96,7 +102,10 @@ fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
 }
 
 fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<u8> {
-    let what = what(serving.kind, serving.name, serving.size);
+    let mut what = what(serving.kind, serving.name, serving.size);
+    if let Some(files) = serving.files {
+        what.push_str(&format!(" in {}", Files(files)));
+    }
     let mut notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
     // The loopback address is of use only where there is no other.
     let mut reachable: Vec<_> = addresses.iter().filter(|address| !address.is_loopback()).collect();
@@ -117,8 +126,22 @@ fn fetch_line(from: SocketAddr, token: &str) -> String {
 
 /// A drop in words, those of its sender escaped.
 pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
+    // The word of people for what is a directory in JSON and on the wire.
+    let kind = if kind == Kind::Directory { "folder" } else { kind.word() };
     match name.as_str() {
         "" => format!("{kind}, {}", Bytes(size)),
         name => format!("{kind} \"{}\", {}", text::line(name), Bytes(size)),
+    }
+}
+
+/// A number of files.
+struct Files(u32);
+
+impl std::fmt::Display for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 file"),
+            n => write!(f, "{n} files"),
+        }
     }
 }

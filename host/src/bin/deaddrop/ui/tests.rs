@@ -83,6 +83,7 @@ fn offer(name: &Name) -> Event<'_> {
 
 fn ready(name: &Name) -> Event<'_> {
     let serving = Serving {
+        files: None,
         port: 48_556,
         token: TOKEN,
         kind: Kind::File,

@@ -36,7 +36,7 @@ fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
     let mut found = destination.unfinished(None);
     let mut found = found.remove(0);
     assert!(found.is_whole() && found.open().unwrap().is_whole());
-    let Ok((Finished::Saved(path), mut leftover)) = found.take().unwrap().finish() else { panic!() };
+    let Ok((FinishedFile::Saved(path), mut leftover)) = found.take().unwrap().finish() else { panic!() };
     leftover.remove();
     assert_eq!(path, folder.path().join("a"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -51,7 +51,7 @@ fn a_large_spooled_drop_leaves_no_name_behind() {
     incoming.append(b"ab").unwrap();
     incoming.reserve_tail(1).unwrap();
     incoming.append(b"c").unwrap();
-    let Ok((Finished::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
+    let Ok((FinishedFile::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut spool, &mut bytes).unwrap();
     assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));

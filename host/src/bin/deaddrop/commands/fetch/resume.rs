@@ -188,7 +188,11 @@ pub(super) async fn discard(
 pub(super) async fn kept(ui: &Ui, mut failure: Failure, kept: &Kept, token: Token) -> Failure {
     let path = kept.path.display();
     let again = format!("or remove it with deaddrop fetch --discard --token {token}");
-    let what = if kept.is_whole() {
+    let what = if kept.is_archive {
+        format!(
+            "all of it is kept in {path}, a tar archive: unpack it from there with tar -xf, and remove it"
+        )
+    } else if kept.is_whole() {
         format!("the whole drop is kept in {path}: run the same fetch again to finish it, {again}")
     } else if kept.stored > 0 {
         let (stored, size) = (text::Bytes(kept.stored), text::Bytes(kept.size));

@@ -1,0 +1,125 @@
+//! A bundle as a tar archive, for `--out -` and other programs.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use deaddrop_core::wire::{BundleEntry, EntryKind};
+use tar::{Builder, EntryType, Header};
+use zeroize::Zeroizing;
+
+use crate::files::name;
+use crate::files::save::{MEMORY_MAX, SaveError, Spool, unnamed_file};
+
+/// Bytes of a block of an archive.
+const BLOCK: usize = 512;
+
+/// The archive as it comes about. Nothing of it has a name on a disk.
+pub(super) struct TarSink {
+    builder: Builder<Spooling>,
+    /// Bytes that the last file lacks to a whole block.
+    padding: usize,
+    /// The first name of the paths that come, and the harmless one that it gets.
+    top: (String, String),
+}
+
+impl TarSink {
+    pub(super) fn new() -> Self {
+        let memory = Zeroizing::new(Vec::with_capacity(usize::try_from(MEMORY_MAX).unwrap_or(0)));
+        let top = (String::new(), String::new());
+        Self { builder: Builder::new(Spooling::Memory(memory)), padding: 0, top }
+    }
+
+    pub(super) fn entry(&mut self, entry: &BundleEntry<'_>) -> Result<(), SaveError> {
+        self.pad()?;
+        let mut header = Header::new_gnu();
+        let (kind, mode, size) = match entry.kind {
+            EntryKind::Folder => (EntryType::Directory, 0o700, 0),
+            EntryKind::File { size, executable } => {
+                (EntryType::Regular, if executable { 0o700 } else { 0o600 }, size)
+            }
+            EntryKind::Link { .. } => (EntryType::Symlink, 0o777, 0),
+        };
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(entry.modified.unwrap_or(0));
+        let (first, rest) = entry.path.split_once('/').unwrap_or((entry.path, ""));
+        if self.top.0 != first {
+            self.top = (first.to_owned(), name::safe(first));
+        }
+        let slash = if rest.is_empty() && kind != EntryType::Directory { "" } else { "/" };
+        let path = format!("{}{slash}{rest}", self.top.1);
+        let path =
+            if kind == EntryType::Directory { format!("{}/", path.trim_end_matches('/')) } else { path };
+        let written = match entry.kind {
+            EntryKind::Link { target } => self.builder.append_link(&mut header, path, target),
+            // The content follows, past the builder.
+            _ => self.builder.append_data(&mut header, path, io::empty()),
+        };
+        written.map_err(spooling)?;
+        let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
+        self.padding = (BLOCK - over) % BLOCK;
+        Ok(())
+    }
+
+    pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
+        self.builder.get_mut().write_all(bytes).map_err(spooling)
+    }
+
+    fn pad(&mut self) -> Result<(), SaveError> {
+        let padding = [0; BLOCK];
+        let padding = padding.get(..std::mem::take(&mut self.padding)).unwrap_or_default();
+        self.builder.get_mut().write_all(padding).map_err(spooling)
+    }
+
+    /// Ends the archive.
+    pub(super) fn finish(mut self) -> Result<Spool, SaveError> {
+        self.pad()?;
+        match self.builder.into_inner().map_err(spooling)? {
+            Spooling::Memory(memory) => Ok(Spool::memory(memory)),
+            Spooling::File(file) => {
+                file.sync_all().map_err(spooling)?;
+                Ok(Spool::file(file))
+            }
+        }
+    }
+}
+
+fn spooling(error: io::Error) -> SaveError {
+    SaveError::io("write to", &std::env::temp_dir(), error)
+}
+
+/// Memory up to the size that a spool may have there, then a file without a name.
+enum Spooling {
+    Memory(Zeroizing<Vec<u8>>),
+    File(File),
+}
+
+impl Write for Spooling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            // The capacity was set aside, so it does not move and leave a copy behind.
+            Self::Memory(memory) if memory.len() + bytes.len() <= memory.capacity() => {
+                memory.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Self::Memory(memory) => {
+                let mut file = unnamed_file(&std::env::temp_dir()).map_err(io::Error::other)?;
+                file.write_all(memory)?;
+                *self = Self::File(file);
+                self.write(bytes)
+            }
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for TarSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TarSink").finish_non_exhaustive()
+    }
+}
