@@ -4,7 +4,8 @@
 //! - [`Greeting`], [`ClientHello`], [`ServerHello`]: messages 1 to 3 of the handshake, in clear (section
 //!   4.1).
 //! - [`Request`], [`Answer`]: the control messages inside sealed records, in deterministic CBOR (section 6).
-//! - [`BundleHead`], [`BundleEntry`], [`BundleReader`]: the content of a drop that is a folder (section 11).
+//! - `BundleHead`, `BundleEntry`, `BundleReader`: the content of a drop that is a folder (section 11); with
+//!   the feature `bundle`.
 //!
 //! Every value has exactly one encoding (canonical form): emitting what was parsed gives the same bytes. The
 //! only exception is a control message with keys of a later version, which are skipped. Every other encoding
@@ -14,6 +15,7 @@
 
 mod answer;
 mod beacon;
+#[cfg(feature = "bundle")]
 mod bundle;
 mod cbor;
 mod control;
@@ -25,6 +27,7 @@ mod retry;
 
 pub use answer::{Answer, Begin, Ending};
 pub use beacon::{BEACON_LEN, Beacon, BeaconError, BeaconKind};
+#[cfg(feature = "bundle")]
 pub use bundle::{
     BUNDLE_BUFFER, BundleEntry, BundleError, BundleHead, BundlePart, BundleReader, EntryKind, MODIFIED_MAX,
     PathFault, check_path, is_inside,
