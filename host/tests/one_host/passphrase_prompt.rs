@@ -28,12 +28,32 @@ const SHELL: &str = r#"
     while read -r line; do fg; echo "ended $?"; done
 "#;
 
+/// The same with the job in the background, as `deaddrop run &` is. The shell waits for a line as if it edited its
+/// command line: the terminal neither echoes nor gathers lines.
+const IN_THE_BACKGROUND: &str = r#"
+    before=$(stty -g)
+    stty -echo -icanon
+    "$@" &
+    echo "pid $!"
+    while read -r line; do
+        stty "$before"
+        case $line in
+            fg) fg; echo "ended $?" ;;
+            bg) bg ;;
+        esac
+    done
+"#;
+
 impl Session {
     fn new(host: &Host, words: &[&str]) -> Self {
+        Self::with(host, SHELL, words)
+    }
+
+    fn with(host: &Host, shell: &str, words: &[&str]) -> Self {
         let (ours, theirs) = terminal();
         let before = modes(&theirs);
         let mut command = host.command("setsid");
-        command.args(["--ctty", "sh", "-mc", SHELL, "shell", deaddrop()]).args(words);
+        command.args(["--ctty", "sh", "-mc", shell, "shell", deaddrop()]).args(words);
         let shell = spawn(command, &theirs);
         Self { ours, theirs, before, shell }
     }
@@ -51,8 +71,7 @@ impl Session {
     fn is_asked(&mut self) -> Pid {
         let shown = self.shows(QUESTION);
         assert!(!tcgetattr(&self.theirs).unwrap().local_modes.contains(LocalModes::ECHO));
-        let pid = shown.split_once("pid ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
-        pid.and_then(Pid::from_raw).unwrap_or(Pid::INIT)
+        process(&shown).unwrap_or(Pid::INIT)
     }
 
     /// The job ends like this, with the terminal as it was and nothing left to be read from it. Gives what it said.
@@ -73,6 +92,18 @@ impl Drop for Session {
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
+}
+
+/// The process that the shell has told of.
+fn process(shown: &str) -> Option<Pid> {
+    let pid = shown.split_once("pid ")?.1.split_whitespace().next()?;
+    Pid::from_raw(pid.parse().ok()?)
+}
+
+/// Whether a process is stopped.
+fn is_stopped(process: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap();
+    status.lines().any(|line| line.starts_with("State:\tT"))
 }
 
 /// Starts a command at a terminal.
@@ -140,6 +171,41 @@ fn a_stopped_process_gives_the_terminal_back_and_asks_again() {
     kill_process(job, Signal::INT).unwrap();
     session.types(b"go on\n");
     session.ends(130);
+}
+
+#[test]
+fn a_process_in_the_background_asks_once_it_is_in_the_foreground() {
+    let lan = Lan::alone();
+    let mut session = Session::with(&lan.hosts[0], IN_THE_BACKGROUND, &["run"]);
+    let shown = session.shows("\n");
+    let job = process(&shown).unwrap();
+    crate::support::wait_for(|| is_stopped(job));
+    session.types(b"fg\n");
+    session.is_asked();
+    session.types(format!("{ROOM}\n").as_bytes());
+    let shown = session.shows("Listening on 127.0.0.1");
+    assert!(!shown.contains(QUESTION), "asked twice: {shown}");
+    // As it was when the shell handed the terminal over, and not as the shell had it to itself.
+    assert_eq!(modes(&session.theirs), session.before);
+    session.types(b"\x03");
+    session.ends(130);
+}
+
+#[test]
+fn a_process_that_was_continued_in_the_background_asks_once_more_and_not_twice() {
+    let lan = Lan::alone();
+    let mut session = Session::new(&lan.hosts[0], &["run"]);
+    let job = session.is_asked();
+    session.types(b"\x1a");
+    session.shows("ended 1");
+    // As `bg` does. It goes on until it would ask, and is stopped there.
+    kill_process(job, Signal::CONT).unwrap();
+    crate::support::wait_for(|| is_stopped(job));
+    session.types(b"go on\n");
+    session.is_asked();
+    kill_process(job, Signal::TERM).unwrap();
+    let shown = session.ends(143);
+    assert!(!shown.contains(QUESTION), "asked twice: {shown}");
 }
 
 #[test]

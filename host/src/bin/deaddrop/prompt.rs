@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use rustix::process::getpgrp;
 use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr,
+    Action, LocalModes, OptionalActions, QueueSelector, Termios, tcflow, tcflush, tcgetattr, tcgetpgrp,
+    tcsetattr,
 };
 use smol::Async;
 use zeroize::Zeroizing;
@@ -59,42 +60,81 @@ pub(crate) async fn ask(question: &'static str, signals: &Signals) -> io::Result
 pub(crate) struct Terminal {
     /// Opened for this question, so that no other program's use of the terminal becomes non-blocking.
     file: Async<File>,
-    before: Termios,
+    /// Its modes while no question waits. `None` until this process has had the terminal.
+    before: Mutex<Option<Termios>>,
     question: &'static str,
 }
 
 impl Terminal {
     fn open(question: &'static str) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-        let before = tcgetattr(&file)?;
-        Ok(Self { file: Async::new(file)?, before, question })
+        Ok(Self { file: Async::new(file)?, before: Mutex::default(), question })
     }
 
-    /// Turns the echo off, except for line ends. In the background this stops the process until it is in the foreground
-    /// again, as the system does with all that change a terminal from there.
-    fn hide(&self) -> io::Result<()> {
-        let mut hidden = self.before.clone();
+    /// Turns the echo off, except for line ends. Gives whether that was to be done: it is not where the terminal is
+    /// still as this left it.
+    fn hide(&self) -> io::Result<bool> {
+        // In the background the modes are those of the program that has the terminal: a shell that edits its command
+        // line. This call changes nothing (output was not suspended by its counterpart), but there it stops the process
+        // until it is in the foreground, as the system does with all that control a terminal from there.
+        tcflow(&self.file, Action::OOn)?;
+        if self.is_anothers() {
+            // SIGTTOU is ignored, so that the call stopped nothing.
+            return Err(io::Error::other("the terminal is another program's"));
+        }
+        let now = tcgetattr(&self.file)?;
+        let mut before = self.before();
+        if before.is_some() && is_hidden(&now) {
+            return Ok(false);
+        }
+        let mut hidden = now.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         hidden.local_modes.insert(LocalModes::ECHONL);
-        Ok(tcsetattr(&self.file, OptionalActions::Now, &hidden)?)
+        tcsetattr(&self.file, OptionalActions::Now, &hidden)?;
+        *before = Some(now);
+        Ok(true)
+    }
+
+    /// Lets it echo again.
+    fn show(&self) {
+        if let Some(before) = &*self.before() {
+            // Fails only on a terminal that is gone.
+            let _ = tcsetattr(&self.file, OptionalActions::Now, before);
+        }
     }
 
     /// Gives the terminal back as it was, without what has been typed of an answer: the next program would read it, and
     /// a shell would echo it. In the background the terminal is another program's, which has set it as it likes.
     pub(crate) fn give_back(&self) {
-        if tcgetpgrp(&self.file).is_ok_and(|foreground| foreground == getpgrp()) {
-            // Both fail only on a terminal that is gone.
+        if !self.is_anothers() {
+            // Fails only on a terminal that is gone.
             let _ = tcflush(&self.file, QueueSelector::IFlush);
-            let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
+            self.show();
         }
     }
 
-    /// Asks again, after the process was stopped.
+    /// Asks again, after the process was stopped. Not where the terminal is as it was left: then the process was
+    /// stopped before it asked, and only hears of it now.
     pub(crate) fn take_again(&self) {
         // Fails only on a terminal that is gone, from which nothing is read either.
-        let _ = self.hide();
-        let _ = self.file.get_ref().write(self.question.as_bytes());
+        if self.hide().unwrap_or(false) {
+            let _ = self.file.get_ref().write(self.question.as_bytes());
+        }
     }
+
+    /// Whether this process is in the background. Where the system does not say, as in a container that shares the
+    /// terminal of its host, it is taken to be in the foreground.
+    fn is_anothers(&self) -> bool {
+        tcgetpgrp(&self.file).is_ok_and(|foreground| foreground != getpgrp())
+    }
+
+    fn before(&self) -> MutexGuard<'_, Option<Termios>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_hidden(modes: &Termios) -> bool {
+    !modes.local_modes.contains(LocalModes::ECHO) && modes.local_modes.contains(LocalModes::ECHONL)
 }
 
 /// Echo is off until this is dropped.
@@ -106,11 +146,9 @@ struct Hiding<'a> {
 
 impl<'a> Hiding<'a> {
     fn begin(terminal: &'a Arc<Terminal>, signals: &'a Signals) -> io::Result<Self> {
-        // First, so that what was done is undone if the second half of it fails.
-        let hiding = Self { terminal, signals, answered: false };
         terminal.hide()?;
         signals.set_terminal(Some(terminal.clone()));
-        Ok(hiding)
+        Ok(Self { terminal, signals, answered: false })
     }
 
     /// The answer was read whole: what was typed after it is for other readers of the terminal.
@@ -123,7 +161,7 @@ impl Drop for Hiding<'_> {
     fn drop(&mut self) {
         self.signals.set_terminal(None);
         if self.answered {
-            let _ = tcsetattr(&self.terminal.file, OptionalActions::Now, &self.terminal.before);
+            self.terminal.show();
         } else {
             self.terminal.give_back();
             // What comes next does not belong on the line of the question.
