@@ -7,12 +7,25 @@ use crate::description::{Description, Flag, Offer};
 /// The script. It needs bash alone, and not the package bash-completion.
 pub(crate) fn completions(program: &Description<'_>) -> String {
     let verbs: Vec<_> = program.verbs.iter().map(Description::verb).collect();
-    let either = verbs.join("|");
+    // The verb so far, a space, and the word that makes it longer.
+    let mut longer: Vec<_> = verbs.iter().chain(&["help"]).map(|verb| format!("' {verb}'")).collect();
+    longer.extend(program.groups().flat_map(|group| &group.verbs).map(|verb| format!("'{}'", verb.words())));
+    let longer = longer.join("|");
     let mut after_flag = String::new();
     let mut words = String::new();
     // Writing to a String does not fail.
-    for verb in &program.verbs {
-        let name = verb.verb();
+    for group in program.groups() {
+        let verbs: Vec<_> = group.verbs.iter().map(Description::verb).collect();
+        let _ = writeln!(
+            words,
+            "        '{}') COMPREPLY=($(compgen -W '{} {}' -- \"$current\")); return ;;",
+            group.words(),
+            verbs.join(" "),
+            names(&group.flags)
+        );
+    }
+    for verb in program.leaves() {
+        let name = verb.words();
         for flag in &verb.flags {
             if let Some(value) = flag.value {
                 let _ = writeln!(
@@ -26,7 +39,7 @@ pub(crate) fn completions(program: &Description<'_>) -> String {
         let argument = verb.arguments().map(|(_, value)| value.offer).next().unwrap_or(Offer::Nothing);
         let _ = writeln!(
             words,
-            "        {name}) flags='{}' argument='{}' ;;",
+            "        '{name}') flags='{}' argument='{}' ;;",
             names(&verb.flags),
             offered(argument)
         );
@@ -46,6 +59,12 @@ _deaddrop_interfaces() {{
     COMPREPLY=($(compgen -W \"$(command ls /sys/class/net 2>/dev/null)\" -- \"$1\"))
 }}
 
+_deaddrop_rooms() {{
+    # A name with a space in it is one word.
+    local IFS=$'\\n'
+    COMPREPLY=($(compgen -W \"$(command deaddrop room list --quiet 2>/dev/null)\" -- \"$1\"))
+}}
+
 _deaddrop() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD - 1]}}
     local verb='' only_arguments='' at flags argument
@@ -57,9 +76,9 @@ _deaddrop() {{
         before=${{COMP_WORDS[COMP_CWORD - 2]}}
     fi
     for ((at = 1; at < COMP_CWORD; at++)); do
-        case ${{COMP_WORDS[at]}} in
-        {either}|help) [[ $verb ]] || verb=${{COMP_WORDS[at]}} ;;
-        --) [[ $verb ]] && only_arguments=yes ;;
+        case \"$verb ${{COMP_WORDS[at]}}\" in
+        {longer}) verb=\"${{verb:+$verb }}${{COMP_WORDS[at]}}\" ;;
+        *?' --') only_arguments=yes ;;
         esac
     done
     if [[ ! $only_arguments ]]; then
@@ -98,6 +117,7 @@ fn offered(offer: Offer) -> &'static str {
     match offer {
         Offer::Paths => "_deaddrop_paths \"$current\"",
         Offer::Interfaces => "_deaddrop_interfaces \"$current\"",
+        Offer::Rooms => "_deaddrop_rooms \"$current\"",
         Offer::Nothing => ":",
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Description<'a> {
     pub(crate) info: &'a CommandInfoWithArgs,
     /// Its flags, with the one for help.
     pub(crate) flags: Vec<Flag<'a>>,
-    /// The verbs of the program; none of a verb.
+    /// The verbs of the program, or of a group of verbs such as `room`; none of a verb.
     pub(crate) verbs: Vec<Description<'a>>,
 }
 
@@ -47,6 +47,8 @@ pub(crate) enum Offer {
     Paths,
     /// The names of network interfaces.
     Interfaces,
+    /// The names of the user's rooms.
+    Rooms,
     /// Nothing: only the person knows it.
     Nothing,
 }
@@ -56,6 +58,7 @@ impl<'a> Value<'a> {
         let offer = match name {
             "path" => Offer::Paths,
             "interface" => Offer::Interfaces,
+            "room" => Offer::Rooms,
             _ => Offer::Nothing,
         };
         Self { name, offer }
@@ -96,6 +99,26 @@ impl<'a> Description<'a> {
     /// The verb's own name.
     pub(crate) fn verb(&self) -> &str {
         self.name.rsplit(' ').next().unwrap_or_default()
+    }
+
+    /// The program's verbs that are no groups, in order: `fetch`, `room new`.
+    pub(crate) fn leaves(&self) -> Vec<&Self> {
+        let below = |verb| if Self::is_group(verb) { verb.leaves() } else { vec![verb] };
+        self.verbs.iter().flat_map(below).collect()
+    }
+
+    /// The verbs that are groups of verbs.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Self> {
+        self.verbs.iter().filter(|verb| verb.is_group())
+    }
+
+    fn is_group(&self) -> bool {
+        !self.verbs.is_empty()
+    }
+
+    /// What stands on the command line behind the program: `room new`.
+    pub(crate) fn words(&self) -> &str {
+        self.name.split_once(' ').map(|(_, words)| words).unwrap_or_default()
     }
 
     /// The name of its man page.

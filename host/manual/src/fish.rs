@@ -7,6 +7,9 @@ use crate::description::{Description, Flag, Offer};
 /// When no command was given yet.
 const NO_COMMAND: &str = "__fish_use_subcommand";
 
+/// Whether one of these commands was given.
+const SEEN: &str = "__fish_seen_subcommand_from";
+
 /// The script.
 pub(crate) fn completions(program: &Description<'_>) -> String {
     let mut script = String::from(
@@ -20,12 +23,18 @@ pub(crate) fn completions(program: &Description<'_>) -> String {
     };
     for verb in &program.verbs {
         add(NO_COMMAND, &format!("-a {}", verb.verb()), &verb.purpose());
-        add("__fish_seen_subcommand_from help", &format!("-a {}", verb.verb()), &verb.purpose());
+        add(&format!("{SEEN} help"), &format!("-a {}", verb.verb()), &verb.purpose());
     }
     add(NO_COMMAND, "-a help", "print help on a command");
     program.flags.iter().for_each(|flag| add(NO_COMMAND, &option(flag), flag.description));
-    for verb in &program.verbs {
-        let when = format!("__fish_seen_subcommand_from {}", verb.verb());
+    for group in program.groups() {
+        let verbs: Vec<_> = group.verbs.iter().map(Description::verb).collect();
+        let when = format!("{}; and not {SEEN} {}", seen(group), verbs.join(" "));
+        group.verbs.iter().for_each(|verb| add(&when, &format!("-a {}", verb.verb()), &verb.purpose()));
+        group.flags.iter().for_each(|flag| add(&when, &option(flag), flag.description));
+    }
+    for verb in program.leaves() {
+        let when = seen(verb);
         verb.flags.iter().for_each(|flag| add(&when, &option(flag), flag.description));
         for (argument, value) in verb.arguments() {
             if let Some(offer) = offered(value.offer) {
@@ -34,6 +43,11 @@ pub(crate) fn completions(program: &Description<'_>) -> String {
         }
     }
     script
+}
+
+/// When all words of a verb were given.
+fn seen(verb: &Description<'_>) -> String {
+    verb.words().split(' ').map(|word| format!("{SEEN} {word}")).collect::<Vec<_>>().join("; and ")
 }
 
 /// A flag with both its forms and what is offered for its value.
@@ -59,6 +73,7 @@ fn offered(offer: Offer) -> Option<&'static str> {
     match offer {
         Offer::Paths => Some("-F"),
         Offer::Interfaces => Some("-f -a '(__fish_print_interfaces)'"),
+        Offer::Rooms => Some("-f -a '(command deaddrop room list --quiet 2>/dev/null)'"),
         Offer::Nothing => None,
     }
 }

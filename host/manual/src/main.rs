@@ -60,10 +60,11 @@ fn files(imprint: &Imprint) -> Vec<(String, String)> {
         completions("deaddrop.bash", bash::completions(&program)),
         completions("_deaddrop", zsh::completions(&program)),
         completions("deaddrop.fish", fish::completions(&program)),
-        (format!("man1/{}.1", program.page()), page::overview(&program, imprint)),
+        (format!("man1/{}.1", program.page()), page::overview(&program, &program, imprint)),
     ];
-    let verbs = program.verbs.iter();
-    files.extend(verbs.map(|verb| (format!("man1/{}.1", verb.page()), page::verb(&program, verb, imprint))));
+    let page = |verb: &Description<'_>, text| (format!("man1/{}.1", verb.page()), text);
+    files.extend(program.groups().map(|group| page(group, page::overview(&program, group, imprint))));
+    files.extend(program.leaves().into_iter().map(|verb| page(verb, page::verb(&program, verb, imprint))));
     files
 }
 
@@ -96,11 +97,12 @@ mod tests {
     #[test]
     fn every_verb_and_flag_is_in_every_completion() {
         let info = cli::Cli::get_args_info();
+        let program = Description::new(cli::NAME, &info);
         for shell in ["completions/deaddrop.bash", "completions/_deaddrop", "completions/deaddrop.fish"] {
             let text = text(shell);
-            for verb in &info.commands {
-                assert!(text.contains(verb.name), "{shell}: {}", verb.name);
-                for flag in verb.command.flags.iter().chain(info.flags) {
+            for verb in program.leaves() {
+                assert!(verb.words().split(' ').all(|word| text.contains(word)), "{shell}: {}", verb.name);
+                for flag in verb.info.flags.iter().chain(info.flags) {
                     // fish writes a long flag without its dashes.
                     let long = flag.long.trim_start_matches('-');
                     let written = [format!("--{long}"), format!("-l {long} ")];
@@ -113,12 +115,18 @@ mod tests {
     #[test]
     fn every_verb_has_a_page_with_its_flags_arguments_and_notes() {
         let info = cli::Cli::get_args_info();
-        assert!(info.commands.len() >= 4);
+        let program = Description::new(cli::NAME, &info);
+        assert!(program.leaves().len() >= 7 && program.groups().count() == 1);
+        for command in program.groups().chain([&program]) {
+            let page = text(&format!("man1/{}.1", command.page()));
+            for verb in &command.verbs {
+                assert!(page.contains(&roff(&verb.page())), "{}", verb.name);
+            }
+        }
         let overview = text("man1/deaddrop.1");
-        for verb in &info.commands {
-            assert!(overview.contains(&roff(&format!("deaddrop-{}", verb.name))), "{}", verb.name);
-            let page = text(&format!("man1/deaddrop-{}.1", verb.name));
-            for flag in verb.command.flags {
+        for verb in program.leaves() {
+            let page = text(&format!("man1/{}.1", verb.page()));
+            for flag in verb.info.flags {
                 assert!(
                     page.contains(&format!("\\fB{}\\fR", roff(flag.long))),
                     "{}: {}",
@@ -126,10 +134,10 @@ mod tests {
                     flag.long
                 );
             }
-            for argument in verb.command.positionals {
+            for argument in verb.info.positionals {
                 assert!(page.contains(&argument.name.to_uppercase()), "{}: {}", verb.name, argument.name);
             }
-            for note in verb.command.notes {
+            for note in verb.info.notes {
                 let words: Vec<_> = note.split_whitespace().map(roff).collect();
                 let page: Vec<_> = page.split_whitespace().collect();
                 assert!(page.windows(words.len()).any(|part| part == words), "{}: {note}", verb.name);
@@ -144,7 +152,7 @@ mod tests {
     fn no_flag_stands_twice() {
         let info = cli::Cli::get_args_info();
         let program = Description::new(cli::NAME, &info);
-        for command in program.verbs.iter().chain([&program]) {
+        for command in program.leaves().into_iter().chain([&program]) {
             let mut names: Vec<_> = command.flags.iter().map(|flag| flag.long).collect();
             let all = names.len();
             names.sort_unstable();

@@ -13,23 +13,22 @@ pub(crate) struct Imprint {
     pub(crate) version: String,
 }
 
-/// The page of the program.
-pub(crate) fn overview(program: &Description<'_>, imprint: &Imprint) -> String {
-    let mut page = start(program, imprint);
+/// The page of the program, or of a group of its verbs.
+pub(crate) fn overview(program: &Description<'_>, command: &Description<'_>, imprint: &Imprint) -> String {
+    let mut page = start(command, imprint);
     page.control("SH", ["COMMANDS"]);
-    for verb in &program.verbs {
+    for verb in &command.verbs {
         page.control("TP", []).text([bold(&verb.name)]);
         page.text(
-            [roman(verb.info.description), roman(" See ")]
-                .into_iter()
-                .chain(link(verb))
-                .chain([roman(".")])
-                .collect::<Vec<_>>(),
+            [roman(verb.info.description), roman(" See ")].into_iter().chain(link(verb)).collect::<Vec<_>>(),
         );
     }
-    page.control("TP", []).text([bold(format!("{} help", program.name)), roman(" "), italic("COMMAND")]);
-    page.text([roman("Print help on a command.")]);
-    finish(&mut page, program, program, program.verbs.iter())
+    let above = (command.name != program.name).then_some(program);
+    if above.is_none() {
+        page.control("TP", []).text([bold(format!("{} help", program.name)), roman(" "), italic("COMMAND")]);
+        page.text([roman("Print help on a command.")]);
+    }
+    finish(&mut page, program, command, above.into_iter().chain(&command.verbs))
 }
 
 /// The page of a verb.

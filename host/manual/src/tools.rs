@@ -112,10 +112,18 @@ fn shells_offer_every_verb_and_flag() {
     has_all(&made.bash(&["deaddrop", "help", ""]), verbs(), "bash");
     has_all(&made.fish("deaddrop help "), verbs(), "fish");
     has_all(&made.zsh("deaddrop help "), verbs(), "zsh");
-    for verb in &program.verbs {
+    for group in program.groups() {
+        let verbs = || group.verbs.iter().map(Description::verb);
+        let line = format!("{} ", group.name);
+        has_all(&made.bash(&["deaddrop", group.verb(), ""]), verbs(), "bash");
+        has_all(&made.fish(&line), verbs(), "fish");
+        has_all(&made.zsh(&line), verbs(), "zsh");
+    }
+    for verb in program.leaves() {
         let flags = || verb.flags.iter().map(|flag| flag.long);
         let line = format!("{} --", verb.name);
-        has_all(&made.bash(&["deaddrop", verb.verb(), "--"]), flags(), "bash");
+        let words: Vec<_> = line.split(' ').collect();
+        has_all(&made.bash(&words), flags(), "bash");
         has_all(&made.fish(&line), flags(), "fish");
         has_all(&made.zsh(&line), flags(), "zsh");
     }

@@ -14,6 +14,7 @@ mod passphrase_prompt;
 mod prompts;
 mod races;
 mod resume;
+mod room_command;
 mod rooms;
 mod signals;
 mod sizes;

@@ -73,8 +73,8 @@ pub fn stalled_fetch(host: &Host, folder: &Path, port: u16, token: &str, bytes: 
     let arguments = ["fetch", "--json", "--from", &format!("{}:{by}", host.ip), "--token", token];
     let fetching = spawn(host, folder, ROOM, &arguments, b"");
     relay.event("stalled");
-    // The bytes can be on their way before the receiver has made the file.
-    wait_for(|| !names(folder).is_empty());
+    // The bytes can be on their way before the receiver has made the file. Its record is there first.
+    wait_for(|| names(folder).iter().any(|name| !name.ends_with(".record")));
     (relay, fetching)
 }
 

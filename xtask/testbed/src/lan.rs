@@ -173,10 +173,11 @@ impl Host {
     /// A command that runs on this host. nsenter and env exec the program, so the process id is the program's.
     ///
     /// It starts with the default action of every signal, also where the tests run in the background of a shell or
-    /// under nohup, which ignore SIGINT or SIGHUP.
+    /// under nohup, which ignore SIGINT or SIGHUP. It finds no configuration: the user may have a default room.
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.enter();
-        command.args(["env", "--default-signal", program]).env("XDG_STATE_HOME", self.state.path());
+        command.args(["env", "--default-signal", program]);
+        command.env("XDG_STATE_HOME", self.state.path()).env("XDG_CONFIG_HOME", "/dev/null");
         command
     }
 

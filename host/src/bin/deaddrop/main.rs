@@ -7,12 +7,17 @@ mod exit;
 mod messages;
 mod passphrase;
 mod prompt;
+mod qr;
 mod resources;
+mod room_file;
+mod rooms;
 mod signals;
 mod strength;
 mod trace;
 mod ui;
+mod words;
 
+use std::alloc::System;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -20,6 +25,12 @@ use cli::Parsed;
 use exit::{Exit, Failure};
 use signals::Signals;
 use ui::Ui;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes memory that is given back: the libraries that estimate how strong a passphrase is and that draw it as a QR code
+/// leave copies of it there.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     core_dumps::disable();

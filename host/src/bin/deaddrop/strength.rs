@@ -1,70 +1,80 @@
 //! How strong a passphrase is.
 
 use deaddrop_core::limits::HOST;
+use zeroize::Zeroizing;
+use zxcvbn::zxcvbn;
 
 /// The code of the warning that [`weak`] words.
 pub(crate) const WEAK_CODE: &str = "weak-passphrase";
 
-/// Below this many bits a passphrase gets a warning.
-const STRONG_BITS: f64 = 40.0;
-/// The bits of one word out of a large dictionary.
-const WORD_BITS: f64 = 17.0;
+/// Fewer guesses than this get a warning. It is where zxcvbn's own highest score begins, and 79 years of guessing.
+const STRONG: u64 = 10_000_000_000;
+/// How many characters are looked at. All that is weak shows in so many, and what zxcvbn takes grows fast with them: of
+/// a hundred, many of which may stand for letters, seconds.
+const LOOKED_AT: usize = 40;
+/// Words that everyone would try here.
+const OURS: [&str; 2] = ["deaddrop", "passphrase"];
 
 /// The text of a warning if the passphrase could be guessed over the network in reasonable time.
-///
-/// The estimate is an upper bound: what an attacker must try who knows only which sorts of characters
-/// are in it, and that people repeat characters, count up, and use single words.
 pub(crate) fn weak(passphrase: &str) -> Option<String> {
-    let bits = bits(passphrase);
-    (bits < STRONG_BITS).then(|| {
-        let per_day = 86_400_000 / HOST.total_refill.as_millis().max(1);
+    let guesses = guesses(passphrase);
+    (guesses < STRONG).then(|| {
         format!(
-            "this passphrase is worth {bits:.0} bits at most, and anyone on the network can try {} guesses \
-             and then {} a day: use four or more random words",
-            grouped(u128::from(HOST.total_burst)),
-            grouped(per_day),
+            "this passphrase is found after about {} guesses, {}: anyone on the network can try {} at once and then \
+             {} a day; make a strong one with deaddrop room new",
+            grouped(rounded(guesses)),
+            time(guesses),
+            grouped(u64::from(HOST.total_burst)),
+            grouped(per_day()),
         )
     })
 }
 
-fn bits(passphrase: &str) -> f64 {
-    let sort = |c: char| match c {
-        'a'..='z' => (0, 26.0),
-        'A'..='Z' => (1, 26.0),
-        '0'..='9' => (2, 10.0),
-        c if c.is_ascii() => (3, 33.0),
-        _ => (4, 128.0),
+/// How long a passphrase of so many bits stands, half of all being tried, with the rate that it stands against.
+pub(crate) fn stands(bits: f64) -> String {
+    let days = (bits - 1.0).exp2() / f64::from(u32::try_from(per_day()).unwrap_or(u32::MAX));
+    let years = days / 365.25;
+    let how_long = if years < 1e6 {
+        format!("{years:.0} years")
+    } else if years < 1e9 {
+        format!("{:.0} million years", years / 1e6)
+    } else {
+        "more than a billion years".to_owned()
     };
-    let mut sorts = [0.0_f64; 5];
-    let mut counted = 0_u16;
-    let mut last: Option<char> = None;
-    for c in passphrase.chars() {
-        let (which, many) = sort(c);
-        if let Some(slot) = sorts.get_mut(which) {
-            *slot = many;
-        }
-        // "aaaa" and "1234" add nothing after their first character.
-        let follows = last.is_some_and(|last| u32::from(c).abs_diff(u32::from(last)) <= 1);
-        counted = counted.saturating_add(u16::from(!follows));
-        last = Some(c);
+    format!("{bits:.0} bits, {how_long} at the {} guesses a day that a sender allows", grouped(per_day()))
+}
+
+/// Guesses that all together may make at one sender in a day, after the first that come at once.
+fn per_day() -> u64 {
+    u64::try_from(86_400_000 / HOST.total_refill.as_millis().max(1)).unwrap_or(u64::MAX)
+}
+
+fn guesses(passphrase: &str) -> u64 {
+    let beginning: Zeroizing<String> = Zeroizing::new(passphrase.chars().take(LOOKED_AT).collect());
+    zxcvbn(&beginning, &OURS).guesses()
+}
+
+/// How long so many guesses take.
+fn time(guesses: u64) -> String {
+    let after_burst = guesses.saturating_sub(u64::from(HOST.total_burst));
+    let hours = after_burst.saturating_mul(24) / per_day().max(1);
+    match (hours, hours / 24, hours / 24 / 365) {
+        (0, ..) => "within an hour".into(),
+        (1, ..) => "within 2 hours".into(),
+        (hours, 0..=1, _) => format!("in {hours} hours"),
+        (_, days, 0..=1) => format!("in {days} days"),
+        (_, _, years) => format!("in {years} years"),
     }
-    let alphabet: f64 = sorts.iter().sum();
-    let by_characters = f64::from(counted) * alphabet.max(1.0).log2();
-    // One word with a few characters after it is in every guesser's list.
-    let word = passphrase.trim_end_matches(|c: char| !c.is_alphabetic());
-    let tail = passphrase.chars().count() - word.chars().count();
-    // Scripts from U+2E80 on write several words without a space between.
-    let in_a_word = |c: char| c.is_alphabetic() && c < '\u{2e80}';
-    let one_word = (1..=12).contains(&word.chars().count()) && word.chars().all(in_a_word);
-    if one_word && tail <= 4 {
-        let tail_bits = f64::from(u16::try_from(tail).unwrap_or(u16::MAX)) * 43_f64.log2();
-        return by_characters.min(WORD_BITS + tail_bits);
-    }
-    by_characters
+}
+
+/// A number with its first two digits, the others 0: it is an estimate.
+fn rounded(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    number / unit * unit
 }
 
 /// A number with a comma before every three digits.
-fn grouped(number: u128) -> String {
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -78,6 +88,8 @@ fn grouped(number: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -87,20 +99,64 @@ mod tests {
             "secret",
             "password",
             "Password1!",
+            "P4$$w0rd1234",
             "12345678",
             "123456789012345",
             "aaaaaaaaaaaaaaaaaaaa",
+            "passwordpasswordpasswordpasswordpassword",
             "x7$k",
             "abcdefghijklm",
+            "qwertyuiop",
+            "deaddrop2026",
+            "summer12",
+            "Liverpool1992",
         ] {
             let warning = weak(passphrase).unwrap_or_else(|| panic!("{passphrase} passed"));
             assert!(warning.contains("345,600 a day") && warning.contains("1,024"), "{warning}");
-            assert!(!warning.contains(passphrase) || passphrase == "a");
+            assert!(!warning.contains(passphrase) || ["a", "deaddrop"].contains(&passphrase), "{warning}");
         }
-        for passphrase in
-            ["correct horse battery staple", "kQ7vX2mP9w", "wolf-amber-tin-quay", "请把门关上好吗"]
-        {
+        for passphrase in [
+            "correct horse battery staple",
+            "kQ7vX2mP9wZ",
+            "wolf-amber-tin-quay",
+            "aaaaaaaaaaaaaaaaaaaa wolf-amber-tin-quay",
+            "请把门关上好吗今天下雨了",
+        ] {
             assert_eq!(weak(passphrase), None, "{passphrase}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_budget() {
+        for (guesses, text) in [
+            (1, "within an hour"),
+            (1_024, "within an hour"),
+            (20_000, "within 2 hours"),
+            (345_600, "in 23 hours"),
+            (700_000, "in 2 days"),
+            (345_600 * 400, "in 399 days"),
+            (9_999_999_999, "in 79 years"),
+        ] {
+            assert_eq!(time(guesses), text, "{guesses}");
+        }
+        assert_eq!([0, 7, 99, 100, 12_345].map(rounded), [0, 7, 99, 100, 12_000]);
+        assert!(
+            stands(51.7).starts_with("52 bits, 14 million years at the 345,600 guesses a day"),
+            "{}",
+            stands(51.7)
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// What zxcvbn knows of: repeats, walks over keyboards, substitutions of letters, dates, sequences, and
+        /// characters whose lower case is longer than they are.
+        #[test]
+        fn no_passphrase_is_too_much_for_it(
+            text in "(\\PC{1,60}|[a4@8({\\[<3691!|70$5+7%2]{1,60}|[qwertyuiop\\[\\]]{20,120}|[0-9/.-]{4,40}|(ab){10,60}|[İßŉK]{1,40}|[aAoOiI]{20,100})",
+        ) {
+            let _ = weak(&text);
         }
     }
 }

@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::overview::overview;
 use super::suggestion::{meant, question};
-use super::{Cli, Command, NAME};
+use super::{Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew};
 use crate::exit::Failure;
 
 /// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
@@ -72,14 +72,27 @@ fn version() -> String {
 
 /// What is wrong only in combination.
 fn check(command: &Command) -> Result<(), Failure> {
-    if let Command::SendFile(send) = command
-        && send.paths.is_empty()
-    {
-        return Err(Failure::usage(
+    match command {
+        Command::SendFile(send) if send.paths.is_empty() => Err(Failure::usage(
             "give the path of a file or folder; deaddrop send-file --help says what there is",
-        ));
+        )),
+        Command::Fetch(fetch) => check_fetch(fetch),
+        Command::Room(Room { action: RoomAction::New(new) }) => check_room(new),
+        _ => Ok(()),
     }
-    let Command::Fetch(fetch) = command else { return Ok(()) };
+}
+
+fn check_room(new: &RoomNew) -> Result<(), Failure> {
+    if new.name.is_some() && new.out.is_some() {
+        return Err(Failure::usage("--name and --out both say where the passphrase goes: leave one out"));
+    }
+    if new.json && new.qr {
+        return Err(Failure::usage("--json and --qr both want standard output: leave one out"));
+    }
+    Ok(())
+}
+
+fn check_fetch(fetch: &Fetch) -> Result<(), Failure> {
     if fetch.json && fetch.to_stdout() {
         return Err(Failure::usage("--json and --out - both want standard output: leave one out"));
     }
@@ -103,48 +116,61 @@ fn usage(output: &str, arguments: &[&str]) -> Failure {
     if line.starts_with("error parsing option") {
         return Failure::usage(line);
     }
-    let command = arguments
-        .first()
-        .filter(|name| Cli::get_args_info().commands.iter().any(|command| command.name == **name))
-        .map(|name| format!(" {name}"))
-        .unwrap_or_default();
-    Failure::usage(format!("{line}; deaddrop{command} --help says what there is"))
+    let info = Cli::get_args_info();
+    let (mut commands, mut behind) = (&info.commands, String::new());
+    for argument in arguments {
+        let Some(command) = commands.iter().find(|command| command.name == *argument) else { break };
+        behind = format!("{behind} {}", command.name);
+        commands = &command.command.commands;
+    }
+    Failure::usage(format!("{line}; {NAME}{behind} --help says what there is"))
 }
 
 /// Puts the options of a command first and its positional arguments behind `--`, so that argh sees
-/// one simple form of what people write. `--name=value` becomes two arguments.
+/// one simple form of what people write. `--name=value` becomes two arguments. A command of commands, such as `room`,
+/// has its own behind it.
 fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
     let info = Cli::get_args_info();
     let mut given = given.iter().map(|argument| argument.as_str());
     let mut ordered = Vec::new();
-    let mut command = None;
     let mut help = false;
-    for argument in given.by_ref() {
+    let mut command = &info;
+    // The names of the commands so far.
+    let mut path = Vec::new();
+    while path.is_empty() || !command.commands.is_empty() {
+        let Some(argument) = given.next() else { break };
         if HELP.contains(&argument) || argument == "help" {
             help = true;
-            continue;
-        }
-        if argument.starts_with('-') {
-            if !info.flags.iter().any(|flag| flag.long == argument) {
-                return Err(no_such_flag(&info, None, argument.split('=').next().unwrap_or(argument)));
+        } else if argument.starts_with('-') {
+            if flag(command, argument).is_none() {
+                let name = argument.split('=').next().unwrap_or(argument);
+                return Err(no_such_flag(&info, command, &path, name));
             }
             ordered.push(argument);
-            continue;
+        } else {
+            let next = command.commands.iter().find(|command| command.name == argument);
+            let Some(next) = next else { return Err(no_such_command(command, &path, argument)) };
+            ordered.push(argument);
+            path.push(next.name);
+            command = &next.command;
         }
-        ordered.push(argument);
-        command = info.commands.iter().find(|command| command.name == argument);
-        if command.is_none() {
-            return Err(no_such_command(&info, argument));
-        }
-        break;
     }
     // argh hands a verb the word `help` when it was asked for help before it: send-msg would send it.
-    if help && (command.is_some() || ordered.is_empty()) {
-        ordered.push("--help");
-        return Ok(ordered);
+    if help && (!path.is_empty() || ordered.is_empty()) {
+        path.push("--help");
+        return Ok(path);
     }
     // Without a command there is nothing to put in order.
-    let Some(command) = command else { return Ok(ordered) };
+    if path.is_empty() {
+        return Ok(ordered);
+    }
+    if !command.commands.is_empty() {
+        let name = path.join(" ");
+        let names = named(command).join(", ");
+        return Err(Failure::usage(format!(
+            "say what {name} is to do: {names}; {NAME} {name} --help says more"
+        )));
+    }
     let mut positionals = Vec::new();
     let mut seen = Vec::new();
     while let Some(argument) = given.next() {
@@ -158,7 +184,8 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
                 None => (argument, None),
             };
             if HELP.contains(&argument) {
-                return Ok(vec![command.name, "--help"]);
+                path.push("--help");
+                return Ok(path);
             }
             if let Some(times) = verbosity(name) {
                 if value.is_some() {
@@ -167,17 +194,17 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
                 ordered.extend(std::iter::repeat_n("-v", times));
                 continue;
             }
-            if flag(&command.command, name).is_none() {
-                return Err(no_such_flag(&info, Some(command), name));
+            if flag(command, name).is_none() {
+                return Err(no_such_flag(&info, command, &path, name));
             }
             ordered.push(name);
-            let takes_value = takes_value(&command.command, name);
+            let takes_value = takes_value(command, name);
             if !takes_value && value.is_some() {
                 return Err(Failure::usage(format!("{name} takes no value")));
             }
             if takes_value {
                 // argh would print the value when it refuses the second: it may be the passphrase.
-                if seen.contains(&name) && !repeats(&command.command, name) {
+                if seen.contains(&name) && !repeats(command, name) {
                     return Err(Failure::usage(format!("{name} was given twice: leave one out")));
                 }
                 seen.push(name);
@@ -185,12 +212,15 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
             ordered.extend(value.or_else(|| if takes_value { given.next() } else { None }));
         }
     }
-    let many = command.command.positionals.iter().any(|it| matches!(it.optionality, Optionality::Repeating));
-    if positionals.len() > command.command.positionals.len() && !many {
+    let many = command.positionals.iter().any(|it| matches!(it.optionality, Optionality::Repeating));
+    if positionals.len() > command.positionals.len() && !many {
         // Not repeated to the user: it may be part of a message without quotes.
-        return Err(Failure::usage(match command.name {
-            "send-msg" => {
+        return Err(Failure::usage(match path.as_slice() {
+            ["send-msg"] => {
                 "more than one message was given: put it in quotes, or send it through standard input"
+            }
+            ["room", "add"] => {
+                "more than one name was given; the passphrase is asked for, and never an argument"
             }
             _ => "there is an argument too many: this command takes options only",
         }));
@@ -202,37 +232,59 @@ fn order(given: &[Zeroizing<String>]) -> Result<Vec<&str>, Failure> {
     Ok(ordered)
 }
 
-/// The failure of a first word that is no command.
-fn no_such_command(info: &CommandInfoWithArgs, word: &str) -> Failure {
-    let names = || info.commands.iter().map(|command| command.name);
-    let next = question(&meant(word, names())).unwrap_or_else(|| {
-        let names: Vec<_> = names().collect();
-        format!("there are {};", names.join(", "))
-    });
-    Failure::usage(format!("there is no command {word}: {next} {NAME} --help says more"))
+/// The names of the commands of a command.
+fn named(command: &CommandInfoWithArgs) -> Vec<&'static str> {
+    command.commands.iter().map(|command| command.name).collect()
+}
+
+/// The failure of a word in the place of a command that is none. `path` is what stands before it.
+fn no_such_command(info: &CommandInfoWithArgs, path: &[&str], word: &str) -> Failure {
+    let names = named(info);
+    let next = question(&meant(word, names.iter().copied()))
+        .unwrap_or_else(|| format!("there are {};", names.join(", ")));
+    let [word, help] = [word, "--help"].map(|last| [path, &[last]].concat().join(" "));
+    Failure::usage(format!("there is no command {word}: {next} {NAME} {help} says more"))
+}
+
+/// The commands that are no command of commands, with the words that name them.
+fn leaves(info: &CommandInfoWithArgs, path: &str) -> Vec<(String, CommandInfoWithArgs)> {
+    let below = |command: &SubCommandInfo| {
+        let path = format!("{path}{}", command.name);
+        match command.command.commands.is_empty() {
+            true => vec![(path, command.command.clone())],
+            false => leaves(&command.command, &format!("{path} ")),
+        }
+    };
+    info.commands.iter().flat_map(below).collect()
 }
 
 /// The failure of a flag that this command, or the program without a command, does not have.
-fn no_such_flag(info: &CommandInfoWithArgs, command: Option<&SubCommandInfo>, name: &str) -> Failure {
-    let behind = command.map(|command| format!(" {}", command.name)).unwrap_or_default();
+fn no_such_flag(
+    info: &CommandInfoWithArgs,
+    command: &CommandInfoWithArgs,
+    path: &[&str],
+    name: &str,
+) -> Failure {
+    let behind: String = path.iter().map(|name| format!(" {name}")).collect();
     let help = format!("{NAME}{behind} --help says what there is");
-    let of_others: Vec<_> = info
-        .commands
-        .iter()
-        .filter(|other| flag(&other.command, name).is_some() || verbosity(name).is_some())
-        .map(|other| other.name)
+    let of_others: Vec<_> = leaves(info, "")
+        .into_iter()
+        .filter(|(_, other)| flag(other, name).is_some() || verbosity(name).is_some())
+        .map(|(name, _)| name)
         .collect();
-    if command.is_none() && !of_others.is_empty() {
+    // A command of the same group comes first: `room --json new`.
+    let nearest = of_others.iter().find(|other| format!(" {other}").starts_with(&behind));
+    if !command.commands.is_empty()
+        && let Some(nearest) = nearest
+    {
         return Failure::usage(format!(
-            "{name} stands before the command: write the command first, as in {NAME} {} {name}",
-            of_others.first().unwrap_or(&"COMMAND")
+            "{name} stands before the command: write the command first, as in {NAME} {nearest} {name}"
         ));
     }
-    let flags = command.map_or(info.flags, |command| command.command.flags);
-    let meant = meant(name, flags.iter().map(|flag| flag.long));
+    let meant = meant(name, command.flags.iter().map(|flag| flag.long));
     let next = question(&meant).map(|question| format!("{question} {help}")).unwrap_or(help);
-    let of_others = match (command, of_others.as_slice()) {
-        (Some(_), [_, ..]) => format!(", which is for {}", of_others.join(" and ")),
+    let of_others = match (path, of_others.as_slice()) {
+        ([_, ..], [_, ..]) => format!(", which is for {}", of_others.join(" and ")),
         _ => String::new(),
     };
     Failure::usage(format!("unrecognized argument: {name}{of_others}; {next}"))
@@ -408,9 +460,35 @@ mod tests {
         for flag in ["--auto-fetch", "--max-size", "--exec", "--mdns", "--words"] {
             assert!(refusal(&["run", flag, "1"]).contains(flag));
         }
-        for line in [["room", "new"], ["doctor", "--json"]] {
-            assert!(refusal(&line).contains(line[0]));
+        assert!(refusal(&["doctor", "--json"]).contains("doctor"));
+    }
+
+    #[test]
+    fn a_command_of_commands_is_read_like_the_others() {
+        let action = |line: &[&str]| match command(line) {
+            Command::Room(room) => room.action,
+            other => panic!("{line:?} gave {other:?}"),
+        };
+        let RoomAction::New(new) = action(&["room", "new", "--words=8", "--name", "work"]) else { panic!() };
+        assert_eq!((new.words, new.name.map(|name| name.to_string()).as_deref()), (8, Some("work")));
+        let RoomAction::New(new) = action(&["room", "new"]) else { panic!() };
+        assert_eq!((new.words, new.name, new.out, new.qr), (6, None, None, false));
+        let RoomAction::Add(add) = action(&["room", "add", "work", "--quiet"]) else { panic!() };
+        assert_eq!((add.name.as_str(), add.quiet), ("work", true));
+        assert!(matches!(action(&["room", "list", "--json"]), RoomAction::List(list) if list.json));
+        for line in [&["help", "room", "new"][..], &["room", "help", "new"], &["room", "new", "-h"]] {
+            let Ok(Parsed::Text(text)) = parse(line.iter().map(OsString::from)) else { panic!("{line:?}") };
+            assert!(text.starts_with("Usage: deaddrop room new"), "{text}");
         }
+        assert!(refusal(&["room"]).contains("new, add, list"));
+        assert!(refusal(&["room", "nwe"]).contains("there is no command room nwe: did you mean new?"));
+        assert!(refusal(&["room", "--json", "new"]).contains("as in deaddrop room new --json"));
+        assert!(refusal(&["room", "add", "a", "hunter2"]).contains("never an argument"));
+        assert!(!refusal(&["room", "add", "a", "hunter2"]).contains("hunter2"));
+        assert!(refusal(&["room", "add", "a/b"]).contains("slash"));
+        assert!(refusal(&["room", "new", "--name", "a", "--out", "b"]).contains("leave one out"));
+        assert!(refusal(&["room", "new", "--json", "--qr"]).contains("leave one out"));
+        assert!(refusal(&["room", "list", "--words", "8"]).contains("which is for room new"));
     }
 
     #[test]
@@ -427,8 +505,10 @@ mod tests {
 
     #[test]
     fn an_interface_may_be_named_more_than_once() {
-        let run = command(&["run", "--interface", "eth0", "--interface=eth1"]);
-        assert_eq!(run.net_args().interfaces, ["eth0", "eth1"]);
+        let Command::Run(run) = command(&["run", "--interface", "eth0", "--interface=eth1"]) else {
+            panic!()
+        };
+        assert_eq!(run.net().interfaces, ["eth0", "eth1"]);
     }
 
     #[test]

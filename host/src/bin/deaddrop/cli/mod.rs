@@ -5,6 +5,7 @@
 
 mod arguments;
 mod overview;
+mod room;
 mod suggestion;
 mod values;
 
@@ -16,7 +17,8 @@ use deaddrop::TokenPrefix;
 use deaddrop_core::limits::UDP_PORT;
 
 pub(crate) use arguments::{Parsed, parse, wants_json};
-pub(crate) use values::{From, Text};
+pub(crate) use room::{Room, RoomAction, RoomAdd, RoomNew};
+pub(crate) use values::{From, RoomName, Text};
 
 use values::{any_port, fetches, out, port, ttl, wait};
 
@@ -29,9 +31,9 @@ pub(crate) const NAME: &str = "deaddrop";
     name = "deaddrop",
     help_triggers("-h", "--help"),
     description = "Hand messages, files and folders to people on the same network, without a server.\n\nEveryone who knows the passphrase of a room is a member of it. Members see each\nother's offers, and the first to fetch one gets it. Nobody else learns what is\nhanded over.",
-    example = "{command_name} send-msg --room-file room.txt < message.txt\n{command_name} fetch --room-file room.txt",
-    note = "The passphrase of the room comes from --room, --room-file, the environment\nvariable DEADDROP_ROOM, or is asked for on a terminal; the first one given wins.",
-    note = "Other users of this machine can see the command line of every process, and the\nshell keeps it in its history: prefer --room-file to --room, and send a message\nthrough standard input.",
+    example = "{command_name} room new --name default\n{command_name} send-msg < message.txt\n{command_name} fetch",
+    note = "The passphrase of the room comes from --room, --room-file, --room-name, the\nenvironment variable DEADDROP_ROOM, the room named default if there is one, or is\nasked for on a terminal; the first of these that is given wins.",
+    note = "Other users of this machine can see the command line of every process, and the\nshell keeps it in its history: prefer --room-name or --room-file to --room, and\nsend a message through standard input.",
     error_code(0, "done"),
     error_code(1, "failed"),
     error_code(2, "wrong usage"),
@@ -52,7 +54,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-/// The four verbs.
+/// The verbs.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub(crate) enum Command {
@@ -64,40 +66,41 @@ pub(crate) enum Command {
     SendFile(SendFile),
     /// Take a drop.
     Fetch(Fetch),
+    /// Make and keep rooms.
+    Room(Room),
 }
 
 impl Command {
     /// Whether `--json` was given.
     pub(crate) fn json(&self) -> bool {
-        self.net_args().json
+        match self {
+            Self::Run(run) => run.json,
+            Self::SendMsg(send) => send.json,
+            Self::SendFile(send) => send.json,
+            Self::Fetch(fetch) => fetch.json,
+            Self::Room(room) => room.json(),
+        }
     }
 
     /// Whether `--quiet` was given.
     pub(crate) fn quiet(&self) -> bool {
-        self.net_args().quiet
+        match self {
+            Self::Run(run) => run.quiet,
+            Self::SendMsg(send) => send.quiet,
+            Self::SendFile(send) => send.quiet,
+            Self::Fetch(fetch) => fetch.quiet,
+            Self::Room(room) => room.quiet(),
+        }
     }
 
     /// How often `-v` was given.
     pub(crate) fn verbose(&self) -> u8 {
-        self.net_args().verbose
-    }
-
-    /// Takes the room's arguments out.
-    pub(crate) fn take_room(&mut self) -> RoomArgs {
         match self {
-            Self::Run(run) => run.take_room(),
-            Self::SendMsg(send) => send.take_room(),
-            Self::SendFile(send) => send.take_room(),
-            Self::Fetch(fetch) => fetch.take_room(),
-        }
-    }
-
-    fn net_args(&self) -> NetArgs {
-        match self {
-            Self::Run(run) => run.net(),
-            Self::SendMsg(send) => send.net(),
-            Self::SendFile(send) => send.net(),
-            Self::Fetch(fetch) => fetch.net(),
+            Self::Run(run) => run.verbose,
+            Self::SendMsg(send) => send.verbose,
+            Self::SendFile(send) => send.verbose,
+            Self::Fetch(fetch) => fetch.verbose,
+            Self::Room(_) => 0,
         }
     }
 }
@@ -109,6 +112,8 @@ pub(crate) struct RoomArgs {
     pub(crate) room: Option<Text>,
     /// `--room-file`
     pub(crate) room_file: Option<PathBuf>,
+    /// `--room-name`
+    pub(crate) room_name: Option<RoomName>,
 }
 
 /// What all commands that join a room share, beside the room.
@@ -118,12 +123,6 @@ pub(crate) struct NetArgs {
     pub(crate) udp_port: u16,
     /// `--interface`; empty means all.
     pub(crate) interfaces: Vec<String>,
-    /// `--json`
-    pub(crate) json: bool,
-    /// `--quiet`
-    pub(crate) quiet: bool,
-    /// How often `--verbose` was given.
-    pub(crate) verbose: u8,
 }
 
 /// argh cannot include one struct in another, so the flags that all commands share stand here once
@@ -134,12 +133,15 @@ macro_rules! command {
         $(#[$attribute])*
         pub(crate) struct $name {
             $($own)*
-            /// passphrase of the room; visible to other users of this machine, so prefer --room-file
+            /// passphrase of the room; visible to other users of this machine, so prefer the other ways
             #[argh(option, arg_name = "passphrase")]
             pub(crate) room: Option<Text>,
             /// file with the passphrase of the room, readable by its owner only
             #[argh(option, arg_name = "path")]
             pub(crate) room_file: Option<PathBuf>,
+            /// name of the room, as in deaddrop room list
+            #[argh(option, arg_name = "room")]
+            pub(crate) room_name: Option<RoomName>,
             /// UDP port of discovery, the same for all members (48555)
             #[argh(option, arg_name = "port", default = "UDP_PORT", from_str_fn(port))]
             pub(crate) udp_port: u16,
@@ -160,7 +162,7 @@ macro_rules! command {
         impl $name {
             /// Takes the room's arguments out.
             pub(crate) fn take_room(&mut self) -> RoomArgs {
-                RoomArgs { room: self.room.take(), room_file: self.room_file.take() }
+                RoomArgs { room: self.room.take(), room_file: self.room_file.take(), room_name: self.room_name.take() }
             }
 
             /// The arguments that all commands share.
@@ -168,9 +170,6 @@ macro_rules! command {
                 NetArgs {
                     udp_port: self.udp_port,
                     interfaces: self.interface.clone(),
-                    json: self.json,
-                    quiet: self.quiet,
-                    verbose: self.verbose,
                 }
             }
         }

@@ -6,10 +6,11 @@ use argh::ArgsInfo;
 
 use super::{Cli, NAME};
 
-/// How to make the file that every command needs.
+/// How to make what every command needs.
 const BEGIN: &str = "\
-Begin with a file that holds the passphrase of your room and that only you can read:
-  (umask 077; echo \"four or more random words\" > room.txt)
+Begin with a room: make one, and have the others add its passphrase.
+  deaddrop room new --name default
+  deaddrop room add default
 ";
 
 /// The text, from the definition of the command line.

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use deaddrop::Zeroizing;
+use deaddrop::{Zeroizing, text};
 use deaddrop_core::limits::{FETCHES_MAX, TCP_PORT_MIN, TTL_MAX, TTL_MIN};
+
+/// Bytes of a room's name, as of any file's.
+const ROOM_NAME_MAX: usize = 255;
 
 /// Text that may be a secret: wiped when dropped, and not shown by `Debug`.
 #[derive(Default, PartialEq, Eq)]
@@ -36,6 +39,53 @@ impl FromStr for Text {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Text(..)")
+    }
+}
+
+/// The name of a room: that of a file, so that it leads out of no folder and is not hidden.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RoomName(String);
+
+impl RoomName {
+    /// The room that is used where none is given.
+    pub(crate) const DEFAULT: &str = "default";
+
+    /// That room's name.
+    pub(crate) fn default_room() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+
+    /// The name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the room that is used where none is given.
+    pub(crate) fn is_default(&self) -> bool {
+        self.0 == Self::DEFAULT
+    }
+}
+
+impl FromStr for RoomName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let unseen = |c: char| text::is_control(c) || text::is_invisible(c);
+        let refusal = match name {
+            "" => "a room's name is not empty",
+            name if name.len() > ROOM_NAME_MAX => "a room's name has at most 255 bytes",
+            name if name.contains('/') => "a room's name has no slash: give --room-file for a path",
+            name if name.starts_with(['.', '-']) => "a room's name does not begin with a dot or a dash",
+            name if name.contains(unseen) => "a room's name has no characters that nobody sees",
+            name => return Ok(Self(name.into())),
+        };
+        Err(refusal.into())
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -135,6 +185,19 @@ pub(super) fn any_port(text: &str) -> Result<u16, String> {
     port_from(text, 1)
 }
 
+/// Words of a passphrase: with fewer than four it would be weak.
+pub(super) fn words(text: &str) -> Result<usize, String> {
+    let count = within(text, 4, 24, "a count")?;
+    usize::try_from(count).map_err(|error| error.to_string())
+}
+
+pub(super) fn room_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text == "-" {
+        return Err("give a new file; without --out the passphrase is printed".into());
+    }
+    Ok(text.into())
+}
+
 pub(super) fn out(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("give a new file, a folder, or - for standard output".into());
@@ -162,6 +225,9 @@ mod tests {
         assert!(any_port("0").is_err() && any_port("1").is_ok());
         assert!(wait("0").is_ok() && wait("86400").is_ok() && wait("86401").is_err());
         assert!(out("").is_err());
+        assert!(room_file("").is_err() && room_file("-").is_err() && room_file("x").is_ok());
+        assert_eq!((words("4"), words("24")), (Ok(4), Ok(24)));
+        assert!(words("3").is_err() && words("25").is_err());
     }
 
     #[test]
@@ -222,6 +288,30 @@ mod tests {
                 v6.parse::<From>().is_err_and(|message| message.contains("IPv6 is not there yet")),
                 "{v6}"
             );
+        }
+    }
+
+    #[test]
+    fn a_rooms_name_is_that_of_a_visible_file_in_one_folder() {
+        for name in ["default", "work", "Büro 2", "a.b", "room-1", "请", &"x".repeat(255)] {
+            assert_eq!(name.parse::<RoomName>().map(|name| name.to_string()), Ok(name.to_owned()));
+        }
+        let longer = "x".repeat(256);
+        for bad in [
+            "",
+            "/etc/passwd",
+            "a/b",
+            "..",
+            ".",
+            ".hidden",
+            "-x",
+            "a\nb",
+            "\u{1b}[31m",
+            "a\0",
+            "a\u{202e}b",
+            &longer,
+        ] {
+            assert!(bad.parse::<RoomName>().is_err(), "{bad:?}");
         }
     }
 

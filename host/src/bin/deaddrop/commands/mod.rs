@@ -1,6 +1,7 @@
-//! The four verbs.
+//! The verbs.
 
 mod fetch;
+mod room;
 mod run;
 mod send;
 mod setup;
@@ -12,9 +13,9 @@ use std::os::fd::AsFd;
 use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
 use smol::future;
 
-use crate::cli::{Command, Fetch, NetArgs, SendFile};
+use crate::cli::{Command, Fetch, NetArgs, RoomAction, RoomArgs, SendFile};
 use crate::exit::{Exit, Failure};
-use crate::passphrase;
+use crate::passphrase::{self, Surroundings};
 use crate::resources;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
@@ -25,6 +26,7 @@ enum Job {
     Run(NetArgs, Zeroizing<String>),
     Send(send::Job),
     Fetch(fetch::Job),
+    Room(RoomAction),
 }
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
@@ -43,6 +45,11 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
             Job::Run(net, passphrase) => run::run(ui, signals, net, passphrase).await,
             Job::Send(job) => send::send(ui, signals, job).await,
             Job::Fetch(job) => fetch::fetch(ui, signals, job).await,
+            // No peer hears of it, so that a signal ends it as it stands too.
+            Job::Room(action) => {
+                let stopped = async { Err(signals.wait().await) };
+                future::or(stopped, room::room(ui, signals, action)).await
+            }
         }
     };
     let ended = async {
@@ -58,12 +65,15 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
 /// Finds the passphrase, and opens what is to be sent, reading a message from standard input where it comes from there.
 ///
 /// What reads files does so on threads of their own: a read may take as long as it likes, and a signal is to end it.
-async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Failure> {
-    let variable = std::env::var_os(passphrase::VARIABLE);
-    let passphrase = passphrase::passphrase(command.take_room(), variable, signals).await?;
+async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Failure> {
+    let find = async |room: RoomArgs| passphrase::passphrase(room, Surroundings::ours(), signals).await;
     Ok(match command {
-        Command::Run(args) => Job::Run(args.net(), passphrase),
-        Command::SendMsg(args) => {
+        Command::Run(mut args) => {
+            let passphrase = find(args.take_room()).await?;
+            Job::Run(args.net(), passphrase)
+        }
+        Command::SendMsg(mut args) => {
+            let passphrase = find(args.take_room()).await?;
             let net = args.net();
             let drop = match args.message {
                 Some(text) if text.expose() != "-" => {
@@ -87,7 +97,8 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
             let drop = drop.ttl(args.ttl).fetches(args.fetches);
             Job::Send(send::Job { drop, path: None, tcp_port: args.tcp_port, net, passphrase })
         }
-        Command::SendFile(args) => {
+        Command::SendFile(mut args) => {
+            let passphrase = find(args.take_room()).await?;
             let net = args.net();
             let path = args.paths.first().cloned();
             let drop = match &args.paths[..] {
@@ -100,7 +111,9 @@ async fn prepare(mut command: Command, ui: &Ui, signals: &Signals) -> Result<Job
             let drop = drop.ttl(args.ttl).fetches(args.fetches);
             Job::Send(send::Job { drop, path, tcp_port: args.tcp_port, net, passphrase })
         }
-        Command::Fetch(args) => {
+        Command::Room(room) => Job::Room(room.action),
+        Command::Fetch(mut args) => {
+            let passphrase = find(args.take_room()).await?;
             let (sender, net) = (args.sender(), args.net());
             let Fetch { token, out, force, restart, discard, wait, .. } = args;
             Job::Fetch(fetch::Job { sender, token, out, force, restart, discard, wait, net, passphrase })

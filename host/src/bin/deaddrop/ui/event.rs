@@ -11,6 +11,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::cli::RoomName;
+
 /// Something that happened.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -128,6 +130,40 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
     },
+    /// A passphrase was made.
+    Passphrase {
+        /// The passphrase; absent if it went into a file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        /// The file that it went into.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_file")]
+        path: Option<&'a Path>,
+        /// How many words it has.
+        words: usize,
+        /// The bits of chance in it.
+        #[serde(serialize_with = "as_tenths")]
+        bits: f64,
+    },
+    /// A room is kept under a name: one of a list.
+    Room {
+        /// Its name.
+        #[serde(serialize_with = "as_text")]
+        name: &'a RoomName,
+        /// Its file.
+        #[serde(serialize_with = "as_path")]
+        path: &'a Path,
+        /// Whether it is the one that is used where none is given.
+        default: bool,
+    },
+    /// A room was added.
+    Added {
+        /// Its name.
+        #[serde(serialize_with = "as_text")]
+        name: &'a RoomName,
+        /// Its file.
+        #[serde(serialize_with = "as_path")]
+        path: &'a Path,
+    },
     /// Something is not as it should be, and the command goes on.
     Warning {
         /// The word for it.
@@ -224,6 +260,14 @@ fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error
 
 fn as_path<S: Serializer>(value: &&Path, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&value.to_string_lossy())
+}
+
+fn as_file<S: Serializer>(value: &Option<&Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.map(Path::to_string_lossy).unwrap_or_default())
+}
+
+fn as_tenths<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64((value * 10.0).round() / 10.0)
 }
 
 fn as_lapse<S: Serializer>(value: &Lapse, to: S) -> Result<S::Ok, S::Error> {

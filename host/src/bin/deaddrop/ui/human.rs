@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use deaddrop::text::{self, Bytes, Span};
 use deaddrop::{Kind, Name};
@@ -66,6 +67,20 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             lines.notices = format!("Fetched by {by}, {}\n", Bytes(*size)).into_bytes();
         }
         Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
+        Event::Passphrase { text: Some(text), .. } => {
+            // Set aside before, so that no copy is left behind by growing.
+            let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+            line.extend_from_slice(text.as_bytes());
+            line.push(b'\n');
+            lines.results = line;
+        }
+        Event::Passphrase { path, .. } => lines.notices = kept(path.unwrap_or(Path::new(""))),
+        Event::Added { path, .. } => lines.notices = kept(path),
+        Event::Room { name, default, .. } => {
+            // A script gets the names alone.
+            let mark = if *default && out_is_terminal { "  (used where no room is given)" } else { "" };
+            lines.results = Zeroizing::new(format!("{}{mark}\n", text::line(name.as_str())).into_bytes());
+        }
         Event::Warning { message, .. } => {
             lines.notices = format!("deaddrop: warning: {}\n", text::line(message)).into_bytes();
         }
@@ -74,6 +89,12 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         }
     }
     lines
+}
+
+/// The notice that a passphrase is in a file.
+fn kept(path: &Path) -> Vec<u8> {
+    let path = path.to_string_lossy();
+    format!("Kept in {}, which only you can read.\n", text::line(&path)).into_bytes()
 }
 
 /// The notice that a drop is being taken.

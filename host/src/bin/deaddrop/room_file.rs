@@ -1,0 +1,188 @@
+//! Room files: a passphrase in a file that only its owner can read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use deaddrop_core::limits::PASSPHRASE_MAX;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::exit::Failure;
+use crate::passphrase::VARIABLE;
+
+/// Mode bits by which others reach a file.
+const OTHERS: u32 = 0o077;
+
+/// Reads a room file. Its last line end is dropped; everything else is the passphrase.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let refuse = |error: io::Error| {
+        Failure::usage(format!(
+            "cannot read the room file {}: {error}; check its path and rights",
+            path.display()
+        ))
+    };
+    let mut file = File::open(path).map_err(refuse)?;
+    // Looked at through the handle, so that it is the file that is then read.
+    let metadata = file.metadata().map_err(refuse)?;
+    if metadata.is_dir() {
+        return Err(Failure::usage(format!(
+            "the room file {} is a folder: name the file in it",
+            path.display()
+        )));
+    }
+    private(path, metadata.uid(), metadata.mode(), rustix::process::geteuid().as_raw())?;
+    let bytes = read_line(&mut file).map_err(refuse)?;
+    text(bytes, &format!("the room file {}", path.display()), "save it as UTF-8")
+}
+
+/// Reads a passphrase to the end, without its last line end. Of a longer one it gives more bytes than are allowed.
+pub(crate) fn read_line(from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Read into memory that was set aside before, so that no copy is left behind by growing: the
+    // longest passphrase, a line end, and one byte by which a longer file shows.
+    let mut bytes = Zeroizing::new(vec![0; PASSPHRASE_MAX + 3]);
+    let mut length = 0;
+    loop {
+        match from.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    Ok(bytes)
+}
+
+/// The bytes of `source` as text, without a copy of them; `advice` says what to do if they are none.
+pub(crate) fn text(
+    mut bytes: Zeroizing<Vec<u8>>,
+    source: &str,
+    advice: &str,
+) -> Result<Zeroizing<String>, Failure> {
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        let mut bytes = error.into_bytes();
+        let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        bytes.zeroize();
+        Failure::usage(if wide {
+            format!("{source} is UTF-16 text: save it as UTF-8 without BOM")
+        } else {
+            format!("{source} is not UTF-8 text: {advice}")
+        })
+    })
+}
+
+/// Refuses a room file that others can read, or that belongs to someone else.
+pub(crate) fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(), Failure> {
+    // Where neither can be mended: a secret mounted into a container, sudo, a file system without modes.
+    let instead = format!(
+        "or pass on what is in it: cat {path} | deaddrop ... --room-file /dev/stdin, or {VARIABLE}=\"$(cat {path})\" \
+         deaddrop ...",
+        path = path.display()
+    );
+    if owner != me && owner != 0 {
+        return Err(Failure::usage(format!(
+            "the room file {} belongs to another user: make one of your own, {instead}",
+            path.display()
+        )));
+    }
+    if mode & OTHERS != 0 {
+        return Err(Failure::usage(format!(
+            "others can reach the room file {path}: keep it to yourself with: chmod 600 {path}, {instead}",
+            path = path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Writes a passphrase into a new file that only its owner can read. Folders that are missing are made, for the owner
+/// only too. Nothing that exists is overwritten, and no link is followed.
+pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
+    let place = path.display();
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+            file(format!("cannot make the folder {}: {error}; check its path and rights", folder.display()))
+        })?;
+    }
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut made = made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => file(format!("cannot make the room file {place}: {error}; check its path and rights")),
+    })?;
+    let mut line = Zeroizing::new(Vec::with_capacity(passphrase.len() + 1));
+    line.extend_from_slice(passphrase.as_bytes());
+    line.push(b'\n');
+    let written = made.metadata().and_then(|metadata| match metadata.mode() & OTHERS {
+        0 => made.write_all(&line).and_then(|()| made.sync_all()),
+        _ => Err(io::Error::other("its file system keeps no modes, so that others could read it")),
+    });
+    written.map_err(|error| {
+        // A part of a passphrase is another room. If it stays, the error that is reported is the same.
+        let _ = fs::remove_file(path);
+        file(format!("cannot write the room file {place}: {error}; choose another place"))
+    })
+}
+
+/// The refusal to write where something is already.
+pub(crate) fn exists(path: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} is there already, and is not overwritten: choose another name, or remove it first",
+        path.display()
+    ))
+}
+
+fn file(message: String) -> Failure {
+    Failure::new(crate::exit::Exit::Failed, "file", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_for_its_owner_only_and_so_are_its_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config/deaddrop/rooms/work");
+        create(&path, "four random words here").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!(mode(&path), 0o600);
+        for made in path.ancestors().skip(1).take(3) {
+            assert_eq!(mode(made), 0o700, "{}", made.display());
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"four random words here\n");
+        assert_eq!(read(&path).unwrap().as_str(), "four random words here");
+    }
+
+    #[test]
+    fn nothing_that_exists_is_overwritten_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "precious").unwrap();
+        symlink(at("elsewhere"), at("dangling")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for name in ["file", "dangling", "folder"] {
+            let failure = create(&at(name), "passphrase").unwrap_err();
+            assert_eq!(failure.exit.code(), 2);
+            assert!(failure.message.contains("is there already") && !failure.message.contains("passphrase"));
+        }
+        assert_eq!(fs::read(at("file")).unwrap(), b"precious");
+        assert!(!at("elsewhere").exists());
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let failure = create(&folder.path().join("file/room"), "passphrase").unwrap_err();
+        assert_eq!((failure.exit.code(), failure.code), (1, "file"));
+        assert!(failure.message.contains("cannot make the folder"), "{}", failure.message);
+    }
+}
