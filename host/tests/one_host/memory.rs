@@ -69,7 +69,7 @@ fn found(process: &Process, secret: &str) -> Vec<String> {
         }
         seen += bytes.len();
         for (i, form) in forms.iter().enumerate() {
-            if contains(&bytes, form) {
+            if memchr::memmem::find(&bytes, form).is_some() {
                 found.push(format!("form {i} in {what} {range}"));
             }
         }
@@ -87,19 +87,6 @@ fn core_dumps_are_off() {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
     let [soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
     assert!(["0", "1"].contains(&soft) && ["0", "1"].contains(&hard), "{line}");
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    let Some((first, _)) = part.split_first() else { return false };
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = &rest[at..];
-        if rest.starts_with(part) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
 }
 
 /// Has the marker fetched from this sender, and gives what the scan finds before and after.
