@@ -75,6 +75,7 @@ pub use deaddrop_core::offer::{Kind, Name, Offer};
 pub use deaddrop_core::token::{Token, TokenPrefix};
 pub use zeroize::Zeroizing;
 
+pub use crate::address::{Address, AddressError, Endpoint};
 pub use crate::claim::Received;
 pub use crate::files::bundle::incoming::{Alteration, SavedBundle};
 pub use crate::files::bundle::obstacle::{Obstacle, Unsendable};
@@ -226,8 +227,8 @@ impl Sender {
         self.0.port()
     }
 
-    /// The addresses at which others reach this machine, loopback last.
-    pub fn addresses(&self) -> Vec<IpAddr> {
+    /// The addresses at which others reach this machine, the best first.
+    pub fn addresses(&self) -> Vec<Address> {
         self.0.addresses()
     }
 

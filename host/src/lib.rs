@@ -19,8 +19,9 @@
 //! | network | `lan`: interfaces, beacons, announcing and browsing |
 //! | drops | `serve`: the sender's state and connections; `fetch`: probes, claims, receiving |
 //! | streams | `bulk`: encryption and decryption by several threads |
-//! | basis | `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random` |
+//! | basis | `address`: addresses with zones; `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random` |
 
+mod address;
 pub mod blocking;
 mod bulk;
 #[doc(hidden)] // Public for the benches alone.
@@ -41,6 +42,7 @@ mod serve;
 mod stop;
 mod transport;
 
+pub use address::{Address, AddressError, Endpoint};
 pub use claim::{Claim, ConnectionLosses, Content, Received, Unconfirmed};
 pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};

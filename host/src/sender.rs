@@ -4,7 +4,7 @@ mod event;
 
 use std::future::pending;
 use std::io::Read;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use deaddrop_core::token::Token;
 use smol::future;
 use zeroize::Zeroizing;
 
+use crate::address::Address;
 use crate::clock;
 use crate::error::Error;
 use crate::files::bundle::obstacle::Unsendable;
@@ -175,7 +176,7 @@ impl SenderBuilder {
 /// A sender and a receiver in one process:
 ///
 /// ```
-/// use std::net::{IpAddr, Ipv4Addr};
+/// use std::net::Ipv4Addr;
 /// use deaddrop::{Ended, Network, Receiver, Room, Sender, SenderEvent};
 ///
 /// # fn main() -> Result<(), deaddrop::Error> {
@@ -324,8 +325,8 @@ impl Sender {
         self.spec.ttl
     }
 
-    /// The addresses at which others reach this machine, loopback last.
-    pub fn addresses(&self) -> Vec<IpAddr> {
+    /// The addresses at which others reach this machine, the best first.
+    pub fn addresses(&self) -> Vec<Address> {
         self.announcement.addresses()
     }
 
@@ -405,6 +406,7 @@ impl Sender {
                 ServerEvent::Lapsed { by, why, .. } => return Some(SenderEvent::Lapsed { by, why }),
                 ServerEvent::Fetched { by, .. } => return Some(SenderEvent::Fetched { by }),
                 ServerEvent::Warning(Warning::Guessing { source, failures }) => {
+                    let source = source.map(Address::from_source);
                     return Some(SenderEvent::Guessing { source, failures });
                 }
                 ServerEvent::Warning(_) => {}

@@ -139,7 +139,7 @@ fn send(room: &Room, what: &Value) -> Result<(), Error> {
     let sender = builder.offer(room)?;
     let stopper = sender.stopper();
     stop_on_call(what, sender.stopper());
-    let addresses = sender.addresses();
+    let addresses: Vec<String> = sender.addresses().iter().map(ToString::to_string).collect();
     tell(&json!({
         "event": "ready",
         "token": sender.token().to_string(),
@@ -148,7 +148,7 @@ fn send(room: &Room, what: &Value) -> Result<(), Error> {
     }));
     let ended = sender.serve(|event| match event {
         SenderEvent::Fetched { by } => {
-            tell(&json!({ "event": "fetched", "by": by, "threads": threads() }));
+            tell(&json!({ "event": "fetched", "by": by.to_string(), "threads": threads() }));
             if what["stop-when-fetched"] == true {
                 stopper.stop();
             }

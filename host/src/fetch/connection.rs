@@ -13,6 +13,7 @@ use event_listener::Event;
 
 use super::credentials::Credentials;
 use super::error::ConnectionError;
+use crate::address::Address;
 use crate::bulk::decrypt::{DecryptPipeline, Intake};
 use crate::cipher::cipher;
 use crate::lock::lock;
@@ -73,7 +74,7 @@ impl ClientConnection {
         credentials: &Arc<Credentials>,
         expected: Option<Instance>,
     ) -> Result<Self, ConnectionError> {
-        let address = link.stream().peer_addr()?.ip();
+        let address = Address::from(link.stream().peer_addr()?).to_source();
         let session = ClientSession::new(clock::now(), address, expected, None).with_cipher(cipher());
         Ok(Self {
             link,

@@ -1,11 +1,11 @@
 //! What a client needs to show senders that it is a member of their room.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::guard::ClientGuard;
 
+use crate::address::Address;
 use crate::clock;
 use crate::lock::lock;
 
@@ -34,7 +34,7 @@ impl Credentials {
     }
 
     /// Whether a handshake with this address may be tried now (section 4.5).
-    pub(crate) fn may_try(&self, address: IpAddr) -> bool {
-        lock(&self.guard).has(clock::now(), address)
+    pub(crate) fn may_try(&self, address: Address) -> bool {
+        lock(&self.guard).has(clock::now(), address.to_source())
     }
 }

@@ -53,7 +53,7 @@ async fn probe_within(
     credentials: &Arc<Credentials>,
     expected: Option<Instance>,
 ) -> Result<Listing, ConnectionError> {
-    if !credentials.may_try(sender.ip()) {
+    if !credentials.may_try(sender.into()) {
         return Err(ClientError::NoBudget.into());
     }
     let end = clock::now() + span;

@@ -1,7 +1,6 @@
 //! Announces a sender on its networks, and answers solicits.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use deaddrop_core::discovery::Advertiser;
@@ -9,6 +8,7 @@ use deaddrop_core::time::Instant;
 
 use super::beacons::BeaconSockets;
 use super::receiver::BeaconReceiver;
+use crate::address::Address;
 use crate::serve::server::Server;
 use crate::{clock, random::system};
 
@@ -33,8 +33,8 @@ impl Announcement {
         Ok(Self { server, beacons, receiver, advertiser, port })
     }
 
-    /// The addresses at which this machine can be reached, loopback last.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+    /// The addresses at which this machine can be reached, the best first.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
         self.beacons.addresses()
     }
 

@@ -14,6 +14,7 @@ use log::{debug, trace};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::interfaces::{Interface, InterfaceError, interfaces};
+use crate::address::Address;
 use crate::clock;
 use crate::network::Network;
 
@@ -133,11 +134,12 @@ impl BeaconSockets {
         self.sockets.iter().any(|sockets| sockets.interface.is_meant_by(name))
     }
 
-    /// The addresses at which this machine can be reached, loopback last.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        let mut interfaces: Vec<&Interface> = self.sockets.iter().map(|sockets| &sockets.interface).collect();
-        interfaces.sort_by_key(|interface| interface.is_loopback());
-        interfaces.iter().map(|interface| IpAddr::V4(interface.address)).collect()
+    /// The addresses at which this machine can be reached, the best first.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> =
+            self.sockets.iter().map(|sockets| sockets.interface.address.into()).collect();
+        addresses.sort_by_key(Address::rank);
+        addresses
     }
 
     /// Sends a beacon to everybody on every interface. Errors are ignored: the next beacon may pass.

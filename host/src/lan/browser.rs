@@ -1,7 +1,6 @@
 //! Finds senders on the LAN: solicits, receives beacons, probes the senders that answer.
 
 use std::future::pending;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender, unbounded};
@@ -12,6 +11,7 @@ use super::beacons::{BeaconSockets, SkippedInterface};
 use super::catalogue::Catalogue;
 use super::interfaces::InterfaceError;
 use super::receiver::BeaconReceiver;
+use crate::address::Address;
 use crate::clock;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::ConnectionError;
@@ -78,8 +78,8 @@ impl Browser {
         &self.skipped
     }
 
-    /// The addresses of this machine, loopback last.
-    pub fn addresses(&self) -> Vec<IpAddr> {
+    /// The addresses of this machine, the best first.
+    pub fn addresses(&self) -> Vec<Address> {
         self.beacons.addresses()
     }
 

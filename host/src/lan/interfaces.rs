@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 
 use deaddrop_core::discovery::Ipv4Network;
 use if_addrs::{IfAddr, get_if_addrs};
-use rustix::net::netdevice;
-use socket2::{Domain, Socket, Type};
+
+use crate::address::index_of;
 
 /// One IPv4 address of this machine and its network. An interface with several addresses has several of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,12 +100,6 @@ impl std::error::Error for InterfaceError {
 /// The interfaces that are up and have an IPv4 address, in the system's order.
 pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     Ok(get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up).filter_map(from_system).collect())
-}
-
-/// The system's number for the interface of this name.
-fn index_of(name: &str) -> Option<u32> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).ok()?;
-    netdevice::name_to_index(&socket, name).ok()
 }
 
 fn from_system(interface: if_addrs::Interface) -> Option<Interface> {

@@ -1,10 +1,11 @@
 //! What happens while a drop is served, and how it ends.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use deaddrop_core::drops::Lapse;
 use deaddrop_core::offer::EndReason;
+
+use crate::address::Address;
 
 /// Something that happened while a drop was served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,24 +14,24 @@ pub enum SenderEvent {
     /// A receiver has claimed the drop: it is about to receive it.
     Claimed {
         /// The receiver's address.
-        by: IpAddr,
+        by: Address,
     },
     /// A claim lapsed. The drop can be fetched again, unless its TTL has passed.
     Lapsed {
         /// The address of the receiver that held it.
-        by: IpAddr,
+        by: Address,
         /// Why.
         why: Lapse,
     },
     /// A receiver has confirmed that it holds the whole drop.
     Fetched {
         /// The receiver's address.
-        by: IpAddr,
+        by: Address,
     },
     /// Handshakes with another passphrase fail: a neighbour's room, or somebody guesses.
     Guessing {
         /// Where they come from; `None` if from many places.
-        source: Option<IpAddr>,
+        source: Option<Address>,
         /// How many have failed since there was last a minute without.
         failures: u32,
     },

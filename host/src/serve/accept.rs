@@ -1,7 +1,7 @@
 //! Accepts connections and serves them.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use smol::future;
 use super::connection::serve_connection;
 use super::connections::Connections;
 use super::server::Server;
+use crate::address::{Address, Endpoint};
 use crate::clock;
 use crate::lock::lock;
 use crate::transport::link::Link;
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ACCEPTED_PER_TURN: usize = 16;
 
 /// The addresses of ours to take connections at; `None` for all.
-pub(crate) type Only = Arc<Mutex<Option<Vec<IpAddr>>>>;
+pub(crate) type Only = Arc<Mutex<Option<Vec<Address>>>>;
 
 /// Accepts connections until it is dropped, and with it every connection.
 pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>, only: Only) -> io::Result<()> {
@@ -74,19 +75,22 @@ fn accept_waiting(
         match listener.accept() {
             Ok((stream, from)) => {
                 if !is_allowed(&stream, only) {
-                    debug!("serve: {from} is not served: it came in by an interface that is not chosen");
+                    debug!(
+                        "serve: {} is not served: it came in by an interface that is not chosen",
+                        Endpoint(from)
+                    );
                     continue;
                 }
                 // A connection that broke before it was set up needs no serving.
                 let link = match Link::accepted(stream) {
                     Ok(link) => link,
                     Err(error) => {
-                        debug!("serve: {from} is not served: {error}");
+                        debug!("serve: {} is not served: {error}", Endpoint(from));
                         continue;
                     }
                 };
-                debug!("serve: {from} is accepted");
-                let (session, woken) = server.open(SocketAddr::ip(&from), link.notify());
+                debug!("serve: {} is accepted", Endpoint(from));
+                let (session, woken) = server.open(from.into(), link.notify());
                 woken.into_iter().for_each(|conn| connections.poll(conn));
                 let (conn, server) = (session.conn(), server.clone());
                 connections.start(conn, async move { serve_connection(&server, session, link).await });
@@ -108,7 +112,7 @@ fn accept_waiting(
 /// Whether the connection came in at an address that connections are taken at.
 fn is_allowed(stream: &TcpStream, only: &Only) -> bool {
     let only = lock(only);
-    let by = stream.local_addr().map(|address| address.ip());
+    let by = stream.local_addr().map(Address::from);
     only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.contains(&by)))
 }
 

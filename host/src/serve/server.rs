@@ -1,7 +1,6 @@
 //! The state that a sender's connections share: the table of drops, the guard, and the drops' sources.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +15,7 @@ use deaddrop_core::token::{ConnId, Instance, Token};
 use event_listener::Event;
 use log::debug;
 
+use crate::address::Address;
 use crate::cipher::cipher;
 use crate::files::source::Source;
 use crate::lock::lock;
@@ -41,14 +41,14 @@ pub(crate) enum ServerEvent {
         /// The drop.
         token: Token,
         /// The receiver's address.
-        by: IpAddr,
+        by: Address,
     },
     /// A claim lapsed.
     Lapsed {
         /// The drop.
         token: Token,
         /// The address of the receiver that held it.
-        by: IpAddr,
+        by: Address,
         /// Why.
         why: Lapse,
     },
@@ -57,7 +57,7 @@ pub(crate) enum ServerEvent {
         /// The drop.
         token: Token,
         /// The receiver's address.
-        by: IpAddr,
+        by: Address,
     },
     /// A drop has ended.
     Ended {
@@ -95,7 +95,7 @@ struct State {
 
 /// The member on a connection.
 struct Member {
-    address: IpAddr,
+    address: Address,
     /// When the connection closed: a claim of it may outlive it by [`LEASE`].
     closed: Option<Instant>,
     /// It failed, so what was said last may not have arrived.
@@ -103,7 +103,7 @@ struct Member {
 }
 
 impl State {
-    fn address(&self, conn: ConnId) -> Option<IpAddr> {
+    fn address(&self, conn: ConnId) -> Option<Address> {
         self.members.get(&conn).map(|member| member.address)
     }
 }
@@ -155,9 +155,9 @@ impl Server {
 
     /// A connection was accepted, which `link` wakes. Returns its session, and the connections that were woken, an
     /// evicted one among them: it closes when it is polled.
-    pub(crate) fn open(&self, source: IpAddr, link: &Arc<Event>) -> (ServerSession, Vec<ConnId>) {
+    pub(crate) fn open(&self, source: Address, link: &Arc<Event>) -> (ServerSession, Vec<ConnId>) {
         let mut state = lock(&self.state);
-        let session = state.serving.open(clock::now(), source, &mut system());
+        let session = state.serving.open(clock::now(), source.to_source(), &mut system());
         let woken = self.settle(&mut state);
         state.links.insert(session.conn(), link.clone());
         (session, woken)
@@ -225,12 +225,15 @@ impl Server {
         let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
         if session.is_member() {
             // Whatever the event: that of a first request takes the place of `Member`.
-            let member = Member { address: session.source(), closed: None, broken: false };
+            let member =
+                Member { address: Address::from_source(session.source()), closed: None, broken: false };
             state.members.entry(session.conn()).or_insert(member);
         }
         if let Ok(Some(SessionEvent::Fetched { token })) = event {
             // Before the drop's end, which this fetch may cause and which `settle` reports.
-            state.events.push_back(ServerEvent::Fetched { token, by: session.source() });
+            state
+                .events
+                .push_back(ServerEvent::Fetched { token, by: Address::from_source(session.source()) });
             self.changed.notify(usize::MAX);
         }
         if session.is_parked() {

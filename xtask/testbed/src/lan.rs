@@ -120,6 +120,8 @@ fn plug_in(switch: &Host, n: u8) -> Result<Host, Failure> {
     host.ip("link set lo up")?;
     switch.ip(&format!("link add name port{port} type veth peer name eth0 netns {holder}"))?;
     switch.ip(&format!("link set port{port} master br0 up"))?;
+    // IPv4 alone, so that each test knows by which address its hosts meet.
+    host.ip("link set eth0 addrgenmode none")?;
     host.ip(&format!("address add {ip}/{PREFIX} broadcast + dev eth0"))?;
     host.ip("link set eth0 up")?;
     Ok(host)

@@ -1,12 +1,12 @@
 //! Everything that can be told, and its form as JSON. The fields are a contract with scripts.
 
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use deaddrop::{EndReason, Kind, Lapse, Name, Offer, Token};
+use deaddrop::{Address, EndReason, Endpoint, Kind, Lapse, Name, Offer, Token};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -20,7 +20,8 @@ pub(crate) enum Event<'a> {
     /// A sender serves its drop, or a listener listens.
     Ready {
         /// This machine's addresses that others may reach it at.
-        addresses: &'a [IpAddr],
+        #[serde(serialize_with = "as_texts")]
+        addresses: &'a [Address],
         /// What a sender serves; absent from a listener.
         #[serde(flatten)]
         serving: Option<Serving<'a>>,
@@ -31,7 +32,8 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
         /// Where its sender serves it.
-        from: SocketAddr,
+        #[serde(serialize_with = "as_text")]
+        from: Endpoint,
         /// What it holds.
         #[serde(serialize_with = "as_text")]
         kind: Kind,
@@ -101,7 +103,8 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
         /// The receiver's address.
-        by: IpAddr,
+        #[serde(serialize_with = "as_text")]
+        by: Address,
     },
     /// A claim lapsed.
     Lapsed {
@@ -109,7 +112,8 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
         /// The address of the receiver that held it.
-        by: IpAddr,
+        #[serde(serialize_with = "as_text")]
+        by: Address,
         /// Why.
         #[serde(serialize_with = "as_lapse")]
         why: Lapse,
@@ -120,7 +124,8 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
         /// The receiver's address.
-        by: IpAddr,
+        #[serde(serialize_with = "as_text")]
+        by: Address,
         /// The drop's size in bytes.
         size: u64,
     },
@@ -222,7 +227,7 @@ impl<'a> Event<'a> {
     pub(crate) fn offer(offer: &'a Offer, from: SocketAddr) -> Self {
         Self::Offer {
             token: offer.token,
-            from,
+            from: Endpoint(from),
             kind: offer.kind,
             name: &offer.name,
             size: offer.size,
@@ -268,6 +273,10 @@ fn as_file<S: Serializer>(value: &Option<&Path>, to: S) -> Result<S::Ok, S::Erro
 
 fn as_tenths<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64((value * 10.0).round() / 10.0)
+}
+
+fn as_texts<S: Serializer>(values: &&[impl Display], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(ToString::to_string))
 }
 
 fn as_lapse<S: Serializer>(value: &Lapse, to: S) -> Result<S::Ok, S::Error> {

@@ -1,11 +1,10 @@
 //! Events as text for a person.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use deaddrop::text::{self, Bytes, Span};
-use deaddrop::{Kind, Name};
+use deaddrop::{Address, Endpoint, Kind, Name};
 use zeroize::Zeroizing;
 
 use super::event::{Content, Event, Serving};
@@ -101,7 +100,7 @@ fn kept(path: &Path) -> Vec<u8> {
 pub(super) fn taking(event: &Event<'_>) -> Vec<u8> {
     match event {
         Event::Offer { from, kind, name, size, .. } => {
-            format!("Taking {} from {}\n", what(*kind, name, *size), from.ip()).into_bytes()
+            format!("Taking {} from {}\n", what(*kind, name, *size), Address::from(from.0)).into_bytes()
         }
         _ => Vec::new(),
     }
@@ -122,7 +121,7 @@ fn message(bytes: &[u8], out_is_terminal: bool) -> Zeroizing<Vec<u8>> {
     shown
 }
 
-fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<u8> {
+fn serving_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
     let mut what = what(serving.kind, serving.name, serving.size);
     if let Some(files) = serving.files {
         what.push_str(&format!(" in {}", Files(files)));
@@ -134,14 +133,14 @@ fn serving_notice(addresses: &[std::net::IpAddr], serving: &Serving<'_>) -> Vec<
         reachable = addresses.iter().collect();
     }
     for address in reachable {
-        let from = SocketAddr::new(*address, serving.port);
+        let from = Endpoint(address.at(serving.port));
         notice.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
     }
     notice.into_bytes()
 }
 
 /// The command by which a drop can be fetched by hand, to be copied as it stands.
-fn fetch_line(from: SocketAddr, token: &str) -> String {
+fn fetch_line(from: Endpoint, token: &str) -> String {
     format!("deaddrop fetch --from {from} --token {token}")
 }
 

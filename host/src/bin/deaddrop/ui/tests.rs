@@ -1,10 +1,10 @@
 use super::*;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use deaddrop::{EndReason, Kind, Lapse, Name, Token};
+use deaddrop::{Address, EndReason, Endpoint, Kind, Lapse, Name, Token};
 use smol::block_on;
 
 /// A stream that can be read back.
@@ -43,7 +43,13 @@ impl Write for Broken {
 
 const TOKEN: Token = Token::from_bytes([0; 16]);
 const TOKEN_TEXT: &str = "00000000000000000000000000";
-const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7));
+/// This machine, as others reach it and as it reaches itself.
+static HERE: LazyLock<[Address; 2]> =
+    LazyLock::new(|| [Ipv4Addr::new(192, 168, 1, 7).into(), Ipv4Addr::LOCALHOST.into()]);
+
+fn ip() -> Address {
+    HERE[0]
+}
 
 fn shown(json: bool, quiet: bool, terminal: bool, event: &Event<'_>) -> (String, String) {
     let (out, err) = (Page::default(), Page::default());
@@ -73,7 +79,7 @@ fn received<'a>(name: &'a Name, content: Content<'a>) -> Event<'a> {
 fn offer(name: &Name) -> Event<'_> {
     Event::Offer {
         token: TOKEN,
-        from: (IP, 48_556).into(),
+        from: Endpoint(ip().at(48_556)),
         kind: Kind::File,
         name,
         size: 12,
@@ -91,7 +97,7 @@ fn ready(name: &Name) -> Event<'_> {
         size: 1,
         ttl: Duration::from_secs(300),
     };
-    Event::Ready { addresses: &[IP, IpAddr::V4(Ipv4Addr::LOCALHOST)], serving: Some(serving) }
+    Event::Ready { addresses: &*HERE, serving: Some(serving) }
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn json_fields_are_the_contract() {
         )
     );
     assert_eq!(
-        json(&Event::Ready { addresses: &[IP], serving: None }),
+        json(&Event::Ready { addresses: &[ip()], serving: None }),
         r#"{"event":"ready","addresses":["192.168.1.7"]}"#
     );
     assert_eq!(
@@ -133,11 +139,11 @@ fn json_fields_are_the_contract() {
         )
     );
     assert_eq!(
-        json(&Event::Fetched { token: TOKEN, by: IP, size: 9 }),
+        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9 }),
         format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9}}"#)
     );
     assert_eq!(
-        json(&Event::Claimed { token: TOKEN, by: IP }),
+        json(&Event::Claimed { token: TOKEN, by: ip() }),
         format!(r#"{{"event":"claimed","token":"{t}","by":"192.168.1.7"}}"#)
     );
     let lapses =
@@ -146,7 +152,7 @@ fn json_fields_are_the_contract() {
         lapses.into_iter().zip(["released", "silent", "slow", "not-ready", "grace", "wrong-prefix"])
     {
         assert_eq!(
-            json(&Event::Lapsed { token: TOKEN, by: IP, why }),
+            json(&Event::Lapsed { token: TOKEN, by: ip(), why }),
             format!(r#"{{"event":"lapsed","token":"{t}","by":"192.168.1.7","why":"{word}"}}"#)
         );
     }
@@ -242,8 +248,8 @@ fn quiet_hides_notices_and_nothing_else() {
 
 #[test]
 fn claims_are_told_to_scripts_alone() {
-    let claimed = Event::Claimed { token: TOKEN, by: IP };
-    let lapsed = Event::Lapsed { token: TOKEN, by: IP, why: Lapse::Silent };
+    let claimed = Event::Claimed { token: TOKEN, by: ip() };
+    let lapsed = Event::Lapsed { token: TOKEN, by: ip(), why: Lapse::Silent };
     for event in [&claimed, &lapsed] {
         assert_eq!(shown(false, false, true, event), (String::new(), String::new()));
     }

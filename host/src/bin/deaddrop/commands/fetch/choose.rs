@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdin};
 
-use deaddrop::FoundOffer;
+use deaddrop::{Endpoint, FoundOffer};
 use smol::future;
 
 use crate::exit::Failure;
@@ -38,7 +38,7 @@ pub(super) async fn choose(
 
 fn line(found: &FoundOffer) -> String {
     let offer = &found.offer;
-    format!("{} {}, from {}", offer.token, what(offer.kind, &offer.name, offer.size), found.from)
+    format!("{} {}, from {}", offer.token, what(offer.kind, &offer.name, offer.size), Endpoint(found.from))
 }
 
 async fn ask(ui: &Ui, signals: &Signals, mut found: Vec<FoundOffer>) -> Result<FoundOffer, Failure> {

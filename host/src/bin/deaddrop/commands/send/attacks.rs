@@ -2,10 +2,9 @@
 //! drop's token off the screen.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Instant;
 
-use deaddrop::Lapse;
+use deaddrop::{Address, Lapse};
 use deaddrop_core::limits::WARN_WINDOW;
 
 /// Lapses of one kind that are usual: a receiver that gives up and tries again.
@@ -17,13 +16,13 @@ const NAMED: usize = 8;
 #[derive(Default)]
 pub(super) struct Guesses {
     /// The addresses since there was last a window without a warning.
-    sources: Vec<IpAddr>,
+    sources: Vec<Address>,
     latest: Option<Instant>,
 }
 
 impl Guesses {
     /// The line about a warning; none if it is counted by a later line.
-    pub(super) fn line(&mut self, now: Instant, source: Option<IpAddr>, failures: u32) -> Option<String> {
+    pub(super) fn line(&mut self, now: Instant, source: Option<Address>, failures: u32) -> Option<String> {
         let window = WARN_WINDOW.as_secs();
         if self.latest.replace(now).is_some_and(|latest| now.duration_since(latest) >= WARN_WINDOW) {
             self.sources.clear();
@@ -54,11 +53,11 @@ impl Guesses {
 
 /// Lapsed claims, by the kind of the lapse.
 #[derive(Default)]
-pub(super) struct Lapses(BTreeMap<&'static str, BTreeMap<IpAddr, u32>>);
+pub(super) struct Lapses(BTreeMap<&'static str, BTreeMap<Address, u32>>);
 
 impl Lapses {
     /// The line about a lapse: at the third of a kind, the sixth, the twelfth and so on.
-    pub(super) fn line(&mut self, by: IpAddr, why: Lapse) -> Option<String> {
+    pub(super) fn line(&mut self, by: Address, why: Lapse) -> Option<String> {
         let receivers = self.0.entry(why.word()).or_default();
         *receivers.entry(by).or_default() += 1;
         let lapses: u32 = receivers.values().sum();
@@ -84,8 +83,8 @@ mod tests {
 
     use super::*;
 
-    fn ip(n: u8) -> IpAddr {
-        [10, 0, 0, n].into()
+    fn ip(n: u8) -> Address {
+        std::net::Ipv4Addr::new(10, 0, 0, n).into()
     }
 
     #[test]
