@@ -81,7 +81,7 @@ pub use crate::files::bundle::incoming::{Alteration, SavedBundle};
 pub use crate::files::bundle::obstacle::{Obstacle, Unsendable};
 pub use crate::files::bundle::source::BundleOptions;
 pub use crate::network::Network;
-pub use crate::receiver::FoundOffer;
+pub use crate::receiver::{FoundOffer, Place};
 pub use crate::room::Room;
 pub use crate::sender::{Ended, SenderEvent};
 pub use crate::stop::Stopper;
@@ -310,6 +310,22 @@ impl Receiver {
         block_on(self.0.list(ip, port))
     }
 
+    /// What the members of the room at these places offer, as [`crate::Receiver::list_at`].
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::list_at`].
+    pub fn list_at(&self, places: &[Place]) -> Result<Vec<FoundOffer>, Error> {
+        block_on(self.0.list_at(places))
+    }
+
+    /// Claims a drop at one of these places, as [`crate::Receiver::claim_at`].
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::claim_at`].
+    pub fn claim_at(&self, places: &[Place], token: impl Into<TokenPrefix>) -> Result<Claim, Error> {
+        block_on(self.0.claim_at(places, token)).map(Claim::new)
+    }
+
     /// Claims the drop whose token is this, or begins like this, as [`crate::Receiver::claim_from`].
     ///
     /// # Errors
@@ -327,8 +343,8 @@ impl Receiver {
     ///
     /// # Errors
     /// As there. Whatever the error, `unfinished` can be used again.
-    pub fn resume(&self, unfinished: &mut Unfinished, ip: IpAddr, port: Option<u16>) -> Result<Claim, Error> {
-        block_on(self.0.resume(unfinished, ip, port)).map(Claim::new)
+    pub fn resume(&self, unfinished: &mut Unfinished, places: &[Place]) -> Result<Claim, Error> {
+        block_on(self.0.resume(unfinished, places)).map(Claim::new)
     }
 
     /// Removes what an earlier fetch has left of a drop, and gives its claim back if it may still stand, as
@@ -336,9 +352,9 @@ impl Receiver {
     ///
     /// # Errors
     /// If the system refuses what waiting takes.
-    pub fn discard(&self, unfinished: Unfinished, ip: IpAddr, port: Option<u16>) -> Result<(), Error> {
+    pub fn discard(&self, unfinished: Unfinished, places: &[Place]) -> Result<(), Error> {
         block_on(async {
-            self.0.discard(unfinished, ip, port).await;
+            self.0.discard(unfinished, places).await;
             Ok(())
         })
     }

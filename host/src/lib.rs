@@ -61,7 +61,7 @@ pub use lan::beacons::SkippedInterface;
 pub use lan::browser::Browser;
 pub use lan::interfaces::InterfaceError;
 pub use network::Network;
-pub use receiver::{FoundOffer, Receiver};
+pub use receiver::{FoundOffer, Place, Receiver};
 pub use room::Room;
 pub use sender::{Ended, Sender, SenderBuilder, SenderEvent};
 pub use serve::listen::PortError;

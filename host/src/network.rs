@@ -16,7 +16,7 @@ pub struct Network {
     /// The UDP port of beacons: 48555, unless the members of the room have agreed on another.
     pub udp_port: u16,
     /// The names of the interfaces to use; empty for every interface. A sender that names some refuses connections that
-    /// come in at the addresses of others.
+    /// come in at the addresses of others, and a receiver connects through no other.
     pub interfaces: Vec<String>,
 }
 

@@ -1,6 +1,8 @@
 //! Finds drops and claims them.
 
+mod place;
 mod rounds;
+mod target;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
 use rand_core::Rng;
 use smol::future;
 
+use crate::address::Address;
 use crate::claim::Claim;
 use crate::error::Error;
 use crate::fetch::credentials::Credentials;
@@ -24,10 +27,13 @@ use crate::files::save::{SaveError, Unfinished};
 use crate::lan::browser::Browser;
 use crate::network::Network;
 use crate::room::Room;
-use crate::serve::listen::ports;
 use crate::stop::Stopper;
+use crate::transport::link::Route;
 use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
+
+pub use place::Place;
+use target::Target;
 
 /// How long to ask again unless something else is said.
 const WAIT: Duration = Duration::from_secs(5);
@@ -76,8 +82,11 @@ pub struct FoundOffer {
     /// The drop as its sender lists it. The name is the sender's words: no part of a path, and not fit for a terminal as
     /// it stands.
     pub offer: Offer,
-    /// Where its sender serves it.
+    /// Where its sender serves it, at the best address if it has answered at several: IPv4 before IPv6, link-local IPv6
+    /// last.
     pub from: SocketAddr,
+    /// Other addresses at which its sender has answered, the best first.
+    also_from: Vec<SocketAddr>,
     /// The process that its sender is, if its beacon was heard.
     instance: Option<Instance>,
 }
@@ -85,13 +94,22 @@ pub struct FoundOffer {
 impl FoundOffer {
     /// An offer at an address, for instance one that was stored.
     pub fn new(offer: Offer, from: SocketAddr) -> Self {
-        Self { offer, from, instance: None }
+        Self { offer, from, also_from: Vec::new(), instance: None }
+    }
+
+    /// The place of its sender.
+    pub fn place(&self) -> Place {
+        let addresses = [self.from].into_iter().chain(self.also_from.iter().copied()).map(Address::from);
+        // A process serves on one port, whatever the address.
+        Place::new(addresses, Some(self.from.port()))
     }
 }
 
-impl From<&Known> for FoundOffer {
-    fn from(known: &Known) -> Self {
-        Self { offer: known.offer.clone(), from: known.from, instance: Some(known.instance) }
+impl From<(&Known, Vec<SocketAddr>)> for FoundOffer {
+    fn from((known, addresses): (&Known, Vec<SocketAddr>)) -> Self {
+        let from = addresses.first().copied().unwrap_or(known.from);
+        let also_from = addresses.into_iter().filter(|other| *other != from).collect();
+        Self { offer: known.offer.clone(), from, also_from, instance: Some(known.instance) }
     }
 }
 
@@ -109,7 +127,7 @@ impl Receiver {
         }
     }
 
-    /// Where to receive beacons.
+    /// Where to receive beacons, and the interfaces that connections take.
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
@@ -185,7 +203,7 @@ impl Receiver {
         self.browse(&mut browser);
         let until = clock::now() + span;
         self.collect(&mut browser, until, until, |_| None).await?;
-        Ok(sorted(browser.offers().map(FoundOffer::from).collect()))
+        Ok(sorted(browser.found().map(FoundOffer::from).collect()))
     }
 
     /// Browses until an offer matches the token, or any offer without one, and returns those that do; none if none is
@@ -206,7 +224,7 @@ impl Receiver {
         let settle = |offer: &Offer| matches(offer).then(|| collect_for(token));
         let now = clock::now();
         self.collect(browser, now + self.wait, now + self.patience, settle).await?;
-        let found = browser.offers().filter(|known| matches(&known.offer)).map(FoundOffer::from);
+        let found = browser.found().filter(|(known, _)| matches(&known.offer)).map(FoundOffer::from);
         Ok(sorted(found.collect()))
     }
 
@@ -246,7 +264,18 @@ impl Receiver {
     /// # Errors
     /// If nobody answers, everybody there is in another room, or all are busy.
     pub async fn list(&self, ip: IpAddr, port: Option<u16>) -> Result<Vec<FoundOffer>, Error> {
-        let listed = self.rounds(ports(port), |round| rounds::list(self, ip, round)).await;
+        self.list_at(&[Place::new([Address::from(ip)], port)]).await
+    }
+
+    /// What the members of the room at these places offer, as [`list`](Self::list) at one. Each place is taken for
+    /// another machine, and all are asked at once.
+    ///
+    /// # Errors
+    /// If none of them gives anything: why, of the one that says most. If a place is behind no interface of the
+    /// receiver's [`Network`].
+    pub async fn list_at(&self, places: &[Place]) -> Result<Vec<FoundOffer>, Error> {
+        let targets = Target::all(places, None, &self.network)?;
+        let listed = self.rounds(targets, |round| rounds::list(self, round)).await;
         match listed {
             // Members are there, and none has anything.
             Err(Error::Fetch(FetchError::Unknown)) => Ok(Vec::new()),
@@ -265,28 +294,35 @@ impl Receiver {
         port: Option<u16>,
         token: impl Into<TokenPrefix>,
     ) -> Result<Claim, Error> {
-        let wanted = Wanted::Token(token.into());
-        // The same in every round: a sender whose answer was lost recognises the claim as its own.
-        let id = FetchId::random(&mut system());
-        let claim = |round| rounds::claim(self, ip, None, &wanted, id, None, round);
-        Claim::new(self.rounds(ports(port), claim).await?)
+        self.claim_at(&[Place::new([Address::from(ip)], port)], token).await
     }
 
-    /// Claims a drop that was found.
+    /// Claims the drop whose token is this, or begins like this, from the member of the room at one of these places that
+    /// has it. Each place is taken for another machine, and all are asked at once.
+    ///
+    /// # Errors
+    /// As [`claim_from`](Self::claim_from); if a place is behind no interface of the receiver's [`Network`].
+    pub async fn claim_at(&self, places: &[Place], token: impl Into<TokenPrefix>) -> Result<Claim, Error> {
+        let wanted = Wanted::Token(token.into());
+        let targets = Target::all(places, None, &self.network)?;
+        Claim::new(self.rounds(targets, |round| rounds::claim(self, None, &wanted, None, round)).await?)
+    }
+
+    /// Claims a drop that was found, at whichever address of its sender answers.
     ///
     /// # Errors
     /// If its sender does not answer any more, the drop has ended, it is not what was found, or somebody else holds it.
     pub async fn claim(&self, found: &FoundOffer) -> Result<Claim, Error> {
         let wanted = Wanted::Offered(found.offer.clone());
-        let id = FetchId::random(&mut system());
-        let (ip, port) = (found.from.ip(), vec![found.from.port()]);
-        let claim = |round| rounds::claim(self, ip, found.instance, &wanted, id, None, round);
-        Claim::new(self.rounds(port, claim).await?)
+        let to = [found.from].into_iter().chain(found.also_from.iter().copied());
+        let target = Target::one(to, &self.network)?;
+        let claim = |round| rounds::claim(self, found.instance, &wanted, None, round);
+        Claim::new(self.rounds(vec![target], claim).await?)
     }
 
-    /// Claims a drop again that an earlier fetch has begun to receive, from the member of the room at this address, and
-    /// goes on after what is here of it. Without a port, every default port is asked, 48556 to 48571. Nobody is asked for
-    /// a drop that is here whole: [`Claim::receive`] brings it to its place, and it is confirmed at that address.
+    /// Claims a drop again that an earlier fetch has begun to receive, from the member of the room at one of these
+    /// places, and goes on after what is here of it. Nobody is asked for a drop that is here whole: [`Claim::receive`]
+    /// brings it to its place, and it is confirmed at the first of the places.
     ///
     /// The earlier claim goes on if its lease has not lapsed, and always if the earlier fetch had asked for the final
     /// record. Otherwise this is a claim like any other.
@@ -294,21 +330,16 @@ impl Receiver {
     /// # Errors
     /// As [`claim_from`](Self::claim_from). [`FetchError::PrefixDiffers`] if the drop does not begin with what is here:
     /// [`Unfinished::restart`] forgets that. Whatever the error, `unfinished` can be used again.
-    pub async fn resume(
-        &self,
-        unfinished: &mut Unfinished,
-        ip: IpAddr,
-        port: Option<u16>,
-    ) -> Result<Claim, Error> {
+    pub async fn resume(&self, unfinished: &mut Unfinished, places: &[Place]) -> Result<Claim, Error> {
         let prefix = unfinished.prefix()?;
         let (offer, id) = (unfinished.offer().clone(), unfinished.id());
         let wanted = Wanted::Offered(offer);
         let transfer = if unfinished.open()?.is_whole() {
-            let at = SocketAddr::new(ip, port.unwrap_or(unfinished.from().port()));
-            self.transfer(at, None, wanted.clone(), id, clock::now()).of_whole(wanted)
+            let routes = Target::first(places, unfinished.from().port(), &self.network)?;
+            self.transfer(routes, None, wanted.clone(), id, clock::now()).of_whole(wanted)
         } else {
-            let claimed =
-                self.rounds(ports(port), |round| rounds::claim(self, ip, None, &wanted, id, prefix, round));
+            let targets = Target::all(places, Some(id), &self.network)?;
+            let claimed = self.rounds(targets, |round| rounds::claim(self, None, &wanted, prefix, round));
             match claimed.await {
                 Err(Error::Fetch(FetchError::Changed)) if prefix.is_some() => {
                     // Its sender has ended this fetch id.
@@ -328,15 +359,16 @@ impl Receiver {
     }
 
     /// Removes what an earlier fetch has left of a drop, and gives its claim back if it may still stand, to the sender
-    /// at this address; without a port, at the one where it was.
+    /// at the first of these places; without a port, at the one where it was.
     ///
     /// A drop that the earlier fetch had asked for to the end stays held for this receiver alone: others do not get it,
     /// and its sender says in the end that nobody confirmed it.
-    pub async fn discard(&self, unfinished: Unfinished, ip: IpAddr, port: Option<u16>) {
+    pub async fn discard(&self, unfinished: Unfinished, places: &[Place]) {
         if unfinished.is_claimed() {
             let wanted = Wanted::Offered(unfinished.offer().clone());
-            let at = SocketAddr::new(ip, port.unwrap_or(unfinished.from().port()));
-            let transfer = self.transfer(at, None, wanted, unfinished.id(), clock::now());
+            // Where it cannot be reached, it lapses by itself.
+            let routes = Target::first(places, unfinished.from().port(), &self.network).unwrap_or_default();
+            let transfer = self.transfer(routes, None, wanted, unfinished.id(), clock::now());
             let released = async {
                 let mut transfer = transfer;
                 if transfer.claim().await.is_ok() {
@@ -349,16 +381,16 @@ impl Receiver {
         unfinished.discard();
     }
 
-    /// A transfer from one sender, with nothing done yet.
+    /// A transfer from the sender at the end of these routes, with nothing done yet.
     fn transfer(
         &self,
-        sender: SocketAddr,
+        routes: Vec<Route>,
         expected: Option<Instance>,
         wanted: Wanted,
         id: FetchId,
         give_up: Instant,
     ) -> Transfer {
-        Transfer::new(sender, expected, wanted, id, give_up, &self.credentials, &self.stopper)
+        Transfer::new(routes, expected, wanted, id, give_up, &self.credentials, &self.stopper)
     }
 
     /// Waits before a sender is asked again.

@@ -130,7 +130,7 @@ impl SenderBuilder {
     /// If no port is free, an interface that was named is not there, a file's name is not text, or the TTL or the number
     /// of fetches is out of range.
     pub fn offer(self, room: &Room) -> Result<Sender, Error> {
-        let (listener, port) = listen_on(self.tcp_port)?;
+        let (listeners, port) = listen_on(self.tcp_port)?;
         let (beacons, skipped) = BeaconSockets::open(&self.network)?;
         let server = Arc::new(Server::new(&room.secret));
         let changed = if let Source::Bundle(bundle) = &self.source { Some(bundle.changed()) } else { None };
@@ -150,7 +150,7 @@ impl SenderBuilder {
         announcement.send_due();
         Ok(Sender {
             server,
-            listener: Some(listener),
+            listeners: Some(listeners),
             connections: None,
             port,
             announcement,
@@ -209,7 +209,7 @@ impl SenderBuilder {
 pub struct Sender {
     server: Arc<Server>,
     /// `None` once connections are accepted.
-    listener: Option<TcpListener>,
+    listeners: Option<Vec<TcpListener>>,
     /// Accepts connections and serves them.
     connections: Option<Connections>,
     port: u16,
@@ -424,8 +424,8 @@ impl Sender {
 
     /// Does what is due, then waits for one thing to happen.
     async fn step(&mut self, until: Option<Instant>) -> Result<(), Error> {
-        if let Some(listener) = self.listener.take() {
-            self.connections = Some(Box::pin(accept(listener, self.server.clone(), self.only.clone())));
+        if let Some(listeners) = self.listeners.take() {
+            self.connections = Some(Box::pin(accept(listeners, self.server.clone(), self.only.clone())));
         }
         let changed = self.server.changed.listen();
         if self.announcement.refresh() {

@@ -21,7 +21,7 @@ impl Arrival {
             ip if ip.is_unspecified() || ip.is_multicast() => false,
             IpAddr::V4(v4) if v4.is_loopback() => self.loopback,
             IpAddr::V4(v4) => self.attached && !v4.is_broadcast(),
-            IpAddr::V6(v6) => self.attached && v6.is_unicast_link_local(),
+            IpAddr::V6(v6) => self.attached && !v6.is_loopback(),
         }
     }
 }
@@ -35,12 +35,11 @@ mod tests {
         let counts = |from: &str, attached, loopback| {
             Arrival { from: from.parse().unwrap(), attached, loopback }.counts()
         };
-        assert!(counts("10.0.0.1:9", true, false) && counts("[fe80::1]:9", true, false));
-        assert!(!counts("10.0.0.1:9", false, false) && !counts("[fe80::1]:9", false, false));
+        for one in ["10.0.0.1:9", "[fe80::1]:9", "[2001:db8::1]:9"] {
+            assert!(counts(one, true, false) && !counts(one, false, false), "{one}");
+        }
         assert!(counts("127.0.0.1:9", true, true) && !counts("127.0.0.1:9", true, false));
-        for many in
-            ["255.255.255.255:9", "224.0.0.1:9", "0.0.0.0:9", "[ff02::1]:9", "[::]:9", "[2001:db8::1]:9"]
-        {
+        for many in ["255.255.255.255:9", "224.0.0.1:9", "0.0.0.0:9", "[ff02::1]:9", "[::]:9", "[::1]:9"] {
             assert!(!counts(many, true, false), "{many}");
         }
     }

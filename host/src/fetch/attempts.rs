@@ -1,6 +1,7 @@
-//! What the servers at one address have answered, when it is not known which of them has the drop.
+//! What the servers at several addresses and ports have answered, when it is not known which of them has the drop.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::error::FetchError;
@@ -8,13 +9,13 @@ use super::error::FetchError;
 /// How many refusals of a sender are needed to believe it.
 const REFUSALS: u32 = 2;
 
-/// The answers of the servers at one address.
+/// The answers of the servers.
 #[derive(Default)]
 pub(crate) struct Attempts {
-    /// How often each port has refused.
-    refusals: BTreeMap<u16, u32>,
-    /// Ports whose server broke the protocol, which it would do again.
-    broken: BTreeMap<u16, FetchError>,
+    /// How often each server has refused.
+    refusals: BTreeMap<SocketAddr, u32>,
+    /// Servers that broke the protocol, which they would do again.
+    broken: BTreeMap<SocketAddr, FetchError>,
     round: Round,
     /// Busy in this round or an earlier one: the best guess when time is up.
     busy: Option<FetchError>,
@@ -41,11 +42,11 @@ impl Attempts {
         self.round = Round::default();
     }
 
-    /// Notes the answer of the server on this port.
-    pub(crate) fn note(&mut self, port: u16, answer: FetchError) {
+    /// Notes the answer of the server there.
+    pub(crate) fn note(&mut self, server: SocketAddr, answer: FetchError) {
         match answer {
             FetchError::NotMember => {
-                let refused = self.refusals.entry(port).or_default();
+                let refused = self.refusals.entry(server).or_default();
                 *refused += 1;
                 self.round.doubted |= *refused < REFUSALS;
             }
@@ -59,7 +60,7 @@ impl Attempts {
                 self.busy = Some(answer);
             }
             FetchError::Unreachable(_) => self.round.nobody = Some(answer),
-            FetchError::Protocol(_) => drop(self.broken.insert(port, answer)),
+            FetchError::Protocol(_) => drop(self.broken.insert(server, answer)),
             settled => self.round.settled = Some(settled),
         }
     }
@@ -75,9 +76,9 @@ impl Attempts {
         !self.refusals.is_empty() && self.refusals.values().all(|n| *n >= REFUSALS)
     }
 
-    /// Whether this port should be asked again: not if it has refused twice, nor if it broke the protocol.
-    pub(crate) fn is_worth_asking(&self, port: u16) -> bool {
-        !self.broken.contains_key(&port) && self.refusals.get(&port).is_none_or(|n| *n < REFUSALS)
+    /// Whether this server should be asked again: not if it has refused twice, nor if it broke the protocol.
+    pub(crate) fn is_worth_asking(&self, server: SocketAddr) -> bool {
+        !self.broken.contains_key(&server) && self.refusals.get(&server).is_none_or(|n| *n < REFUSALS)
     }
 
     /// Whether a server had no place for us in this round.
@@ -126,12 +127,16 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    fn at(port: u16) -> SocketAddr {
+        ([10, 0, 0, 7], port).into()
+    }
+
     fn after(rounds: &[&[(u16, FetchError)]]) -> Attempts {
         let mut attempts = Attempts::default();
         for round in rounds {
             attempts.begin_round();
             for (port, refusal) in *round {
-                attempts.note(*port, refusal.clone());
+                attempts.note(at(*port), refusal.clone());
             }
         }
         attempts
@@ -179,7 +184,7 @@ mod tests {
     fn a_server_that_broke_the_protocol_is_not_asked_again() {
         let broken = FetchError::Protocol("version 2".into());
         let attempts = after(&[&[(1, broken.clone()), (2, closed())], &[(2, closed())]]);
-        assert!(!attempts.is_worth_asking(1) && attempts.is_worth_asking(2));
+        assert!(!attempts.is_worth_asking(at(1)) && attempts.is_worth_asking(at(2)));
         assert_eq!((attempts.verdict(), attempts.likeliest()), (None, broken), "another may still come");
     }
 

@@ -1,7 +1,7 @@
 //! Drives one client session over TCP. Makes no protocol decisions.
 
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::cipher::cipher;
 use crate::lock::lock;
 use crate::stop::Stopper;
 use crate::transport::frame::{FrameBuf, Progress};
-use crate::transport::link::{Interest, Link};
+use crate::transport::link::{Interest, Link, Route};
+use crate::transport::race::connect_any;
 use crate::{clock, random::system};
 
 /// How long the sender has to read the last record before we close anyway.
@@ -30,6 +31,8 @@ const MESSAGES_PER_TURN: u32 = 16;
 /// A client session and the TCP connection it runs over.
 pub(crate) struct ClientConnection {
     link: Link,
+    /// How the server was reached.
+    pub(crate) route: Route,
     /// The session, for its commands.
     pub(crate) session: ClientSession,
     credentials: Arc<Credentials>,
@@ -42,42 +45,45 @@ pub(crate) struct ClientConnection {
 }
 
 impl ClientConnection {
-    /// Connects to a server and starts a session with it; `expected` is the process that should be there, if one was
-    /// heard. Fails with `Stopped` when `stop` is used before the connection is open; afterwards it only ends waits.
+    /// Connects to a server by one of these routes and starts a session with it; `expected` is the process that should be
+    /// there, if one was heard. Fails with `Stopped` when `stop` is used before the connection is open; afterwards it
+    /// only ends waits.
     pub(crate) async fn open(
-        to: SocketAddr,
+        routes: &[Route],
         credentials: &Arc<Credentials>,
         expected: Option<Instance>,
         stop: Option<&Stopper>,
     ) -> Result<Self, ConnectionError> {
-        Self::open_by(to, clock::now() + CONNECT_TIMEOUT, credentials, expected, stop).await
+        Self::open_by(routes, clock::now() + CONNECT_TIMEOUT, credentials, expected, stop).await
     }
 
     /// The same, with a deadline for the connect.
     pub(crate) async fn open_by(
-        to: SocketAddr,
+        routes: &[Route],
         deadline: Instant,
         credentials: &Arc<Credentials>,
         expected: Option<Instance>,
         stop: Option<&Stopper>,
     ) -> Result<Self, ConnectionError> {
-        let link = Link::connect(to, deadline, stop).await.map_err(|error| match stop {
+        let (link, route) = connect_any(routes, deadline, stop).await.map_err(|error| match stop {
             Some(stop) if stop.is_stopped() => ConnectionError::Stopped,
             _ => ConnectionError::Io(error),
         })?;
-        Self::over(link, credentials, expected)
+        Self::over(link, route, credentials, expected)
     }
 
     /// Starts a session over a connection.
     pub(crate) fn over(
         link: Link,
+        route: Route,
         credentials: &Arc<Credentials>,
         expected: Option<Instance>,
     ) -> Result<Self, ConnectionError> {
-        let address = Address::from(link.stream().peer_addr()?).to_source();
+        let address = Address::from(route.to).to_source();
         let session = ClientSession::new(clock::now(), address, expected, None).with_cipher(cipher());
         Ok(Self {
             link,
+            route,
             session,
             credentials: credentials.clone(),
             inbound: FrameBuf::new(CONTROL_RECORD),

@@ -1,6 +1,5 @@
 //! A probe of one sender: handshake, then its whole list.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::ConnectionError;
 use crate::clock;
+use crate::transport::link::Route;
 
 /// Lines of a list that are read: more than a browser remembers of all senders together.
 const LINES: usize = 4_096;
@@ -28,14 +28,16 @@ pub(crate) struct Listing {
     pub(crate) lines: Vec<ListEvent>,
 }
 
-/// Connects to a sender, asks for its whole list, and closes. Does not connect when our own guess budget for the
-/// address is spent (section 4.5).
+/// Connects to a sender by one of these routes, asks for its whole list, and closes. Leaves out addresses for which our
+/// own guess budget is spent (section 4.5). Says by which route the sender was reached.
 pub(crate) async fn probe(
-    sender: SocketAddr,
+    routes: &[Route],
     credentials: &Arc<Credentials>,
-) -> Result<Listing, ConnectionError> {
+) -> (Option<Route>, Result<Listing, ConnectionError>) {
     let connect_by = clock::now() + CONNECT_TIMEOUT;
-    probe_within(HOST.probe, sender, connect_by, credentials, None).await
+    let mut reached = None;
+    let listing = probe_within(HOST.probe, routes, connect_by, credentials, None, &mut reached).await;
+    (reached, listing)
 }
 
 /// The same at a peer whose beacon was heard, within the deadline that core gives its connect.
@@ -43,17 +45,21 @@ pub(crate) async fn probe_peer(
     peer: &Probe,
     credentials: &Arc<Credentials>,
 ) -> Result<Listing, ConnectionError> {
-    probe_within(HOST.probe, peer.peer, peer.connect_by, credentials, Some(peer.instance)).await
+    let routes = [Route::from(peer.peer)];
+    probe_within(HOST.probe, &routes, peer.connect_by, credentials, Some(peer.instance), &mut None).await
 }
 
 async fn probe_within(
     span: Duration,
-    sender: SocketAddr,
+    routes: &[Route],
     mut connect_by: Instant,
     credentials: &Arc<Credentials>,
     expected: Option<Instance>,
+    reached: &mut Option<Route>,
 ) -> Result<Listing, ConnectionError> {
-    if !credentials.may_try(sender.into()) {
+    let may_try = |route: &Route| credentials.may_try(route.to.into());
+    let mut routes: Vec<Route> = routes.iter().copied().filter(may_try).collect();
+    if routes.is_empty() {
         return Err(ClientError::NoBudget.into());
     }
     let end = clock::now() + span;
@@ -61,7 +67,10 @@ async fn probe_within(
     let mut list = List::new();
     loop {
         let mut connection =
-            ClientConnection::open_by(sender, connect_by, credentials, expected, None).await?;
+            ClientConnection::open_by(&routes, connect_by, credentials, expected, None).await?;
+        // A long list goes on where it began.
+        *reached = Some(connection.route);
+        routes = vec![connection.route];
         let read = read_list(&mut connection, &mut list, &mut listing, end).await;
         let how = if read.is_ok() { Close::Clean } else { Close::Reset };
         connection.close(how, false).await;
@@ -153,7 +162,7 @@ mod tests {
                 serve(&mut server, &mut listener.accept().unwrap().0);
             }
         });
-        let listing = smol::block_on(probe(address, &credentials)).unwrap();
+        let listing = smol::block_on(probe(&[address.into()], &credentials)).1.unwrap();
         assert_eq!(listing.lines.len(), DROPS);
         serving.join().unwrap();
     }
@@ -165,8 +174,8 @@ mod tests {
         let credentials = Arc::new(Credentials::new(&RoomSecret::new([1; 32])));
         let begun = std::time::Instant::now();
         let connect_by = clock::now() + CONNECT_TIMEOUT;
-        let probed =
-            smol::block_on(probe_within(Duration::from_millis(10), address, connect_by, &credentials, None));
+        let (routes, span) = ([address.into()], Duration::from_millis(10));
+        let probed = smol::block_on(probe_within(span, &routes, connect_by, &credentials, None, &mut None));
         assert!(matches!(probed, Err(ConnectionError::Session(ClientError::Silent))), "{probed:?}");
         assert!(begun.elapsed() < Duration::from_secs(4), "sooner than the session's own deadline");
     }

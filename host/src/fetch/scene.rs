@@ -102,7 +102,7 @@ impl Scene {
     pub(super) fn transfer(&self, address: SocketAddr) -> Transfer {
         let (id, wanted) = (FetchId::random(&mut system()), Wanted::Token(self.token.into()));
         let now = clock::now();
-        Transfer::new(address, None, wanted, id, now, &self.credentials, &Stopper::default())
+        Transfer::new(vec![address.into()], None, wanted, id, now, &self.credentials, &Stopper::default())
     }
 
     /// A claimed transfer by way of `address`, and the file that it is to fill.

@@ -1,6 +1,6 @@
 //! Takes one drop from a sender: core's `Fetch` decides, this connects, stores and waits.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::persist::persist;
 use crate::files::save::{Claimed, Kept, Leftover, SaveError, Unplaced};
 use crate::files::target::{Finished, Target};
 use crate::stop::Stopper;
+use crate::transport::link::Route;
 use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
 
@@ -31,7 +32,12 @@ use crate::{clock, random::system};
 pub(crate) struct Transfer {
     fetch: Fetch,
     id: FetchId,
+    /// The ways to the sender, the one by which it was reached last first.
+    routes: Vec<Route>,
+    /// Where it was reached last; before that, where it is tried first.
     sender: SocketAddr,
+    /// Whether a connection was open.
+    reached: bool,
     /// The process that should answer, if its beacon was heard.
     expected: Option<Instance>,
     connection: Option<ClientConnection>,
@@ -57,13 +63,16 @@ pub(crate) struct Unreceived {
     pub(crate) kept: Option<Kept>,
 }
 
+/// In place of an address where there is none.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// Losses that may wait to be read. More of them say nothing new.
 const LOSSES: usize = 4;
 
 impl Transfer {
-    /// A transfer under `id`, which tries for the claim until `give_up`, once at least.
+    /// A transfer under `id` from the sender at the end of these routes, which tries for the claim until `give_up`, once
+    /// at least.
     pub(crate) fn new(
-        sender: SocketAddr,
+        routes: Vec<Route>,
         expected: Option<Instance>,
         wanted: Wanted,
         id: FetchId,
@@ -74,7 +83,9 @@ impl Transfer {
         Self {
             fetch: Fetch::new(&HOST, id, wanted, give_up),
             id,
-            sender,
+            sender: routes.first().map_or(NOWHERE, |route| route.to),
+            routes,
+            reached: false,
             expected,
             connection: None,
             credentials: credentials.clone(),
@@ -120,6 +131,11 @@ impl Transfer {
     /// Where the drop comes from.
     pub(crate) fn sender(&self) -> SocketAddr {
         self.sender
+    }
+
+    /// The same once a connection was open.
+    pub(crate) fn reached(&self) -> Option<SocketAddr> {
+        self.reached.then_some(self.sender)
     }
 
     /// The drop, once it is known which.
@@ -286,7 +302,7 @@ impl Transfer {
         let digest = incoming.map_or_else(before, |incoming| incoming.prefix_digest(offset));
         // Once the drop is here, the stopper only ends waits: the confirmation is still tried.
         let stop = (!self.fetch.is_whole()).then_some(&self.stopper);
-        let opening = ClientConnection::open(self.sender, &self.credentials, self.expected, stop);
+        let opening = ClientConnection::open(&self.routes, &self.credentials, self.expected, stop);
         let late = async {
             match self.fetch.poll_timeout() {
                 Some(at) => self.wait(at).await,
@@ -298,6 +314,9 @@ impl Transfer {
         let now = clock::now();
         match opened {
             Some(Ok(connection)) => {
+                (self.sender, self.reached) = (connection.route.to, true);
+                // The next connection is tried there first.
+                self.routes.sort_by_key(|route| *route != connection.route);
                 let woken = if stop.is_none() { connection.woken_by(&self.stopper) } else { connection };
                 self.connection = Some(woken);
                 (self.bulk_tried, self.loss_told) = (false, false);

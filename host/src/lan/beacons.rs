@@ -1,25 +1,27 @@
-//! Beacon sockets: two UDP sockets on every usable interface, loopback included.
+//! Beacon sockets: two UDP sockets for each family on every usable interface, loopback included.
 //!
-//! One is bound to the shared port and receives broadcasts. The other, on an ephemeral port, sends, and receives the
+//! One is bound to the shared port and receives broadcasts, of IPv6 what is sent to the group. The other, on an ephemeral port, sends, and receives the
 //! answers to solicits. Each is bound to its interface, so that the interface a beacon came in by is known.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::Beacon;
 use log::{debug, trace};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::interfaces::{Interface, InterfaceError, interfaces};
+use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
 use crate::address::Address;
 use crate::clock;
 use crate::network::Network;
 
 /// How often to check whether the machine's interfaces have changed.
 const REFRESH: Duration = Duration::from_secs(2);
+/// The hop limit of what is sent over IPv6: the highest, which no router leaves as it is.
+const HOPS: u32 = 255;
 
 /// The beacon sockets of one process.
 pub(crate) struct BeaconSockets {
@@ -86,6 +88,7 @@ impl BeaconSockets {
         let mut found = interfaces()?;
         let chosen = &self.network.interfaces;
         found.retain(|interface| chosen.is_empty() || chosen.iter().any(|name| interface.is_meant_by(name)));
+        found.retain(Interface::has_beacons);
         let before = self.sockets.len();
         self.sockets.retain(|InterfaceSockets { interface, .. }| {
             let kept = found.contains(interface);
@@ -137,7 +140,7 @@ impl BeaconSockets {
     /// The addresses at which this machine can be reached, the best first.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let mut addresses: Vec<Address> =
-            self.sockets.iter().map(|sockets| sockets.interface.address.into()).collect();
+            self.sockets.iter().flat_map(|sockets| sockets.interface.own()).collect();
         addresses.sort_by_key(Address::rank);
         addresses
     }
@@ -146,8 +149,11 @@ impl BeaconSockets {
     pub(crate) fn broadcast(&self, beacon: &Beacon) {
         let bytes = beacon.emit();
         for sockets in &self.sockets {
-            for to in sockets.broadcasts() {
-                let to = SocketAddrV4::new(to, self.network.udp_port);
+            for to in sockets.interface.everybody() {
+                let mut to = Address::from(to).at(self.network.udp_port);
+                if let SocketAddr::V6(group) = &mut to {
+                    group.set_scope_id(sockets.interface.index);
+                }
                 let sent = sockets.own.send_to(&bytes, to);
                 trace!("lan: {:?} to {to} on {}: {}", beacon.kind, sockets.interface, outcome(&sent));
             }
@@ -156,8 +162,7 @@ impl BeaconSockets {
 
     /// Sends a beacon to the source of a solicit.
     pub(crate) fn answer(&self, beacon: &Beacon, to: SocketAddr) {
-        let IpAddr::V4(address) = to.ip() else { return };
-        if let Some(sockets) = self.sockets.iter().find(|sockets| sockets.interface.attached(address)) {
+        if let Some(sockets) = self.sockets.iter().find(|sockets| sockets.interface.attached(to)) {
             // A solicit that is not answered is repeated.
             let _ = sockets.own.send_to(&beacon.emit(), to);
         }
@@ -177,22 +182,26 @@ impl BeaconSockets {
 
 impl InterfaceSockets {
     fn open(interface: &Interface) -> io::Result<Self> {
-        let own = socket(interface, interface.address, 0)?;
+        let own = match interface.address {
+            IpAddr::V4(ip) => socket_v4(interface, ip, 0)?,
+            IpAddr::V6(ip) => socket_v6(interface, ip, 0)?,
+        };
         Ok(Self { interface: interface.clone(), shared: None, own })
     }
 
     /// Receives on the shared port too. Without it, answers to our own solicits are still received.
     fn bind_shared(&mut self, port: u16) -> io::Result<()> {
-        self.shared = Some(socket(&self.interface, Ipv4Addr::UNSPECIFIED, port)?);
+        self.shared = Some(match self.interface.address {
+            IpAddr::V4(_) => socket_v4(&self.interface, Ipv4Addr::UNSPECIFIED, port)?,
+            IpAddr::V6(_) => {
+                // Bound to the group, it receives nothing that was sent to an address: what it receives was sent on
+                // this link, since no router passes the group on.
+                let socket = socket_v6(&self.interface, GROUP, port)?;
+                SockRef::from(&socket).join_multicast_v6(&GROUP, self.interface.index)?;
+                socket
+            }
+        });
         Ok(())
-    }
-
-    /// The broadcast addresses of this network. Some networks pass only the one, some only the other.
-    fn broadcasts(&self) -> impl Iterator<Item = Ipv4Addr> {
-        // On loopback the limited broadcast would leave by another interface.
-        let limited =
-            (!self.interface.is_loopback() && !self.interface.point_to_point).then_some(Ipv4Addr::BROADCAST);
-        self.interface.directed_broadcast().into_iter().chain(limited)
     }
 }
 
@@ -201,17 +210,42 @@ fn outcome<T>(result: &io::Result<T>) -> String {
     result.as_ref().map_or_else(ToString::to_string, |_| "sent".into())
 }
 
-fn socket(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
+fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     socket.set_broadcast(true)?;
     if port != 0 {
-        socket.set_reuse_address(true)?;
-        // Elsewhere than on Linux, sharing a port takes this too.
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        socket.set_reuse_port(true)?;
+        share_port(&socket)?;
         socket.bind_device_by_index_v4(NonZeroU32::new(interface.index))?;
     }
     socket.bind(&SocketAddrV4::new(address, port).into())?;
     Ok(socket.into())
+}
+
+fn socket_v6(interface: &Interface, address: Ipv6Addr, port: u16) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_only_v6(true)?;
+    socket.set_multicast_if_v6(interface.index)?;
+    // A receiver that looks at it can tell that no router was on the way (RFC 5082).
+    socket.set_multicast_hops_v6(HOPS)?;
+    socket.set_unicast_hops_v6(HOPS)?;
+    if port != 0 {
+        share_port(&socket)?;
+        socket.bind_device_by_index_v6(NonZeroU32::new(interface.index))?;
+    }
+    // Of no meaning to an address that is valid on every link.
+    let zone = if address.is_multicast() { interface.index } else { 0 };
+    let zone = Address::from(address).behind(interface.index).zone().map_or(zone, NonZeroU32::get);
+    socket.bind(&SocketAddrV6::new(address, port, 0, zone).into())?;
+    Ok(socket.into())
+}
+
+/// Lets other programs receive on the same port.
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)?;
+    // Elsewhere than on Linux, sharing a port takes this too.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    socket.set_reuse_port(true)?;
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! Finds senders on the LAN: solicits, receives beacons, probes the senders that answer.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender, unbounded};
 use deaddrop_core::discovery::{Known, OfferEvent, Probe};
+use deaddrop_core::time::Instant;
 use smol::{Executor, future};
 
 use super::beacons::{BeaconSockets, SkippedInterface};
@@ -45,7 +48,12 @@ pub struct Browser {
     credentials: Option<Arc<Credentials>>,
     probes: Executor<'static>,
     ended: (Sender<EndedProbe>, Receiver<EndedProbe>),
+    /// Offers that have appeared and are not shown yet, with the time when they are shown in any case.
+    held: Vec<(Instant, Known)>,
 }
+
+/// How long an offer is held back while its sender was heard at a better address and has not answered there.
+const BETTER_WITHIN: Duration = Duration::from_millis(250);
 
 struct EndedProbe {
     probe: Probe,
@@ -68,6 +76,7 @@ impl Browser {
             credentials: None,
             probes: Executor::new(),
             ended: unbounded(),
+            held: Vec::new(),
         };
         browser.solicit();
         Ok(browser)
@@ -83,7 +92,12 @@ impl Browser {
         self.beacons.addresses()
     }
 
-    /// The offers known now.
+    /// The offers known now, each with all addresses at which its sender has answered, the best first.
+    pub(crate) fn found(&self) -> impl Iterator<Item = (&Known, Vec<SocketAddr>)> {
+        self.offers().map(|known| (known, self.catalogue.addresses(known)))
+    }
+
+    /// The offers known now, each with the address at which it was listed first.
     pub fn offers(&self) -> impl Iterator<Item = &Known> {
         self.catalogue.offers()
     }
@@ -94,13 +108,36 @@ impl Browser {
     }
 
     /// The next change among the offers. Dropping the future loses nothing.
+    ///
+    /// An offer names the best address at which its sender has answered: IPv4 before IPv6, and link-local IPv6 last.
     pub async fn next_event(&mut self) -> OfferEvent {
         loop {
-            if let Some(event) = self.catalogue.poll_event() {
+            if let Some(event) = self.poll_event() {
                 return event;
             }
             self.step().await;
         }
+    }
+
+    fn poll_event(&mut self) -> Option<OfferEvent> {
+        let now = clock::now();
+        while let Some(event) = self.catalogue.poll_event() {
+            match event {
+                OfferEvent::Appeared { offer } => self.held.push((now + BETTER_WITHIN, offer)),
+                OfferEvent::Gone { token, instance, .. } => {
+                    let shown = self.held.len();
+                    self.held.retain(|(_, held)| (held.instance, held.offer.token) != (instance, token));
+                    // One that was never shown goes without a word.
+                    if self.held.len() == shown {
+                        return Some(event);
+                    }
+                }
+            }
+        }
+        let due = |(until, held): &(Instant, Known)| *until <= now || !self.catalogue.may_be_better(held);
+        let (_, mut offer) = self.held.remove(self.held.iter().position(due)?);
+        offer.from = self.catalogue.addresses(&offer).first().copied().unwrap_or(offer.from);
+        Some(OfferEvent::Appeared { offer })
     }
 
     fn solicit(&mut self) {
@@ -119,7 +156,8 @@ impl Browser {
             }
         }
         self.solicit();
-        let mut due = self.beacons.due();
+        let held = self.held.iter().map(|(until, _)| *until);
+        let mut due = held.fold(self.beacons.due(), Instant::min);
         if let Some(credentials) = &self.credentials {
             let (probes, next) = self.catalogue.handle_timeout();
             due = next.map_or(due, |next| next.min(due));

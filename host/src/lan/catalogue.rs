@@ -1,10 +1,13 @@
 //! The senders heard and the offers they have listed.
 
-use deaddrop_core::discovery::{Arrival, Browser, Known, OfferEvent, Probe, ProbeError};
+use std::net::SocketAddr;
+
+use deaddrop_core::discovery::{Arrival, Browser, Known, OfferEvent, Peer, Probe, ProbeError};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::Beacon;
 
+use crate::address::Address;
 use crate::fetch::error::ConnectionError;
 use crate::fetch::probe::Listing;
 use crate::{clock, random::system};
@@ -15,6 +18,11 @@ const PEERS: usize = 1_024;
 const SIGHTINGS: usize = 16_384;
 /// Offers remembered.
 const OFFERS: usize = 1_024;
+
+/// The place of an address among those of one sender.
+fn rank(address: &SocketAddr) -> u8 {
+    Address::from(*address).rank()
+}
 
 /// The core's browser, with a host's capacities.
 pub(super) struct Catalogue(Box<Browser<PEERS, OFFERS, SIGHTINGS>>);
@@ -28,6 +36,23 @@ impl Catalogue {
     /// The offers known now.
     pub(super) fn offers(&self) -> impl Iterator<Item = &Known> {
         self.0.offers()
+    }
+
+    /// The addresses at which the sender of an offer has answered, the best first.
+    pub(super) fn addresses(&self, known: &Known) -> Vec<SocketAddr> {
+        let answered = self.0.peers().filter(|peer| peer.is_member() && peer.instance() == known.instance);
+        let others = answered.map(Peer::address).filter(|address| *address != known.from);
+        let mut addresses: Vec<SocketAddr> = [known.from].into_iter().chain(others).collect();
+        addresses.sort_by_key(rank);
+        addresses
+    }
+
+    /// Whether the sender of an offer was heard at a better address than any at which it has answered. Beacons can be
+    /// forged, so that it need not be the sender.
+    pub(super) fn may_be_better(&self, known: &Known) -> bool {
+        let best = self.addresses(known).first().map_or(0, rank);
+        let mut heard = self.0.peers().filter(|peer| !peer.is_member() && peer.instance() == known.instance);
+        heard.any(|peer| rank(&peer.address()) < best)
     }
 
     /// The next change among the offers.
@@ -71,5 +96,68 @@ impl Catalogue {
             Err(ConnectionError::Io(_) | ConnectionError::Save(_)) => Err(ProbeError::Unreachable),
         };
         self.0.handle_probe(now, probe, end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deaddrop_core::session::ClientError;
+    use deaddrop_core::wire::BeaconKind;
+
+    use super::*;
+
+    const SENDER: Instance = Instance::from_bytes([7; 8]);
+    /// Another program that claims to be that sender.
+    const FORGED: &str = "10.0.0.99:48556";
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// Hears a beacon of the sender from there, and returns the probe that it causes.
+    fn heard(catalogue: &mut Catalogue, from: &str) -> Probe {
+        // An answer to our solicit is probed at once.
+        let beacon =
+            Beacon { kind: BeaconKind::Answer, port: at(from).port(), instance: SENDER, revision: 1 };
+        catalogue.handle_beacon(&Arrival { from: at(from), attached: true, loopback: false }, &beacon);
+        let (probes, _) = catalogue.handle_timeout();
+        probes[0]
+    }
+
+    fn listed() -> Result<Listing, ConnectionError> {
+        let offer = deaddrop_core::offer::Offer {
+            token: deaddrop_core::token::Token::from_bytes([1; 16]),
+            kind: deaddrop_core::offer::Kind::Message,
+            name: deaddrop_core::offer::Name::default(),
+            size: 1,
+            ttl_left: std::time::Duration::from_secs(60),
+            fetches_left: 1,
+        };
+        Ok(Listing { revision: 1, lines: vec![deaddrop_core::exchange::ListEvent::Offer(offer)] })
+    }
+
+    #[test]
+    fn a_sender_at_several_addresses_is_one_with_the_best_of_them() {
+        let mut catalogue = Catalogue::new();
+        while catalogue.poll_transmit().is_some() {}
+        let link_local = heard(&mut catalogue, "[fe80::7%2]:48556");
+        catalogue.handle_probe(&link_local, listed());
+        let Some(OfferEvent::Appeared { offer }) = catalogue.poll_event() else { panic!() };
+        assert!(!catalogue.may_be_better(&offer));
+
+        let v4 = heard(&mut catalogue, "10.0.0.7:48556");
+        assert!(catalogue.may_be_better(&offer), "it was heard there, and has not answered");
+        assert_eq!(catalogue.addresses(&offer), [link_local.peer], "what was only heard is not believed");
+        catalogue.handle_probe(&v4, listed());
+        let global = heard(&mut catalogue, "[2001:db8::7]:48556");
+        assert!(!catalogue.may_be_better(&offer));
+        catalogue.handle_probe(&global, listed());
+        assert_eq!(catalogue.addresses(&offer), [v4.peer, global.peer, link_local.peer]);
+        assert_eq!(catalogue.poll_event(), None, "shown once");
+        assert_eq!(catalogue.offers().count(), 1);
+
+        let forged = heard(&mut catalogue, FORGED);
+        catalogue.handle_probe(&forged, Err(ClientError::NotMember.into()));
+        assert!(!catalogue.addresses(&offer).contains(&at(FORGED)));
     }
 }

@@ -2,24 +2,26 @@
 
 use std::fmt;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use deaddrop_core::discovery::Ipv4Network;
 use if_addrs::{IfAddr, get_if_addrs};
 
-use crate::address::index_of;
+use crate::address::{Address, index_of};
 
-/// One IPv4 address of this machine and its network. An interface with several addresses has several of these.
+/// What one family of addresses has on one interface: an IPv4 address and its network, or everything of IPv6. An
+/// interface with several IPv4 addresses has several of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Interface {
     /// The system's name for the interface, or the label of the address, such as `eth0:1`.
     pub(crate) name: String,
     /// The system's number for it.
     pub(crate) index: u32,
-    /// This machine's address on it.
-    pub(crate) address: Ipv4Addr,
-    /// How many bits of the address are the network's.
-    pub(crate) prefix: u8,
+    /// This machine's address on it that beacons come from. Of IPv6 the link-local one, which every interface is to have
+    /// (RFC 4291, section 2.1); where there is none, the first of the others.
+    pub(crate) address: IpAddr,
+    /// This machine's addresses on it, in order, each with how many bits of it are the network's.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
     /// Whether the link is point to point, so that nothing is broadcast on it.
     pub(crate) point_to_point: bool,
 }
@@ -30,30 +32,74 @@ impl Interface {
         self.address.is_loopback()
     }
 
+    /// Whether beacons are sent and received here. On loopback IPv4 does that alone, which every system has there.
+    pub(crate) fn has_beacons(&self) -> bool {
+        self.address.is_ipv4() || !self.is_loopback()
+    }
+
     /// Whether a user who writes `name` means this: the interface whatever the label of its address, or the label itself.
     pub(crate) fn is_meant_by(&self, name: &str) -> bool {
         self.name == name || (!name.contains(':') && index_of(name) == Some(self.index))
     }
 
-    /// Whether a machine with address `ip` can be on the network this interface is attached to.
-    pub(crate) fn attached(&self, ip: Ipv4Addr) -> bool {
-        self.network().is_attached(ip)
+    /// Whether this is an address of this machine here.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.iter().any(|(own, _)| *own == ip)
     }
 
-    /// The address by which all machines on the network are reached. None where there is none: in
-    /// networks of one or two addresses, and on links with one machine at the far end.
-    pub(crate) fn directed_broadcast(&self) -> Option<Ipv4Addr> {
-        self.network().directed_broadcast().filter(|_| !self.point_to_point)
+    /// This machine's addresses here, each with its zone.
+    pub(crate) fn own(&self) -> impl Iterator<Item = Address> {
+        self.addresses.iter().map(|(ip, _)| Address::from(*ip).behind(self.index))
     }
 
-    fn network(&self) -> Ipv4Network {
-        Ipv4Network::new(self.address, self.prefix)
+    /// Whether a machine with this address can be on the network this interface is attached to.
+    pub(crate) fn attached(&self, from: SocketAddr) -> bool {
+        let address = Address::from(from);
+        if address.zone().is_some_and(|zone| zone.get() != self.index) {
+            return false;
+        }
+        self.addresses.iter().any(|(own, prefix)| match (own, address.ip()) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => Ipv4Network::new(*own, *prefix).is_attached(ip),
+            (IpAddr::V6(own), IpAddr::V6(ip)) => is_attached_v6(*own, *prefix, ip),
+            _ => false,
+        })
     }
+
+    /// The addresses by which all machines on the network are reached, over IPv4 or IPv6.
+    pub(crate) fn everybody(&self) -> Vec<IpAddr> {
+        let IpAddr::V4(address) = self.address else { return vec![GROUP.into()] };
+        let prefix = self.addresses.first().map_or(32, |(_, prefix)| *prefix);
+        // Where there is one machine at the far end, there is no broadcast address; networks of one or two addresses have
+        // none either.
+        let directed =
+            Ipv4Network::new(address, prefix).directed_broadcast().filter(|_| !self.point_to_point);
+        // On loopback the limited broadcast would leave by another interface.
+        let limited = (!self.is_loopback() && !self.point_to_point).then_some(std::net::Ipv4Addr::BROADCAST);
+        // Some networks pass only the one, some only the other.
+        directed.into_iter().chain(limited).map(IpAddr::from).collect()
+    }
+}
+
+/// The multicast group of beacons (protocol.md, section 3.2): transient, link-local, numbered "DDRP". No router passes
+/// on what is sent there.
+pub(crate) const GROUP: Ipv6Addr = Ipv6Addr::new(0xff12, 0, 0, 0, 0, 0, 0x4444, 0x5250);
+
+/// Whether `ip` can be a host on the network of the address `own`. Every link-local address can: no router passes it on.
+fn is_attached_v6(own: Ipv6Addr, prefix: u8, ip: Ipv6Addr) -> bool {
+    if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || own.is_loopback() {
+        return false;
+    }
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+    (ip.is_unicast_link_local() && own.is_unicast_link_local()) || (own.to_bits() ^ ip.to_bits()) & mask == 0
 }
 
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}/{})", self.name, self.address, self.prefix)
+        write!(f, "{} ({}", self.name, self.address)?;
+        match self.addresses.iter().find(|(own, _)| *own == self.address) {
+            Some((_, prefix)) => write!(f, "/{prefix})"),
+            None => f.write_str(")"),
+        }
     }
 }
 
@@ -63,27 +109,50 @@ impl fmt::Display for Interface {
 pub enum InterfaceError {
     /// The system does not list its interfaces.
     Unreadable(io::Error),
-    /// An interface that was named is not up, has no IPv4 address, or does not exist.
+    /// An interface that was named is not up, has no address, or does not exist.
     Unknown {
         /// The name.
         name: String,
-        /// The names of the interfaces that are up and have an IPv4 address.
+        /// The names of the interfaces that are up and have an address.
         available: Vec<String>,
     },
     /// The system refuses to receive on the beacon sockets.
     Listen(io::Error),
+    /// A sender's address is link-local, and the interface behind which it is was not named.
+    NoZone {
+        /// The address.
+        address: Address,
+    },
+    /// A sender's address is behind none of the interfaces that were named.
+    NotBehind {
+        /// The address.
+        address: Address,
+        /// The names of the interfaces.
+        interfaces: Vec<String>,
+    },
 }
 
 impl fmt::Display for InterfaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "cannot read this machine's network interfaces: {error}"),
-            Self::Unknown { name, available } => write!(
-                f,
-                "there is no interface {name} that is up and has an IPv4 address; there is {}",
-                available.join(", ")
-            ),
+            Self::Unknown { name, available } => {
+                let mut available: Vec<&str> = available.iter().map(String::as_str).collect();
+                available.sort_unstable();
+                available.dedup();
+                write!(
+                    f,
+                    "there is no interface {name} that is up and has an address; there is {}",
+                    available.join(", ")
+                )
+            }
             Self::Listen(error) => write!(f, "cannot listen for beacons: {error}"),
+            Self::NoZone { address } => {
+                write!(f, "{address} is a link-local address without the interface behind which it is")
+            }
+            Self::NotBehind { address, interfaces } => {
+                write!(f, "{address} is not behind {}", interfaces.join(" or "))
+            }
         }
     }
 }
@@ -92,26 +161,54 @@ impl std::error::Error for InterfaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable(error) | Self::Listen(error) => Some(error),
-            Self::Unknown { .. } => None,
+            Self::Unknown { .. } | Self::NoZone { .. } | Self::NotBehind { .. } => None,
         }
     }
 }
 
-/// The interfaces that are up and have an IPv4 address, in the system's order.
+/// The interfaces that are up and have an address, in the system's order, those with IPv4 first.
 pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
-    Ok(get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up).filter_map(from_system).collect())
+    let up = get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up);
+    Ok(gathered(up.filter_map(from_system)))
+}
+
+/// The same, with what IPv6 has on one interface in one place.
+fn gathered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
+    let (mut interfaces, mut v6): (Vec<Interface>, Vec<Interface>) = (Vec::new(), Vec::new());
+    for one in found {
+        if one.address.is_ipv4() {
+            interfaces.push(one);
+        } else if let Some(known) = v6.iter_mut().find(|known| known.index == one.index) {
+            known.addresses.extend(one.addresses);
+        } else {
+            v6.push(one);
+        }
+    }
+    // The system's order changes with time.
+    v6.sort_by_key(|interface| interface.index);
+    for interface in &mut v6 {
+        interface.addresses.sort_unstable();
+        let link_local = |(ip, _): &&(IpAddr, u8)| Address::from(*ip).is_link_local();
+        let beacons = interface.addresses.iter().find(link_local).or(interface.addresses.first());
+        interface.address = beacons.map_or(interface.address, |(ip, _)| *ip);
+    }
+    interfaces.extend(v6);
+    interfaces
 }
 
 fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
-    let IfAddr::V4(v4) = interface.addr else { return None };
-    if v4.ip.is_unspecified() {
+    let (address, prefix) = match interface.addr {
+        IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
+        IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
+    };
+    if address.is_unspecified() {
         return None;
     }
     Some(Interface {
         name: interface.name,
         index: interface.index?,
-        address: v4.ip,
-        prefix: v4.prefixlen,
+        address,
+        addresses: vec![(address, prefix)],
         point_to_point: interface.is_p2p,
     })
 }
@@ -120,15 +217,16 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
 mod tests {
     use super::*;
 
+    fn interface(name: &str, index: u32, addresses: &[(&str, u8)]) -> Interface {
+        let addresses: Vec<(IpAddr, u8)> =
+            addresses.iter().map(|(ip, prefix)| (ip.parse().unwrap(), *prefix)).collect();
+        let address = addresses[0].0;
+        Interface { name: name.into(), index, address, addresses, point_to_point: false }
+    }
+
     #[test]
     fn an_interface_is_meant_whatever_the_label_of_its_address() {
-        let lo = |name: &str| Interface {
-            name: name.into(),
-            index: index_of("lo").unwrap(),
-            address: [127, 0, 0, 1].into(),
-            prefix: 8,
-            point_to_point: false,
-        };
+        let lo = |name: &str| interface(name, index_of("lo").unwrap(), &[("127.0.0.1", 8)]);
         assert!(lo("lo").is_meant_by("lo") && lo("lo:1").is_meant_by("lo") && lo("lo:1").is_meant_by("lo:1"));
         assert!(!lo("lo").is_meant_by("lo:1") && !lo("lo:2").is_meant_by("lo:1"));
         assert!(!lo("lo").is_meant_by("eth9") && !lo("lo").is_meant_by(""));
@@ -136,26 +234,56 @@ mod tests {
 
     #[test]
     fn nothing_is_broadcast_on_a_point_to_point_link() {
-        let lan = Interface {
-            name: "x".into(),
-            index: 1,
-            address: [10, 0, 0, 5].into(),
-            prefix: 24,
-            point_to_point: false,
-        };
-        assert_eq!(lan.directed_broadcast(), Some([10, 0, 0, 255].into()));
+        let lan = interface("x", 1, &[("10.0.0.5", 24)]);
+        let everybody = ["10.0.0.255", "255.255.255.255"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        assert_eq!(lan.everybody(), everybody);
         let tunnel = Interface { point_to_point: true, ..lan };
-        assert_eq!(tunnel.directed_broadcast(), None);
+        assert_eq!(tunnel.everybody(), [] as [IpAddr; 0]);
+        let loopback = interface("lo", 1, &[("127.0.0.1", 8)]);
+        assert_eq!(loopback.everybody(), ["127.255.255.255".parse::<IpAddr>().unwrap()]);
+        assert_eq!(interface("x", 1, &[("fe80::1", 64)]).everybody(), [IpAddr::V6(GROUP)]);
+    }
+
+    #[test]
+    fn what_ipv6_has_on_an_interface_is_one() {
+        let found = [
+            interface("a", 2, &[("2001:db8::1", 64)]),
+            interface("a", 2, &[("10.0.0.1", 24)]),
+            interface("a", 2, &[("fe80::1", 64)]),
+            interface("a:1", 2, &[("10.0.0.2", 24)]),
+            interface("b", 3, &[("2001:db8:1::2", 64)]),
+            interface("b", 3, &[("2001:db8::9", 64)]),
+        ];
+        let ordered = gathered(found.clone().into_iter());
+        let sources: Vec<String> = ordered.iter().map(|interface| interface.address.to_string()).collect();
+        assert_eq!(sources, ["10.0.0.1", "10.0.0.2", "fe80::1", "2001:db8::9"]);
+        assert_eq!(gathered(found.into_iter().rev())[2..], ordered[2..], "whatever the system's order");
+    }
+
+    #[test]
+    fn a_host_is_attached_if_it_shares_a_prefix_of_the_same_interface() {
+        let lan = interface("a", 2, &[("fe80::1", 64), ("2001:db8:0:7::1", 64), ("fd00::5", 128)]);
+        let attached = |from: &str| lan.attached(from.parse().unwrap());
+        assert!(attached("[fe80::9%2]:1") && attached("[2001:db8:0:7::9]:1") && attached("[fd00::5]:1"));
+        assert!(!attached("[fe80::9%3]:1"), "behind another interface");
+        assert!(!attached("[2001:db8:0:8::9]:1") && !attached("[fd00::6]:1") && !attached("10.0.0.1:1"));
+        for nobody in ["[::]:1", "[::1]:1", "[ff12::4444:5250]:1"] {
+            assert!(!attached(nobody), "{nobody}");
+        }
+        let all = interface("a", 2, &[("2001:db8::1", 0)]);
+        assert!(all.attached("[2a00::1]:1".parse().unwrap()) && !all.attached("[::1]:1".parse().unwrap()));
+        let no_link_local = interface("a", 2, &[("2001:db8::1", 64)]);
+        assert!(!no_link_local.attached("[fe80::9%2]:1".parse().unwrap()), "it could not be connected to");
     }
 
     #[test]
     fn what_the_system_lists_is_usable() {
         for interface in interfaces().unwrap() {
-            assert!(
-                interface.index > 0 && !interface.name.is_empty() && interface.prefix <= 32,
-                "{interface:?}"
-            );
-            assert!(!interface.address.is_unspecified(), "{interface:?}");
+            assert!(interface.index > 0 && !interface.name.is_empty(), "{interface:?}");
+            assert!(interface.has(interface.address) && !interface.address.is_unspecified(), "{interface:?}");
+            for (ip, prefix) in &interface.addresses {
+                assert!(*prefix <= if ip.is_ipv4() { 32 } else { 128 }, "{interface:?}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -89,12 +89,8 @@ impl BeaconSocket {
         let mut bytes = [0; BEACON_LEN + 1];
         let (len, from) = self.socket.get_ref().recv_from(&mut bytes)?;
         let Some(Ok(beacon)) = bytes.get(..len).map(Beacon::parse) else { return Ok(None) };
-        let IpAddr::V4(address) = from.ip() else { return Ok(None) };
-        let arrival = Arrival {
-            from,
-            attached: self.interface.attached(address),
-            loopback: self.interface.is_loopback(),
-        };
+        let arrival =
+            Arrival { from, attached: self.interface.attached(from), loopback: self.interface.is_loopback() };
         Ok(Some((arrival, beacon)))
     }
 }

@@ -1,7 +1,7 @@
-//! Asks every port of an address at once, in rounds, until one answers as wanted or the matter is settled.
+//! Asks several servers at once, in rounds, until one answers as wanted or the matter is settled.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use deaddrop_core::exchange::fetch::backoff;
 use deaddrop_core::exchange::{ListEvent, Wanted};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Instance};
+use deaddrop_core::token::Instance;
 use log::{debug, trace};
 use smol::future;
 
+use super::target::Target;
 use super::{COLLECT, FoundOffer, Receiver, come_back};
+use crate::address::Endpoint;
 use crate::error::Error;
 use crate::fetch::attempts::Attempts;
 use crate::fetch::error::FetchError;
@@ -22,15 +24,15 @@ use crate::fetch::transfer::Transfer;
 use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
 
-/// Why the servers on some ports gave nothing.
-pub(super) type Refusals = Vec<(u16, FetchError)>;
+/// Why some servers gave nothing.
+pub(super) type Refusals = Vec<(SocketAddr, FetchError)>;
 
 /// How long the first round may take at least: long enough for a connection and a handshake.
 const FIRST_ROUND: Duration = Duration::from_secs(3);
 
-/// One round: the ports to ask, once each.
+/// One round: the servers to ask, once each.
 pub(super) struct Round {
-    ports: Vec<u16>,
+    targets: Vec<Target>,
     /// When to stop waiting for answers. One whole round is always made, each of its connections within its own
     /// deadline.
     until: Instant,
@@ -42,7 +44,7 @@ impl Receiver {
     /// Runs rounds until `ask` returns what is wanted, the answers settle that there is none, or the time is over.
     pub(super) async fn rounds<T, F: Future<Output = Result<T, Refusals>>>(
         &self,
-        mut ports: Vec<u16>,
+        mut targets: Vec<Target>,
         ask: impl Fn(Round) -> F,
     ) -> Result<T, Error> {
         let start = clock::now();
@@ -52,22 +54,25 @@ impl Receiver {
             attempts.begin_round();
             let first = clock::now() + FIRST_ROUND;
             let round =
-                Round { ports: ports.clone(), until: until.max(first), patience: patience.max(first) };
+                Round { targets: targets.clone(), until: until.max(first), patience: patience.max(first) };
             match self.unless_stopped(ask(round)).await? {
                 Ok(wanted) => return Ok(wanted),
-                Err(refusals) => refusals.into_iter().for_each(|(port, why)| {
-                    trace!("receiver: port {port}: {why}");
-                    attempts.note(port, why);
+                Err(refusals) => refusals.into_iter().for_each(|(server, why)| {
+                    trace!("receiver: {}: {why}", Endpoint(server));
+                    attempts.note(server, why);
                 }),
             }
             if let Some(error) = attempts.verdict() {
                 debug!("receiver: settled: {error}");
                 return Err(error.into());
             }
-            ports.retain(|port| attempts.is_worth_asking(*port));
+            for target in &mut targets {
+                target.routes.retain(|route| attempts.is_worth_asking(route.to));
+            }
+            targets.retain(|target| !target.routes.is_empty());
             let now = clock::now();
             let end = if attempts.is_flooded() { patience } else { until };
-            if ports.is_empty() || (now >= end && !attempts.must_go_on()) {
+            if targets.is_empty() || (now >= end && !attempts.must_go_on()) {
                 let error = attempts.likeliest();
                 debug!("receiver: the time is over, or nobody is left to ask: {error}");
                 return Err(error.into());
@@ -87,14 +92,21 @@ impl Receiver {
     }
 }
 
-/// Lists the offers at every port, if there are any.
-pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Result<Vec<FoundOffer>, Refusals> {
-    let Round { ports, mut until, patience } = round;
+/// Lists the offers of every server, if there are any.
+pub(super) async fn list(receiver: &Receiver, round: Round) -> Result<Vec<FoundOffer>, Refusals> {
+    let Round { targets, mut until, patience } = round;
     let mut refusals = Refusals::new();
-    let mut answers = Answers::of(&ports, ip, |from| probe(from, &receiver.credentials));
+    let mut answers = Answers::of(targets.into_iter().map(|target| async move {
+        target
+            .ask(|routes| async move {
+                let (reached, listed) = probe(&routes, &receiver.credentials).await;
+                (reached.map(|route| route.to), listed.map_err(FetchError::from))
+            })
+            .await
+    }));
     let mut found = Vec::new();
     loop {
-        let Some((from, result)) = answers.next_by(until).await else {
+        let Some(result) = answers.next_by(until).await else {
             if found.is_empty() && until < patience && receiver.goes_on(patience) {
                 until = patience;
                 continue;
@@ -102,47 +114,51 @@ pub(super) async fn list(receiver: &Receiver, ip: IpAddr, round: Round) -> Resul
             break;
         };
         match result {
-            Ok(listing) => {
+            Ok((from, listing)) => {
                 let before = found.len();
                 found.extend(listing.lines.into_iter().filter_map(|line| match line {
                     ListEvent::Offer(offer) => Some(FoundOffer::new(offer, from)),
                     _ => None,
                 }));
                 if found.len() == before {
-                    refusals.push((from.port(), FetchError::Unknown));
+                    refusals.push((from, FetchError::Unknown));
                 } else {
                     until = until.min(clock::now() + COLLECT);
                 }
             }
-            Err(error) => refusals.push((from.port(), error.into())),
+            Err(more) => refusals.extend(more),
         }
     }
     if found.is_empty() { Err(refusals) } else { Ok(found) }
 }
 
-/// Claims the drop from the first port that has it, after what an earlier process has stored of it.
+/// Claims the drop from the first server that has it, after what an earlier process has stored of it.
 pub(super) async fn claim(
     receiver: &Receiver,
-    ip: IpAddr,
     instance: Option<Instance>,
     wanted: &Wanted,
-    id: FetchId,
     prefix: Option<(u64, [u8; 32])>,
     round: Round,
 ) -> Result<Transfer, Refusals> {
-    let Round { ports, mut until, patience } = round;
+    let Round { targets, mut until, patience } = round;
     let mut refusals = Refusals::new();
-    // Once each: whether to ask again is decided by what all ports answer.
-    let mut answers = Answers::of(&ports, ip, |from| async move {
-        let now = clock::now();
-        let mut transfer = receiver.transfer(from, instance, wanted.clone(), id, now);
-        if let Some(prefix) = prefix {
-            transfer = transfer.resuming(wanted.clone(), now, prefix);
-        }
-        transfer.claim().await.map(|()| transfer)
-    });
+    // Once each: whether to ask again is decided by what all servers answer.
+    let mut answers = Answers::of(targets.into_iter().map(|target| async move {
+        let id = target.id;
+        target
+            .ask(|routes| async move {
+                let now = clock::now();
+                let mut transfer = receiver.transfer(routes, instance, wanted.clone(), id, now);
+                if let Some(prefix) = prefix {
+                    transfer = transfer.resuming(wanted.clone(), now, prefix);
+                }
+                let claimed = transfer.claim().await;
+                (transfer.reached(), claimed.map(|()| transfer))
+            })
+            .await
+    }));
     loop {
-        let Some((from, result)) = answers.next_by(until).await else {
+        let Some(result) = answers.next_by(until).await else {
             if until < patience && receiver.goes_on(patience) {
                 until = patience;
                 continue;
@@ -150,36 +166,31 @@ pub(super) async fn claim(
             break;
         };
         match result {
-            Ok(claimed) => return Ok(claimed),
-            Err(error) => refusals.push((from.port(), error)),
+            Ok((_, claimed)) => return Ok(claimed),
+            Err(more) => refusals.extend(more),
         }
     }
     Err(refusals)
 }
 
-/// Attempts at several ports at once, in the order in which they end. Dropping it drops those that have not.
-struct Answers<F>(Vec<(SocketAddr, Pin<Box<F>>)>);
+/// Attempts at several servers at once, in the order in which they end. Dropping it drops those that have not.
+struct Answers<F>(Vec<Pin<Box<F>>>);
 
 impl<F: Future> Answers<F> {
-    fn of(ports: &[u16], ip: IpAddr, ask: impl Fn(SocketAddr) -> F) -> Self {
-        let attempt = |port: &u16| {
-            let to = SocketAddr::new(ip, *port);
-            (to, Box::pin(ask(to)))
-        };
-        Self(ports.iter().map(attempt).collect())
+    fn of(attempts: impl Iterator<Item = F>) -> Self {
+        Self(attempts.map(Box::pin).collect())
     }
 
     /// The next answer; `None` once all have answered, or the time is over.
-    async fn next_by(&mut self, until: Instant) -> Option<(SocketAddr, F::Output)> {
+    async fn next_by(&mut self, until: Instant) -> Option<F::Output> {
         if self.0.is_empty() {
             return None;
         }
         let next = poll_fn(|context| {
-            for (place, (from, attempt)) in self.0.iter_mut().enumerate() {
+            for (place, attempt) in self.0.iter_mut().enumerate() {
                 if let Poll::Ready(output) = attempt.as_mut().poll(context) {
-                    let from = *from;
                     drop(self.0.swap_remove(place));
-                    return Poll::Ready(Some((from, output)));
+                    return Poll::Ready(Some(output));
                 }
             }
             Poll::Pending

@@ -1,8 +1,11 @@
 //! Accepts connections and serves them.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use deaddrop_core::time::Instant;
@@ -27,19 +30,22 @@ const ACCEPTED_PER_TURN: usize = 16;
 pub(crate) type Only = Arc<Mutex<Option<Vec<Address>>>>;
 
 /// Accepts connections until it is dropped, and with it every connection.
-pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>, only: Only) -> io::Result<()> {
-    let listener = Socket::new(listener)?;
+pub(crate) async fn accept(listeners: Vec<TcpListener>, server: Arc<Server>, only: Only) -> io::Result<()> {
+    let listeners = listeners.into_iter().map(Socket::new).collect::<io::Result<Vec<_>>>()?;
     let mut connections = Connections::default();
     let mut next = Next::AtOnce;
     loop {
         if !matches!(next, Next::At(moment) if clock::now() < moment) {
-            next = accept_waiting(listener.get_ref(), &server, &only, &mut connections);
+            let accepted = listeners
+                .iter()
+                .map(|listener| accept_waiting(listener.get_ref(), &server, &only, &mut connections));
+            next = accepted.fold(Next::OnceReady, Next::sooner);
         }
         connections.poll_woken();
         let acceptable = async {
             match next {
                 Next::AtOnce => {}
-                Next::OnceReady => return listener.ready(true, false).await,
+                Next::OnceReady => return any_ready(&listeners).await,
                 Next::At(moment) => sleep_until(moment).await,
             }
             Ok(())
@@ -61,6 +67,29 @@ enum Next {
     /// When the listener is ready.
     OnceReady,
     At(Instant),
+}
+
+impl Next {
+    /// The one of two that is due first.
+    fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AtOnce, _) | (_, Self::AtOnce) => Self::AtOnce,
+            (Self::At(one), Self::At(other)) => Self::At(one.min(other)),
+            (Self::At(moment), Self::OnceReady) | (Self::OnceReady, Self::At(moment)) => Self::At(moment),
+            (Self::OnceReady, Self::OnceReady) => Self::OnceReady,
+        }
+    }
+}
+
+/// Waits until a connection may wait on one of the listeners.
+async fn any_ready(listeners: &[Socket<TcpListener>]) -> io::Result<()> {
+    let mut waits: Vec<Pin<Box<_>>> =
+        listeners.iter().map(|listener| Box::pin(listener.ready(true, false))).collect();
+    poll_fn(|context| {
+        let ready = waits.iter_mut().map(|wait| wait.as_mut().poll(context)).find(Poll::is_ready);
+        ready.unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 /// Accepts some of the connections that wait. Each evicts at most one, which is closed before the next is accepted,
@@ -113,7 +142,9 @@ fn accept_waiting(
 fn is_allowed(stream: &TcpStream, only: &Only) -> bool {
     let only = lock(only);
     let by = stream.local_addr().map(Address::from);
-    only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.contains(&by)))
+    // The list has the loopback address that beacons come from, and the machine others.
+    let same = |one: &Address, other: &Address| one == other || (one.is_loopback() && other.is_loopback());
+    only.as_ref().is_none_or(|only| by.is_ok_and(|by| only.iter().any(|one| same(one, &by))))
 }
 
 #[cfg(test)]
@@ -135,7 +166,7 @@ mod tests {
     /// Accepts connections that say nothing, more than there are places.
     async fn accept_the_silent() {
         let server = Arc::new(Server::new(&RoomSecret::new([1; 32])));
-        let (listener, port) = listen_on(Some(0)).unwrap();
+        let (listeners, port) = listen_on(Some(0)).unwrap();
         let (only, mut connections) = (Only::default(), Connections::default());
         let mut changed = server.changed.listen();
         let mut clients = Vec::new();
@@ -143,7 +174,7 @@ mod tests {
             clients.extend(
                 (0..ACCEPTED_PER_TURN).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()),
             );
-            accept_waiting(&listener, &server, &only, &mut connections);
+            accept_waiting(&listeners[0], &server, &only, &mut connections);
             assert!(connections.len() <= HOST.unauthenticated, "{} hold a descriptor", connections.len());
         }
         assert_eq!(connections.len(), HOST.unauthenticated);

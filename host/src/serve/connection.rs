@@ -305,10 +305,11 @@ mod tests {
             serve_connection(&server, session, link).await;
         };
         let fetching = async {
-            let link = Link::connect(address, clock::now() + Duration::from_secs(10), None).await.unwrap();
+            let link =
+                Link::connect(address.into(), clock::now() + Duration::from_secs(10), None).await.unwrap();
             small(link.stream());
             let id = FetchId::random(&mut system());
-            let mut connection = ClientConnection::over(link, &credentials, None).unwrap();
+            let mut connection = ClientConnection::over(link, address.into(), &credentials, None).unwrap();
             let plan = FetchPlan { token, id, record_max: RECORD_MAX, offset: 0, digest: None };
             let (mut stored, mut told) = (0, clock::now());
             loop {

@@ -3,10 +3,10 @@
 use std::future::pending;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_net::TcpStream as AsyncStream;
 use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
 use event_listener::Event;
@@ -15,9 +15,9 @@ use rustix::io::Errno;
 use smol::future;
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use super::poll;
 use super::socket::{Socket, sleep_until};
 use super::wakeup::Wakeup;
+use crate::address::Endpoint;
 use crate::stop::Stopper;
 
 /// Reads of what has come, before a clean close: no peer holds one up for longer.
@@ -32,6 +32,21 @@ pub(crate) struct Interest {
     pub(crate) write: bool,
     /// When to stop waiting.
     pub(crate) until: Option<Instant>,
+}
+
+/// The way to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Its address and port.
+    pub(crate) to: SocketAddr,
+    /// The interface to take, by its number; `None` for the one that the system takes.
+    pub(crate) via: Option<NonZeroU32>,
+}
+
+impl From<SocketAddr> for Route {
+    fn from(to: SocketAddr) -> Self {
+        Self { to, via: None }
+    }
 }
 
 /// A non-blocking TCP connection that can be waited for.
@@ -57,11 +72,8 @@ impl Link {
 
     /// Connects by `deadline`, or fails with `TimedOut`. Fails with `Interrupted` when `stop` asks for the end before;
     /// later it ends waits early.
-    pub(crate) async fn connect(
-        to: SocketAddr,
-        deadline: Instant,
-        stop: Option<&Stopper>,
-    ) -> io::Result<Self> {
+    pub(crate) async fn connect(route: Route, deadline: Instant, stop: Option<&Stopper>) -> io::Result<Self> {
+        let to = Endpoint(route.to);
         let late = async {
             sleep_until(deadline).await;
             Err(io::ErrorKind::TimedOut.into())
@@ -73,7 +85,7 @@ impl Link {
             }
             Err(io::ErrorKind::Interrupted.into())
         };
-        let opened = future::or(open(to), future::or(late, stopped)).await;
+        let opened = future::or(open(route), future::or(late, stopped)).await;
         match &opened {
             Ok(_) => debug!("transport: connected to {to}"),
             Err(error) => debug!("transport: no connection to {to}: {error}"),
@@ -136,12 +148,15 @@ impl Link {
     }
 }
 
-async fn open(to: SocketAddr) -> io::Result<Socket<TcpStream>> {
-    if poll::current().is_none() {
-        return Ok(Socket::Smol(AsyncStream::connect(to).await?.into()));
-    }
+async fn open(route: Route) -> io::Result<Socket<TcpStream>> {
+    let Route { to, via } = route;
     let socket = socket2::Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
+    match to {
+        _ if via.is_none() => {}
+        SocketAddr::V4(_) => socket.bind_device_by_index_v4(via)?,
+        SocketAddr::V6(_) => socket.bind_device_by_index_v6(via)?,
+    }
     let in_progress = match socket.connect(&to.into()) {
         Ok(()) => false,
         Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
@@ -163,6 +178,7 @@ mod tests {
     use std::io::Write;
     use std::net::TcpListener;
 
+    use super::super::poll;
     use super::*;
     use crate::clock;
 
@@ -179,8 +195,9 @@ mod tests {
 
     async fn pair(stop: &Stopper) -> (Link, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let link =
-            Link::connect(listener.local_addr().unwrap(), clock::now() + HOUR, Some(stop)).await.unwrap();
+        let link = Link::connect(listener.local_addr().unwrap().into(), clock::now() + HOUR, Some(stop))
+            .await
+            .unwrap();
         (link, listener.accept().unwrap().0)
     }
 
@@ -227,7 +244,7 @@ mod tests {
     fn where_nobody_listens_the_connection_is_refused() {
         in_both(|| async {
             let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let refused = Link::connect(closed, clock::now() + HOUR, Some(&Stopper::default()))
+            let refused = Link::connect(closed.into(), clock::now() + HOUR, Some(&Stopper::default()))
                 .await
                 .err()
                 .expect("a refusal");

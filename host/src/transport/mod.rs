@@ -6,5 +6,6 @@
 pub(crate) mod frame;
 pub(crate) mod link;
 pub(crate) mod poll;
+pub(crate) mod race;
 pub(crate) mod socket;
 pub(crate) mod wakeup;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -84,7 +84,7 @@ pub struct Traffic {
 }
 
 /// From and to.
-pub type Flow = (SocketAddrV4, SocketAddrV4);
+pub type Flow = (SocketAddr, SocketAddr);
 
 /// A part of a TCP stream.
 struct Segment<'a> {
@@ -104,6 +104,12 @@ impl Traffic {
             Some((flow(from, to, head), payload))
         })
         .collect()
+    }
+
+    /// The hop limits of all UDP packets over IPv6.
+    pub fn hop_limits(&self) -> BTreeSet<u8> {
+        let udp = self.frames.iter().filter(|frame| ip(frame, 17).is_some_and(|(from, ..)| from.is_ipv6()));
+        udp.filter_map(|frame| frame.get(14 + 7).copied()).collect()
     }
 
     /// The TCP connections that were asked for, each once even if its SYN was retransmitted.
@@ -164,18 +170,36 @@ impl Traffic {
     }
 }
 
-/// The addresses and the content of an IPv4 packet of this protocol in an Ethernet frame.
-fn ip(frame: &[u8], protocol: u8) -> Option<(Ipv4Addr, Ipv4Addr, &[u8])> {
-    let packet = frame.get(12..)?.strip_prefix(&[0x08, 0x00])?;
+/// The addresses and the content of an IP packet of this protocol in an Ethernet frame.
+fn ip(frame: &[u8], protocol: u8) -> Option<(IpAddr, IpAddr, &[u8])> {
+    let packet = frame.get(12..)?;
+    match packet.strip_prefix(&[0x08, 0x00]) {
+        Some(packet) => ipv4(packet, protocol),
+        None => ipv6(packet.strip_prefix(&[0x86, 0xdd])?, protocol),
+    }
+}
+
+fn ipv4(packet: &[u8], protocol: u8) -> Option<(IpAddr, IpAddr, &[u8])> {
     let head = packet.first_chunk::<20>()?;
-    let address = |at: usize| Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]);
+    let address = |at: usize| Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]).into();
     // A short frame is padded behind the packet.
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
     let content = packet.get(usize::from(head[0] & 0x0f) * 4..len)?;
     (head[9] == protocol).then_some((address(12), address(16), content))
 }
 
-fn flow(from: Ipv4Addr, to: Ipv4Addr, head: &[u8]) -> Flow {
+/// Without extension headers, which neither UDP nor TCP of ours has.
+fn ipv6(packet: &[u8], protocol: u8) -> Option<(IpAddr, IpAddr, &[u8])> {
+    let (head, content) = packet.split_first_chunk::<40>()?;
+    let address = |at: usize| {
+        let octets: [u8; 16] = head[at..at + 16].try_into().expect("sixteen bytes");
+        Ipv6Addr::from(octets).into()
+    };
+    let content = content.get(..usize::from(u16::from_be_bytes([head[4], head[5]])))?;
+    (head[6] == protocol).then_some((address(8), address(24), content))
+}
+
+fn flow(from: IpAddr, to: IpAddr, head: &[u8]) -> Flow {
     let port = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    (SocketAddrV4::new(from, port(0)), SocketAddrV4::new(to, port(2)))
+    (SocketAddr::new(from, port(0)), SocketAddr::new(to, port(2)))
 }

@@ -93,6 +93,37 @@ impl Lan {
         Tap { interface: format!("board{n}"), ip: board_ip(n), mac: format!("02:dd:00:00:00:{n:02x}") }
     }
 
+    /// Takes IPv4 from the hosts, and gives the `n`th one these IPv6 addresses with `n` + 1 behind them, such as
+    /// `fe80::1` for `fe80::`. A host is then known by the first of them.
+    pub fn with_ipv6_alone(mut self, networks: &[&str]) -> Self {
+        for (host, n) in self.hosts.iter_mut().zip(1..) {
+            host.ip_command("address flush dev eth0");
+            host.add_ipv6("eth0", networks, n);
+            let zone = if networks[0].starts_with("fe80") { "%eth0" } else { "" };
+            host.ip = format!("{}{n}{zone}", networks[0]);
+        }
+        self
+    }
+
+    /// Gives the hosts such addresses beside their IPv4.
+    pub fn with_ipv6(self, networks: &[&str]) -> Self {
+        for (host, n) in self.hosts.iter().zip(1..) {
+            host.add_ipv6("eth0", networks, n);
+        }
+        self
+    }
+
+    /// A cable between two hosts, beside the switch: the interface `eth1` of both. Panics if it cannot be laid.
+    pub fn join(&self, one: usize, other: usize) {
+        let [one, other] = [one, other].map(|n| &self.hosts[n]);
+        let (a, b) = (one.holder.id(), other.holder.id());
+        self.switch().ip_command(&format!("link add name eth1 netns {a} type veth peer name eth1 netns {b}"));
+        for host in [one, other] {
+            host.ip_command("link set eth1 addrgenmode none");
+            host.ip_command("link set eth1 up");
+        }
+    }
+
     /// Pulls the cable of host `i` out of the switch, or plugs it in again.
     pub fn cable(&self, i: usize, plugged: bool) {
         let state = if plugged { "up" } else { "down" };
@@ -186,6 +217,13 @@ impl Host {
     /// The folder in which its programs keep what they need between runs: `XDG_STATE_HOME`.
     pub fn state(&self) -> &Path {
         self.state.path()
+    }
+
+    /// Gives an interface the `n`th address of these IPv6 networks, at once: duplicates are not looked for.
+    pub fn add_ipv6(&self, interface: &str, networks: &[&str], n: u8) {
+        for network in networks {
+            self.ip_command(&format!("address add {network}{n}/64 dev {interface} nodad"));
+        }
     }
 
     /// Runs `ip` with these words. Panics if it fails.

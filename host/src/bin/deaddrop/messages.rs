@@ -107,6 +107,12 @@ impl From<InterfaceError> for Failure {
     fn from(error: InterfaceError) -> Self {
         match &error {
             InterfaceError::Unknown { .. } => Self::usage(error.to_string()),
+            InterfaceError::NoZone { .. } => {
+                advise(Self::usage, &error, ": add it, such as %eth0, or name it with --interface")
+            }
+            InterfaceError::NotBehind { .. } => {
+                advise(Self::usage, &error, ": name another with --interface, or leave it out")
+            }
             InterfaceError::Unreadable(why) | InterfaceError::Listen(why) if is_out_of_files(why) => {
                 out_of_files(&error)
             }

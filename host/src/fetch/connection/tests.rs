@@ -13,7 +13,8 @@ fn a_sender_that_is_never_waited_for_leaves_others_their_turn() {
     let scene = scene(64 * 1024);
     let fetching = async {
         let address = scene.listener.local_addr().unwrap();
-        let mut connection = ClientConnection::open(address, &scene.credentials, None, None).await.unwrap();
+        let mut connection =
+            ClientConnection::open(&[address.into()], &scene.credentials, None, None).await.unwrap();
         while connection.turn(None).await.unwrap() != Some(ClientEvent::Ready) {}
         // In records so small that all of them fit the buffers of the connection.
         let id = FetchId::random(&mut system());

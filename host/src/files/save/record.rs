@@ -19,6 +19,8 @@ use rustix::fs::{AtFlags, FlockOperation, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use crate::address::Address;
+
 /// What the name of a record adds to that of its part file.
 pub(super) const SUFFIX: &str = ".record";
 
@@ -128,7 +130,8 @@ impl Entry {
         for number in [self.size, self.durable, self.expires, self.part.0, self.part.1] {
             to.put(&number.to_be_bytes());
         }
-        let ip = match self.from.ip() {
+        // The zone of a link-local address is kept in it.
+        let ip = match Address::from(self.from).to_source() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
@@ -165,7 +168,7 @@ impl Entry {
         let id = Zeroizing::new(from.take()?);
         let [size, durable, expires, device, inode] =
             [from.number()?, from.number()?, from.number()?, from.number()?, from.number()?];
-        let ip = Ipv6Addr::from(from.take::<16>()?).to_canonical();
+        let ip = Address::from_source(Ipv6Addr::from(from.take::<16>()?).to_canonical());
         let port = u16::from_be_bytes(from.take()?);
         let [len] = from.take()?;
         let name = from.0.get(..len.into())?;
@@ -179,7 +182,7 @@ impl Entry {
             trying: flags & 2 != 0,
             durable,
             expires,
-            from: SocketAddr::new(ip, port),
+            from: ip.at(port),
             part: (device, inode),
             id,
         };

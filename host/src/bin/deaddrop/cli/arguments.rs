@@ -96,9 +96,11 @@ fn check_fetch(fetch: &Fetch) -> Result<(), Failure> {
     if fetch.json && fetch.to_stdout() {
         return Err(Failure::usage("--json and --out - both want standard output: leave one out"));
     }
-    match (fetch.from, fetch.port) {
+    match (&fetch.from, fetch.port) {
         (None, Some(_)) => Err(Failure::usage("--port is a port of the sender named by --from: give both")),
-        (Some(from), Some(port)) if from.port.is_some_and(|other| other != port) => {
+        (Some(from), Some(port))
+            if from.0.iter().any(|named| named.port.is_some_and(|other| other != port)) =>
+        {
             Err(Failure::usage("--from and --port name different ports: leave one out"))
         }
         _ => Ok(()),
@@ -311,6 +313,7 @@ fn repeats(command: &CommandInfoWithArgs, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Host, Named};
     use std::time::Duration;
 
     fn command(line: &[&str]) -> Command {
@@ -357,7 +360,7 @@ mod tests {
         let Command::SendFile(send) = command(&["send-file", "x"]) else { panic!() };
         assert_eq!((send.ttl.as_secs(), send.fetches), (300, 1));
         let Command::Fetch(fetch) = command(&["fetch"]) else { panic!() };
-        assert_eq!((fetch.wait, fetch.sender(), fetch.to_stdout()), (None, None, false));
+        assert_eq!((fetch.wait, fetch.senders(), fetch.to_stdout()), (None, Vec::new(), false));
     }
 
     #[test]
@@ -415,6 +418,7 @@ mod tests {
         assert!(refusal(&["fetch", "--json", "--out", "-"]).contains("--out -"));
         assert!(refusal(&["fetch", "--port", "48556"]).contains("--from"));
         assert!(refusal(&["fetch", "--from", "10.0.0.7:1", "--port", "2"]).contains("different"));
+        assert!(refusal(&["fetch", "--from", "bob,10.0.0.7:1", "--port", "2"]).contains("different"));
         assert!(refusal(&["fetch", "--token", "9f3"]).contains("26 characters"));
         assert!(refusal(&["run", "--json=yes"]).contains("no value"));
         assert!(refusal(&["run", "--exec=rm"]).contains("--exec"));
@@ -515,7 +519,8 @@ mod tests {
     fn either_flag_names_the_port_of_a_sender() {
         for line in [&["--from", "10.0.0.7", "--port", "48560"][..], &["--from=10.0.0.7:48560"]] {
             let Command::Fetch(fetch) = command(&[&["fetch"], line].concat()) else { panic!() };
-            assert_eq!(fetch.sender(), Some(([10, 0, 0, 7].into(), Some(48_560))));
+            let host = Host::Address(std::net::Ipv4Addr::new(10, 0, 0, 7).into());
+            assert_eq!(fetch.senders(), [Named { host, port: Some(48_560) }]);
         }
     }
 

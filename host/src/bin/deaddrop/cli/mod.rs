@@ -4,6 +4,7 @@
 //! options after the message or path, a lone `-`, `-vv`, and options given twice.
 
 mod arguments;
+mod from;
 mod overview;
 mod room;
 mod suggestion;
@@ -17,8 +18,9 @@ use deaddrop::TokenPrefix;
 use deaddrop_core::limits::UDP_PORT;
 
 pub(crate) use arguments::{Parsed, parse, wants_json};
+pub(crate) use from::{From, Host, Named};
 pub(crate) use room::{Room, RoomAction, RoomAdd, RoomNew};
-pub(crate) use values::{From, RoomName, Text};
+pub(crate) use values::{RoomName, Text};
 
 use values::{any_port, fetches, out, port, ttl, wait};
 
@@ -251,12 +253,12 @@ command! {
         subcommand,
         name = "fetch",
         help_triggers("-h", "--help"),
-        example = "{command_name} --room-file room.txt\n{command_name} --room-file room.txt --from 192.168.1.7:48556 --token 9f3k",
+        example = "{command_name} --room-file room.txt\n{command_name} --room-file room.txt --from 192.168.1.7:48556 --token 9f3k\n{command_name} --room-file room.txt --from '[fe80::1%eth0]:48556,bob.local' --token 9f3k",
         note = "Nothing that exists is ever overwritten: a file gets a name like\n\"photo (1).jpg\" instead. What is received is readable by its owner only."
     )]
     Fetch {
-        /// address of the sender, IPv4 with or without a port, where discovery does not reach
-        #[argh(option, arg_name = "ip[:port]")]
+        /// where the sender is if discovery does not reach it: its address or name, with or without a port; several are separated by commas
+        #[argh(option, arg_name = "host[:port]")]
         pub(crate) from: Option<From>,
         /// TCP port of the sender named by --from
         #[argh(option, arg_name = "port", from_str_fn(any_port))]
@@ -288,8 +290,9 @@ impl Fetch {
         self.out.as_ref().is_some_and(|out| out.as_os_str() == "-")
     }
 
-    /// The address given by `--from`, with the port of either flag.
-    pub(crate) fn sender(&self) -> Option<(std::net::Ipv4Addr, Option<u16>)> {
-        self.from.map(|from| (from.ip, from.port.or(self.port)))
+    /// The senders given by `--from`, with the port of either flag; none if it was not given.
+    pub(crate) fn senders(&self) -> Vec<Named> {
+        let From(named) = self.from.clone().unwrap_or_default();
+        named.into_iter().map(|Named { host, port }| Named { host, port: port.or(self.port) }).collect()
     }
 }

@@ -1,7 +1,6 @@
 //! The values of options, checked as they are read. Each refusal says what would be accepted.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -86,49 +85,6 @@ impl FromStr for RoomName {
 impl fmt::Display for RoomName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The value of `--from`: where a sender is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct From {
-    /// Its address.
-    pub(crate) ip: Ipv4Addr,
-    /// Its port, if one was given.
-    pub(crate) port: Option<u16>,
-}
-
-impl FromStr for From {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if let Some((scheme, rest)) = text.split_once("://") {
-            return Err(format!("leave out {scheme}:// and give {}", rest.trim_end_matches('/')));
-        }
-        let bare = text.trim_start_matches('[').trim_end_matches(']').split('%').next().unwrap_or(text);
-        if bare.parse::<Ipv6Addr>().is_ok() || text.parse::<SocketAddrV6>().is_ok() {
-            return Err("IPv6 is not there yet: give the sender's IPv4 address".into());
-        }
-        let (ip, port) = match text.split_once(':') {
-            Some((ip, port)) => (ip, Some(any_port(port)?)),
-            None => (text, None),
-        };
-        if ip.eq_ignore_ascii_case("localhost") {
-            return Ok(Self { ip: Ipv4Addr::LOCALHOST, port });
-        }
-        let ip: Ipv4Addr = ip.parse().map_err(|_| {
-            // A number with dots is an address that was mistyped, anything else a name.
-            if ip.contains(|c: char| c.is_ascii_alphabetic()) {
-                format!("names such as {ip} are not resolved: give the sender's IPv4 address")
-            } else {
-                "give an IPv4 address with or without a port, such as 192.168.1.7:48556".into()
-            }
-        })?;
-        if ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() {
-            return Err("that is not the address of one machine".into());
-        }
-        Ok(Self { ip, port })
     }
 }
 
@@ -254,41 +210,6 @@ mod tests {
             assert!(ttl(bad).is_err(), "{bad}");
         }
         assert_eq!(wait("0s"), Ok(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_sender_is_an_ipv4_address_with_or_without_a_port() {
-        let ip = Ipv4Addr::new(10, 0, 0, 7);
-        assert_eq!("10.0.0.7".parse(), Ok(From { ip, port: None }));
-        assert_eq!("10.0.0.7:48557".parse(), Ok(From { ip, port: Some(48557) }));
-        for bad in
-            ["", "host", "10.0.0", "10.0.0.7:", "10.0.0.7:0", "0.0.0.0", "255.255.255.255", "224.0.0.1"]
-        {
-            assert!(bad.parse::<From>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_sender_may_be_written_as_people_write_it() {
-        let here = |port| Ok(From { ip: Ipv4Addr::LOCALHOST, port });
-        assert_eq!("localhost".parse(), here(None));
-        assert_eq!("LocalHost:48557".parse(), here(Some(48_557)));
-        assert_eq!(" 127.0.0.1:48556\n".parse(), here(Some(48_556)));
-        let refusal = |text: &str| text.parse::<From>().unwrap_err();
-        assert_eq!(refusal("tcp://10.9.0.1:48556/"), "leave out tcp:// and give 10.9.0.1:48556");
-        assert!(refusal("bob.local").contains("bob.local are not resolved"));
-        assert!(refusal("bob:48556").contains("not resolved"));
-        assert!(refusal("10.0.0").contains("192.168.1.7:48556"));
-    }
-
-    #[test]
-    fn an_ipv6_address_is_told_so() {
-        for v6 in ["::1", "fe80::1%eth0", "[::1]", "[::1]:48556", "2001:db8::7"] {
-            assert!(
-                v6.parse::<From>().is_err_and(|message| message.contains("IPv6 is not there yet")),
-                "{v6}"
-            );
-        }
     }
 
     #[test]

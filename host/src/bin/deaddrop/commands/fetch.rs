@@ -1,22 +1,22 @@
 //! `deaddrop fetch`: take a drop.
 
 mod choose;
+mod resolve;
 mod resume;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use deaddrop::{
-    Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FoundOffer, Kind, Offer,
+    Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FoundOffer, Kind, Offer, Place,
     Receiver, Room, Token, TokenPrefix, Unconfirmed, Zeroizing,
 };
 use smol::{Timer, future};
 
-use super::setup::{derive, open_browser, warn_weak};
-use crate::cli::NetArgs;
+use super::setup::{derive, network, open_browser, warn_weak};
+use crate::cli::{Named, NetArgs};
 use crate::exit::Failure;
 use crate::messages;
 use crate::signals::Signals;
@@ -31,8 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to fetch, and where to.
 pub(super) struct Job {
-    /// The sender, if it was named.
-    pub(super) sender: Option<(Ipv4Addr, Option<u16>)>,
+    /// The senders that were named, if any.
+    pub(super) senders: Vec<Named>,
+    /// Where they are, once their names are resolved.
+    pub(super) at: Vec<Place>,
     /// The drop, if it was named.
     pub(super) token: Option<TokenPrefix>,
     /// Where to save it.
@@ -68,16 +70,21 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
         }
     };
     let deriving = Room::derive(std::mem::take(&mut job.passphrase));
-    let mut browser = match job.sender {
-        Some(_) => None,
-        None if job.discard => None,
+    let mut browser = match job.senders.is_empty() {
+        false => None,
+        true if job.discard => None,
         // Answers come while the secret is derived.
-        None => Some(open_browser(ui, &job.net).await?),
+        true => Some(open_browser(ui, &job.net).await?),
     };
+    // Before the secret is derived: a name that is not found ends it at once.
+    job.at = resolve::places(ui, signals, &job.senders).await?;
     let room = derive(deriving, signals).await?;
     let wait = job.wait.unwrap_or(WAIT);
-    let receiver =
-        Receiver::new(&room).wait(wait).patience(job.wait.unwrap_or(PATIENCE)).stopped_by(signals.stopper());
+    let receiver = Receiver::new(&room)
+        .network(network(&job.net))
+        .wait(wait)
+        .patience(job.wait.unwrap_or(PATIENCE))
+        .stopped_by(signals.stopper());
     drop(room);
     let unfinished = resume::find(&job, &places)?;
     if job.discard {
@@ -107,17 +114,14 @@ async fn claim(
 ) -> Result<Claim, Failure> {
     let begun = Instant::now();
     let failure = |error| signals.failure(error);
-    let found = match (job.sender, &job.token) {
-        (Some((ip, port)), Some(token)) => {
-            return receiver.claim_from(IpAddr::V4(ip), port, *token).await.map_err(failure);
-        }
-        (Some((ip, port)), None) => listed(receiver.list(IpAddr::V4(ip), port).await.map_err(failure)?)?,
-        (None, token) => {
-            // Opened above, as no sender was named.
-            let Some(browser) = &mut browser else { return Err(Failure::failed("nothing was browsed")) };
+    let found = match (&mut browser, &job.token) {
+        // No sender was named.
+        (Some(browser), token) => {
             let found = receiver.find(browser, token.as_ref()).await.map_err(failure)?;
             discovered(found, browser)?
         }
+        (None, Some(token)) => return receiver.claim_at(&job.at, *token).await.map_err(failure),
+        (None, None) => listed(receiver.list_at(&job.at).await.map_err(failure)?)?,
     };
     let chosen = choose(ui, signals, found).await?;
     spare_terminal(ui, job, chosen.offer.kind)?;
@@ -125,7 +129,7 @@ async fn claim(
         // Which drop it is was not known before.
         job.token = Some(chosen.offer.token.into());
         if let Some(mut unfinished) = resume::find(job, places)? {
-            job.sender = None;
+            job.at = Vec::new();
             return resume::at(ui, signals, job, receiver, &chosen, &mut unfinished).await;
         }
     }

@@ -114,9 +114,10 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
         Command::Room(room) => Job::Room(room.action),
         Command::Fetch(mut args) => {
             let passphrase = find(args.take_room()).await?;
-            let (sender, net) = (args.sender(), args.net());
+            let (senders, net) = (args.senders(), args.net());
             let Fetch { token, out, force, restart, discard, wait, .. } = args;
-            Job::Fetch(fetch::Job { sender, token, out, force, restart, discard, wait, net, passphrase })
+            let at = Vec::new();
+            Job::Fetch(fetch::Job { senders, at, token, out, force, restart, discard, wait, net, passphrase })
         }
     })
 }

@@ -33,7 +33,7 @@ pub(super) async fn warn_network(
     if nowhere {
         ui.show(&Event::Warning {
             code: "no-network",
-            message: "no network interface is up and has an IPv4 address, not even loopback: nobody is reached \
+            message: "no network interface is up and has an address, not even loopback: nobody is reached \
                       until one does",
         })
         .await?;

@@ -127,21 +127,29 @@ fn serving_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
         what.push_str(&format!(" in {}", Files(files)));
     }
     let mut notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
-    // The loopback address is of use only where there is no other.
-    let mut reachable: Vec<_> = addresses.iter().filter(|address| !address.is_loopback()).collect();
-    if reachable.is_empty() {
-        reachable = addresses.iter().collect();
-    }
-    for address in reachable {
+    for address in reachable(addresses) {
         let from = Endpoint(address.at(serving.port));
         notice.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
     }
     notice.into_bytes()
 }
 
-/// The command by which a drop can be fetched by hand, to be copied as it stands.
+/// The addresses that others are to be told. One of loopback is of use only where there is no other; a link-local one
+/// only where there is none that is valid everywhere, because its zone is another on each machine.
+fn reachable(addresses: &[Address]) -> Vec<&Address> {
+    let wide = |address: &&Address| !address.is_loopback() && !address.is_link_local();
+    let others = |address: &&Address| !address.is_loopback();
+    let some = |of: Vec<_>| Some(of).filter(|of: &Vec<_>| !of.is_empty());
+    some(addresses.iter().filter(wide).collect())
+        .or_else(|| some(addresses.iter().filter(others).collect()))
+        .unwrap_or_else(|| addresses.iter().take(1).collect())
+}
+
+/// The command by which a drop can be fetched by hand, to be copied as it stands: some shells take brackets for a
+/// pattern of file names.
 fn fetch_line(from: Endpoint, token: &str) -> String {
-    format!("deaddrop fetch --from {from} --token {token}")
+    let quote = if from.0.is_ipv6() { "'" } else { "" };
+    format!("deaddrop fetch --from {quote}{from}{quote} --token {token}")
 }
 
 /// A drop in words, those of its sender escaped.

@@ -1,11 +1,11 @@
 //! What earlier fetches have left: goes on with it, begins it anew, or discards it.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use deaddrop::{
-    Browser, Claim, Destination, Error, FetchError, FoundOffer, Kept, Receiver, Token, Unfinished, text,
+    Address, Browser, Claim, Destination, Error, FetchError, FoundOffer, Kept, Place, Receiver, Token,
+    Unfinished, text,
 };
 
 use super::Job;
@@ -41,9 +41,9 @@ pub(super) fn find(job: &Job, places: &Places) -> Result<Option<Unfinished>, Fai
         found.extend(places.spool.unfinished(job.token.as_ref()));
     }
     if job.token.is_none() {
-        let from = |unfinished: &Unfinished| match job.sender {
-            Some((ip, _)) => unfinished.from().ip() == IpAddr::V4(ip),
-            None => true,
+        let from = |unfinished: &Unfinished| {
+            let was_at = Address::from(unfinished.from());
+            job.at.is_empty() || job.at.iter().any(|place| place.addresses().contains(&was_at))
         };
         found.retain(|unfinished| unfinished.is_ours() && from(unfinished));
     } else if found.iter().any(|other| other.offer().token != found[0].offer().token) {
@@ -90,7 +90,7 @@ pub(super) async fn at(
     if job.restart {
         unfinished.restart()?;
     }
-    let claimed = receiver.resume(unfinished, chosen.from.ip(), Some(chosen.from.port())).await;
+    let claimed = receiver.resume(unfinished, &[chosen.place()]).await;
     told(ui, signals, claimed, unfinished).await?
 }
 
@@ -136,17 +136,18 @@ async fn claim(
     browser: Option<&mut Browser>,
     unfinished: &mut Unfinished,
 ) -> Result<Claim, Error> {
-    if let Some((ip, port)) = job.sender {
-        return receiver.resume(unfinished, IpAddr::V4(ip), port).await;
+    if !job.at.is_empty() {
+        return receiver.resume(unfinished, &job.at).await;
     }
-    let at = unfinished.from();
+    let at = [was_at(unfinished)];
     let at_once = receiver.clone().wait(Duration::ZERO).patience(Duration::ZERO);
-    let error = match at_once.resume(unfinished, at.ip(), Some(at.port())).await {
+    let error = match at_once.resume(unfinished, &at).await {
         Err(Error::Fetch(FetchError::Busy(_) | FetchError::Flooded(_) | FetchError::NoBudget)) => {
-            return receiver.resume(unfinished, at.ip(), Some(at.port())).await;
+            return receiver.resume(unfinished, &at).await;
         }
         Err(
-            error @ Error::Fetch(FetchError::Unreachable(_) | FetchError::NotMember | FetchError::Unknown),
+            error @ (Error::Fetch(FetchError::Unreachable(_) | FetchError::NotMember | FetchError::Unknown)
+            | Error::Interface(_)),
         ) => error,
         claimed => return claimed,
     };
@@ -154,7 +155,13 @@ async fn claim(
     let token = unfinished.offer().token.into();
     let found = receiver.find(browser, Some(&token)).await?;
     let Some(found) = found.first() else { return Err(error) };
-    receiver.resume(unfinished, found.from.ip(), Some(found.from.port())).await
+    receiver.resume(unfinished, &[found.place()]).await
+}
+
+/// Where its sender was.
+fn was_at(unfinished: &Unfinished) -> Place {
+    let at = unfinished.from();
+    Place::new([at.into()], Some(at.port()))
 }
 
 /// Removes what an earlier fetch has left.
@@ -171,11 +178,8 @@ pub(super) async fn discard(
     };
     let path = unfinished.path();
     let ours = unfinished.is_ours() && !unfinished.is_whole();
-    let (ip, port) = match job.sender {
-        Some((ip, port)) => (IpAddr::V4(ip), port),
-        None => (unfinished.from().ip(), None),
-    };
-    receiver.discard(unfinished, ip, port).await;
+    let was_at = [was_at(&unfinished)];
+    receiver.discard(unfinished, if job.at.is_empty() { &was_at } else { &job.at }).await;
     ui.notice(&format!("Removed what was in {}", path.display())).await?;
     if ours {
         ui.notice("Its sender gives the drop to nobody else, and says in the end that nobody confirmed it.")
