@@ -66,6 +66,7 @@
 //! - Signals are the program's own: nothing here listens for them. A [`Stopper`] ends what blocks.
 
 use std::fmt;
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -172,6 +173,14 @@ impl Sender {
     /// If it cannot be read, is no regular file, or its name is not text.
     pub fn file(path: impl AsRef<Path>) -> Result<SenderBuilder, Error> {
         sender::Sender::file(path).map(SenderBuilder)
+    }
+
+    /// A file under this name whose content is read to its end now, as [`crate::Sender::file_from`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn file_from(reader: impl Read, name: &str) -> Result<SenderBuilder, Error> {
+        sender::Sender::file_from(reader, name).map(SenderBuilder)
     }
 
     /// A folder, under its own name, or several files and folders, as one drop, as [`crate::Sender::bundle`].

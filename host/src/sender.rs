@@ -23,7 +23,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::files::bundle::obstacle::Unsendable;
 use crate::files::bundle::source::{BundleOptions, BundleSource, ChangedEntry};
-use crate::files::source::{Source, SourceError, SourceFile, SourceMessage};
+use crate::files::source::{Source, SourceError, SourceFile, SourceMessage, SourceSpool, file_name};
 use crate::lan::advertise::Announcement;
 use crate::lan::beacons::{BeaconSockets, SkippedInterface};
 use crate::lan::interfaces::InterfaceError;
@@ -269,6 +269,32 @@ impl Sender {
         let file = SourceFile::open(path.as_ref())?;
         let name = file.name(name)?;
         Ok(SenderBuilder::new(Source::File(file), name))
+    }
+
+    /// A file under this name whose content is read to its end now, such as the output of another program. The call takes
+    /// as long as the reader does. Standard input has a buffer that is never wiped: pass a [`File`](std::fs::File) of its
+    /// descriptor.
+    ///
+    /// Up to 1 MiB is held in memory, and wiped when the drop ends. More goes into a file without a name in the
+    /// [folder for temporary files](std::env::temp_dir), sealed under a key that is in memory alone and is wiped with the
+    /// drop. That file leaves a tenth of its file system free, at most 1 GiB: a reader without an end fills no disk.
+    ///
+    /// ```
+    /// use deaddrop::Sender;
+    ///
+    /// # fn main() -> Result<(), deaddrop::Error> {
+    /// let drop = Sender::file_from(&b"made by a program"[..], "report.txt")?;
+    /// assert_eq!(drop.size(), 17);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If a drop may not have this name, before anything is read; if the reader fails; or if there is no room for what it
+    /// gives ([`SourceError::SpoolFull`]).
+    pub fn file_from(reader: impl Read, name: &str) -> Result<SenderBuilder, Error> {
+        let name = file_name(name)?;
+        Ok(SenderBuilder::new(Source::Spool(SourceSpool::from_reader(reader)?), name))
     }
 
     /// A folder, under its own name, or several files and folders, as one drop: a bundle. What is at each path is looked

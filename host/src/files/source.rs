@@ -1,4 +1,7 @@
-//! The sources of drops: a file that stays open and must stay as it is, a bundle, or a message in memory.
+//! The sources of drops: a file that stays open and must stay as it is, a bundle, a message in memory, or what a reader
+//! gave.
+
+mod spool;
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -12,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::bundle::obstacle::Unsendable;
 use super::bundle::source::BundleSource;
+pub(crate) use spool::SourceSpool;
 
 /// Most bytes of a message. Longer texts are sent as files.
 pub const MESSAGE_MAX: usize = 64 * 1024;
@@ -83,6 +87,22 @@ pub enum SourceError {
     MessageTooLong,
     /// The message cannot be read from where it comes.
     MessageUnreadable(io::Error),
+    /// The content of a file cannot be read from where it comes.
+    InputUnreadable(io::Error),
+    /// The content of a file cannot be spooled.
+    NotSpooled {
+        /// The folder of the spool.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The content of a file is more than the folder for temporary files has room for.
+    SpoolFull {
+        /// The folder of the spool.
+        folder: PathBuf,
+        /// How many bytes were spooled.
+        spooled: u64,
+    },
 }
 
 impl fmt::Display for SourceError {
@@ -125,6 +145,15 @@ impl fmt::Display for SourceError {
                 write!(f, "a message has at most {MESSAGE_MAX} bytes: put it into a file and send that")
             }
             Self::MessageUnreadable(error) => write!(f, "cannot read the message: {error}"),
+            Self::InputUnreadable(error) => write!(f, "cannot read the content of the file: {error}"),
+            Self::NotSpooled { folder, error } => {
+                write!(f, "cannot spool the content of the file in {}: {error}", folder.display())
+            }
+            Self::SpoolFull { folder, spooled } => write!(
+                f,
+                "the content of the file does not end after {spooled} bytes, and {} has no room for more",
+                folder.display()
+            ),
         }
     }
 }
@@ -132,7 +161,10 @@ impl fmt::Display for SourceError {
 impl std::error::Error for SourceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unreadable { error, .. } | Self::MessageUnreadable(error) => Some(error),
+            Self::Unreadable { error, .. }
+            | Self::NotSpooled { error, .. }
+            | Self::MessageUnreadable(error)
+            | Self::InputUnreadable(error) => Some(error),
             Self::Name(error) => Some(error),
             _ => None,
         }
@@ -148,13 +180,15 @@ pub(crate) enum Source {
     Bundle(Box<BundleSource>),
     /// A message.
     Message(SourceMessage),
+    /// The content of a file that a reader gave.
+    Spool(SourceSpool),
 }
 
 impl Source {
     /// What kind of drop it makes.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::File(_) => Kind::File,
+            Self::File(_) | Self::Spool(_) => Kind::File,
             Self::Bundle(_) => Kind::Directory,
             Self::Message(_) => Kind::Message,
         }
@@ -166,6 +200,7 @@ impl Source {
             Self::File(file) => file.identity.size,
             Self::Bundle(bundle) => bundle.size(),
             Self::Message(message) => u64::try_from(message.bytes().len()).unwrap_or(u64::MAX),
+            Self::Spool(spool) => spool.size(),
         }
     }
 
@@ -174,13 +209,8 @@ impl Source {
         match self {
             Self::File(file) => file.read_at(offset, buffer),
             Self::Bundle(bundle) => bundle.read_at(offset, buffer),
-            Self::Message(message) => {
-                let part = usize::try_from(offset)
-                    .ok()
-                    .and_then(|start| message.bytes().get(start..start.checked_add(buffer.len())?));
-                buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-                Ok(())
-            }
+            Self::Message(message) => copy_part(message.bytes(), offset, buffer),
+            Self::Spool(spool) => spool.read_at(offset, buffer),
         }
     }
 
@@ -188,10 +218,26 @@ impl Source {
     pub(crate) fn unchanged(&self) -> io::Result<bool> {
         match self {
             Self::File(file) => file.unchanged(),
-            // A bundle compares each file with each read.
-            Self::Bundle(_) | Self::Message(_) => Ok(true),
+            // A bundle compares each file with each read, and a spool opens no other bytes than were sealed.
+            Self::Bundle(_) | Self::Message(_) | Self::Spool(_) => Ok(true),
         }
     }
+}
+
+/// Fills `buffer` with the bytes from `offset` on, if there are as many.
+fn copy_part(bytes: &[u8], offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    let part =
+        usize::try_from(offset).ok().and_then(|start| bytes.get(start..start.checked_add(buffer.len())?));
+    buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+    Ok(())
+}
+
+/// The name of a file drop.
+pub(crate) fn file_name(chosen: &str) -> Result<Name, SourceError> {
+    if chosen.is_empty() {
+        return Err(SourceError::NameEmpty);
+    }
+    Name::new(chosen).map_err(SourceError::Name)
 }
 
 /// A file to be sent, open from the start, so that the offer and what is sent are the same file.
@@ -257,12 +303,10 @@ impl SourceFile {
     /// The name to offer it under: `chosen`, or its own.
     pub(crate) fn name(&self, chosen: Option<&str>) -> Result<Name, SourceError> {
         let own = || self.path.file_name().and_then(|name| name.to_str());
-        let name = match chosen {
-            Some("") => return Err(SourceError::NameEmpty),
-            Some(chosen) => chosen,
-            None => own().ok_or_else(|| SourceError::NameNotText { path: self.path.clone() })?,
-        };
-        Name::new(name).map_err(SourceError::Name)
+        match chosen {
+            Some(chosen) => file_name(chosen),
+            None => file_name(own().ok_or_else(|| SourceError::NameNotText { path: self.path.clone() })?),
+        }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
