@@ -20,8 +20,9 @@ mod signals;
 mod sizes;
 mod sources;
 mod stalled_output;
+mod standard_input;
 
 #[test]
 fn neighbour() {
-    support::play(&[&support::actor::ROLES[..], &memory::ROLES].concat());
+    support::play(&[&support::actor::ROLES[..], &memory::ROLES, &standard_input::ROLES].concat());
 }

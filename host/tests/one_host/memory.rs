@@ -118,6 +118,28 @@ fn a_message_is_wiped_once_it_is_burned() {
     assert_eq!(sending.exit_code(), 0);
 }
 
+#[test]
+fn a_file_from_standard_input_is_wiped_too() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let send = |content: &str| {
+        let mut sending = spawn(host, folder.path(), ROOM, &["send-file", "-", "--json"], content.as_bytes());
+        let token = sending.event("ready")["token"].as_str().unwrap().to_owned();
+        (sending, token)
+    };
+    let marker = marker();
+    let (mut sending, token) = send(&marker);
+    assert!(!found(&sending, &marker).is_empty(), "the scan finds nothing at all");
+    assert_eq!(fetch(host, folder.path(), host, &token, &[]).exit_code(), 0);
+    sending.event("fetched");
+    let after = found(&sending, &marker);
+    assert!(after.is_empty(), "{after:?}");
+    // More than 1 MiB is sealed in a file by the time it is offered, and nothing of it is left in memory.
+    let (sending, _) = send(&marker.repeat(40_000));
+    let left = found(&sending, &marker);
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// Senders that this test binary plays with the library: one wipes what it read, one leaves a copy of it.
 pub(crate) const ROLES: [Role; 2] =
     [("wipes", |words| send_by_library(words[0], false)), ("leaks", |words| send_by_library(words[0], true))];

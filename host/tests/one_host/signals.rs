@@ -17,7 +17,7 @@ pub(crate) const SIGNALS: [(Signal, i32, &str); 2] =
 ///
 /// It should take a second. A machine that does other things meanwhile gets some more, but less than the three seconds for
 /// which a sender goes on answering when nobody hurries it.
-fn ends(process: &mut Process, (signal, code, word): (Signal, i32, &str)) {
+pub(crate) fn ends(process: &mut Process, (signal, code, word): (Signal, i32, &str)) {
     let asked = Instant::now();
     process.signal(signal);
     assert_eq!(process.exit_code(), code, "{:?}", process.events);

@@ -1,6 +1,7 @@
 //! What the program says of the library's errors: exit code, JSON code, and advice that names flags.
 
 use std::fmt::Display;
+use std::io;
 
 use deaddrop::{
     Alteration, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
@@ -40,6 +41,20 @@ impl From<SourceError> for Failure {
             SourceError::MessageUnreadable(_) => {
                 advise(Self::failed, &error, "; check what standard input is redirected from")
             }
+            SourceError::InputUnreadable(_) => {
+                advise(file, &error, "; check what standard input is redirected from")
+            }
+            SourceError::NotSpooled { error: why, .. } if why.kind() == io::ErrorKind::FileTooLarge => {
+                advise(file, &error, "; raise the limit of the size of files with ulimit -f")
+            }
+            SourceError::NotSpooled { .. } => {
+                advise(file, &error, "; mend that, or name another folder in TMPDIR")
+            }
+            SourceError::SpoolFull { .. } => advise(
+                no_space,
+                &error,
+                ": check that standard input ends, free some space, or name another folder in TMPDIR",
+            ),
             SourceError::NameNotText { .. } => advise(Self::usage, &error, ": give one with --name"),
             SourceError::NameEmpty => {
                 Self::usage("the name given with --name is empty: give another, or leave --name out")
@@ -256,7 +271,6 @@ pub(crate) fn alteration(alteration: &Alteration) -> (&'static str, String) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::time::Duration;
 
     use super::*;
@@ -270,6 +284,8 @@ mod tests {
         assert_eq!(of(io::ErrorKind::StorageFull).code, "no-space");
         assert_eq!(of(io::ErrorKind::PermissionDenied).code, "file");
         let full = SaveError::NoSpace { folder: "d".into(), needed: 9 };
+        assert_eq!(Failure::from(full).code, "no-space");
+        let full = SourceError::SpoolFull { folder: "d".into(), spooled: 9 };
         assert_eq!(Failure::from(full).code, "no-space");
     }
 

@@ -1,6 +1,7 @@
 //! From the process's arguments to a command.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality, SubCommandInfo};
 use deaddrop_core::limits::VERSION;
@@ -8,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::overview::overview;
 use super::suggestion::{meant, question};
-use super::{Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew};
+use super::{Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew, SendFile};
 use crate::exit::Failure;
 
 /// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
@@ -73,13 +74,33 @@ fn version() -> String {
 /// What is wrong only in combination.
 fn check(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::SendFile(send) if send.paths.is_empty() => Err(Failure::usage(
-            "give the path of a file or folder; deaddrop send-file --help says what there is",
-        )),
+        Command::SendFile(send) => check_send_file(send),
         Command::Fetch(fetch) => check_fetch(fetch),
         Command::Room(Room { action: RoomAction::New(new) }) => check_room(new),
         _ => Ok(()),
     }
+}
+
+fn check_send_file(send: &SendFile) -> Result<(), Failure> {
+    if send.paths.is_empty() {
+        return Err(Failure::usage(
+            "give the path of a file or folder; deaddrop send-file --help says what there is",
+        ));
+    }
+    if send.reads_stdin() {
+        if send.paths.len() > 1 {
+            return Err(Failure::usage(
+                "standard input (-) is a drop of its own: send it and the other paths one by one (a file that is \
+                 called - is ./-)",
+            ));
+        }
+        if send.room_file.as_deref() == Some(Path::new("/dev/stdin")) {
+            return Err(Failure::usage(
+                "the passphrase and the file would both come from standard input: give --room-file another path",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_room(new: &RoomNew) -> Result<(), Failure> {
@@ -351,6 +372,22 @@ mod tests {
             panic!()
         };
         assert_eq!((send.paths.len(), send.follow, send.skip_unreadable), (3, true, false));
+    }
+
+    #[test]
+    fn a_dash_alone_is_standard_input_as_a_file() {
+        for (line, reads_stdin) in [
+            (&["send-file", "-"][..], true),
+            (&["send-file", "--", "-"], true),
+            (&["send-file", "./-"], false),
+        ] {
+            let Command::SendFile(send) = command(line) else { panic!("{line:?}") };
+            assert_eq!((send.reads_stdin(), send.paths.len()), (reads_stdin, 1), "{line:?}");
+        }
+        for line in [&["send-file", "-", "a"][..], &["send-file", "a", "-"], &["send-file", "-", "-"]] {
+            assert!(refusal(line).contains("one by one"), "{line:?}");
+        }
+        assert!(refusal(&["send-file", "--room-file", "/dev/stdin", "-"]).contains("--room-file"));
     }
 
     #[test]

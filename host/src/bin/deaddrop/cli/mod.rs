@@ -220,10 +220,11 @@ command! {
         help_triggers("-h", "--help"),
         example = "{command_name} --room-file room.txt photo.jpg",
         example = "{command_name} --room-file room.txt photos/ notes.txt",
+        example = "pg_dump books | {command_name} --room-file room.txt --name books.sql -",
         note = "Of a folder are sent: names, contents, empty folders, which files are programs,\nmodification times, and links that stay inside. What is added to it later is not\npart of the drop; a file that changes withdraws it."
     )]
     SendFile {
-        /// the file or folder; several make one drop
+        /// the file or folder; several make one drop; - alone is standard input, read to its end before it is offered
         #[argh(positional, arg_name = "path")]
         pub(crate) paths: Vec<PathBuf>,
         /// send what a link points to in its place, if the link leads out of its folder
@@ -238,7 +239,7 @@ command! {
         /// how many receivers may take it (1)
         #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
         pub(crate) fetches: u8,
-        /// name to offer it under, instead of its own; several files and folders arrive in one folder of this name
+        /// name to offer it under, instead of its own or "stdin"; several files and folders arrive in one folder of this name
         #[argh(option, arg_name = "name")]
         pub(crate) name: Option<String>,
         /// TCP port to serve on (48556 or the next free one)
@@ -281,6 +282,13 @@ command! {
         /// time to look and retry before giving up: seconds, or as in 90s, 5m (5s; 60s if the sender is flooded)
         #[argh(option, arg_name = "time", from_str_fn(wait))]
         pub(crate) wait: Option<Duration>,
+    }
+}
+
+impl SendFile {
+    /// Whether the content of the file comes from standard input.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| path.as_os_str() == "-")
     }
 }
 

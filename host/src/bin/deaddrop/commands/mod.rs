@@ -62,7 +62,10 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
     smol::block_on(future::or(handling, ended))
 }
 
-/// Finds the passphrase, and opens what is to be sent, reading a message from standard input where it comes from there.
+/// The name of a file from standard input unless another is given.
+const STDIN_NAME: &str = "stdin";
+
+/// Finds the passphrase, and opens what is to be sent, reading standard input to its end where it comes from there.
 ///
 /// What reads files does so on threads of their own: a read may take as long as it likes, and a signal is to end it.
 async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Failure> {
@@ -100,8 +103,18 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
         Command::SendFile(mut args) => {
             let passphrase = find(args.take_room()).await?;
             let net = args.net();
-            let path = args.paths.first().cloned();
+            let path = args.paths.first().filter(|_| !args.reads_stdin()).cloned();
             let drop = match &args.paths[..] {
+                _ if args.reads_stdin() => {
+                    if io::stdin().is_terminal() {
+                        let how =
+                            "Type the content of the file, and end it with Ctrl-D on a line of its own.";
+                        ui.notice(how).await?;
+                    }
+                    let (stdin, name) = (stdin()?, args.name.clone());
+                    smol::unblock(move || Sender::file_from(stdin, name.as_deref().unwrap_or(STDIN_NAME)))
+                        .await?
+                }
                 [file] if !file.is_dir() => {
                     let (file, name) = (file.clone(), args.name.clone());
                     smol::unblock(move || Sender::file_as(file, name.as_deref())).await?

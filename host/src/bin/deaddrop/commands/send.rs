@@ -143,7 +143,10 @@ async fn end(
                     "{} changed while it was offered, so it was withdrawn: send it again",
                     path.display()
                 ),
-                None => "the drop's source changed, so it was withdrawn".into(),
+                // Only what was spooled has no path and can change.
+                None => "what standard input gave was altered in TMPDIR, or its disk fails, so the drop was withdrawn: \
+                         send it again"
+                    .into(),
             };
             Err(Failure::new(Exit::Failed, "changed", message))
         }
