@@ -133,16 +133,19 @@ pub enum EndReason {
     Withdrawn,
     /// Its sender no longer answers. A local conclusion of a listener, never on the wire.
     Lost,
+    /// A listener has given its place to the offer of another sender, because the table was full. It can still be
+    /// fetched by its token from its sender's address. Never on the wire.
+    Displaced,
 }
 
 impl EndReason {
-    /// Its code on the wire (protocol.md, section 6); `None` for [`Lost`](Self::Lost).
+    /// Its code on the wire (protocol.md, section 6); `None` for what a listener concludes.
     pub const fn code(self) -> Option<u8> {
         match self {
             Self::Fetched => Some(0),
             Self::Expired => Some(1),
             Self::Withdrawn => Some(2),
-            Self::Lost => None,
+            Self::Lost | Self::Displaced => None,
         }
     }
 
@@ -163,6 +166,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
             Self::Lost => "lost",
+            Self::Displaced => "displaced",
         }
     }
 }

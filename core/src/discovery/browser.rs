@@ -14,6 +14,7 @@
 //!    [`handle_probe`](Browser::handle_probe).
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 
@@ -50,15 +51,13 @@ impl From<ClientError> for ProbeError {
 pub struct Browser<const P: usize, const O: usize, const S: usize> {
     prober: Prober<P, S>,
     offers: Offers<O>,
-    /// The table of offers overflowed, and no entry has become free since.
-    crowded: bool,
 }
 
 impl<const P: usize, const O: usize, const S: usize> Browser<P, O, S> {
     /// A browser with empty tables, which solicits at once. Ignores beacons of `own`, the instance of this
     /// process.
     pub fn new(now: Instant, own: Instance) -> Self {
-        Self { prober: Prober::new(now, own), offers: Offers::new(), crowded: false }
+        Self { prober: Prober::new(now, own), offers: Offers::new() }
     }
 
     /// Handles a beacon.
@@ -88,8 +87,8 @@ impl<const P: usize, const O: usize, const S: usize> Browser<P, O, S> {
     pub fn handle_line(&mut self, now: Instant, probe: &Probe, line: &ListEvent) {
         match line {
             ListEvent::Offer(offer) => {
-                // The sender still has an offer for which there is no room here.
-                self.crowded |= self.offers.offer(now, probe.instance, probe.peer, offer).is_err();
+                // Without room for it the table is crowded, and says so.
+                let _ = self.offers.offer(now, probe.instance, probe.peer, offer);
             }
             ListEvent::Ending(ending) => {
                 self.offers.ending(now, probe.instance, ending.token, ending.reason);
@@ -139,11 +138,7 @@ impl<const P: usize, const O: usize, const S: usize> Browser<P, O, S> {
                 PeerEvent::Moved { instance, from, to } => self.offers.moved(instance, from, to),
             }
         }
-        let event = self.offers.poll_event();
-        if matches!(event, Some(OfferEvent::Gone { .. })) {
-            self.crowded = false;
-        }
-        event
+        self.offers.poll_event()
     }
 
     /// The offers that can be fetched.
@@ -158,7 +153,18 @@ impl<const P: usize, const O: usize, const S: usize> Browser<P, O, S> {
 
     /// Whether senders have offers for which there is no room here.
     pub const fn is_crowded(&self) -> bool {
-        self.crowded
+        self.offers.is_crowded()
+    }
+
+    /// How many peers were not probed yet although their probe has been due for `span` or longer. A flood of
+    /// forged beacons makes it grow.
+    pub fn overdue(&self, now: Instant, span: Duration) -> usize {
+        self.prober.overdue(now, span)
+    }
+
+    /// How many beacons of unknown peers found no room, modulo 2^32. A flood makes it grow, too.
+    pub const fn turned_away(&self) -> u32 {
+        self.prober.turned_away()
     }
 
     /// The known peers.

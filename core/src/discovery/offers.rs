@@ -2,12 +2,17 @@
 //!
 //! Its key is instance and token: an offer listed at two addresses is one offer, and no member can replace or
 //! end the offer of another.
+//!
+//! A full table is shared out: the address that has most offers there gives a place to one that has fewer, and
+//! so does an instance to another at its address. So no member hides the offers of others by the number of its
+//! own (decision 0028).
 
 use core::fmt;
 use core::net::SocketAddr;
 
 use heapless::Vec;
 
+use super::peer::same_host;
 use crate::limits::TTL_MAX;
 use crate::offer::{EndReason, Offer};
 use crate::time::Instant;
@@ -89,7 +94,16 @@ pub struct Offers<const O: usize> {
     /// Instances being listed, with their number of concurrent lists: a host may be listed at two addresses
     /// at once, and an offer is withdrawn only if it is in neither list.
     lists: Vec<(Instance, u8), LISTS>,
+    /// An offer that was shown and has lost its place, to be reported as gone.
+    displaced: Option<(Token, Instance)>,
+    /// The rest of the list of this instance finds no place either.
+    refused: Option<Instance>,
+    /// The table has overflowed, and no place has become free since.
+    crowded: bool,
 }
+
+/// An offer displaces one whose sender has so many more. With fewer, they would displace each other in turn.
+const DISPLACES: usize = 4;
 
 impl<const O: usize> Default for Offers<O> {
     fn default() -> Self {
@@ -100,7 +114,7 @@ impl<const O: usize> Default for Offers<O> {
 impl<const O: usize> Offers<O> {
     /// An empty table.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), lists: Vec::new() }
+        Self { entries: Vec::new(), lists: Vec::new(), displaced: None, refused: None, crowded: false }
     }
 
     /// Starts a list of `instance`. End it with exactly one of [`Self::complete`] and [`Self::abort_list`].
@@ -115,7 +129,11 @@ impl<const O: usize> Offers<O> {
         // Without an entry for it, the list still adds offers but withdraws none.
     }
 
-    /// Adds an offer from the list of `instance`, read at `from`.
+    /// Adds an offer from the list of `instance`, read at `from`. Displaces another if the table is full and that
+    /// one's sender has more than its share. Poll the events before the next call.
+    ///
+    /// # Errors
+    /// If there is no room.
     pub fn offer(
         &mut self,
         now: Instant,
@@ -135,8 +153,51 @@ impl<const O: usize> Offers<O> {
             entry.gone = None;
             return Ok(());
         }
+        if self.entries.is_full() {
+            self.crowded = true;
+            if self.displaced.is_some() || self.refused == Some(instance) {
+                return Err(Full);
+            }
+            let Some(entry) = self.dispensable(&known) else {
+                self.refused = Some(instance);
+                return Err(Full);
+            };
+            entry.gone = Some(EndReason::Displaced);
+            let shown = core::mem::take(&mut entry.shown);
+            self.displaced = shown.then_some((entry.known.offer.token, entry.known.instance));
+            self.remove_unshown();
+        }
         let entry = Entry { known, seen: true, shown: false, fresh: true, gone: None };
         self.entries.push(entry).map_err(|_| Full)
+    }
+
+    /// Whether members offer more than there is room for.
+    pub const fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// The offer whose place a `new` one gets: the latest of the sender that has most.
+    fn dispensable(&mut self, new: &Known) -> Option<&mut Entry> {
+        let (mut most, mut chosen) = (self.share(new) + DISPLACES, None);
+        let (mut share, mut of) = (0, None);
+        for (at, Entry { known, .. }) in self.entries.iter().enumerate() {
+            // The offers of one sender stand together: a large table is not counted for each of them.
+            if O < 64 || of.replace(known.instance) != Some(known.instance) {
+                share = self.share(known);
+            }
+            if share >= most {
+                (most, chosen) = (share, Some(at));
+            }
+        }
+        chosen.and_then(|at| self.entries.get_mut(at))
+    }
+
+    /// What the sender of an offer has: its offers, and those at its address, where other senders may be its own, too.
+    fn share(&self, of: &Known) -> usize {
+        let counts = |e: &Entry| {
+            usize::from(e.known.instance == of.instance) + usize::from(same_host(&e.known.from, &of.from))
+        };
+        self.entries.iter().map(counts).sum()
     }
 
     /// Ends an offer that the list of `instance` reports as ended.
@@ -190,10 +251,13 @@ impl<const O: usize> Offers<O> {
 
     /// The next event: first offers that have ended, then those that have appeared. Call until `None`.
     pub fn poll_event(&mut self) -> Option<OfferEvent> {
-        // An offer that ended before it was reported needs no event.
-        self.entries.retain(|e| e.gone.is_none() || e.shown);
+        if let Some((token, instance)) = self.displaced.take() {
+            return Some(OfferEvent::Gone { token, instance, reason: EndReason::Displaced });
+        }
+        self.remove_unshown();
         if let Some((at, reason)) = self.entries.iter().enumerate().find_map(|(i, e)| Some((i, e.gone?))) {
             let Known { offer, instance, .. } = self.entries.remove(at).known;
+            self.crowded = false;
             return Some(OfferEvent::Gone { token: offer.token, instance, reason });
         }
         let entry = self.entries.iter_mut().find(|e| e.fresh)?;
@@ -216,6 +280,12 @@ impl<const O: usize> Offers<O> {
         }
     }
 
+    /// An offer that ended before it was reported needs no event.
+    #[inline(never)]
+    fn remove_unshown(&mut self) {
+        self.entries.retain(|e| e.gone.is_none() || e.shown);
+    }
+
     fn entry(&mut self, instance: Instance, token: Token) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|e| e.known.instance == instance && e.known.offer.token == token)
     }
@@ -226,6 +296,7 @@ impl<const O: usize> Offers<O> {
         let Some((_, under_way)) = self.lists.get_mut(at) else { return false };
         *under_way = under_way.saturating_sub(1);
         let last = *under_way == 0;
+        self.refused = None;
         if last {
             self.lists.swap_remove(at);
         }

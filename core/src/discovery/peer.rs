@@ -137,3 +137,9 @@ impl Peer {
         span * u32::from(self.jitter) / 256
     }
 }
+
+/// Whether two addresses differ in their ports alone.
+#[inline(never)]
+pub(super) fn same_host(a: &SocketAddr, b: &SocketAddr) -> bool {
+    a.ip() == b.ip()
+}

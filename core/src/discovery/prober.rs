@@ -12,7 +12,7 @@ use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::Arrival;
-use super::peer::{Peer, Standing};
+use super::peer::{Peer, Standing, same_host};
 use super::probe_limiter::{ProbeLimiter, is_default};
 use super::sightings::Sightings;
 use super::solicit_schedule::SolicitSchedule;
@@ -91,6 +91,8 @@ pub struct Prober<const P: usize, const S: usize> {
     sightings: Sightings<S>,
     /// A limit holds probes back until then.
     held: Option<Instant>,
+    /// Beacons of unknown peers for which there was no room.
+    turned_away: u32,
 }
 
 impl<const P: usize, const S: usize> Prober<P, S> {
@@ -104,6 +106,7 @@ impl<const P: usize, const S: usize> Prober<P, S> {
             contacts: ProbeLimiter::new(now),
             sightings: Sightings::new(),
             held: None,
+            turned_away: 0,
         }
     }
 
@@ -159,6 +162,7 @@ impl<const P: usize, const S: usize> Prober<P, S> {
             let again = answer | self.sightings.again(now, address, beacon.instance, rng);
             if !self.make_room(now, address, again, rng) {
                 decision!("discovery: no room for peer {}", address);
+                self.turned_away = self.turned_away.wrapping_add(1);
                 return;
             }
             decision!("discovery: new peer {}, to be probed in {} ms", address, now.until(soon).as_millis());
@@ -302,6 +306,17 @@ impl<const P: usize, const S: usize> Prober<P, S> {
         self.peers.iter().filter(|p| p.standing != Standing::Lost)
     }
 
+    /// How many peers were not probed yet although their probe has been due for `span` or longer.
+    pub fn overdue(&self, now: Instant, span: Duration) -> usize {
+        let late = |p: &&Peer| p.probe_at.is_some_and(|at| at + span <= now);
+        self.peers.iter().filter(|p| p.standing == Standing::New && p.probed.is_none()).filter(late).count()
+    }
+
+    /// How many beacons of unknown peers found no room in the table, modulo 2^32.
+    pub const fn turned_away(&self) -> u32 {
+        self.turned_away
+    }
+
     /// The ports of the known peers at an address, once per instance.
     pub fn ports_of(&self, ip: IpAddr) -> impl Iterator<Item = u16> {
         let ip = ip.to_canonical();
@@ -411,12 +426,6 @@ fn address_of(from: SocketAddr, port: u16) -> SocketAddr {
         }
         _ => SocketAddr::new(from.ip().to_canonical(), port),
     }
-}
-
-/// Whether two addresses differ in their ports alone.
-#[inline(never)]
-fn same_host(a: &SocketAddr, b: &SocketAddr) -> bool {
-    a.ip() == b.ip()
 }
 
 /// Whether two addresses share a lane, which has one probe at a time. Each address has two: its default ports,

@@ -137,3 +137,30 @@ fn a_full_table_says_so_until_there_is_room() {
     assert_eq!(shown(&mut browser).len(), 1);
     assert!(!browser.is_crowded());
 }
+
+#[test]
+fn a_member_with_many_offers_hides_no_other_member() {
+    let (mut browser, probe, mut rng) = probing();
+    for n in 1..=3 {
+        browser.handle_line(at(2), &probe, &ListEvent::Offer(offer(n)));
+    }
+    browser.handle_probe(at(3), &probe, Ok(7));
+    assert_eq!(shown(&mut browser).len(), 2);
+    let from = SocketAddr::from(([10, 0, 0, 3], 48_556));
+    let (via, instance) =
+        (Arrival { from, attached: true, loopback: false }, Instance::from_bytes(*b"another1"));
+    let beacon = Beacon { kind: BeaconKind::Answer, port: 48_556, instance, revision: 7 };
+    browser.handle_beacon(at(4), &via, &beacon, &mut rng);
+    let probe = browser.poll_probe(at(4), &mut rng).unwrap();
+    browser.handle_line(at(5), &probe, &ListEvent::Offer(offer(9)));
+    browser.handle_probe(at(6), &probe, Ok(1));
+    let events = shown(&mut browser);
+    assert!(
+        matches!(&events[0], OfferEvent::Gone { reason: EndReason::Displaced, instance: PEER, .. }),
+        "{events:?}"
+    );
+    assert!(
+        matches!(&events[1], OfferEvent::Appeared { offer: known } if known.offer.token == offer(9).token)
+    );
+    assert!(browser.is_crowded());
+}

@@ -173,13 +173,67 @@ fn an_offer_never_shown_ends_without_an_event() {
     assert_eq!(o.iter().count(), 1);
 }
 
+fn instance(n: u8) -> Instance {
+    Instance::from_bytes([n; 8])
+}
+
+/// Reads the list of an instance at an address, draining events after each line. Returns how many lines found no room.
+fn read(o: &mut Offers<4>, n: u8, from: u8, drops: &[u8]) -> (usize, StdVec<std::string::String>) {
+    let (mut refused, mut told) = (0, StdVec::new());
+    o.begin_list(instance(n));
+    for n_drop in drops {
+        refused += usize::from(o.offer(at(0), instance(n), addr(from), &drop_(*n_drop)).is_err());
+        told.extend(events(o));
+    }
+    o.complete(at(0), instance(n));
+    told.extend(events(o));
+    (refused, told)
+}
+
 #[test]
-fn a_full_table_says_so_and_keeps_what_it_has() {
+fn a_table_that_one_sender_fills_has_room_for_others() {
+    let mut o = Offers::<4>::new();
+    let (refused, told) = read(&mut o, 1, 1, &[1, 2, 3, 4, 5, 6]);
+    assert_eq!((refused, told.len()), (2, 4), "a sender does not displace its own offers");
+    assert!(o.is_crowded());
+    let (refused, told) = read(&mut o, 2, 2, &[7]);
+    assert_eq!(refused, 0);
+    assert_eq!(told, ["-4 displaced", "+7"]);
+    assert!(o.is_crowded(), "a displaced offer leaves no room");
+    // Listed again, it does not come back, and displaces nothing.
+    assert_eq!(read(&mut o, 1, 1, &[1, 2, 3, 4, 5, 6]), (3, StdVec::new()));
+    // Half and half, and neither displaces the other.
+    assert_eq!(read(&mut o, 2, 2, &[7, 8, 9]).1, ["-3 displaced", "+8"]);
+    assert_eq!(read(&mut o, 1, 1, &[1, 2, 3, 4, 5, 6]), (4, StdVec::new()));
+    assert_eq!(read(&mut o, 2, 2, &[8]).1, ["-7 withdrawn"]);
+    assert!(!o.is_crowded());
+}
+
+#[test]
+fn many_instances_at_one_address_share_the_room_of_one() {
+    let mut o = Offers::<4>::new();
+    for n in 1..=4 {
+        assert_eq!(read(&mut o, n, 1, &[n]).0, 0);
+    }
+    assert_eq!(read(&mut o, 5, 1, &[5]), (1, StdVec::new()), "one each: none has more than its share");
+    assert_eq!(read(&mut o, 6, 2, &[6]).1, ["-4 displaced", "+6"]);
+    // At the address of the crowd, too, the instance that has most gives way.
+    let mut o = Offers::<4>::new();
+    read(&mut o, 1, 1, &[1, 2, 3, 4]);
+    assert_eq!(read(&mut o, 2, 1, &[5]).1, ["-4 displaced", "+5"]);
+    assert_eq!(read(&mut o, 2, 1, &[5, 6]), (1, StdVec::new()), "they would displace each other in turn");
+}
+
+#[test]
+fn an_offer_that_was_not_shown_is_displaced_without_a_word() {
     let mut o = Offers::<4>::new();
     list(&mut o, 0, A, &[1, 2, 3, 4]);
-    assert_eq!(o.offer(at(0), B, addr(2), &drop_(5)), Err(Full));
-    assert_eq!(o.offer(at(0), A, addr(1), &drop_(4)), Ok(()));
-    assert_eq!(events(&mut o).len(), 4);
+    assert_eq!(o.offer(at(0), B, addr(2), &drop_(5)), Ok(()));
+    assert_eq!(events(&mut o), ["+1", "+2", "+3", "+5"]);
+    // Only one at a time that was shown, so that none goes unreported.
+    assert_eq!(o.offer(at(0), B, addr(2), &drop_(6)), Ok(()));
+    assert_eq!(o.offer(at(0), instance(9), addr(3), &drop_(7)), Err(Full));
+    assert_eq!(events(&mut o), ["-3 displaced", "+6"]);
 }
 
 #[test]
