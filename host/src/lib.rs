@@ -60,6 +60,7 @@ pub use files::source::{MESSAGE_MAX, SourceError};
 pub use lan::beacons::SkippedInterface;
 pub use lan::browser::Browser;
 pub use lan::interfaces::InterfaceError;
+pub use lan::warnings::{BrowserWarning, BrowserWarnings};
 pub use network::Network;
 pub use receiver::{FoundOffer, Place, Receiver};
 pub use room::Room;

@@ -9,7 +9,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use deaddrop_core::limits::CONTROL_RECORD;
+use deaddrop_core::drops::DropSpec;
+use deaddrop_core::exchange::Server;
+use deaddrop_core::limits::{CONTROL_RECORD, HOST, RECORD_MAX, TTL_MAX};
+use deaddrop_core::offer::{Kind, Name};
+use deaddrop_core::time;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{CLIENT_HELLO_LEN, Greeting, Status, Suites};
 use support::{
@@ -32,7 +36,13 @@ const SHARE: [u8; 32] = [
 
 #[test]
 fn neighbour() {
-    support::play(&[("impostor", impostor), ("milk", milk), ("guess", guess), ("hog", hog)]);
+    support::play(&[
+        ("impostor", impostor),
+        ("milk", milk),
+        ("guess", guess),
+        ("hog", hog),
+        ("hoard", hoard),
+    ]);
 }
 
 /// One connection to a fake server. True if the client sent message 4: a guess at its passphrase.
@@ -319,4 +329,90 @@ fn hog(words: &[&str]) {
     }
     say("ready");
     support::wait_for_end();
+}
+
+#[test]
+fn a_member_with_more_drops_than_are_shown_hides_no_other_member() {
+    let lan = Lan::of(3);
+    let [sender, receiver, hoarder] = &lan.hosts[..] else { unreachable!("three hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let mut listening = listener(receiver, folder.path());
+    let hoarding = Neighbour::start(hoarder, "hoard", &[]);
+    // The last that there is room for.
+    for _ in 0..1_024 {
+        listening.event("offer");
+    }
+    let warning = listening.event("warning");
+    assert_eq!(warning["code"], "crowded");
+    assert!(warning["message"].as_str().is_some_and(|message| message.contains(&hoarder.ip)), "{warning}");
+    let (mut sending, token, _) = send_message(sender, folder.path(), "real", &[]);
+    while listening.event("offer")["token"] != token {}
+    // Its place was another's, who had been shown.
+    assert!(listening.events.iter().any(|event| event["reason"] == "displaced"));
+    let prefix = &token[..12];
+    let fetch = ["fetch", "--json", "--wait", "20", "--token", prefix];
+    let mut fetching = spawn(receiver, folder.path(), ROOM, &fetch, b"");
+    assert_eq!(fetching.event("received")["text"], "real");
+    assert_eq!(sending.exit_code(), 0);
+    // One line, however long it lasts.
+    let crowded = listening.events.iter().filter(|event| event["code"] == "crowded").count();
+    assert_eq!(crowded, 1);
+    hoarding.end();
+}
+
+/// Senders of one member, and drops of each: 1,260 in all.
+const SENDERS: u16 = 12;
+/// See [`SENDERS`].
+const DROPS: usize = 105;
+
+/// A sender with more drops than the program ever has.
+type Hoard = Server<DROPS, 1, 8, 8>;
+
+/// The role of a member that has many senders of many drops each.
+fn hoard(_: &[&str]) {
+    let room = deaddrop_core::derive::room_secret(ROOM).expect("a passphrase");
+    let socket = support::beacon_socket(0);
+    say("ready");
+    let start = Instant::now();
+    for port in 5_000..5_000 + SENDERS {
+        let (now, mut rng) = (since(start), support::random());
+        let mut server = Box::new(Hoard::new(now, room.prs(), &HOST, &mut rng));
+        for _ in 0..DROPS {
+            let spec =
+                DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl: TTL_MAX, fetches: 1 };
+            server.drops.put(now, spec, &mut rng).expect("a free place");
+        }
+        let (instance, revision) = (server.instance(), server.drops.revision());
+        let beacon = Beacon { kind: BeaconKind::Announce, port, instance, revision };
+        let connections = TcpListener::bind(("0.0.0.0", port)).expect("a port");
+        thread::spawn(move || {
+            while let Ok((stream, _)) = connections.accept() {
+                // A listener that hangs up asks again.
+                let _ = serve(&mut server, &stream, start);
+            }
+        });
+        socket.send_to(&beacon.emit(), "10.77.0.255:48555").expect("a broadcast");
+    }
+    support::wait_for_end();
+}
+
+fn since(start: Instant) -> time::Instant {
+    time::Instant::from_millis(start.elapsed().as_millis().try_into().expect("a short test"))
+}
+
+/// Serves one connection to its end.
+fn serve(server: &mut Hoard, mut stream: &TcpStream, start: Instant) -> std::io::Result<()> {
+    let mut session = server.open(since(start), stream.peer_addr()?.ip(), &mut support::random());
+    let mut record = vec![0; RECORD_MAX as usize];
+    loop {
+        while let Ok(Some(len)) = session.poll_transmit(since(start), server, &mut record) {
+            stream.write_all(&record[..len])?;
+        }
+        let Some(len) = session.wants().filter(|_| session.closing().is_none()) else { break };
+        let Ok(()) = stream.read_exact(&mut record[..len]) else { break };
+        let heard = session.handle_message(since(start), server, &mut support::random(), &mut record[..len]);
+        heard.expect("a message of the length that was wanted");
+    }
+    session.closed(since(start), server);
+    Ok(())
 }

@@ -106,6 +106,8 @@ fn a_flood_from_two_hundred_dead_addresses_hides_no_new_sender() {
     let mut flooding = Neighbour::start(forger, "spread", &[]);
     // By then each of many addresses has been heard.
     assert_eq!(flooding.word(), "many");
+    let warning = listening.event("warning");
+    assert_eq!(warning["code"], "flooded", "{warning}");
     let (mut sending, token, _) = send_message(sender, folder.path(), "real", &[]);
     assert_eq!(listening.event("offer")["token"], token);
     let took = listening.time().saturating_duration_since(sending.time());
@@ -116,6 +118,8 @@ fn a_flood_from_two_hundred_dead_addresses_hides_no_new_sender() {
     assert_eq!(fetching.event("received")["text"], "real");
     assert_eq!(sending.exit_code(), 0);
     flooding.end();
+    let warnings = listening.events.iter().filter(|event| event["event"] == "warning").count();
+    assert_eq!(warnings, 1, "one line, however long it lasts");
 
     let traffic = capture.end();
     let honest = [&sender.ip, &receiver.ip];

@@ -14,6 +14,7 @@ use super::beacons::{BeaconSockets, SkippedInterface};
 use super::catalogue::Catalogue;
 use super::interfaces::InterfaceError;
 use super::receiver::BeaconReceiver;
+use super::warnings::{BrowserWarnings, Watch};
 use crate::address::Address;
 use crate::clock;
 use crate::fetch::credentials::Credentials;
@@ -45,6 +46,7 @@ pub struct Browser {
     skipped: Vec<SkippedInterface>,
     receiver: BeaconReceiver,
     catalogue: Catalogue,
+    watch: Watch,
     credentials: Option<Arc<Credentials>>,
     probes: Executor<'static>,
     ended: (Sender<EndedProbe>, Receiver<EndedProbe>),
@@ -73,6 +75,7 @@ impl Browser {
             skipped,
             receiver,
             catalogue: Catalogue::new(),
+            watch: Watch::new(clock::now()),
             credentials: None,
             probes: Executor::new(),
             ended: unbounded(),
@@ -100,6 +103,11 @@ impl Browser {
     /// The offers known now, each with the address at which it was listed first.
     pub fn offers(&self) -> impl Iterator<Item = &Known> {
         self.catalogue.offers()
+    }
+
+    /// The warnings of what keeps offers from being shown. They come while [`next_event`](Self::next_event) is polled.
+    pub fn warnings(&self) -> BrowserWarnings {
+        self.watch.warnings()
     }
 
     /// Probes senders as a member of a room from now on.
@@ -191,8 +199,9 @@ impl Browser {
         if let Some(EndedProbe { probe, result }) = happened {
             self.catalogue.handle_probe(&probe, result);
         }
-        let Self { receiver, catalogue, .. } = self;
+        let Self { receiver, catalogue, watch, .. } = self;
         receiver.receive(|arrival, beacon| catalogue.handle_beacon(arrival, beacon));
+        watch.look(clock::now(), catalogue);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The senders heard and the offers they have listed.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use deaddrop_core::discovery::{Arrival, Browser, Known, OfferEvent, Peer, Probe, ProbeError};
 use deaddrop_core::time::Instant;
@@ -25,22 +27,42 @@ fn rank(address: &SocketAddr) -> u8 {
 }
 
 /// The core's browser, with a host's capacities.
-pub(super) struct Catalogue(Box<Browser<PEERS, OFFERS, SIGHTINGS>>);
+pub(super) struct Catalogue {
+    browser: Box<Browser<PEERS, OFFERS, SIGHTINGS>>,
+    /// Changes that a list has made.
+    changes: VecDeque<OfferEvent>,
+}
 
 impl Catalogue {
     pub(super) fn new() -> Self {
         let own = Instance::random(&mut system());
-        Self(Box::new(Browser::new(clock::now(), own)))
+        Self { browser: Box::new(Browser::new(clock::now(), own)), changes: VecDeque::new() }
     }
 
     /// The offers known now.
     pub(super) fn offers(&self) -> impl Iterator<Item = &Known> {
-        self.0.offers()
+        self.browser.offers()
+    }
+
+    /// Whether members offer more than there is room for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.browser.is_crowded()
+    }
+
+    /// How many senders wait for their first probe, which has been due for `span` or longer.
+    pub(super) fn overdue(&self, now: Instant, span: Duration) -> usize {
+        self.browser.overdue(now, span)
+    }
+
+    /// How many beacons found no room, modulo 2^32.
+    pub(super) fn turned_away(&self) -> u32 {
+        self.browser.turned_away()
     }
 
     /// The addresses at which the sender of an offer has answered, the best first.
     pub(super) fn addresses(&self, known: &Known) -> Vec<SocketAddr> {
-        let answered = self.0.peers().filter(|peer| peer.is_member() && peer.instance() == known.instance);
+        let answered =
+            self.browser.peers().filter(|peer| peer.is_member() && peer.instance() == known.instance);
         let others = answered.map(Peer::address).filter(|address| *address != known.from);
         let mut addresses: Vec<SocketAddr> = [known.from].into_iter().chain(others).collect();
         addresses.sort_by_key(rank);
@@ -51,36 +73,37 @@ impl Catalogue {
     /// forged, so that it need not be the sender.
     pub(super) fn may_be_better(&self, known: &Known) -> bool {
         let best = self.addresses(known).first().map_or(0, rank);
-        let mut heard = self.0.peers().filter(|peer| !peer.is_member() && peer.instance() == known.instance);
+        let mut heard =
+            self.browser.peers().filter(|peer| !peer.is_member() && peer.instance() == known.instance);
         heard.any(|peer| rank(&peer.address()) < best)
     }
 
     /// The next change among the offers.
     pub(super) fn poll_event(&mut self) -> Option<OfferEvent> {
-        self.0.poll_event()
+        self.changes.pop_front().or_else(|| self.browser.poll_event())
     }
 
     /// The next beacon to broadcast now.
     pub(super) fn poll_transmit(&mut self) -> Option<Beacon> {
-        self.0.poll_transmit(clock::now())
+        self.browser.poll_transmit(clock::now())
     }
 
     /// Solicits again: the interfaces have changed.
     pub(super) fn resolicit(&mut self) {
-        self.0.resolicit(clock::now());
+        self.browser.resolicit(clock::now());
     }
 
     /// Handles what is due; returns the probes to start now, and when something is due again.
     pub(super) fn handle_timeout(&mut self) -> (Vec<Probe>, Option<Instant>) {
         let now = clock::now();
-        self.0.handle_timeout(now);
-        let probes = std::iter::from_fn(|| self.0.poll_probe(now, &mut system())).collect();
-        (probes, self.0.poll_timeout())
+        self.browser.handle_timeout(now);
+        let probes = std::iter::from_fn(|| self.browser.poll_probe(now, &mut system())).collect();
+        (probes, self.browser.poll_timeout())
     }
 
     /// A beacon has arrived.
     pub(super) fn handle_beacon(&mut self, arrival: &Arrival, beacon: &Beacon) {
-        self.0.handle_beacon(clock::now(), arrival, beacon, &mut system());
+        self.browser.handle_beacon(clock::now(), arrival, beacon, &mut system());
     }
 
     /// A probe has ended.
@@ -88,14 +111,18 @@ impl Catalogue {
         let now = clock::now();
         let end = match result {
             Ok(listing) => {
-                listing.lines.iter().for_each(|line| self.0.handle_line(now, probe, line));
+                for line in &listing.lines {
+                    self.browser.handle_line(now, probe, line);
+                    // One line displaces at most one offer, so that each is told.
+                    self.changes.extend(std::iter::from_fn(|| self.browser.poll_event()));
+                }
                 Ok(listing.revision)
             }
             Err(ConnectionError::Session(error)) => Err(ProbeError::Session(error)),
             Err(ConnectionError::Stopped) => Err(ProbeError::Interrupted),
             Err(ConnectionError::Io(_) | ConnectionError::Save(_)) => Err(ProbeError::Unreachable),
         };
-        self.0.handle_probe(now, probe, end);
+        self.browser.handle_probe(now, probe, end);
     }
 }
 
@@ -130,7 +157,7 @@ mod tests {
             kind: deaddrop_core::offer::Kind::Message,
             name: deaddrop_core::offer::Name::default(),
             size: 1,
-            ttl_left: std::time::Duration::from_secs(60),
+            ttl_left: Duration::from_secs(60),
             fetches_left: 1,
         };
         Ok(Listing { revision: 1, lines: vec![deaddrop_core::exchange::ListEvent::Offer(offer)] })

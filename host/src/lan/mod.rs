@@ -6,3 +6,4 @@ pub(crate) mod browser;
 mod catalogue;
 pub(crate) mod interfaces;
 mod receiver;
+pub(crate) mod warnings;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use deaddrop::{
-    Alteration, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
+    Alteration, BrowserWarning, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
     SkippedInterface, SourceError,
 };
 
@@ -266,6 +266,28 @@ pub(crate) fn alteration(alteration: &Alteration) -> (&'static str, String) {
             ("link-left-out", format!("{path} is a link and was left out: this file system has no links"))
         }
         _ => ("altered", "something in the folder is not saved as it was sent".into()),
+    }
+}
+
+/// The code and the text of what keeps offers from being shown.
+pub(crate) fn discovery(warning: &BrowserWarning) -> (&'static str, String) {
+    match warning {
+        BrowserWarning::Flooded { waiting, turned_away } => (
+            "flooded",
+            format!(
+                "more senders are announced than can be asked ({waiting} wait, {turned_away} found no room in the last \
+                 second): somebody may be forging them; new offers may be shown late, so fetch what is urgent with --from"
+            ),
+        ),
+        BrowserWarning::Crowded { shown, most, share } => (
+            "crowded",
+            format!(
+                "members of this room offer more than the {shown} drops that are shown at a time, {share} of which are \
+                 from {most}: fetch what is not shown with --from and --token"
+            ),
+        ),
+        // A later version of the library may warn of more.
+        _ => ("discovery", format!("{warning:?}")),
     }
 }
 

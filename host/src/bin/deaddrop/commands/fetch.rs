@@ -15,7 +15,7 @@ use deaddrop::{
 };
 use smol::{Timer, future};
 
-use super::setup::{derive, network, open_browser, warn_weak};
+use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{Named, NetArgs};
 use crate::exit::Failure;
 use crate::messages;
@@ -117,7 +117,9 @@ async fn claim(
     let found = match (&mut browser, &job.token) {
         // No sender was named.
         (Some(browser), token) => {
-            let found = receiver.find(browser, token.as_ref()).await.map_err(failure)?;
+            let warnings = browser.warnings();
+            let finding = receiver.find(browser, token.as_ref());
+            let found = future::or(finding, warn_of_discovery(ui, &warnings)).await.map_err(failure)?;
             discovered(found, browser)?
         }
         (None, Some(token)) => return receiver.claim_at(&job.at, *token).await.map_err(failure),

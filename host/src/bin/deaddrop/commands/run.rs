@@ -3,7 +3,7 @@
 use deaddrop::{OfferEvent, Receiver, Room, Zeroizing};
 use smol::future;
 
-use super::setup::{derive, open_browser, warn_weak};
+use super::setup::{derive, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::Failure;
 use crate::signals::Signals;
@@ -22,11 +22,15 @@ pub(super) async fn run(
     let receiver = Receiver::new(&derive(deriving, signals).await?);
     receiver.browse(&mut browser);
     ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None }).await?;
-    loop {
-        let event = async { Ok(browser.next_event().await) };
-        let event = future::or(async { Err(signals.wait().await) }, event).await?;
-        show(ui, &event).await?;
-    }
+    let warnings = browser.warnings();
+    let showing = async {
+        loop {
+            let event = async { Ok(browser.next_event().await) };
+            let event = future::or(async { Err(signals.wait().await) }, event).await?;
+            show(ui, &event).await?;
+        }
+    };
+    future::or(showing, warn_of_discovery(ui, &warnings)).await
 }
 
 async fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {

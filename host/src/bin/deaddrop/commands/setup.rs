@@ -1,6 +1,6 @@
 //! What every verb begins with: the network it uses, the room's secret, and warnings about both.
 
-use deaddrop::{Browser, Error, Network, PassphraseError, Room, SkippedInterface};
+use deaddrop::{Browser, BrowserWarnings, Error, Network, PassphraseError, Room, SkippedInterface};
 use smol::future;
 
 use crate::cli::NetArgs;
@@ -42,6 +42,15 @@ pub(super) async fn warn_network(
         ui.show(&Event::Warning { code: "interface-skipped", message: &messages::skipped(skipped) }).await?;
     }
     Ok(())
+}
+
+/// Shows the warnings of a browser. Never returns.
+pub(super) async fn warn_of_discovery<T>(ui: &Ui, warnings: &BrowserWarnings) -> T {
+    loop {
+        let (code, message) = messages::discovery(&warnings.next().await);
+        // If it cannot be shown, neither can the result: that failure is the one that is reported.
+        let _ = ui.show(&Event::Warning { code, message: &message }).await;
+    }
 }
 
 /// Derives the room's secret, unless a signal comes.
