@@ -137,8 +137,9 @@ pub const SOLICIT_AT: [Duration; 5] = [
 ];
 /// How long after a solicit an answer still counts as one to it.
 pub const SOLICIT_ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-/// One answer per source address and port within this.
-pub const ANSWER_EVERY: Duration = Duration::from_secs(1);
+/// One answer per source address and port within this: less than the first gap between solicits, so that a second
+/// answer tells a sender from a beacon that was forged once.
+pub const ANSWER_EVERY: Duration = Duration::from_millis(200);
 /// Most answers a second, to all sources together.
 pub const ANSWERS_PER_SECOND: u32 = 64;
 /// Most jitter before a listener probes a new peer.

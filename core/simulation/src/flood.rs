@@ -26,6 +26,16 @@ use crate::sender::{ANSWERED, PORT};
 const BEFORE: u64 = 20_000;
 /// A newcomer that is not shown after this is counted with it, and the next one starts.
 const PATIENCE: u64 = 30_000;
+/// A listener derives the secret of its room for so long before it probes. Beacons wait meanwhile.
+const DERIVING: u64 = 100;
+/// Beacons that a socket holds.
+const SOCKET: usize = 277;
+/// The clock's reading when a run begins, in milliseconds.
+const START: u64 = 1_000_000;
+/// How long a sender has announced itself at least when its listener starts, in milliseconds: its gaps are 11 s then.
+const SETTLED: u64 = 20_000;
+/// Where the listener's solicits come from.
+const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 78, 255, 254)), 50_000);
 /// The next newcomer starts this long after the last one was shown.
 const PAUSE: u64 = 1_000;
 /// Newcomers of a run.
@@ -53,6 +63,19 @@ pub(crate) enum Forgery {
     Random,
     /// Each three times, 250 ms and 500 ms apart, with a default port, as a sender does.
     Repeated,
+    /// Answers, each with a random instance and port.
+    Answers,
+    /// Each with a random instance, and with the port of the senders.
+    Instances,
+}
+
+/// What starts while the flood lasts, ten times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// A sender; the listener runs.
+    Sender,
+    /// A listener; its sender has announced itself for a while.
+    Listener,
 }
 
 /// A run.
@@ -64,6 +87,7 @@ pub(crate) struct Flood {
     pub(crate) addresses: u32,
     pub(crate) victims: Victims,
     pub(crate) forgery: Forgery,
+    pub(crate) starts: Starts,
     pub(crate) seed: u64,
 }
 
@@ -111,6 +135,10 @@ struct Run {
     /// The forged beacons that are due to be repeated.
     repeats: HashMap<u64, Vec<(SocketAddr, Beacon)>>,
     newcomer: Option<Newcomer>,
+    /// The listener derives until then.
+    joins: u64,
+    /// Beacons that wait for it.
+    waiting: Vec<(SocketAddr, Beacon)>,
     started: u32,
     /// Probes under way, by the time of their end.
     ends: HashMap<u64, Vec<(Probe, End)>>,
@@ -120,7 +148,7 @@ struct Run {
 }
 
 fn instant(ms: u64) -> Instant {
-    Instant::from_millis(1_000_000 + ms)
+    Instant::from_millis(START + ms)
 }
 
 /// A forged address.
@@ -140,6 +168,8 @@ impl Flood {
             rng,
             repeats: HashMap::new(),
             newcomer: None,
+            joins: 0,
+            waiting: Vec::new(),
             started: 0,
             ends: HashMap::new(),
             under_way: 0,
@@ -174,8 +204,20 @@ impl Run {
         let taken = forged(self.started * 17 % self.flood.addresses);
         let ip = if self.started.is_multiple_of(2) && self.flood.addresses > 1 { taken } else { free };
         let instance = Instance::random(&mut self.rng);
-        let advertiser = Advertiser::new(instance);
+        let mut advertiser = Advertiser::new(instance);
         let address = SocketAddr::new(ip, PORT);
+        if self.flood.starts == Starts::Listener {
+            let settled = SETTLED + u64::from(self.rng.next_u32() % 15_000);
+            for before in (1..=settled).rev() {
+                let then = Instant::from_millis(START + self.now - before);
+                advertiser.set(then, Some((PORT, 1)), &mut self.rng);
+                while advertiser.poll_transmit(then, &mut self.rng).is_some() {}
+            }
+            let own = Instance::random(&mut self.rng);
+            *self.browser = Browser::new(instant(self.now), own);
+            (self.ends, self.under_way) = (HashMap::new(), 0);
+            self.joins = self.now + DERIVING;
+        }
         self.newcomer = Some(Newcomer { address, instance, since: self.now, advertiser });
     }
 
@@ -188,10 +230,15 @@ impl Run {
         for _ in 0..fresh {
             let ip = forged(self.rng.next_u32() % self.flood.addresses);
             let instance = Instance::random(&mut self.rng);
-            let (kind, revision) = (BeaconKind::Announce, self.rng.next_u32());
+            let revision = self.rng.next_u32();
+            let kind = match self.flood.forgery {
+                Forgery::Answers => BeaconKind::Answer,
+                _ => BeaconKind::Announce,
+            };
             let port = match self.flood.forgery {
-                Forgery::Random => 1_024 + (self.rng.next_u32() % 64_512) as u16,
+                Forgery::Random | Forgery::Answers => 1_024 + (self.rng.next_u32() % 64_512) as u16,
                 Forgery::Repeated => PORT + (self.rng.next_u32() % 16) as u16,
+                Forgery::Instances => PORT,
             };
             let from = SocketAddr::new(ip, 48_555);
             let beacon = Beacon { kind, port, instance, revision };
@@ -202,8 +249,15 @@ impl Run {
             }
             due.push((from, beacon));
         }
-        for (from, beacon) in due {
+        due.into_iter().for_each(|(from, beacon)| self.hear(from, beacon));
+    }
+
+    /// A beacon arrives.
+    fn hear(&mut self, from: SocketAddr, beacon: Beacon) {
+        if self.now >= self.joins {
             self.browser.handle_beacon(instant(self.now), &arrival(from), &beacon, &mut self.rng);
+        } else if self.waiting.len() < SOCKET {
+            self.waiting.push((from, beacon));
         }
     }
 
@@ -212,18 +266,30 @@ impl Run {
         let now = instant(self.now);
         let Some(newcomer) = &mut self.newcomer else { return };
         newcomer.advertiser.set(now, Some((PORT, 1)), &mut self.rng);
+        let from = SocketAddr::new(newcomer.address.ip(), 48_555);
+        let mut due = Vec::new();
         while let Some(beacon) = newcomer.advertiser.poll_transmit(now, &mut self.rng) {
-            let from = SocketAddr::new(newcomer.address.ip(), 48_555);
-            for _ in 0..2 {
-                self.browser.handle_beacon(now, &arrival(from), &beacon, &mut self.rng);
-            }
+            due.extend([beacon; 2]);
         }
+        due.into_iter().for_each(|beacon| self.hear(from, beacon));
     }
 
     /// Ends probes, starts those that are due, and notes what is shown.
     fn listen(&mut self) {
         let now = instant(self.now);
-        while self.browser.poll_transmit(now).is_some() {}
+        while let Some(solicit) = self.browser.poll_transmit(now) {
+            let Some(sender) = &mut self.newcomer else { continue };
+            if let Some(answer) = sender.advertiser.handle_beacon(now, &arrival(LISTENER), &solicit) {
+                let from = SocketAddr::new(sender.address.ip(), 40_000);
+                self.hear(from, answer);
+            }
+        }
+        if self.now < self.joins {
+            return;
+        }
+        for (from, beacon) in std::mem::take(&mut self.waiting) {
+            self.hear(from, beacon);
+        }
         for (probe, end) in self.ends.remove(&self.now).unwrap_or_default() {
             self.under_way -= 1;
             if end.is_ok() {
@@ -302,11 +368,14 @@ impl Run {
     }
 }
 
-/// The rates, numbers of addresses and kinds of victims of the table.
-pub(crate) fn table(seed: u64) -> impl Iterator<Item = Flood> {
-    let forgeries = [Forgery::Random, Forgery::Repeated];
+/// The rates, numbers of addresses and kinds of victims of the tables.
+pub(crate) fn table(starts: Starts, seed: u64) -> impl Iterator<Item = Flood> {
+    let forgeries: &[Forgery] = match starts {
+        Starts::Sender => &[Forgery::Random, Forgery::Instances, Forgery::Repeated],
+        Starts::Listener => &[Forgery::Random, Forgery::Answers],
+    };
     let victims = [Victims::Dead, Victims::Refuse, Victims::Silent];
-    forgeries.into_iter().flat_map(move |forgery| {
+    forgeries.iter().flat_map(move |&forgery| {
         victims.into_iter().flat_map(move |victims| {
             [1, 200, 55_000].into_iter().flat_map(move |addresses| {
                 [10, 100, 2_000, 30_000].into_iter().map(move |rate| Flood {
@@ -314,6 +383,7 @@ pub(crate) fn table(seed: u64) -> impl Iterator<Item = Flood> {
                     addresses,
                     victims,
                     forgery,
+                    starts,
                     seed,
                 })
             })
@@ -331,6 +401,8 @@ pub(crate) fn row(flood: &Flood, outcome: &Outcome) -> String {
     let forgery = match flood.forgery {
         Forgery::Random => "once each",
         Forgery::Repeated => "as a sender does",
+        Forgery::Answers => "answers, once each",
+        Forgery::Instances => "instances, once each",
     };
     let victims = match flood.victims {
         Victims::Dead => "none",

@@ -35,6 +35,7 @@ use std::time::Instant;
 
 use argh::FromArgs;
 
+use crate::flood::Starts;
 use crate::network::Net;
 use crate::plan::Plan;
 use crate::queue::SECOND;
@@ -83,9 +84,12 @@ fn main() {
         return;
     }
     if scale.flood {
-        println!("{}", flood::HEAD);
-        for flood in flood::table(scale.seed) {
-            println!("{}", flood::row(&flood, &flood.run()));
+        for (what, starts) in [("sender", Starts::Sender), ("listener", Starts::Listener)] {
+            println!("A {what} starts:\n\n{}", flood::HEAD);
+            for flood in flood::table(starts, scale.seed) {
+                println!("{}", flood::row(&flood, &flood.run()));
+            }
+            println!();
         }
         return;
     }

@@ -2,7 +2,7 @@
 
 use deaddrop_core::limits::{CONNECTS_TO_DEFAULT_PORTS, CONNECTS_TO_OTHER_PORTS};
 
-use crate::flood::{Flood, Forgery, Victims};
+use crate::flood::{Flood, Forgery, Starts, Victims};
 use crate::network::{COPIES, Net};
 use crate::plan::Plan;
 use crate::queue::{MILLI, SECOND};
@@ -134,7 +134,14 @@ fn forged_beacons_hide_no_newcomer() {
     for victims in [Victims::Dead, Victims::Refuse, Victims::Silent] {
         for addresses in [1, 200, 55_000] {
             for &rate in rates {
-                let flood = Flood { rate, addresses, victims, forgery: Forgery::Random, seed: 9 };
+                let flood = Flood {
+                    rate,
+                    addresses,
+                    victims,
+                    forgery: Forgery::Random,
+                    starts: Starts::Sender,
+                    seed: 9,
+                };
                 let outcome = flood.run();
                 assert!(outcome.median() <= 2_000 && outcome.worst() <= 5_000, "{flood:?} {outcome:?}");
                 assert!(outcome.connects <= 1_025, "{flood:?} {outcome:?}");
@@ -145,9 +152,49 @@ fn forged_beacons_hide_no_newcomer() {
 }
 
 #[test]
+fn forged_beacons_hide_no_sender_from_a_listener_that_starts() {
+    let rates: &[u64] = if long() { &[10, 100, 2_000, 30_000] } else { &[100, 2_000] };
+    for forgery in [Forgery::Random, Forgery::Answers] {
+        for victims in [Victims::Dead, Victims::Refuse, Victims::Silent] {
+            for addresses in [1, 200, 55_000] {
+                for &rate in rates {
+                    let flood =
+                        Flood { rate, addresses, victims, forgery, starts: Starts::Listener, seed: 9 };
+                    let outcome = flood.run();
+                    assert!(outcome.median() <= 300 && outcome.worst() <= 2_000, "{flood:?} {outcome:?}");
+                    assert!(outcome.to_one <= 4 * TO_ONE, "{flood:?} {outcome:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn forged_instances_at_a_senders_own_address_and_port_hide_it_from_nobody() {
+    let rates: &[u64] = if long() { &[10, 100, 2_000, 30_000] } else { &[100, 2_000] };
+    for victims in [Victims::Dead, Victims::Refuse] {
+        for addresses in [1, 200, 55_000] {
+            for &rate in rates {
+                let forgery = Forgery::Instances;
+                let flood = Flood { rate, addresses, victims, forgery, starts: Starts::Sender, seed: 9 };
+                let outcome = flood.run();
+                assert!(outcome.median() <= 400 && outcome.worst() <= 3_000, "{flood:?} {outcome:?}");
+                assert!(outcome.connects <= 1_025 && outcome.to_one <= TO_ONE, "{flood:?} {outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_flood_that_mimics_senders_is_bounded_and_hides_no_newcomer_at_another_address() {
-    let flood =
-        Flood { rate: 300, addresses: 200, victims: Victims::Dead, forgery: Forgery::Repeated, seed: 9 };
+    let flood = Flood {
+        rate: 300,
+        addresses: 200,
+        victims: Victims::Dead,
+        forgery: Forgery::Repeated,
+        starts: Starts::Sender,
+        seed: 9,
+    };
     let outcome = flood.run();
     // Half of the newcomers have addresses that are not forged.
     assert!(outcome.shown[outcome.shown.len() / 2 - 1] <= 2_000, "{outcome:?}");

@@ -16,6 +16,9 @@ use crate::token::Instance;
 use crate::trace::{decision, detail};
 use crate::wire::{Beacon, BeaconKind};
 
+/// The window of [`ANSWERS_PER_SECOND`].
+const SECOND: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Silent: no drops.
@@ -26,7 +29,7 @@ enum State {
     Lingering { next: Instant, left: u8, until: Instant },
 }
 
-/// The beacons of a sender. Remembers up to `A` sources that it has answered within a second.
+/// The beacons of a sender. Remembers up to `A` answers of the last second.
 ///
 /// `A` also limits the answers per second if it is less than [`ANSWERS_PER_SECOND`].
 pub struct Advertiser<const A: usize> {
@@ -91,8 +94,10 @@ impl<const A: usize> Advertiser<A> {
             );
             return None;
         }
-        self.answered.retain(|(_, at)| now.since(*at) < ANSWER_EVERY);
-        if self.answered.iter().any(|(to, _)| same_host_and_port(to, &from))
+        self.answered.retain(|(_, at)| now.since(*at) < SECOND);
+        let lately =
+            |(to, at): &(SocketAddr, Instant)| now.since(*at) < ANSWER_EVERY && same_host_and_port(to, &from);
+        if self.answered.iter().any(lately)
             || u32::try_from(self.answered.len()).unwrap_or(u32::MAX) >= ANSWERS_PER_SECOND
             || self.answered.push((from, now)).is_err()
         {
@@ -280,20 +285,19 @@ mod tests {
     }
 
     #[test]
-    fn one_answer_a_second_per_source_and_sixty_four_in_all() {
+    fn five_answers_a_second_per_source_and_sixty_four_in_all() {
         let solicit = other(BeaconKind::Solicit);
         let mut a = live();
-        assert!(a.handle_beacon(at(0), &from(1), &solicit).is_some());
-        assert!(a.handle_beacon(at(999), &from(1), &solicit).is_none());
-        assert!(a.handle_beacon(at(999), &from(2), &solicit).is_some(), "another port is another listener");
-        assert!(a.handle_beacon(at(1_000), &from(1), &solicit).is_some());
-        let more = (3..200).filter(|p| a.handle_beacon(at(1_000), &from(*p), &solicit).is_some());
-        assert_eq!(more.count(), 62);
-        assert!(
-            a.handle_beacon(at(1_999), &from(300), &solicit).is_some(),
-            "one second after the one at 999"
-        );
-        assert!(a.handle_beacon(at(1_999), &from(301), &solicit).is_none());
+        let mut answered = |ms, port| a.handle_beacon(at(ms), &from(port), &solicit).is_some();
+        assert!(answered(0, 1) && !answered(199, 1));
+        assert!(answered(199, 2), "another port is another listener");
+        assert!(answered(200, 1) && !answered(399, 1) && answered(400, 1));
+        let more = (3..200).filter(|port| answered(400, *port));
+        assert_eq!(more.count(), 60);
+        assert!(!answered(999, 1), "sixty-four within a second");
+        assert!(answered(1_000, 300), "one second after the first");
+        assert!(!answered(1_000, 301));
+        assert!(answered(1_199, 1), "one second after the one at 199");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Peer {
     pub(super) blocked: bool,
     /// Connects to its address reached no sender.
     pub(super) tried: bool,
-    /// It was heard again some time after the first time, or has answered our solicit.
+    /// It was heard again some time after the first time.
     pub(super) again: bool,
     /// Probes that failed in a row.
     pub(super) failures: u8,

@@ -136,8 +136,11 @@ impl<const P: usize, const S: usize> Prober<P, S> {
         let soon = if answer { now } else { now + jitter };
 
         if let Some(peer) = known.and_then(|at| self.peers.get_mut(at)) {
-            peer.again |= answer || now.since(peer.heard) >= HEARD_AGAIN_AFTER;
-            peer.heard = peer.heard.max(now);
+            // Sooner it is not noted at all: copies that follow each other closely would hide a repetition.
+            if now.since(peer.heard) >= HEARD_AGAIN_AFTER {
+                peer.again = true;
+                peer.heard = now;
+            }
             let before = core::mem::replace(&mut peer.revision, beacon.revision);
             match (peer.standing, beacon.kind) {
                 // A repetition. A farewell with another revision counts as a change, because the first may
@@ -159,7 +162,7 @@ impl<const P: usize, const S: usize> Prober<P, S> {
         } else if beacon.kind == BeaconKind::Farewell {
             // A farewell of an unknown peer.
         } else {
-            let again = answer | self.sightings.again(now, address, beacon.instance, rng);
+            let again = self.sightings.again(now, address, beacon.instance, rng);
             if !self.make_room(now, address, again, rng) {
                 decision!("discovery: no room for peer {}", address);
                 self.turned_away = self.turned_away.wrapping_add(1);

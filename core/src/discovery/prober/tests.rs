@@ -91,6 +91,31 @@ fn an_answer_to_our_own_solicit_is_probed_at_once() {
 }
 
 #[test]
+fn forged_answers_are_probed_after_a_second_answer() {
+    let mut b = Bench::<1024>::new();
+    b.l.poll_transmit(at(0));
+    b.hear(1, 250, beacon(ANSWER, 5_000, 1, 7));
+    for n in 0..500_u64 {
+        b.hear(1, u8::try_from(n % 240).unwrap(), beacon(ANSWER, 6_000, 2 + n, 7));
+    }
+    let first = std::iter::from_fn(|| b.probe(2)).filter(|probe| probe.instance != instance(1)).count();
+    assert!(first >= 7, "half of the places");
+    b.hear(251, 250, beacon(ANSWER, 5_000, 1, 7));
+    assert!(b.l.peers().any(|p| p.instance() == instance(1) && p.again));
+    assert!(b.l.peers().all(|p| p.instance() == instance(1) || !p.again), "an answer alone proves nothing");
+}
+
+#[test]
+fn copies_in_quick_succession_hide_no_repetition() {
+    let mut b = Bench::<64>::new();
+    // Somebody repeats what a sender has said once, every 50 ms.
+    for ms in (0..=250).step_by(50) {
+        b.hear(ms, 1, beacon(ANNOUNCE, 5_000, 1, 7));
+    }
+    assert!(b.l.peers().all(|p| p.again));
+}
+
+#[test]
 fn jitter_grows_with_the_known_senders_up_to_two_and_a_half_seconds() {
     let mut b = Bench::<1024>::new();
     b.l.poll_transmit(at(0));
