@@ -159,9 +159,10 @@ impl Receiver {
         }
     }
 
-    /// Whether to go on until `patience` although the time is over: true, and told, while a sender may have parked us.
-    fn goes_on(&self, patience: Instant) -> bool {
-        let goes_on = clock::now() < patience && self.credentials.are_parked();
+    /// Whether to go on until `patience` although the time is over: true, and told, while a sender may have parked us, or
+    /// if it has `put_off` a probe.
+    fn goes_on(&self, patience: Instant, put_off: bool) -> bool {
+        let goes_on = clock::now() < patience && (put_off || self.credentials.are_parked());
         if goes_on {
             self.tell_flooded();
         }
@@ -229,7 +230,7 @@ impl Receiver {
     }
 
     /// Browses until `until`, or until the time is over that `settle` gives an offer that appears. Until `patience` if
-    /// none has, and a sender keeps a probe waiting.
+    /// none has, and a sender keeps a probe waiting or names a time to come back.
     async fn collect(
         &self,
         browser: &mut Browser,
@@ -252,7 +253,7 @@ impl Receiver {
                     }
                 }
                 Some(OfferEvent::Gone { .. }) => {}
-                None if !settled && self.goes_on(patience) => until = patience,
+                None if !settled && self.goes_on(patience, browser.is_put_off()) => until = patience,
                 None => return Ok(()),
             }
         }

@@ -42,6 +42,7 @@ fn neighbour() {
         ("guess", guess),
         ("hog", hog),
         ("hoard", hoard),
+        ("full", full),
     ]);
 }
 
@@ -268,6 +269,44 @@ fn guess(words: &[&str]) {
     let more: Vec<_> = (BURST..count).map(|_| thread::spawn(guess)).collect();
     more.into_iter().for_each(|thread| thread.join().expect("a guess"));
     support::wait_for_end();
+}
+
+#[test]
+fn a_search_waits_for_a_sender_that_names_a_time_to_come_back() {
+    let lan = Lan::of(2);
+    let [fake, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let full = Neighbour::start(fake, "full", &[]);
+    let mut waiting = search(receiver, folder.path(), &[]);
+    let mut hasty = search(receiver, folder.path(), &["--wait", "1"]);
+    assert_eq!(hasty.exit_code(), 5, "busy, and not nobody there");
+    let warning = waiting.event("warning");
+    assert_eq!(warning["code"], "flooded", "{warning}");
+    waiting.signal(rustix::process::Signal::TERM);
+    assert_eq!(waiting.exit_code(), 143);
+    full.end();
+}
+
+/// The role of a server that has no place for anybody, and wants to be asked again after ten seconds.
+fn full(_: &[&str]) {
+    let instance = Instance::from_bytes([1, 2, 3, 4, 5, 6, 7, 8]);
+    let connections = TcpListener::bind("0.0.0.0:5000").expect("a port");
+    let socket = support::beacon_socket(0);
+    say("ready");
+    thread::spawn(move || {
+        let status = Status::Busy { retry_after: Duration::from_secs(10) };
+        let greeting = Greeting { status, suites: Suites::SUPPORTED, instance, nonce: [7; 16] };
+        while let Ok((mut stream, _)) = connections.accept() {
+            // The client may have hung up.
+            let _ = stream.write_all(&greeting.emit());
+        }
+    });
+    let end = support::asked_to_end();
+    let beacon = Beacon { kind: BeaconKind::Announce, port: 5_000, instance, revision: 1 };
+    while !end.load(Ordering::Acquire) {
+        let _ = socket.send_to(&beacon.emit(), "10.77.0.255:48555");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

@@ -110,6 +110,12 @@ impl Browser {
         self.watch.warnings()
     }
 
+    /// Whether a sender was heard that has no place for a connection and has named a time to come back. It is asked again
+    /// then, and may be of any room.
+    pub fn is_put_off(&self) -> bool {
+        self.catalogue.is_put_off()
+    }
+
     /// Probes senders as a member of a room from now on.
     pub(crate) fn join(&mut self, credentials: Arc<Credentials>) {
         self.credentials = Some(credentials);

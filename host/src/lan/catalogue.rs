@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use deaddrop_core::discovery::{Arrival, Browser, Known, OfferEvent, Peer, Probe, ProbeError};
+use deaddrop_core::limits::{PROBE_BUSY_MAX, PROBE_BUSY_MIN};
+use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::Beacon;
@@ -31,17 +33,28 @@ pub(super) struct Catalogue {
     browser: Box<Browser<PEERS, OFFERS, SIGHTINGS>>,
     /// Changes that a list has made.
     changes: VecDeque<OfferEvent>,
+    /// Until when a sender that has no place for a connection wants to be asked again.
+    put_off: Instant,
 }
 
 impl Catalogue {
     pub(super) fn new() -> Self {
         let own = Instance::random(&mut system());
-        Self { browser: Box::new(Browser::new(clock::now(), own)), changes: VecDeque::new() }
+        Self {
+            browser: Box::new(Browser::new(clock::now(), own)),
+            changes: VecDeque::new(),
+            put_off: clock::now(),
+        }
     }
 
     /// The offers known now.
     pub(super) fn offers(&self) -> impl Iterator<Item = &Known> {
         self.browser.offers()
+    }
+
+    /// Whether a sender has no place for a connection, and wants to be asked again.
+    pub(super) fn is_put_off(&self) -> bool {
+        clock::now() < self.put_off
     }
 
     /// Whether members offer more than there is room for.
@@ -118,7 +131,14 @@ impl Catalogue {
                 }
                 Ok(listing.revision)
             }
-            Err(ConnectionError::Session(error)) => Err(ProbeError::Session(error)),
+            Err(ConnectionError::Session(error)) => {
+                if let ClientError::Handshake(HandshakeError::Busy { retry_after }) = error {
+                    // It is asked again after that time, plus jitter of up to as much.
+                    let wait = retry_after.clamp(PROBE_BUSY_MIN, PROBE_BUSY_MAX) * 2;
+                    self.put_off = self.put_off.max(now + wait);
+                }
+                Err(ProbeError::Session(error))
+            }
             Err(ConnectionError::Stopped) => Err(ProbeError::Interrupted),
             Err(ConnectionError::Io(_) | ConnectionError::Save(_)) => Err(ProbeError::Unreachable),
         };

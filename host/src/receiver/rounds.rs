@@ -107,7 +107,7 @@ pub(super) async fn list(receiver: &Receiver, round: Round) -> Result<Vec<FoundO
     let mut found = Vec::new();
     loop {
         let Some(result) = answers.next_by(until).await else {
-            if found.is_empty() && until < patience && receiver.goes_on(patience) {
+            if found.is_empty() && until < patience && receiver.goes_on(patience, false) {
                 until = patience;
                 continue;
             }
@@ -159,7 +159,7 @@ pub(super) async fn claim(
     }));
     loop {
         let Some(result) = answers.next_by(until).await else {
-            if until < patience && receiver.goes_on(patience) {
+            if until < patience && receiver.goes_on(patience, false) {
                 until = patience;
                 continue;
             }

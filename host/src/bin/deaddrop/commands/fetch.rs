@@ -10,8 +10,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use deaddrop::{
-    Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FoundOffer, Kind, Offer, Place,
-    Receiver, Room, Token, TokenPrefix, Unconfirmed, Zeroizing,
+    Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FetchError, FoundOffer, Kind,
+    Offer, Place, Receiver, Room, Token, TokenPrefix, Unconfirmed, Zeroizing,
 };
 use smol::{Timer, future};
 
@@ -155,6 +155,7 @@ fn listed(found: Vec<FoundOffer>) -> Result<Vec<FoundOffer>, Failure> {
 fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffer>, Failure> {
     match (found.is_empty(), browser.offers().next().is_none()) {
         (false, _) => Ok(found),
+        (true, _) if browser.is_put_off() => Err(FetchError::Flooded(None).into()),
         (true, false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
