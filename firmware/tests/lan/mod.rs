@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod chip;
 pub(crate) mod clock;
 pub(crate) mod switch;
 
@@ -25,6 +26,7 @@ use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settin
 use deaddrop_firmware::mailbox::{Command, Event, FetchRequest, Mailbox, OfferSummary};
 use deaddrop_firmware::store::Slot;
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
+use embassy_net_driver::Driver;
 use rand_core::SeedableRng;
 use switch::Switch;
 
@@ -191,12 +193,25 @@ impl Lan {
             gateway: None,
             dns_servers: Default::default(),
         });
+        let seed = u64::from(self.boards) * 77_777;
+        let stack = match chip::CHIP {
+            None => self.run(port, config, seed),
+            Some(kind) => {
+                let device = chip::attach(self, kind, port);
+                self.run(device, config, seed)
+            }
+        };
+        (stack, address)
+    }
+
+    /// Runs a stack on a network device.
+    fn run(&mut self, device: impl Driver + 'static, config: Config, seed: u64) -> Stack<'static> {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-        let (stack, mut runner) = embassy_net::new(port, config, resources, u64::from(self.boards) * 77_777);
+        let (stack, mut runner) = embassy_net::new(device, config, resources, seed);
         self.spawn(async move {
             runner.run().await;
         });
-        (stack, address)
+        stack
     }
 
     /// Something else that runs.

@@ -6,11 +6,10 @@ use deaddrop_firmware::addressing;
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
 use deaddrop_firmware::boot::{Preloaded, halt, start};
 use deaddrop_firmware::mac::hardware_address;
+use deaddrop_wiznet::{State, W6100};
 use embassy_executor::Spawner;
 use embassy_futures::join::join3;
 use embassy_net::StackResources;
-use embassy_net_wiznet::State;
-use embassy_net_wiznet::chip::W6100;
 use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash};
 use embassy_rp::gpio::{Input, Level, Output, Pull};
 use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, TRNG, UART0};
@@ -88,8 +87,7 @@ async fn main(_spawner: Spawner) {
     let Ok(chip) = ExclusiveDevice::new(wires, Output::new(p.PIN_17, Level::High), Delay);
     let (interrupt, reset) = (Input::new(p.PIN_21, Pull::Up), Output::new(p.PIN_20, Level::High));
     let address = hardware_address(&id.to_be_bytes());
-    let made =
-        embassy_net_wiznet::new::<2, 2, W6100, _, _, _>(address, STATE.take(), chip, interrupt, reset).await;
+    let made = deaddrop_wiznet::new(&W6100, address, STATE.take(), chip, interrupt, reset).await;
     let Ok((device, runner)) = made else {
         watchdog.stop();
         halt(&mut console, "the W6100 does not answer: switch off and on, or use another board").await
