@@ -6,10 +6,11 @@ use deaddrop_firmware::addressing;
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
 use deaddrop_firmware::boot::{Preloaded, start};
 use deaddrop_firmware::mac::hardware_address;
+use deaddrop_stm32_ethernet::{Phy, Port, rings};
 use embassy_executor::Spawner;
 use embassy_futures::join::join;
 use embassy_net::StackResources;
-use embassy_stm32::eth::{self, Ethernet, PacketQueue};
+use embassy_stm32::eth::{self, Ethernet, PacketQueue, Sma};
 use embassy_stm32::flash::{FLASH_BASE, Flash, MAX_ERASE_SIZE};
 use embassy_stm32::gpio::{Level, Output, Speed};
 use embassy_stm32::peripherals::{IWDG1, RNG, USART3};
@@ -85,7 +86,9 @@ impl Watchdog for HardwareWatchdog {
 async fn main(_spawner: Spawner) {
     static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
-    static PACKETS: ConstStaticCell<PacketQueue<4, 4>> = ConstStaticCell::new(PacketQueue::new());
+    // Of embassy's driver, which only sets the port up.
+    static QUEUE: ConstStaticCell<PacketQueue<1, 2>> = ConstStaticCell::new(PacketQueue::new());
+    static FRAMES: ConstStaticCell<rings::Memory<8, 4>> = ConstStaticCell::new(rings::Memory::new());
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
@@ -108,8 +111,9 @@ async fn main(_spawner: Spawner) {
     let mut watchdog = IndependentWatchdog::new(p.IWDG1, TIMEOUT_US);
     watchdog.unleash();
 
-    let device = Ethernet::new(
-        PACKETS.take(),
+    let phy = Phy::new(Sma::new(p.ETH_SMA, p.PA2, p.PC1));
+    let ethernet = Ethernet::new_with_phy(
+        QUEUE.take(),
         p.ETH,
         Irqs,
         p.PA1,
@@ -120,10 +124,9 @@ async fn main(_spawner: Spawner) {
         p.PB13,
         p.PG11,
         hardware_address(&uid::uid()),
-        p.ETH_SMA,
-        p.PA2,
-        p.PC1,
+        phy,
     );
+    let device = Port::new(ethernet, FRAMES.take());
     let config = addressing::config(ready.address);
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
