@@ -17,7 +17,7 @@ use embassy_stm32::peripherals::{IWDG, RNG, USART3};
 use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::wdg::IndependentWatchdog;
-use embassy_stm32::{Config, bind_interrupts, rcc, rng, uid};
+use embassy_stm32::{Config, bind_interrupts, pac, rcc, rng, uid};
 use embassy_time::{Duration, with_timeout};
 use panic_halt as _;
 use rand_core::Rng;
@@ -106,6 +106,10 @@ async fn main(_spawner: Spawner) {
     let mut watchdog = IndependentWatchdog::new(p.IWDG, TIMEOUT_US);
     watchdog.unleash();
 
+    let address = hardware_address(&uid::uid());
+    // From here on nothing reads the chip's number, which must not be read through the cache, nor flash
+    // that changes.
+    pac::ICACHE.cr().modify(|cache| cache.set_en(true));
     let phy = Phy::new(Sma::new(p.ETH_SMA, p.PA2, p.PC1));
     let ethernet = Ethernet::new_with_phy(
         QUEUE.take(),
@@ -118,7 +122,7 @@ async fn main(_spawner: Spawner) {
         p.PG13,
         p.PB15,
         p.PG11,
-        hardware_address(&uid::uid()),
+        address,
         phy,
     );
     let device = Port::new(ethernet, FRAMES.take());

@@ -92,6 +92,10 @@ async fn main(_spawner: Spawner) {
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
+    if let Some(mut core) = cortex_m::Peripherals::take() {
+        // The data cache stays off: the Ethernet's DMA shares memory with the program.
+        core.SCB.enable_icache();
+    }
     let p = embassy_stm32::init(clocks());
     let led = Output::new(p.PB0, Level::Low, Speed::Low);
     let (sent, typed) = (SENT.take(), TYPED.take());
