@@ -26,7 +26,9 @@
 //!
 //! let receiver = Receiver::new(&room);
 //! let claim = receiver.claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token)?;
+//! let progress = claim.progress();
 //! assert_eq!(claim.message()?.content.as_slice(), b"the door code is 4711");
+//! assert_eq!((progress.stored(), progress.size()), (21, 21));
 //!
 //! // Without this the sender would answer late receivers for three seconds more.
 //! stopper.stop();
@@ -78,13 +80,14 @@ pub use zeroize::Zeroizing;
 
 pub use crate::address::{Address, AddressError, Endpoint};
 pub use crate::claim::Received;
+pub use crate::fetch::progress::FetchProgress;
 pub use crate::files::bundle::incoming::{Alteration, SavedBundle};
 pub use crate::files::bundle::obstacle::{Obstacle, Unsendable};
 pub use crate::files::bundle::source::BundleOptions;
 pub use crate::network::Network;
 pub use crate::receiver::{FoundOffer, Place};
 pub use crate::room::Room;
-pub use crate::sender::{Ended, SenderEvent};
+pub use crate::sender::{Ended, ReceiverProgress, SenderEvent, SenderProgress};
 pub use crate::stop::Stopper;
 
 use crate::error::Error;
@@ -246,6 +249,11 @@ impl Sender {
         self.0.skipped()
     }
 
+    /// How far its receivers have come, to be read in another thread, as [`crate::Sender::progress`].
+    pub fn progress(&self) -> SenderProgress {
+        self.0.progress()
+    }
+
     /// Ends [`serve`](Self::serve) from another thread, or from its own events.
     pub fn stopper(&self) -> Stopper {
         self.0.stopper()
@@ -383,13 +391,15 @@ impl Receiver {
 pub struct Claim {
     offer: Offer,
     from: SocketAddr,
+    progress: FetchProgress,
     /// `None` once it is being received.
     claim: Option<claim::Claim>,
 }
 
 impl Claim {
     fn new(claim: claim::Claim) -> Self {
-        Self { offer: claim.offer().clone(), from: claim.from(), claim: Some(claim) }
+        let (offer, from, progress) = (claim.offer().clone(), claim.from(), claim.progress());
+        Self { offer, from, progress, claim: Some(claim) }
     }
 
     /// The drop as its sender lists it, as [`crate::Claim::offer`].
@@ -405,6 +415,11 @@ impl Claim {
     /// How many bytes an earlier fetch has received, after which this one goes on; 0 without one.
     pub fn resumed_from(&self) -> u64 {
         self.claim.as_ref().map_or(0, claim::Claim::resumed_from)
+    }
+
+    /// How far it has come while the drop is received, to be read in another thread, as [`crate::Claim::progress`].
+    pub fn progress(&self) -> FetchProgress {
+        self.progress.clone()
     }
 
     /// Receives a message into memory, where it is wiped when dropped.

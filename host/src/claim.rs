@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::fetch::error::{FetchError, ReceiveError};
+use crate::fetch::progress::FetchProgress;
 use crate::fetch::transfer::{Transfer, Unreceived};
 use crate::files::bundle::incoming::SavedBundle;
 use crate::files::save::{Destination, Incoming, Kept, Leftover, SaveError, Spool};
@@ -111,6 +112,7 @@ impl Claim {
             // Both sides have agreed from where it goes on.
             incoming.rewind(transfer.stored());
         }
+        transfer.count_resumed(incoming.stored());
         Ok(Self { resumed: Some(incoming), ..Self::new(transfer)? })
     }
 
@@ -133,6 +135,11 @@ impl Claim {
     /// The connections that are lost, and replaced, while the drop is received.
     pub fn losses(&self) -> ConnectionLosses {
         ConnectionLosses(self.transfer.losses())
+    }
+
+    /// How far it has come while the drop is received.
+    pub fn progress(&self) -> FetchProgress {
+        self.transfer.progress(self.offer.size)
     }
 
     /// Receives a message into memory, where it is wiped when dropped, and confirms it.

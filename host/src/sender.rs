@@ -1,6 +1,7 @@
 //! Offers a drop and serves it until it ends.
 
 mod event;
+mod progress;
 
 use std::future::pending;
 use std::io::Read;
@@ -38,6 +39,7 @@ use crate::transport::socket::sleep_until;
 
 use event::ended;
 pub use event::{Ended, SenderEvent};
+pub use progress::{ReceiverProgress, SenderProgress};
 
 /// How long a drop lives unless something else is said.
 const TTL: Duration = Duration::from_secs(300);
@@ -360,6 +362,11 @@ impl Sender {
     /// by this machine's address.
     pub fn skipped(&self) -> &[SkippedInterface] {
         &self.skipped
+    }
+
+    /// How far its receivers have come, while it is served.
+    pub fn progress(&self) -> SenderProgress {
+        SenderProgress::new(&self.server, self.token)
     }
 
     /// Takes the drop back, from anywhere: the next event is then [`SenderEvent::Ended`]. After the end it shortens

@@ -93,6 +93,12 @@ impl Fetch {
         matches!(self.state, State::Claimed | State::Final)
     }
 
+    /// The connection of its receiver, and the bytes that this receiver says are stored. `None` unless it is
+    /// held.
+    pub(super) fn receiver(&self) -> Option<(ConnId, u64)> {
+        self.is_held().then_some((self.conn, self.stored))
+    }
+
     /// Whether this fetch id holds or burned it.
     pub(super) fn is_of(&self, id: &FetchId) -> bool {
         bool::from(self.id.ct_eq(id.as_bytes())) && self.state != State::Available

@@ -101,6 +101,11 @@ impl<const F: usize> Entry<F> {
         tally
     }
 
+    /// The receivers of its held fetches, each with the bytes that it says are stored.
+    pub(super) fn receivers(&self) -> impl Iterator<Item = (ConnId, u64)> {
+        self.fetches.iter().filter_map(Fetch::receiver)
+    }
+
     /// Its line in a list at `now`, also if due deadlines have not been applied.
     pub(super) fn listed(&self, now: Instant) -> Option<Listed> {
         let expires = self.expires();

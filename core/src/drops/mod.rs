@@ -126,6 +126,12 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         self.all().find(|entry| entry.token() == token).map(Entry::fetch_counts)
     }
 
+    /// The receivers of a drop's claimed and final fetches: the connection of the latest `begin`, and the bytes
+    /// stored by the latest `progress` on it, 0 before the first.
+    pub fn receivers(&self, token: &Token) -> impl Iterator<Item = (ConnId, u64)> {
+        self.all().filter(move |entry| entry.token() == token).flat_map(Entry::receivers)
+    }
+
     /// How often a claim of the drop ended because its receiver asked to resume after bytes that it does not
     /// hold: [`Lapse::WrongPrefix`].
     pub fn wrong_prefixes(&self, token: &Token) -> Option<u32> {

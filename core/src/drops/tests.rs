@@ -113,6 +113,22 @@ fn ended(token: Token, reason: EndReason, unconfirmed: bool) -> DropEvent {
 }
 
 #[test]
+fn receivers_are_those_that_hold_a_fetch_with_what_they_say_is_stored() {
+    let (mut b, token) = Bench::with(2);
+    let receivers = |b: &Bench| b.drops.receivers(&token).collect::<Vec<_>>();
+    assert_eq!(receivers(&b), []);
+    b.claim(&token, &ANN, ONE).unwrap();
+    b.claim(&token, &BOB, TWO).unwrap();
+    b.progress(&token, &BOB, TWO, 7).unwrap();
+    assert_eq!(receivers(&b), [(ONE, 0), (TWO, 7)]);
+    b.finalise(&token, &BOB, TWO).unwrap();
+    assert_eq!(receivers(&b), [(ONE, 0), (TWO, 7)]);
+    b.commit(&token, &BOB).unwrap();
+    b.drops.release(b.now, &token, &ANN, ONE);
+    assert_eq!(receivers(&b), []);
+}
+
+#[test]
 fn a_fetch_runs_from_claim_to_burned() {
     let (mut b, token) = Bench::with(1);
     let before = b.drops.revision();

@@ -9,6 +9,7 @@ use deaddrop_core::time::Instant;
 
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
+use super::progress::Counters;
 use crate::bulk::decrypt::{DecryptPipeline, Intake, StreamEnd};
 use crate::files::target::Target;
 use crate::stop::Stopper;
@@ -27,6 +28,7 @@ pub(super) async fn receive_bulk(
     connection: &mut ClientConnection,
     incoming: &mut Target,
     pace: &mut Pace,
+    counters: &Counters,
     stop: &Stopper,
 ) -> Result<(), ConnectionError> {
     let Some(writer) = incoming.writer() else { return Ok(()) };
@@ -46,6 +48,7 @@ pub(super) async fn receive_bulk(
         let (stored, end) = pipeline.stored(&connection.session, broken.is_some())?;
         if stored > 0 {
             incoming.advance(stored);
+            counters.count(incoming);
             fetch.handle_stored(now, incoming.stored());
             incoming.checkpoint().map_err(ConnectionError::Save)?;
         }

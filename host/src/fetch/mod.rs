@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 pub(crate) mod error;
 mod persist;
 pub(crate) mod probe;
+pub(crate) mod progress;
 #[cfg(test)]
 mod scene;
 pub(crate) mod transfer;

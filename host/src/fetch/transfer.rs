@@ -19,6 +19,7 @@ use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::{ConnectionError, FetchError, ReceiveError};
 use super::persist::persist;
+use super::progress::{Counters, FetchProgress};
 use crate::files::save::{Claimed, Kept, Leftover, SaveError, Unplaced};
 use crate::files::target::{Finished, Target};
 use crate::stop::Stopper;
@@ -52,6 +53,7 @@ pub(crate) struct Transfer {
     losses: (Sender<String>, Receiver<String>),
     /// The latest loss has been told.
     loss_told: bool,
+    counters: Arc<Counters>,
     /// What an earlier process has stored: where it ends, and its digest.
     prefix: Option<(u64, [u8; 32])>,
 }
@@ -95,6 +97,7 @@ impl Transfer {
             bulk_tried: false,
             losses: bounded(LOSSES),
             loss_told: false,
+            counters: Arc::default(),
             prefix: None,
         }
     }
@@ -128,6 +131,16 @@ impl Transfer {
         self.losses.1.clone()
     }
 
+    /// Counts what is here from an earlier fetch.
+    pub(crate) fn count_resumed(&self, stored: u64) {
+        self.counters.begin(stored);
+    }
+
+    /// How far it has come, of so many bytes.
+    pub(crate) fn progress(&self, size: u64) -> FetchProgress {
+        FetchProgress::new(&self.counters, size)
+    }
+
     /// Where the drop comes from.
     pub(crate) fn sender(&self) -> SocketAddr {
         self.sender
@@ -157,6 +170,7 @@ impl Transfer {
     ///
     /// If that fails, what is kept of it is durable, as far as that took no longer than [`LEAVE_WITHIN`].
     pub(crate) async fn receive(&mut self, mut incoming: Target) -> Result<(Finished, Leftover), Unreceived> {
+        self.counters.count(&incoming);
         if !incoming.is_whole() {
             let error = match self.run(Some(&mut incoming)).await {
                 Ok(Step::Persist) => None,
@@ -349,9 +363,10 @@ impl Transfer {
         let result = match incoming {
             Some(incoming) if connection.session.data_records() > 0 && !self.bulk_tried => {
                 self.bulk_tried = true;
-                receive_bulk(&mut self.fetch, connection, incoming, &mut self.pace, &self.stopper).await
+                let (pace, counters) = (&mut self.pace, &*self.counters);
+                receive_bulk(&mut self.fetch, connection, incoming, pace, counters, &self.stopper).await
             }
-            incoming => drive_one(&mut self.fetch, connection, incoming).await,
+            incoming => drive_one(&mut self.fetch, connection, incoming, &self.counters).await,
         };
         match result {
             Ok(()) => Ok(()),
@@ -397,6 +412,7 @@ async fn drive_one(
     fetch: &mut Fetch,
     connection: &mut ClientConnection,
     incoming: Option<&mut Target>,
+    counters: &Counters,
 ) -> Result<(), ConnectionError> {
     let Some(event) = connection.turn(fetch.poll_timeout()).await? else { return Ok(()) };
     let now = clock::now();
@@ -406,9 +422,11 @@ async fn drive_one(
     if begins && fetch.is_claimed() {
         // Both sides have agreed from where the stream goes on.
         incoming.rewind(fetch.stored());
+        counters.count(incoming);
     }
     if let Some(chunk) = chunk {
         incoming.append(connection.bytes(chunk.len)).map_err(ConnectionError::Save)?;
+        counters.count(incoming);
         fetch.handle_stored(now, incoming.stored());
         if !fetch.is_whole() {
             incoming.checkpoint().map_err(ConnectionError::Save)?;

@@ -122,6 +122,14 @@ impl Target {
         }
     }
 
+    /// How many files of a bundle have been added, whole.
+    pub(crate) fn files(&self) -> u32 {
+        match self {
+            Self::One(_) => 0,
+            Self::Bundle(bundle, _) => bundle.files(),
+        }
+    }
+
     /// The size of the drop.
     pub(crate) fn size(&self) -> u64 {
         match self {

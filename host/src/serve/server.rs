@@ -252,6 +252,13 @@ impl Server {
         self.settle(&mut state);
     }
 
+    /// The receivers that hold a claim on a drop: connection, address, and the bytes that each says are stored.
+    pub(crate) fn receivers(&self, token: &Token) -> Vec<(ConnId, IpAddr, u64)> {
+        let state = lock(&self.state);
+        let receivers = state.serving.drops.receivers(token);
+        receivers.filter_map(|(conn, stored)| Some((conn, state.address(conn)?, stored))).collect()
+    }
+
     /// The next event, if there is one.
     pub(crate) fn next_event(&self) -> Option<ServerEvent> {
         lock(&self.state).events.pop_front()

@@ -1,12 +1,13 @@
 //! A bundle that is being received: its stream is taken apart in order, whichever thread has the next piece.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::limits::PREFIX_DIGEST_MAX;
 use deaddrop_core::offer::Name;
-use deaddrop_core::wire::{BundlePart, BundleReader};
+use deaddrop_core::wire::{BundleEntry, BundlePart, BundleReader, EntryKind};
 use zeroize::Zeroizing;
 
 use super::folder::FolderSink;
@@ -69,6 +70,8 @@ struct Shared {
     state: Mutex<State>,
     /// Notified when the position has changed, or nothing more comes.
     moved: Condvar,
+    /// How many files have been taken apart, whole. Beside the state, so that reading it keeps no thread waiting.
+    files: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,9 @@ struct State {
     /// How many bytes of the stream have been taken apart.
     position: u64,
     tail: Zeroizing<Vec<u8>>,
+    /// How many files are whole, and what the last one lacks.
+    files: u32,
+    file_left: u64,
     /// A thread that had a piece did not store all of it.
     broken: bool,
 }
@@ -111,15 +117,17 @@ impl BundleIncoming {
             sink,
             position: 0,
             tail: Zeroizing::new(vec![0; tail]),
+            files: 0,
+            file_left: 0,
             broken: false,
         };
-        let shared = Shared { state: Mutex::new(state), moved: Condvar::new() };
+        let shared = Shared { state: Mutex::new(state), moved: Condvar::new(), files: AtomicU32::new(0) };
         Ok(Self { shared: Arc::new(shared), size, stored: 0 })
     }
 
     /// Adds the next bytes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
-        lock(&self.shared.state).store(self.stored, bytes)?;
+        self.shared.store(&mut lock(&self.shared.state), bytes, self.stored)?;
         self.advance(bytes.len() as u64);
         Ok(())
     }
@@ -164,6 +172,11 @@ impl BundleIncoming {
         self.stored
     }
 
+    /// How many files have been added, whole.
+    pub(crate) fn files(&self) -> u32 {
+        self.shared.files.load(Ordering::Relaxed)
+    }
+
     /// The size of the drop.
     pub(crate) fn size(&self) -> u64 {
         self.size
@@ -196,6 +209,15 @@ impl BundleIncoming {
     }
 }
 
+impl Shared {
+    /// Takes the bytes at `offset` apart, and counts the files that are whole with them.
+    fn store(&self, state: &mut State, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
+        let stored = state.store(offset, bytes);
+        self.files.store(state.files, Ordering::Relaxed);
+        stored
+    }
+}
+
 impl State {
     /// Takes the bytes at `offset` apart, but for those that have been.
     fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SaveError> {
@@ -207,6 +229,18 @@ impl State {
         self.keep(input);
         self.position += input.len() as u64;
         while let Some(part) = self.reader.next(&mut input)? {
+            let ends_file = match &part {
+                BundlePart::Head(_) => false,
+                BundlePart::Entry(BundleEntry { kind: EntryKind::File { size, .. }, .. }) => {
+                    self.file_left = *size;
+                    *size == 0
+                }
+                BundlePart::Entry(_) => false,
+                BundlePart::Content(bytes) => {
+                    self.file_left = self.file_left.saturating_sub(bytes.len() as u64);
+                    self.file_left == 0
+                }
+            };
             match (part, &mut self.sink) {
                 (BundlePart::Head(_), _) => {}
                 (BundlePart::Entry(entry), Sink::Folder(sink)) => sink.entry(&entry)?,
@@ -214,6 +248,7 @@ impl State {
                 (BundlePart::Content(bytes), Sink::Folder(sink)) => sink.content(bytes)?,
                 (BundlePart::Content(bytes), Sink::Tar(sink)) => sink.content(bytes)?,
             }
+            self.files = self.files.saturating_add(ends_file.into());
         }
         Ok(())
     }
@@ -258,7 +293,7 @@ impl OrderedWriter {
 impl Turn<'_> {
     /// Stores the bytes at `offset`.
     pub(crate) fn store(&mut self, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
-        self.state.store(offset, bytes)
+        self.shared.store(&mut self.state, bytes, offset)
     }
 }
 
