@@ -1,10 +1,10 @@
 //! How far the receivers of a drop have come.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use deaddrop_core::token::Token;
 
+use crate::address::Address;
 use crate::serve::server::Server;
 
 /// How far the receivers of a [`Sender`](super::Sender) have come. Can be read at any time, in any
@@ -21,7 +21,7 @@ pub struct SenderProgress {
 #[non_exhaustive]
 pub struct ReceiverProgress {
     /// The receiver's address.
-    pub by: IpAddr,
+    pub by: Address,
     /// Tells its connection from those of other receivers at that address.
     pub connection: u32,
     /// How many bytes of the drop it says are stored, counted from the drop's start. It says so every 3 seconds; 0

@@ -253,7 +253,7 @@ impl Server {
     }
 
     /// The receivers that hold a claim on a drop: connection, address, and the bytes that each says are stored.
-    pub(crate) fn receivers(&self, token: &Token) -> Vec<(ConnId, IpAddr, u64)> {
+    pub(crate) fn receivers(&self, token: &Token) -> Vec<(ConnId, Address, u64)> {
         let state = lock(&self.state);
         let receivers = state.serving.drops.receivers(token);
         receivers.filter_map(|(conn, stored)| Some((conn, state.address(conn)?, stored))).collect()

@@ -11,6 +11,7 @@ mod limits;
 mod memory;
 mod names;
 mod passphrase_prompt;
+mod progress;
 mod prompts;
 mod races;
 mod resume;

@@ -153,7 +153,7 @@ macro_rules! command {
             /// print events as JSON, one object a line, on standard output
             #[argh(switch)]
             pub(crate) json: bool,
-            /// print results and errors only
+            /// print results and errors only, and no progress
             #[argh(switch)]
             pub(crate) quiet: bool,
             /// trace decisions on standard error, without secrets and names; -vv: every beacon and retry too

@@ -15,12 +15,13 @@ use deaddrop::{
 };
 use smol::{Timer, future};
 
+use super::progress::watch;
 use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{Named, NetArgs};
 use crate::exit::Failure;
 use crate::messages;
 use crate::signals::Signals;
-use crate::ui::{Content, Event, Ui};
+use crate::ui::{Content, Event, Progress, Ui};
 use choose::choose;
 use resume::Places;
 
@@ -219,8 +220,15 @@ async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Cla
         claim.release().await;
         return Err(failure);
     }
-    let losses = claim.losses();
-    let received = future::or(claim.receive(destination), warn_of_losses(ui, &losses)).await;
+    let (losses, progress) = (claim.losses(), claim.progress());
+    let read = || {
+        let files = (offer.kind == Kind::Directory).then(|| progress.files());
+        vec![Progress { id: 0, by: None, stored: progress.stored(), files }]
+    };
+    let watching = future::or(warn_of_losses(ui, &losses), watch(ui, (offer.token, offer.size), read));
+    let received = future::or(claim.receive(destination), watching).await;
+    // If a terminal does not take that, what follows says so.
+    let _ = ui.end_progress().await;
     let unconfirmed = match received {
         Ok(unconfirmed) => unconfirmed,
         Err(Error::Kept { kept, error }) => {

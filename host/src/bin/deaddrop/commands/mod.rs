@@ -1,6 +1,7 @@
 //! The verbs.
 
 mod fetch;
+mod progress;
 mod room;
 mod run;
 mod send;

@@ -3,16 +3,19 @@
 mod attacks;
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Instant;
 
-use deaddrop::{Ended, Lapse, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use deaddrop::{Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use smol::future;
 
+use super::progress::watch;
 use super::setup::{derive, network, warn_network, warn_weak};
 use crate::cli::NetArgs;
 use crate::exit::{Exit, Failure};
 use crate::resources::check_connections;
 use crate::signals::Signals;
-use crate::ui::{Event, Serving, Ui};
+use crate::ui::{Event, Progress, Serving, Ui};
 use attacks::{Guesses, Lapses};
 
 /// What to offer.
@@ -75,8 +78,13 @@ async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
     let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
     let mut changed = None;
+    let progress = sender.progress();
+    let read = || progress.receivers().iter().map(Progress::from).collect();
+    // Goes on across events, so that a slow terminal keeps no receiver waiting.
+    let mut watching = pin!(watch(ui, (sender.token(), sender.size()), read));
     loop {
-        match sender.next_event().await.map_err(|error| signals.failure(error))? {
+        let event = future::or(sender.next_event(), watching.as_mut()).await;
+        match event.map_err(|error| signals.failure(error))? {
             SenderEvent::Claimed { by } => ui.show(&Event::Claimed { token: sender.token(), by }).await?,
             SenderEvent::Lapsed { by, why } => {
                 ui.show(&Event::Lapsed { token: sender.token(), by, why }).await?;
@@ -101,10 +109,19 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
             }
             SenderEvent::Changed { path } => changed = Some(path),
             SenderEvent::Ended(ended) => {
+                // If a terminal does not take that, what follows says so.
+                let _ = ui.end_progress().await;
                 return end(ui, signals, sender, changed.as_deref().or(path), ended).await;
             }
             _ => {}
         }
+    }
+}
+
+impl From<&ReceiverProgress> for Progress {
+    fn from(receiver: &ReceiverProgress) -> Self {
+        let ReceiverProgress { by, connection, stored, .. } = *receiver;
+        Self { id: connection, by: Some(by), stored, files: None }
     }
 }
 

@@ -118,6 +118,22 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_lapse")]
         why: Lapse,
     },
+    /// More of a drop has come to its receiver.
+    Progress {
+        /// Names the drop.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// The receiver's address, at a sender.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if_any")]
+        by: Option<Address>,
+        /// How many bytes the receiver has stored.
+        stored: u64,
+        /// The drop's size in bytes.
+        size: u64,
+        /// How many files of a directory are whole, at a receiver.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files_done: Option<u32>,
+    },
     /// A receiver has confirmed that it holds the drop.
     Fetched {
         /// Names it.
@@ -261,6 +277,13 @@ impl<'a> Event<'a> {
 
 fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
+}
+
+fn as_text_if_any<S: Serializer>(value: &Option<impl Display>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => to.collect_str(value),
+        None => to.serialize_none(),
+    }
 }
 
 fn as_path<S: Serializer>(value: &&Path, to: S) -> Result<S::Ok, S::Error> {

@@ -62,6 +62,8 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Kept { .. } => {}
         // In the trace of `-v`.
         Event::Claimed { .. } | Event::Lapsed { .. } => {}
+        // On a terminal its own lines show it.
+        Event::Progress { .. } => {}
         Event::Fetched { by, size, .. } => {
             lines.notices = format!("Fetched by {by}, {}\n", Bytes(*size)).into_bytes();
         }
@@ -163,7 +165,7 @@ pub(crate) fn what(kind: Kind, name: &Name, size: u64) -> String {
 }
 
 /// A number of files.
-struct Files(u32);
+pub(super) struct Files(pub(super) u32);
 
 impl std::fmt::Display for Files {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,20 +1,28 @@
 //! What people and scripts see.
 
+mod bar;
 mod event;
 mod human;
+mod progress;
+mod status;
 mod stream;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use deaddrop::{Zeroizing, text};
+use deaddrop::{Token, Zeroizing, text};
+use log::LevelFilter;
 
 pub(crate) use event::{Content, Event, Serving};
 pub(crate) use human::what;
+pub(crate) use progress::{EVERY, Pace, Progress};
 
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
+use status::{Status, Window, in_foreground};
 use stream::Stream;
 
 /// Shows events: as JSON lines on standard output, or as text for a person.
@@ -27,6 +35,8 @@ pub(crate) struct Ui {
     signals: Signals,
     out: Stream,
     err: Stream,
+    /// The lines that show progress, if there is a terminal for them. Locked by writes to `err` alone.
+    status: Option<Arc<Mutex<Status>>>,
 }
 
 /// Why a drop was not copied out.
@@ -51,7 +61,12 @@ impl Ui {
             Ok(out) => Box::new(File::from(out)),
             Err(_) => Box::new(stdout),
         };
-        Self::with_streams(json, quiet, out_is_terminal, signals, out, Box::new(io::stderr()))
+        let err = io::stderr();
+        // The lines of a trace are written past this one, in the midst of it.
+        let traced = log::max_level() != LevelFilter::Off;
+        let shown = !json && !quiet && !traced && err.is_terminal() && moves_cursor();
+        let status = shown.then(Arc::default);
+        Self { status, ..Self::with_streams(json, quiet, out_is_terminal, signals, out, Box::new(err)) }
     }
 
     /// Shows events on other streams. `out_is_terminal` says how messages are written on `out`.
@@ -64,7 +79,7 @@ impl Ui {
         err: Box<dyn Write + Send>,
     ) -> Self {
         let (signals, out, err) = (signals.clone(), Stream::new(out), Stream::new(err));
-        Self { json, quiet, out_is_terminal, signals, out, err }
+        Self { json, quiet, out_is_terminal, signals, out, err, status: None }
     }
 
     /// Whether a person reads along, rather than a script.
@@ -114,6 +129,54 @@ impl Ui {
         self.to_err(format!("{}\n", text::line(notice)).into_bytes()).await
     }
 
+    /// Whether anybody is shown progress: a script, or a person at a terminal that can show it.
+    pub(crate) fn shows_progress(&self) -> bool {
+        self.json || self.status.is_some()
+    }
+
+    /// Shows how far the transfers of a drop have come: a script one of them, if `pace` says so, and a person all.
+    pub(crate) async fn progress(
+        &self,
+        pace: &mut Pace,
+        (token, size): (Token, u64),
+        transfers: Vec<Progress>,
+    ) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.json {
+            let Some(next) = pace.next(now, size, &transfers) else { return Ok(()) };
+            let Progress { by, stored, files, .. } = next;
+            return self.show(&Event::Progress { token, by, stored, size, files_done: files }).await;
+        }
+        let paint = move |status: &mut Status| {
+            if in_foreground() {
+                status.paint(now, size, &transfers, Window::of_stderr())
+            } else {
+                Vec::new()
+            }
+        };
+        self.on_status(paint).await
+    }
+
+    /// Takes the lines that show progress from the terminal.
+    pub(crate) async fn end_progress(&self) -> Result<(), Failure> {
+        self.on_status(|status| {
+            status.end();
+            status.erase(Window::of_stderr())
+        })
+        .await
+    }
+
+    /// Writes what the lines that show progress say, if there are any.
+    async fn on_status(
+        &self,
+        act: impl FnOnce(&mut Status) -> Vec<u8> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let Some(status) = self.status.clone() else { return Ok(()) };
+        // A broken standard error is no reason to stop.
+        let _ = self.err.run(&self.signals, move |err| err.write_all(&act(&mut lock(&status)))).await?;
+        Ok(())
+    }
+
     /// Shows a question on standard error.
     pub(crate) async fn ask(&self, question: String) -> Result<(), Failure> {
         self.to_err(question.into_bytes()).await
@@ -158,10 +221,25 @@ impl Ui {
         if bytes.is_empty() {
             return Ok(());
         }
+        let status = self.status.clone();
+        let write = move |err: &mut dyn Write| {
+            // In the place of the lines that show progress, which are painted again below it.
+            let erased = status.map_or_else(Vec::new, |status| lock(&status).erase(Window::of_stderr()));
+            err.write_all(&[erased, bytes].concat())
+        };
         // A broken standard error is no reason to stop: there is nowhere left to say so.
-        let _ = self.err.run(&self.signals, move |err| err.write_all(&bytes)).await?;
+        let _ = self.err.run(&self.signals, write).await?;
         Ok(())
     }
+}
+
+/// Whether the terminal understands what moves its cursor.
+fn moves_cursor() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn copy(mut drop: impl io::Read, out: &mut dyn Write) -> Result<(), CopyError> {
