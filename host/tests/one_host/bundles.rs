@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
@@ -217,4 +218,86 @@ fn a_listener_shows_a_folder() {
         (&offer["token"], &offer["kind"], &offer["name"]),
         (&token.into(), &"directory".into(), &"photos".into())
     );
+}
+
+/// A folder with a file of this size, and behind that so many files of a few bytes.
+fn with_small_files(at: &Path, size: usize, count: usize) {
+    fs::create_dir(at).unwrap();
+    fs::write(at.join("a"), noise(3, size)).unwrap();
+    for n in 0..count {
+        fs::write(at.join(format!("f{n:04}")), b"few").unwrap();
+    }
+}
+
+/// A command on a host that runs `program` with a file system of its own over `folder`, which has so much space and so
+/// many inodes, in the words of tmpfs.
+fn on_a_small_disk(host: &Host, folder: &Path, limits: &str, program: &str) -> Command {
+    let mut command = host.command("unshare");
+    let script = r#"mount -t tmpfs -o "$1" none "$0" && cd "$0" && shift && exec "$@""#;
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(folder);
+    command.args([limits, program]).env("DEADDROP_ROOM", ROOM);
+    command
+}
+
+/// Each small file takes a block of the disk and a header in an archive, many times what it has in the drop. The final
+/// record, which is asked for when nobody else can have the drop any more, holds hundreds of them.
+#[test]
+fn small_files_that_the_disk_has_no_room_for_leave_the_drop_to_others() {
+    // In all but the first case the final record is what the small files are in.
+    let archive = &["--out", "-"][..];
+    let cases = [
+        (10, "size=256k", &[][..]),
+        (100 << 10, "size=512k", &[]),
+        (100 << 10, "size=10m,nr_inodes=200", &[]),
+        (1200 << 10, "size=1400k", archive),
+    ];
+    for (size, limits, more) in cases {
+        let lan = Lan::alone();
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        with_small_files(&from.path().join("d"), size, 400);
+        let (mut sending, token, _) = send(&lan.hosts[0], from.path(), &["d"]);
+        let arguments = ["fetch", "--from", "127.0.0.1", "--token", &*token];
+        let small = to.path().join("small");
+        fs::create_dir(&small).unwrap();
+        let mut command = on_a_small_disk(&lan.hosts[0], &small, limits, deaddrop());
+        let output = command.args(arguments).args(more).env("TMPDIR", &small).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{size}, {limits}: {errors}");
+        assert!(errors.contains("no room") || errors.contains("No space left"), "{size}, {limits}: {errors}");
+        assert!(output.stdout.is_empty());
+        let mut next = fetch(&lan.hosts[0], to.path(), &lan.hosts[0], &token, &[]);
+        assert_eq!(next.exit_code(), 0, "{size}, {limits}: {:?}", next.events);
+        assert_eq!(names(&to.path().join("d")).len(), 401);
+        assert_eq!(sending.exit_code(), 0, "{size}, {limits}: {:?}", sending.events);
+    }
+}
+
+/// An archive that outgrows what a spool has in memory with its last bytes stays in memory: no disk is asked for it when
+/// nobody else can have the drop any more.
+#[test]
+fn an_archive_that_outgrows_the_spool_at_its_end_needs_no_disk() {
+    let lan = Lan::alone();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    with_small_files(&from.path().join("d"), 900 << 10, 400);
+    let (mut sending, token, _) = send(&lan.hosts[0], from.path(), &["d"]);
+    let mut command = lan.hosts[0].command(deaddrop());
+    command.args(["fetch", "--from", "127.0.0.1", "--token", &*token, "--out", "-"]);
+    command.env("DEADDROP_ROOM", ROOM).env("TMPDIR", to.path().join("missing"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.len() > 1_200 << 10, "{}", output.stdout.len());
+    assert_eq!(sending.exit_code(), 0, "{:?}", sending.events);
+}
+
+/// What a small folder takes is known before its final record, and no more is asked for.
+#[test]
+fn a_small_folder_fits_on_a_small_disk() {
+    let lan = Lan::alone();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    with_small_files(&from.path().join("d"), 60_000, 3);
+    let (mut sending, token, _) = send(&lan.hosts[0], from.path(), &["d"]);
+    let mut command = on_a_small_disk(&lan.hosts[0], to.path(), "size=256k", deaddrop());
+    let output = command.args(["fetch", "--from", "127.0.0.1", "--token", &*token]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sending.exit_code(), 0, "{:?}", sending.events);
 }

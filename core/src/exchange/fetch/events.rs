@@ -3,8 +3,8 @@
 
 use super::{Chunk, Fetch, FetchError, State, ended, misuse};
 use crate::exchange::list::{List, ListEvent};
-use crate::limits::RESUME_TIMEOUT;
-use crate::offer::EndReason;
+use crate::limits::{RECORD_MIN, RESUME_TIMEOUT};
+use crate::offer::{EndReason, Kind};
 use crate::session::{ClientError, ClientEvent, ClientSession, Close, FetchPlan, Misuse};
 use crate::time::Instant;
 use crate::trace::decision;
@@ -98,7 +98,12 @@ impl Fetch {
         let token = self.token().ok_or(Misuse::OutOfTurn)?;
         let digest = self.digest.take();
         let offset = if digest.is_some() { self.resume_offset() } else { 0 };
-        let record_max = self.profile.record_max;
+        // The final record is asked for when nobody else can have the drop any more. So that its receiver knows by then
+        // how much the entries take, a small bundle comes in small records.
+        let small = self.offer.as_ref().is_some_and(|offer| {
+            offer.kind == Kind::Directory && offer.size <= u64::from(self.profile.record_max)
+        });
+        let record_max = if small { RECORD_MIN } else { self.profile.record_max };
         session.fetch(now, &FetchPlan { token, id: self.id, record_max, offset, digest })?;
         self.state = State::Claim;
         Ok(())

@@ -66,6 +66,16 @@ impl BundleReader {
         self.head.as_ref()
     }
 
+    /// How many entries are still to come, once that is known.
+    pub const fn entries_left(&self) -> Option<u32> {
+        if self.head.is_some() { Some(self.entries_left) } else { None }
+    }
+
+    /// The most entries that so many bytes of a bundle can hold.
+    pub const fn most_entries(bytes: u64) -> u64 {
+        bytes / SHORTEST
+    }
+
     /// Takes the next part off the front of `input`; `None` if it takes more than there is.
     ///
     /// # Errors

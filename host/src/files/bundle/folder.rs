@@ -220,8 +220,8 @@ impl FolderSink {
     }
 
     /// Tries what can still fail: that the hidden folder has its name, that the wanted name is possible, and that there is
-    /// space.
-    pub(super) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
+    /// space for the last `length` bytes, which hold at most `entries` entries.
+    pub(super) fn reserve_tail(&self, length: u64, entries: u64) -> Result<(), SaveError> {
         self.check_name()?;
         if let Some(wanted) = &self.wanted {
             match rustix::fs::mkdirat(&self.dir, &**wanted, Mode::RWXU) {
@@ -235,8 +235,12 @@ impl FolderSink {
                 Err(_) => {}
             }
         }
-        let needed = length.saturating_add(BLOCK * (1 + self.links.len() as u64));
+        // Each of them takes a block, however small it is, and an inode.
+        let made = entries.saturating_add(self.links.len() as u64);
+        let needed = length.saturating_add(BLOCK.saturating_mul(made.saturating_add(1)));
         match rustix::fs::fstatvfs(&self.dir) {
+            // A file system without a table of inodes states none at all.
+            Ok(stat) if stat.f_files != 0 && stat.f_favail < made => Err(self.error(Errno::NOSPC)),
             Ok(stat) if free(&stat).is_some_and(|free| free < needed) => {
                 Err(SaveError::NoSpace { folder: self.path.clone(), needed })
             }

@@ -184,9 +184,12 @@ impl BundleIncoming {
 
     /// Tries what can still fail before the sender is asked for the last `length` bytes.
     pub(crate) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
-        match &lock(&self.shared.state).sink {
-            Sink::Folder(folder) => folder.reserve_tail(length),
-            Sink::Tar(_) => Ok(()),
+        let mut state = lock(&self.shared.state);
+        let most = BundleReader::most_entries(length);
+        let entries = state.reader.entries_left().map_or(most, |left| most.min(left.into()));
+        match &mut state.sink {
+            Sink::Folder(folder) => folder.reserve_tail(length, entries),
+            Sink::Tar(tar) => tar.reserve_tail(length, entries),
         }
     }
 

@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use deaddrop_core::wire::{BundleEntry, EntryKind};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
 use crate::files::name;
+use crate::files::place::retry;
 use crate::files::save::{MEMORY_MAX, SaveError, Spool, unnamed_file};
 
 /// Bytes of a block of an archive.
@@ -62,6 +65,18 @@ impl TarSink {
         Ok(())
     }
 
+    /// Sets aside what the last `length` bytes of the bundle, with at most `entries` entries, can take in the archive:
+    /// after that nobody else can have the drop.
+    pub(super) fn reserve_tail(&mut self, length: u64, entries: u64) -> Result<(), SaveError> {
+        // Each entry has a header, and fills up the block that its content ends in. A path or target that does not fit
+        // into the header has one of its own, and comes in blocks: three of them for the least such, of 100 bytes.
+        let block = BLOCK as u64;
+        let long = (length / 100).saturating_mul(3 * block).saturating_add(length);
+        // Beside the content there are the padding before it, and the two blocks at the end.
+        let most = length.saturating_add(long).saturating_add((2 * entries + 3) * block);
+        self.builder.get_mut().reserve(most).map_err(spooling)
+    }
+
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         self.builder.get_mut().write_all(bytes).map_err(spooling)
     }
@@ -93,6 +108,31 @@ fn spooling(error: io::Error) -> SaveError {
 enum Spooling {
     Memory(Zeroizing<Vec<u8>>),
     File(File),
+}
+
+impl Spooling {
+    /// Sets aside space for `more` bytes. In memory that is at most a few MiB, and no archive changes its place then.
+    fn reserve(&mut self, more: u64) -> io::Result<()> {
+        match self {
+            Self::Memory(memory) => {
+                let more = usize::try_from(more).map_err(io::Error::other)?;
+                // The old one is wiped, which growing in place would not do.
+                let mut larger =
+                    Zeroizing::new(Vec::with_capacity(memory.capacity().max(memory.len() + more)));
+                larger.extend_from_slice(memory);
+                *memory = larger;
+                Ok(())
+            }
+            Self::File(file) => {
+                let at = file.metadata()?.len();
+                match retry(|| rustix::fs::fallocate(&*file, FallocateFlags::KEEP_SIZE, at, more)) {
+                    // A file system that cannot promise space is believed.
+                    Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
 }
 
 impl Write for Spooling {

@@ -406,7 +406,7 @@ fn a_hidden_folder_that_another_exchanges_is_not_taken_for_ours() {
     sink.entry(&BundleEntry { path: "d", kind: EntryKind::Folder, modified: None }).unwrap();
     fs::rename(&hidden, to.path().join("moved")).unwrap();
     fs::create_dir_all(hidden.join("d")).unwrap();
-    assert!(matches!(sink.reserve_tail(1), Err(SaveError::PartReplaced { .. })));
+    assert!(matches!(sink.reserve_tail(1, 0), Err(SaveError::PartReplaced { .. })));
     assert!(matches!(sink.finish(false), Err(SaveError::PartReplaced { .. })));
     assert!(hidden.join("d").exists(), "what is not ours is not removed");
 }
