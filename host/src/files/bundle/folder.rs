@@ -260,7 +260,7 @@ impl FolderSink {
             return Err(SaveError::NotSynced { part, error: Box::new(error) });
         }
         let Some(hidden) = self.hidden.clone() else { return Err(SaveError::Bug) };
-        let mut paths = Vec::new();
+        let mut paths: Vec<PathBuf> = Vec::new();
         let whole = separate && self.wanted.is_some();
         let moves: Vec<_> = match (&self.wanted, whole) {
             // The hidden folder itself becomes the one that was named.
@@ -282,7 +282,7 @@ impl FolderSink {
                 Err(error) => {
                     self.hidden = None;
                     let part = self.path.join(hidden);
-                    return Err(SaveError::NotRenamed { part, error: Box::new(error) });
+                    return Err(SaveError::NotRenamed { part, placed: paths, error: Box::new(error) });
                 }
             }
         }

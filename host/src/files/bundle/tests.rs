@@ -514,3 +514,36 @@ fn threads_store_in_order_and_none_waits_for_one_that_fails() {
     }
     assert_eq!(fs::read_dir(to.path()).unwrap().count(), 1);
 }
+
+/// Takes all numbered variants of a name too.
+fn take_all_names(folder: &Path, name: &str) {
+    for n in 0..=9_999 {
+        let name = if n == 0 { name.to_owned() } else { format!("{name} ({n})") };
+        fs::File::create(folder.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_get_its_name_is_kept_and_said_to_be_where_it_is() {
+    let from = tempfile::tempdir().unwrap();
+    let (first, last) = (from.path().join("a"), from.path().join("b"));
+    write(&first.join("x"), b"1", 0o600, 0);
+    write(&last.join("y"), b"2", 0o600, 0);
+    let to = tempfile::tempdir().unwrap();
+    take_all_names(to.path(), "b");
+    for (paths, saved) in [(vec![last.clone()], &[][..]), (vec![first, last], &["a"][..])] {
+        let (source, name) = BundleSource::walk(&paths, PLAIN).unwrap();
+        let error = receive(to.path(), &name, &stream(&source, 50), 50).unwrap_err();
+        let text = error.to_string();
+        let SaveError::NotRenamed { part, placed, .. } = error else { panic!("{error}") };
+        assert_eq!(fs::read(part.join("b/y")).unwrap(), b"2");
+        let saved: Vec<_> = saved.iter().map(|name| to.path().join(name)).collect();
+        assert_eq!(placed, saved);
+        assert!(text.contains(part.to_str().unwrap()), "{text}");
+        // Nothing is said to be in the hidden folder that is not.
+        assert_eq!(text.contains("the drop is whole in"), saved.is_empty(), "{text}");
+        for path in saved {
+            assert!(text.contains(path.to_str().unwrap()) && path.join("x").exists(), "{text}");
+        }
+    }
+}

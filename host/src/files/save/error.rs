@@ -63,10 +63,13 @@ pub enum SaveError {
         /// The file.
         path: PathBuf,
     },
-    /// A folder is whole, but cannot be given its name; it is kept under its hidden one.
+    /// A folder is whole, but cannot be given its name; it is kept under its hidden one. Of separate entries it is those
+    /// that have not got theirs.
     NotRenamed {
         /// The hidden folder.
         part: PathBuf,
+        /// The separate entries that have got their names.
+        placed: Vec<PathBuf>,
         /// Why it cannot be renamed.
         error: Box<SaveError>,
     },
@@ -159,8 +162,12 @@ impl fmt::Display for SaveError {
                 write!(f, "{} is not as an earlier fetch left it", path.display())
             }
             Self::NoPlace => f.write_str("there is no folder to keep the drop in"),
-            Self::NotRenamed { part, error } => {
+            Self::NotRenamed { part, placed, error } if placed.is_empty() => {
                 write!(f, "{error}; the drop is whole in {}", part.display())
+            }
+            Self::NotRenamed { part, placed, error } => {
+                write!(f, "{error}; the rest of the drop is in {}; already saved:", part.display())?;
+                placed.iter().try_for_each(|path| write!(f, " {}", path.display()))
             }
             Self::NotSynced { part, error } => {
                 write!(f, "{error}; what the disk has taken is in {}", part.display())
