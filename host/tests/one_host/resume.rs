@@ -155,6 +155,29 @@ fn a_part_that_is_in_use_or_is_not_what_it_was_is_left_alone() {
 }
 
 #[test]
+fn a_restart_goes_past_what_another_has_put_in_the_place_of_a_part() {
+    let mut scene = scene();
+    scene.ended_by(Signal::KILL);
+    let part = part(scene.here.path());
+    let elsewhere = scene.folder.path().join("elsewhere");
+    fs::rename(&part, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &part).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    let mut next = scene.fetch(&[]);
+    assert_eq!(next.exit_code(), 1, "{:?}", next.events);
+    let message = next.last()["message"].as_str().unwrap();
+    assert!(message.contains("--restart") && message.contains("--discard"), "{message}");
+    assert!(!message.contains("kept in"), "{message}");
+    let mut next = scene.fetch(&["--restart"]);
+    assert_eq!(next.exit_code(), 0, "{:?}", next.events);
+    assert!(fs::read(scene.here.path().join("whole.bin")).unwrap() == scene.content, "other bytes arrived");
+    assert_eq!(scene.sending.exit_code(), 0, "{:?}", scene.sending.events);
+    // The link is not ours, and what it leads to is not touched.
+    assert!(part.is_symlink() && fs::read(&elsewhere).unwrap() == before);
+    assert_eq!(names(scene.here.path()).len(), 2);
+}
+
+#[test]
 fn other_bytes_than_the_senders_are_told_on_both_sides_and_never_mixed() {
     let mut scene = scene();
     let fetching = scene.ended_by(Signal::INT);

@@ -276,6 +276,13 @@ impl Record {
         Ok(record)
     }
 
+    /// Makes another record of the same fetch, for a part file of this name. This one is to be removed then.
+    pub(super) fn renamed(&self, part: &str) -> Result<Self, std::io::Error> {
+        let mut renamed = Self::create(&self.dir, &self.folder, part, self.entry.clone())?;
+        renamed.write_durably()?;
+        Ok(renamed)
+    }
+
     /// Opens and locks the record of this name, if it is one, and ours.
     pub(super) fn open(dir: &Dir, folder: &Path, name: &str) -> Found {
         let mut options = OpenOptions::new();

@@ -15,7 +15,7 @@ use log::debug;
 
 use super::error::SaveError;
 use super::incoming::Incoming;
-use super::part::{Part, is_hidden_name, remove_ours};
+use super::part::{Part, hidden_name, is_hidden_name, remove_ours};
 use super::record::{Found, Record, SUFFIX, Stage};
 use super::{Destination, Place};
 use crate::files::name;
@@ -155,8 +155,13 @@ impl Unfinished {
             record.entry.stage = Stage::Ready;
         }
         (record.entry.durable, self.stage) = (0, record.entry.stage);
-        let written = record.write_durably();
-        written.map_err(|error| SaveError::io("write to", &self.folder, error))
+        let failed = |error| SaveError::io("write to", &self.folder, error);
+        if record.dir().symlink_metadata(record.part()).is_ok() {
+            // Something that is not ours stands in its place, and is left alone.
+            let renamed = record.renamed(&hidden_name("")?).map_err(failed)?;
+            std::mem::replace(&mut *record, renamed).remove();
+        }
+        record.write_durably().map_err(failed)
     }
 
     /// Makes its TTL and grace pass.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deaddrop::{
-    Address, Browser, Claim, Destination, Error, FetchError, FoundOffer, Kept, Place, Receiver, Token,
-    Unfinished, text,
+    Address, Browser, Claim, Destination, Error, FetchError, FoundOffer, Kept, Place, Receiver, SaveError,
+    Token, Unfinished, text,
 };
 
 use super::Job;
@@ -112,9 +112,14 @@ async fn told(
         }
         Err(error) => {
             let over = matches!(error, Error::Fetch(FetchError::Gone | FetchError::Expired));
+            // What stands under its name is not what was received.
+            let replaced = matches!(error, Error::Save(SaveError::NotResumable { .. }));
             let failure = signals.failure(error);
             let rest = match unfinished.stored() {
                 0 if over => String::new(),
+                _ if replaced => {
+                    format!(", or give the drop up with deaddrop fetch --discard --token {token}")
+                }
                 0 => format!(
                     "; the claim of an earlier fetch is given up with deaddrop fetch --discard --token {token}"
                 ),
@@ -173,7 +178,8 @@ pub(super) async fn discard(
 ) -> Result<(), Failure> {
     let Some(unfinished) = unfinished else {
         return Err(Failure::unknown(
-            "nothing unfinished with that token is here: run it in the folder of the fetch, or name that with --out",
+            "nothing unfinished with that token is here, or a fetch of it still runs: run this in the folder of the fetch, or \
+             name that with --out",
         ));
     };
     let path = unfinished.path();
