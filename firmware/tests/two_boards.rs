@@ -325,7 +325,7 @@ fn all_of_a_senders_offers_are_seen() {
             lan.until(&boards[3], appeared(token));
         }
     }
-    let token = boards[2].offer(&mut lan, Kind::Message, "", b"the seventh");
+    let token = boards[0].offer(&mut lan, Kind::Message, "", b"the seventh");
     lan.pass(Duration::from_secs(20));
     assert_eq!(boards[3].count(|event| appeared(token)(event).is_some()), 0, "there is room for six");
     boards[3].send(Command::Offers);
@@ -336,8 +336,11 @@ fn all_of_a_senders_offers_are_seen() {
     assert_eq!(end, (6, true));
     // What has no room in the table can be fetched all the same.
     boards[3]
-        .send(Command::Fetch(FetchRequest { token: token.into(), from: Some((boards[2].address, None)) }));
+        .send(Command::Fetch(FetchRequest { token: token.into(), from: Some((boards[0].address, None)) }));
     lan.until(&boards[3], received(token));
+    // A sender with fewer offers than the others gets a place of theirs.
+    let token = boards[2].offer(&mut lan, Kind::Message, "", b"of another");
+    lan.until(&boards[3], appeared(token));
 }
 
 #[test]
