@@ -151,6 +151,12 @@ fn instant(ms: u64) -> Instant {
     Instant::from_millis(START + ms)
 }
 
+/// The tables of a listener, 582 KB. An unoptimised caller would keep a copy of them on its stack for each call.
+#[inline(never)]
+fn boxed_browser(now: u64, own: Instance) -> Box<Browser<PEERS, OFFERS, SIGHTINGS>> {
+    Box::new(Browser::new(instant(now), own))
+}
+
 /// A forged address.
 fn forged(n: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0a4d_0101 + n).into()
@@ -164,7 +170,7 @@ impl Flood {
         let mut run = Run {
             flood: self,
             now: 0,
-            browser: Box::new(Browser::new(instant(0), own)),
+            browser: boxed_browser(0, own),
             rng,
             repeats: HashMap::new(),
             newcomer: None,
@@ -214,7 +220,7 @@ impl Run {
                 while advertiser.poll_transmit(then, &mut self.rng).is_some() {}
             }
             let own = Instance::random(&mut self.rng);
-            *self.browser = Browser::new(instant(self.now), own);
+            self.browser = boxed_browser(self.now, own);
             (self.ends, self.under_way) = (HashMap::new(), 0);
             self.joins = self.now + DERIVING;
         }
