@@ -1,8 +1,9 @@
 //! Saves a received drop, so that it appears whole or not at all and replaces nothing.
 //!
 //! Bytes go to a hidden part file in the folder where the drop will be, with a record beside it from which a later process
-//! can go on. Once all of them are there, a rename that does not replace puts the file in its place. Every step is relative to the folder's handle, so that neither a
-//! name nor a symbolic link swapped in leads out of it. A received drop is a secret: only its owner can read the file.
+//! can go on. Once all of them are there, a rename that does not replace puts the file in its place. Every step is
+//! relative to the folder's handle, so that neither a name nor a symbolic link swapped in leads out of it. A received
+//! drop is a secret: only its owner can read the file.
 
 mod checkpoint;
 mod error;
@@ -11,7 +12,9 @@ mod leftover;
 mod part;
 mod record;
 mod spool;
+mod store;
 mod unfinished;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,13 +23,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub use error::SaveError;
-pub(crate) use incoming::{Claimed, FinishedFile, Incoming, PositionedWriter, Unplaced};
-pub(in crate::files) use incoming::{MEMORY_MAX, unnamed_file};
+pub(crate) use incoming::{Claimed, FinishedFile, Incoming, Unplaced};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
 pub(in crate::files) use part::free;
 pub use spool::Spool;
+pub(in crate::files) use store::{MEMORY_MAX, unnamed_file};
 pub use unfinished::Unfinished;
+pub(crate) use writer::PositionedWriter;
 
 /// Where a received drop goes.
 ///

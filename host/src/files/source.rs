@@ -49,7 +49,7 @@ pub enum SourceError {
         /// Its path.
         path: PathBuf,
     },
-    /// It states a size of 0 and has content all the same, as files in `/proc` do.
+    /// It states a size that is not that of its content, as files in `/proc` and `/sys` do.
     NoSize {
         /// Its path.
         path: PathBuf,
@@ -113,7 +113,7 @@ impl fmt::Display for SourceError {
             Self::Folder { path } => write!(f, "{} is a folder: send it as a bundle", path.display()),
             Self::NotRegular { path } => write!(f, "{} is not a regular file", path.display()),
             Self::NoSize { path } => {
-                write!(f, "{} has content but states a size of 0 bytes", path.display())
+                write!(f, "{} states a size that is not that of its content", path.display())
             }
             Self::NameNotText { path } => write!(f, "{} has no name that is text", path.display()),
             Self::NameEmpty => f.write_str("the name of the drop is empty"),
@@ -276,6 +276,18 @@ impl Identity {
     }
 }
 
+/// Whether a file that states `size` bytes has that many. Those of `/proc` state 0 and have content; those of `/sys`
+/// state a page and have less.
+pub(super) fn states_its_size(file: &File, size: u64) -> io::Result<bool> {
+    let read = loop {
+        match file.read_at(&mut [0], size.saturating_sub(1)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    Ok((read == 0) == (size == 0))
+}
+
 impl SourceFile {
     /// Opens a file. Folders, pipes and devices are refused.
     pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
@@ -294,7 +306,7 @@ impl SourceFile {
         if !metadata.is_file() {
             return Err(SourceError::NotRegular { path: path.to_owned() });
         }
-        if metadata.len() == 0 && file.read_at(&mut [0], 0).map_err(refuse)? != 0 {
+        if !states_its_size(&file, metadata.len()).map_err(refuse)? {
             return Err(SourceError::NoSize { path: path.to_owned() });
         }
         Ok(Self { file, path: path.to_owned(), identity: Identity::of(&metadata) })

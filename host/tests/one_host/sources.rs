@@ -231,7 +231,7 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];
     let folder = tempfile::tempdir().unwrap();
-    for path in ["missing", "/dev/null"] {
+    for path in ["missing", "/dev/null", "/proc/version", "/sys/class/net/lo/mtu"] {
         let mut sending = spawn(host, folder.path(), ROOM, &["send-file", "--json", path], b"");
         assert!(sending.event_within("ready", Duration::from_secs(20)).is_none());
         assert_eq!(sending.exit_code(), 2, "{path}");

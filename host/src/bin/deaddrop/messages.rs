@@ -33,7 +33,7 @@ impl From<SourceError> for Failure {
         match &error {
             SourceError::NotFound { .. } | SourceError::Folder { .. } => Self::usage(error.to_string()),
             SourceError::NotRegular { .. } | SourceError::NoSize { .. } => {
-                advise(Self::usage, &error, ": copy what is in it to a file, and send that")
+                advise(Self::usage, &error, ": send what is read from it with `deaddrop send-file - < PATH`")
             }
             SourceError::Unreadable { .. } => {
                 advise(file, &error, "; check the path and your rights to the file")

@@ -28,7 +28,7 @@ pub enum Obstacle {
     NameNotText,
     /// Its name is too long, or it is too deep in its folder.
     Path(PathFault),
-    /// It states a size of 0 and has content all the same, as files in `/proc` do.
+    /// It states a size that is not that of its content, as files in `/proc` and `/sys` do.
     NoSize,
     /// It is a symbolic link, and points to this place outside of the folder.
     LinkOutside(PathBuf),
@@ -49,7 +49,7 @@ impl fmt::Display for Obstacle {
             Self::NotRegular => f.write_str("a pipe, a device or a socket"),
             Self::NameNotText => f.write_str("its name is not UTF-8"),
             Self::Path(fault) => fault.fmt(f),
-            Self::NoSize => f.write_str("it has content but states a size of 0 bytes"),
+            Self::NoSize => f.write_str("it states a size that is not that of its content"),
             Self::LinkOutside(target) => {
                 write!(f, "a link that may lead out of the folder, to {}", target.display())
             }

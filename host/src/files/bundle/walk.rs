@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::limits::BUNDLE_ENTRIES_MAX;
@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::obstacle::{Obstacle, Unsendable};
-use crate::files::source::{Identity, SourceError};
+use crate::files::source::{Identity, SourceError, states_its_size};
 
 /// Opens neither a pipe that waits for its other end, nor a terminal that becomes ours.
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -307,7 +307,7 @@ fn sendable(opened: Option<Result<OwnedFd, Errno>>) -> Result<Metadata, Obstacle
     if !metadata.is_file() {
         return Err(Obstacle::NotRegular);
     }
-    if metadata.len() == 0 && file.read_at(&mut [0], 0).map_err(unreadable)? != 0 {
+    if !states_its_size(&file, metadata.len()).map_err(unreadable)? {
         return Err(Obstacle::NoSize);
     }
     Ok(metadata)

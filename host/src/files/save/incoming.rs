@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::FetchId;
@@ -21,18 +18,15 @@ use zeroize::{Zeroize, Zeroizing};
 use super::checkpoint::{self, Checkpoints};
 use super::error::SaveError;
 use super::leftover::{Kept, Leftover, record_in};
-use super::part::{Part, create_new, hidden_name, remove_ours, space, sync_folder};
+use super::part::{Part, remove_ours, space, sync_folder};
 use super::record::{Entry, Record, Stage};
 use super::spool::Spool;
-use super::{Destination, Folder, Place};
+use super::store::{KEPT_MIN, MEMORY_MAX, Store, part_and_record, spool};
+use super::writer::{PositionedWriter, write_at};
+use super::{Destination, Place};
 use crate::files::name;
 use crate::files::place::retry;
 use crate::lock::lock;
-
-/// A spooled drop of up to this size is held in memory and never touches a disk.
-pub(in crate::files) const MEMORY_MAX: u64 = 1024 * 1024;
-/// A part file with less than this is not kept when its fetch ends: it is soon fetched again.
-const KEPT_MIN: u64 = 8 * 1024 * 1024;
 
 /// A drop that is being received. What an earlier process has received goes on in it too.
 ///
@@ -56,45 +50,11 @@ pub(crate) struct Incoming {
     whole: bool,
 }
 
-enum Store {
-    Memory(Zeroizing<Vec<u8>>),
-    /// A file without a name, gone when it is closed.
-    Unnamed {
-        file: File,
-        folder: PathBuf,
-    },
-    Part(Part),
-    /// A spooled drop that an earlier process received whole and could not put out.
-    Kept(Part),
-}
-
 /// Whose drop is received: what its record says.
 pub(crate) struct Claimed<'a> {
     pub(crate) offer: &'a Offer,
     pub(crate) id: &'a FetchId,
     pub(crate) from: SocketAddr,
-}
-
-/// Writes to the file of an incoming drop at given offsets, from several threads.
-#[derive(Debug)]
-pub(crate) struct PositionedWriter {
-    file: File,
-    folder: PathBuf,
-    size: u64,
-}
-
-impl PositionedWriter {
-    /// Writes bytes of the drop at their offset in it.
-    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
-            return Err(SaveError::Excess);
-        }
-        write_at(&self.file, &self.folder, bytes, offset)
-    }
-}
-
-fn write_at(file: &File, folder: &Path, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
-    file.write_all_at(bytes, offset).map_err(|error| SaveError::io("write to", folder, error))
 }
 
 /// Where a drop is that has arrived whole.
@@ -503,76 +463,6 @@ impl fmt::Debug for Incoming {
             .field("stored", &self.stored)
             .finish_non_exhaustive()
     }
-}
-
-/// Where a drop goes that is to be read: to memory, or to a file that has no name any more, so that nothing is left of
-/// it whatever happens.
-fn spool(size: u64) -> Result<Store, SaveError> {
-    if size <= MEMORY_MAX {
-        let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
-        return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
-    }
-    unnamed(&std::env::temp_dir(), size)
-}
-
-fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())
-        .map_err(|error| SaveError::io("open the folder", folder, error))?;
-    space(&dir, folder, size)?;
-    Ok(Store::Unnamed { file: without_name(&dir, folder)?, folder: folder.to_owned() })
-}
-
-/// The same of a size that is not known beforehand.
-pub(in crate::files) fn unnamed_file(folder: &Path) -> Result<File, SaveError> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())
-        .map_err(|error| SaveError::io("open the folder", folder, error))?;
-    without_name(&dir, folder)
-}
-
-fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
-    let name = hidden_name("")?;
-    let file = create_new(dir, &name, folder)?;
-    dir.remove_file(name).map_err(|error| SaveError::io("make a file in", folder, error))?;
-    Ok(file)
-}
-
-/// The part file of a drop, and its record.
-fn part_and_record(folder: &Folder, wanted: String, entry: Entry) -> Result<(Part, Record), SaveError> {
-    let Folder { dir, path, .. } = folder;
-    let size = entry.size;
-    space(dir, path, size)?;
-    let mut hidden = hidden_name(&wanted)?;
-    let made = match Record::create(dir, path, &hidden, entry.clone()) {
-        // The file system does not take the drop's name, which is said once the drop is to get it.
-        Err(error) if error.kind() != io::ErrorKind::StorageFull => {
-            hidden = hidden_name("")?;
-            Record::create(dir, path, &hidden, entry)
-        }
-        made => made,
-    };
-    let mut record = made.map_err(|error| SaveError::io("make a file in", path, error))?;
-    let part = Part::create(dir, path, &hidden, wanted).and_then(|part| {
-        record.entry.part = part.identity();
-        // On the disk before there is much else to be written before it.
-        let written = if size >= KEPT_MIN {
-            let written = record.write_durably();
-            sync_folder(dir);
-            written
-        } else {
-            record.write()
-        };
-        match written {
-            Ok(()) => Ok(part),
-            Err(error) => {
-                part.remove();
-                Err(SaveError::io("write to", path, error))
-            }
-        }
-    });
-    if part.is_err() {
-        record.remove();
-    }
-    part.map(|part| (part, record))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
 
 use super::*;
+use crate::files::save::store::unnamed;
 
 pub(super) fn offer(name: &str, size: u64) -> Offer {
     let (token, name) = (Token::from_bytes([7; 16]), Name::new(name).unwrap());
@@ -53,7 +54,7 @@ fn a_large_spooled_drop_leaves_no_name_behind() {
     incoming.append(b"c").unwrap();
     let Ok((FinishedFile::Spooled(mut spool), _)) = incoming.finish() else { panic!() };
     let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut spool, &mut bytes).unwrap();
+    std::io::Read::read_to_end(&mut spool, &mut bytes).unwrap();
     assert_eq!((bytes.as_slice(), spool.in_memory()), (&b"abc"[..], None));
 }
 

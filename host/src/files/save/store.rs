@@ -1,0 +1,106 @@
+//! Where the bytes of an incoming drop are kept: in memory, in a file without a name, or in a part file.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use zeroize::Zeroizing;
+
+use super::Folder;
+use super::error::SaveError;
+use super::part::{Part, create_new, hidden_name, space, sync_folder};
+use super::record::{Entry, Record};
+
+/// A spooled drop of up to this size is held in memory and never touches a disk.
+pub(in crate::files) const MEMORY_MAX: u64 = 1024 * 1024;
+/// A part file with less than this is not kept when its fetch ends: it is soon fetched again.
+pub(super) const KEPT_MIN: u64 = 8 * 1024 * 1024;
+
+/// Where the bytes of a drop are.
+pub(super) enum Store {
+    Memory(Zeroizing<Vec<u8>>),
+    /// A file without a name, gone when it is closed.
+    Unnamed {
+        file: File,
+        folder: PathBuf,
+    },
+    Part(Part),
+    /// A spooled drop that an earlier process received whole and could not put out.
+    Kept(Part),
+}
+
+/// Where a drop goes that is to be read: to memory, or to a file that has no name any more, so that nothing is left of
+/// it whatever happens.
+pub(super) fn spool(size: u64) -> Result<Store, SaveError> {
+    if size <= MEMORY_MAX {
+        let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
+        return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
+    }
+    unnamed(&std::env::temp_dir(), size)
+}
+
+pub(super) fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())
+        .map_err(|error| SaveError::io("open the folder", folder, error))?;
+    space(&dir, folder, size)?;
+    Ok(Store::Unnamed { file: without_name(&dir, folder)?, folder: folder.to_owned() })
+}
+
+/// The same of a size that is not known beforehand.
+pub(in crate::files) fn unnamed_file(folder: &Path) -> Result<File, SaveError> {
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())
+        .map_err(|error| SaveError::io("open the folder", folder, error))?;
+    without_name(&dir, folder)
+}
+
+fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
+    let name = hidden_name("")?;
+    let file = create_new(dir, &name, folder)?;
+    dir.remove_file(name).map_err(|error| SaveError::io("make a file in", folder, error))?;
+    Ok(file)
+}
+
+/// The part file of a drop, and its record.
+pub(super) fn part_and_record(
+    folder: &Folder,
+    wanted: String,
+    entry: Entry,
+) -> Result<(Part, Record), SaveError> {
+    let Folder { dir, path, .. } = folder;
+    let size = entry.size;
+    space(dir, path, size)?;
+    let mut hidden = hidden_name(&wanted)?;
+    let made = match Record::create(dir, path, &hidden, entry.clone()) {
+        // The file system does not take the drop's name, which is said once the drop is to get it.
+        Err(error) if error.kind() != io::ErrorKind::StorageFull => {
+            hidden = hidden_name("")?;
+            Record::create(dir, path, &hidden, entry)
+        }
+        made => made,
+    };
+    let mut record = made.map_err(|error| SaveError::io("make a file in", path, error))?;
+    let part = Part::create(dir, path, &hidden, wanted).and_then(|part| {
+        record.entry.part = part.identity();
+        // On the disk before there is much else to be written before it.
+        let written = if size >= KEPT_MIN {
+            let written = record.write_durably();
+            sync_folder(dir);
+            written
+        } else {
+            record.write()
+        };
+        match written {
+            Ok(()) => Ok(part),
+            Err(error) => {
+                part.remove();
+                Err(SaveError::io("write to", path, error))
+            }
+        }
+    });
+    if part.is_err() {
+        record.remove();
+    }
+    part.map(|part| (part, record))
+}
