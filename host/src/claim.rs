@@ -229,7 +229,8 @@ impl Claim {
             Finished::Spooled(spool) => Content::Spooled(spool),
             Finished::Bundle(saved) => Content::Bundle(saved),
         };
-        Ok(Unconfirmed { transfer: self.transfer, content, leftover, told: None })
+        let told = leftover.is_told().then_some(true);
+        Ok(Unconfirmed { transfer: self.transfer, content, leftover, told })
     }
 
     /// Gives the drop back. If its sender cannot be told, it gives the claim up after 15 seconds.
@@ -261,7 +262,7 @@ impl Unconfirmed {
     /// noted it. If the connection broke, another one is tried, for five seconds in all; less than a second once the
     /// receiver's [`Stopper`](crate::Stopper) was used.
     pub async fn confirm(mut self) -> bool {
-        let told = self.tell().await;
+        let told = self.tell_once().await;
         self.leftover.remove();
         told
     }
@@ -269,6 +270,14 @@ impl Unconfirmed {
     /// Tells the sender as [`confirm`](Self::confirm) does, once, while the drop can still be [kept](Self::keep): for a
     /// drop that is still being put out at the end of its TTL.
     pub async fn tell(&mut self) -> bool {
+        let told = self.tell_once().await;
+        if told {
+            self.leftover.note_told();
+        }
+        told
+    }
+
+    async fn tell_once(&mut self) -> bool {
         if self.told.is_none() {
             self.told = Some(self.transfer.confirm().await);
         }

@@ -107,7 +107,7 @@ impl Scene<'_> {
     }
 
     /// Fetches again without a fault, and checks that the drop is there and nothing else.
-    fn is_had(&self, folder: &Path, after: &str) {
+    fn is_had(&self, folder: &Path, after: &str) -> String {
         let output = self.run(folder, To::Pipe, &[]);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{after}: {errors}");
@@ -120,6 +120,7 @@ impl Scene<'_> {
             assert_eq!(left, [""; 0], "{after}: {errors}");
             assert!(output.stdout == self.content, "{after}: other bytes");
         }
+        errors
     }
 }
 
@@ -258,7 +259,8 @@ fn a_file_that_cannot_be_renamed_is_kept_whole_and_its_sender_knows() {
         assert_eq!(output.status.code(), Some(1), "{errors}");
         assert!(errors.contains("the whole drop is kept in"), "{errors}");
         assert_eq!(sending.exit_code(), 0, "it is durable: {:?}", sending.events);
-        scene.is_had(here, "not renamed");
+        let errors = scene.is_had(here, "not renamed");
+        assert!(!errors.contains("could not be told"), "its sender knows already: {errors}");
     });
 }
 

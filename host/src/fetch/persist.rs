@@ -77,7 +77,7 @@ async fn finish(
 }
 
 fn bug() -> Unplaced {
-    Unplaced { error: SaveError::Bug, kept: None }
+    Unplaced { error: SaveError::Bug, kept: None, leftover: Box::default() }
 }
 
 /// Notifies when dropped.

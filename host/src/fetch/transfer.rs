@@ -184,11 +184,13 @@ impl Transfer {
         }
         match persist(&mut self.fetch, &mut self.connection, incoming).await {
             Ok(finished) => Ok(finished),
-            Err(Unplaced { error, kept }) => {
+            Err(Unplaced { error, kept, leftover }) => {
                 let whole = kept.as_ref().is_some_and(Kept::is_whole);
                 if whole || matches!(error, SaveError::NotRenamed { .. }) {
                     // Every byte is durable, though not under its name: its sender need not hold it any longer.
-                    self.confirm().await;
+                    if self.confirm().await {
+                        leftover.note_told();
+                    }
                 } else {
                     self.release().await;
                 }

@@ -205,7 +205,7 @@ impl Target {
                 Ok(FinishedBundle::Spooled(spool)) => {
                     Ok((Finished::Spooled(spool), Leftover::of_archive(kept_in)))
                 }
-                Err(error) => Err(Unplaced { error, kept: None }),
+                Err(error) => Err(Unplaced { error, kept: None, leftover: Box::default() }),
             },
         }
     }

@@ -246,6 +246,7 @@ fn a_message_that_cannot_be_printed_is_kept_until_it_is() {
         assert_eq!(next.exit_code(), 0, "{:?}", next.events);
         let received = event(&next, "received").map(|received| received["text"].clone());
         assert_eq!(received, again.then(|| "the secret".into()));
+        assert!(event(&next, "warning").is_none(), "its sender knows already: {:?}", next.events);
         assert_eq!(names(&state), [""; 0]);
     }
 }

@@ -71,6 +71,8 @@ pub(crate) enum FinishedFile {
 pub(crate) struct Unplaced {
     pub(crate) error: SaveError,
     pub(crate) kept: Option<Kept>,
+    /// Its record.
+    pub(crate) leftover: Box<Leftover>,
 }
 
 impl Incoming {
@@ -343,7 +345,10 @@ impl Incoming {
                 let (record, unrecorded) = (self.record.take(), self.unrecorded.take());
                 Ok((finished, Leftover { record, unrecorded, part, archive: None }))
             }
-            Err(error) => Err(Unplaced { kept: self.kept(), error }),
+            Err(error) => {
+                let leftover = Box::new(Leftover { record: self.record.clone(), ..Leftover::default() });
+                Err(Unplaced { kept: self.kept(), error, leftover })
+            }
         }
     }
 

@@ -72,6 +72,21 @@ impl Leftover {
         }
     }
 
+    /// Records that the sender has noted the drop, so that the next process need not tell it.
+    pub(crate) fn note_told(&self) {
+        if let Some(record) = &self.record {
+            let mut record = lock(record);
+            record.entry.told = true;
+            // Otherwise the next process tells it in vain, and warns.
+            let _ = record.write();
+        }
+    }
+
+    /// Whether the sender has noted the drop.
+    pub(crate) fn is_told(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| lock(record).entry.told)
+    }
+
     /// Keeps a drop that was to be put out and could not be, in a file beside its record; returns what is kept.
     pub(crate) fn keep(&mut self, spool: &Spool) -> Result<Kept, SaveError> {
         if let Some(folder) = &self.archive {

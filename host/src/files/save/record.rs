@@ -58,6 +58,8 @@ pub(super) struct Entry {
     pub(super) spooled: bool,
     /// A folder may stand under the drop's name, made to see whether the file system takes that.
     pub(super) trying: bool,
+    /// The sender has noted that the drop is here.
+    pub(super) told: bool,
     /// Bytes from the start of the drop that are durable, without a gap and without the final record.
     pub(super) durable: u64,
     /// When the drop can be had no more, in seconds of Unix time: the end of its TTL and of the longest grace.
@@ -81,6 +83,7 @@ impl Entry {
             size: offer.size,
             spooled,
             trying: false,
+            told: false,
             durable: 0,
             expires: now().saturating_add((offer.ttl_left + GRACE_MAX).as_secs()),
             from,
@@ -124,7 +127,8 @@ impl Entry {
             Stage::Ready => 1,
             Stage::Whole => 2,
         };
-        to.put(&[PROTOCOL, stage, self.kind.code(), u8::from(self.spooled) | u8::from(self.trying) << 1]);
+        let flags = u8::from(self.spooled) | u8::from(self.trying) << 1 | u8::from(self.told) << 2;
+        to.put(&[PROTOCOL, stage, self.kind.code(), flags]);
         to.put(self.token.as_bytes());
         to.put(&*self.id);
         for number in [self.size, self.durable, self.expires, self.part.0, self.part.1] {
@@ -180,6 +184,7 @@ impl Entry {
             size,
             spooled: flags & 1 != 0,
             trying: flags & 2 != 0,
+            told: flags & 4 != 0,
             durable,
             expires,
             from: ip.at(port),

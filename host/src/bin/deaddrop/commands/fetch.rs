@@ -57,9 +57,14 @@ pub(super) struct Job {
 /// Takes the drop.
 pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
     warn_weak(ui, &job.passphrase).await?;
-    if job.discard && (job.token.is_none() || job.restart) {
+    if job.discard && job.token.is_none() {
         return Err(Failure::usage(
-            "--discard removes the drop that --token names, and goes with no --restart",
+            "--discard does not know which drop to remove: add --token T, which names it",
+        ));
+    }
+    if job.discard && job.restart {
+        return Err(Failure::usage(
+            "--discard removes what is left of a drop and --restart fetches it anew: give one of them",
         ));
     }
     let spool = resume::state_folder().map_or_else(Destination::spool, Destination::spool_in);
