@@ -143,7 +143,7 @@ fn those_who_connect_and_say_nothing_hold_no_place() {
 #[test]
 fn those_who_spend_guesses_and_never_prove_themselves_keep_no_known_member_out() {
     let (mut lan, board, token) = serving();
-    // Whoever is new has to wait for a guess like them, as the threat model says of boards.
+    // A newcomer waits for a guess like them, as the threat model says of boards.
     let member = lan.board(1, Settings::default());
     lan.until(&member, |event| matches!(event, Event::Appeared { .. }).then_some(()));
     for seed in 0..4_u8 {
@@ -178,7 +178,7 @@ fn those_who_spend_guesses_and_never_prove_themselves_keep_no_known_member_out()
     }
 }
 
-/// Message 2 to whoever greets on this socket, unless it is busy.
+/// Message 2 to the client that greets on this socket, unless it is busy.
 async fn message2(
     socket: &mut TcpSocket<'static>,
     prs: &deaddrop_core::crypto::keys::Prs,

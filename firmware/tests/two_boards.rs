@@ -218,7 +218,7 @@ fn what_does_not_fit_is_refused_before_it_is_claimed() {
     b.fetch(token);
     assert!(matches!(lan.until(&b, failed), CommandError::NoSpace(NoSpace { needed: 32_000, .. })));
     assert_eq!(b.count(|event| matches!(event, Event::Fetching { .. })), 0);
-    // So it is there for whoever has room.
+    // So a member with room for it can fetch it.
     let c = lan.board(1, Settings::default());
     lan.until(&c, appeared(token));
     c.fetch(token);

@@ -169,7 +169,7 @@ fn a_fake_sender_gets_ten_guesses_out_of_a_listener() {
 }
 
 /// The role that has ever new instances on three ports, lets clients guess, and says how many guesses it got
-/// before nobody has connected for twelve seconds: whoever has no guess left tries again sooner, if it tries at all.
+/// before nobody has connected for twelve seconds: a client without a guess tries again sooner, if at all.
 fn milk(_: &[&str]) {
     let servers =
         [5_000, 5_001, 5_002].map(|port| (port, TcpListener::bind(("0.0.0.0", port)).expect("a port")));

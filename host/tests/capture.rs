@@ -15,7 +15,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
 use support::{Capture, Lan, Neighbour, ROOM, Traffic, fetch, listener, noise, say, send_file, send_message};
 
-/// A form of a secret, and its name for whoever reads the failure.
+/// A form of a secret, and its name in a failure of the test.
 type Needle = (String, Vec<u8>);
 
 const MESSAGE: &str = "the boat leaves from pier eleven at dawn";

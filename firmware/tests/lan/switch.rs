@@ -125,7 +125,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Sends a frame as it is, whoever it says it is from.
+    /// Sends a frame as it is, whatever source it states.
     pub(crate) fn send(&self, frame: &[u8]) {
         self.switch.0.borrow_mut().send(self.number, frame);
     }

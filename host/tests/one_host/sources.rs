@@ -32,7 +32,7 @@ fn a_file_that_changes_on_its_way_arrives_nowhere() {
         assert_eq!(fetching.exit_code(), 1, "{:?}", fetching.events);
         assert_eq!(fetching.last()["code"], "changed");
         assert_eq!(names(here.path()), [""; 0]);
-        // Whoever comes later is told the same.
+        // A later receiver is told the same.
         let mut next = fetch(host, here.path(), host, &token, &["--wait", "1"]);
         let code = next.exit_code();
         assert!([1, 4].contains(&code), "{:?}", next.events);

@@ -73,7 +73,7 @@ fn relay(near: TcpStream, far: TcpStream, fault: Fault) -> usize {
             break;
         }
     }
-    // Whoever still writes finds both ends closed.
+    // A writer that goes on finds both ends closed.
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     back.join().unwrap();
     passed

@@ -105,7 +105,7 @@ impl FolderSink {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", entry.path));
         let depth = if folder.is_empty() { 0 } else { folder.split('/').count() };
         self.leave(depth)?;
-        // At the top it would be planted among the files of whoever saves it: nothing hidden, no option.
+        // At the top it would be planted among the receiver's own files: nothing hidden, no option.
         let name = if depth == 0 { name::safe(name) } else { name.to_owned() };
         let times = times(entry.modified);
         match entry.kind {

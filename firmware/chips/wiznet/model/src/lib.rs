@@ -54,9 +54,9 @@ struct Inner {
     memory: Memory,
     fault: Fault,
     line_fault: LineFault,
-    /// Who waits for the interrupt line.
+    /// The task that waits for the interrupt line.
     line: Option<Waker>,
-    /// Who waits for a frame to be sent.
+    /// The task that waits until a frame is sent.
     sent: Option<Waker>,
     transactions: u64,
 }
