@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::neighbour::{self, Role, tell, wait_for_end};
-use crate::support::{Host, Lan, Process, ROOM, fetch, random, spawn, write};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, fetch, random, spawn, write};
 
 /// A message that is new in every run, so that it is not in the program's file either. It has characters that
 /// JSON escapes, and digits of its own in every part that [`forms`] makes of it.
@@ -87,6 +87,20 @@ fn core_dumps_are_off() {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
     let [soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
     assert!(["0", "1"].contains(&soft) && ["0", "1"].contains(&hard), "{line}");
+}
+
+/// The limit of locked memory is raised, or cannot be, because `strace` says so: not every machine lets its root do it.
+#[test]
+fn memory_is_locked_where_no_limit_can_end_the_program() {
+    let lan = Lan::alone();
+    for (raised, answer) in [(true, "retval=0"), (false, "error=EPERM")] {
+        let mut command = lan.hosts[0].command("strace");
+        command.args(["-e", "trace=prlimit64,mlockall", "-e", &format!("inject=prlimit64:{answer}")]);
+        let output = command.arg(deaddrop()).arg("--version").output().unwrap();
+        let calls = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && calls.contains("RLIMIT_MEMLOCK"), "{calls}");
+        assert_eq!(calls.contains("mlockall(MCL_CURRENT|MCL_FUTURE|MCL_ONFAULT)"), raised, "{calls}");
+    }
 }
 
 /// Has the marker fetched from this sender, and gives what the scan finds before and after.
@@ -211,7 +225,7 @@ fn the_passphrase_from_a_file_is_gone_once_the_room_is_known() {
     let path = write(folder.path(), "room.txt", format!("{PASSPHRASE}\n").as_bytes());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     for verb in ["send-msg", "run"] {
-        let mut command = host.command(crate::support::deaddrop());
+        let mut command = host.command(deaddrop());
         command.args([verb, "--json", "--room-file", "room.txt"]);
         command.current_dir(folder.path()).env_remove("DEADDROP_ROOM");
         let mut process = Process::from_command(command, verb.into());

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod core_dumps;
 mod exit;
+mod memory_lock;
 mod messages;
 mod passphrase;
 mod prompt;
@@ -34,6 +35,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     core_dumps::disable();
+    memory_lock::lock();
     let arguments = || std::env::args_os().skip(1);
     let signals = Signals::default();
     let failed = |json, failure| Ui::new(json, false, &signals).fail_now(&failure);
