@@ -3,18 +3,26 @@
 
 #[cfg(feature = "openssl")]
 mod openssl;
+#[cfg(feature = "ring")]
 mod ring;
 
 use deaddrop_core::crypto::cipher::Cipher;
 
 #[cfg(feature = "openssl")]
 pub use openssl::OpenSsl;
+#[cfg(feature = "ring")]
 pub use ring::Ring;
 
+/// The cipher of a build without OpenSSL, or where that library has none.
+#[cfg(feature = "ring")]
+const BUILT_IN: &dyn Cipher = &Ring;
+#[cfg(not(feature = "ring"))]
+const BUILT_IN: &dyn Cipher = &deaddrop_core::crypto::cipher::RustCrypto;
+
 /// The cipher that this program seals and opens with: OpenSSL's where it was built with that and the library has
-/// one, and ring's otherwise.
+/// one, otherwise ring's, and core's own in a build without ring.
 pub fn cipher() -> &'static dyn Cipher {
-    openssl().unwrap_or(&Ring)
+    openssl().unwrap_or(BUILT_IN)
 }
 
 #[cfg(feature = "openssl")]
@@ -42,7 +50,7 @@ mod tests {
 
     /// All that there are in this build, and the one that it uses first.
     fn all() -> [&'static dyn Cipher; 3] {
-        [cipher(), &Ring, &RustCrypto]
+        [cipher(), BUILT_IN, &RustCrypto]
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(crate) const STAGES: &[Stage] = &[
         run: workspace,
     },
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },
+    Stage { name: "portable", when: When::Test, requires: &[], run: portable },
     Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, requires: &[], run: xtask },
     Stage {
@@ -213,6 +214,13 @@ fn manual(repo: &Repo, size: Size) -> Result<String, Failure> {
 fn openssl(repo: &Repo, size: Size) -> Result<String, Failure> {
     let words = ["test", "--locked", "-p", "deaddrop", "--features", "openssl", "--lib", "cipher"];
     tests(repo.cargo(words), size)
+}
+
+/// The build without ring, for targets without a C compiler: its cipher is core's own.
+fn portable(repo: &Repo, size: Size) -> Result<String, Failure> {
+    let without = ["--locked", "-p", "deaddrop", "--no-default-features"];
+    captured(repo.cargo(["check"]).args(without).args(["--features", "cli"]))?;
+    tests(repo.cargo(["test"].into_iter().chain(without).chain(["--lib", "cipher"])), size)
 }
 
 fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {
