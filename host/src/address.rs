@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use rustix::net::netdevice;
-use socket2::{Domain, Socket, Type};
+pub(crate) use crate::platform::interface_index as index_of;
+use crate::platform::interface_name as name_of;
 
 /// The address of a machine: IPv4 or IPv6. A link-local IPv6 address is of use only together with the interface behind
 /// which it is, its zone.
@@ -220,21 +220,6 @@ impl fmt::Display for Zone {
             None => write!(f, "{}", self.0),
         }
     }
-}
-
-/// The system's number for the interface of this name.
-pub(crate) fn index_of(name: &str) -> Option<u32> {
-    netdevice::name_to_index(socket().ok()?, name).ok()
-}
-
-/// The system's name for the interface of this number.
-fn name_of(index: u32) -> Option<String> {
-    netdevice::index_to_name(socket().ok()?, index).ok()
-}
-
-/// Any socket: the system answers questions about interfaces only on one.
-fn socket() -> std::io::Result<Socket> {
-    Socket::new(Domain::IPV4, Type::DGRAM, None)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 //! | drops | `serve`: the sender's state and connections; `fetch`: probes, claims, receiving |
 //! | streams | `bulk`: encryption and decryption by several threads |
 //! | basis | `address`: addresses with zones; `transport`: connections and reactors; `files`: sources and saving; `cipher`; `clock`, `random` |
+//! | system | `platform`: what each operating system does in a way of its own |
 
 mod address;
 pub mod blocking;
@@ -34,6 +35,7 @@ mod files;
 mod lan;
 mod lock;
 mod network;
+mod platform;
 mod random;
 mod receiver;
 mod room;

@@ -26,7 +26,6 @@ pub use error::SaveError;
 pub(crate) use incoming::{Claimed, FinishedFile, Incoming, Unplaced};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
-pub(in crate::files) use part::free;
 pub use spool::Spool;
 pub(in crate::files) use store::{MEMORY_MAX, unnamed_file};
 pub use unfinished::Unfinished;

@@ -4,9 +4,8 @@
 mod spool;
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::offer::{Kind, Name, NameError};
@@ -15,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::bundle::obstacle::Unsendable;
 use super::bundle::source::BundleSource;
+use crate::platform::{self, FileExt, FileKind, Status};
 pub(crate) use spool::SourceSpool;
 
 /// Most bytes of a message. Longer texts are sent as files.
@@ -252,8 +252,7 @@ pub(crate) struct SourceFile {
 /// hard link, a mode or an extended attribute too, and the contents stay as they are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    device: u64,
-    inode: u64,
+    file: (u64, u64),
     size: u64,
     modified: (i64, i64),
     /// Whether it has a name yet: a file that another was renamed over is no longer the one at its path.
@@ -261,14 +260,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            named: metadata.nlink() != 0,
-        }
+    pub(super) fn of(status: &Status) -> Self {
+        Self { file: status.identity, size: status.size, modified: status.modified, named: status.names != 0 }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -295,21 +288,20 @@ impl SourceFile {
             io::ErrorKind::NotFound => SourceError::NotFound { path: path.to_owned() },
             _ => SourceError::Unreadable { path: path.to_owned(), error },
         };
-        // Opening a pipe would otherwise block until its other end is open.
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(refuse)?;
+        let file = platform::open_to_send(path).map_err(refuse)?;
         // By the handle: the path may name another file by now.
-        let metadata = file.metadata().map_err(refuse)?;
-        if metadata.is_dir() {
-            return Err(SourceError::Folder { path: path.to_owned() });
+        let status = platform::status(&file).map_err(refuse)?;
+        match status.kind {
+            FileKind::Regular => {}
+            FileKind::Folder => return Err(SourceError::Folder { path: path.to_owned() }),
+            FileKind::Link | FileKind::Other => {
+                return Err(SourceError::NotRegular { path: path.to_owned() });
+            }
         }
-        if !metadata.is_file() {
-            return Err(SourceError::NotRegular { path: path.to_owned() });
-        }
-        if !states_its_size(&file, metadata.len()).map_err(refuse)? {
+        if !states_its_size(&file, status.size).map_err(refuse)? {
             return Err(SourceError::NoSize { path: path.to_owned() });
         }
-        Ok(Self { file, path: path.to_owned(), identity: Identity::of(&metadata) })
+        Ok(Self { file, path: path.to_owned(), identity: Identity::of(&status) })
     }
 
     /// The name to offer it under: `chosen`, or its own.
@@ -326,7 +318,7 @@ impl SourceFile {
     }
 
     fn unchanged(&self) -> io::Result<bool> {
-        self.file.metadata().map(|metadata| Identity::of(&metadata) == self.identity)
+        platform::status(&self.file).map(|status| Identity::of(&status) == self.identity)
     }
 }
 

@@ -17,6 +17,7 @@ use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
 use crate::address::Address;
 use crate::clock;
 use crate::network::Network;
+use crate::platform;
 
 /// How often to check whether the machine's interfaces have changed.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -215,8 +216,8 @@ fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<
     socket.set_nonblocking(true)?;
     socket.set_broadcast(true)?;
     if port != 0 {
-        share_port(&socket)?;
-        socket.bind_device_by_index_v4(NonZeroU32::new(interface.index))?;
+        platform::share_port(&socket)?;
+        platform::bind_to_interface_v4(&socket, NonZeroU32::new(interface.index))?;
     }
     socket.bind(&SocketAddrV4::new(address, port).into())?;
     Ok(socket.into())
@@ -231,21 +232,12 @@ fn socket_v6(interface: &Interface, address: Ipv6Addr, port: u16) -> io::Result<
     socket.set_multicast_hops_v6(HOPS)?;
     socket.set_unicast_hops_v6(HOPS)?;
     if port != 0 {
-        share_port(&socket)?;
-        socket.bind_device_by_index_v6(NonZeroU32::new(interface.index))?;
+        platform::share_port(&socket)?;
+        platform::bind_to_interface_v6(&socket, NonZeroU32::new(interface.index))?;
     }
     // Of no meaning to an address that is valid on every link.
     let zone = if address.is_multicast() { interface.index } else { 0 };
     let zone = Address::from(address).behind(interface.index).zone().map_or(zone, NonZeroU32::get);
     socket.bind(&SocketAddrV6::new(address, port, 0, zone).into())?;
     Ok(socket.into())
-}
-
-/// Lets other programs receive on the same port.
-fn share_port(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_address(true)?;
-    // Elsewhere than on Linux, sharing a port takes this too.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    socket.set_reuse_port(true)?;
-    Ok(())
 }

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use deaddrop_core::limits::{TCP_PORT_FIRST, TCP_PORT_LAST};
 use log::debug;
-use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::platform;
 
 /// Connections the system may hold before they are accepted.
 const BACKLOG: i32 = 256;
@@ -81,7 +82,7 @@ fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
         let taken = v4.local_addr()?.port();
         match bind(Ipv6Addr::UNSPECIFIED.into(), taken) {
             Ok(v6) => return Ok((vec![v4, v6], taken)),
-            Err(error) if has_no_ipv6(&error) => return Ok((vec![v4], taken)),
+            Err(error) if platform::is_family_absent(&error) => return Ok((vec![v4], taken)),
             Err(error) => {
                 choices -= 1;
                 if choices == 0 {
@@ -92,22 +93,13 @@ fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     }
 }
 
-/// Whether the system says that it has no IPv6, not built in or switched off.
-fn has_no_ipv6(error: &io::Error) -> bool {
-    let absent = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|number| absent.contains(&number))
-}
-
 fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
     let address = SocketAddr::new(address, port);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // On Unix this lets a port be taken while closed connections of an earlier sender still linger on it;
-    // two that listen on it at once it does not allow.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
+    platform::take_over_port(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

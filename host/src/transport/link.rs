@@ -11,13 +11,13 @@ use deaddrop_core::session::Close;
 use deaddrop_core::time::Instant;
 use event_listener::Event;
 use log::debug;
-use rustix::io::Errno;
 use smol::future;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::socket::{Socket, sleep_until};
 use super::wakeup::Wakeup;
 use crate::address::Endpoint;
+use crate::platform;
 use crate::stop::Stopper;
 
 /// Reads of what has come, before a clean close: no peer holds one up for longer.
@@ -154,12 +154,12 @@ async fn open(route: Route) -> io::Result<Socket<TcpStream>> {
     socket.set_nonblocking(true)?;
     match to {
         _ if via.is_none() => {}
-        SocketAddr::V4(_) => socket.bind_device_by_index_v4(via)?,
-        SocketAddr::V6(_) => socket.bind_device_by_index_v6(via)?,
+        SocketAddr::V4(_) => platform::bind_to_interface_v4(&socket, via)?,
+        SocketAddr::V6(_) => platform::bind_to_interface_v6(&socket, via)?,
     }
     let in_progress = match socket.connect(&to.into()) {
         Ok(()) => false,
-        Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => true,
+        Err(error) if platform::is_in_progress(&error) => true,
         Err(error) => return Err(error),
     };
     let socket = Socket::new(TcpStream::from(socket))?;

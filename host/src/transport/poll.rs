@@ -1,6 +1,6 @@
 //! A reactor on the calling thread: `block_on` over `poll(2)`, for callers without an executor.
 //!
-//! It is `poll(2)` through rustix, and a self-pipe that lets other threads interrupt it. The `polling` crate, which
+//! It is `poll(2)`, and a self-pipe that lets other threads interrupt it. The `polling` crate, which
 //! smol's reactor is made of, registers sockets by an `unsafe` function since its version 3, and this workspace
 //! forbids unsafe code. A `poll(2)` over every socket costs time in proportion to their number: microseconds for the
 //! handful that such callers have, and a tenth of a millisecond for a thousand.
@@ -9,27 +9,24 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use deaddrop_core::time::Instant;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use crate::clock;
 use crate::lock::lock;
+use crate::platform::{AsSocket, Readiness, SocketEnd, socket_pair, wait_for_sockets};
 
 thread_local! {
     /// The reactor of the innermost [`block_on`] on this thread.
     static CURRENT: RefCell<Option<Arc<Reactor>>> = const { RefCell::new(None) };
 }
 
-/// Something with a descriptor that the reactor may hold on to while it waits.
-pub(crate) type Pollable = Arc<dyn AsFd + Send + Sync>;
+/// A socket that the reactor may hold on to while it waits.
+pub(crate) type Pollable = Arc<dyn AsSocket + Send + Sync>;
 
 /// Sockets and moments that the futures of one [`block_on`] wait for.
 pub(crate) struct Reactor {
@@ -46,7 +43,7 @@ struct Waiting {
 
 struct Registration {
     socket: Pollable,
-    flags: PollFlags,
+    readiness: Readiness,
     waker: Waker,
     ready: bool,
 }
@@ -69,6 +66,9 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
         reactor.wait()?;
     }
 }
+
+/// Something to read.
+const READ: Readiness = Readiness { read: true, write: false };
 
 /// The reactor that drives the calling code, if that is one of this module.
 pub(crate) fn current() -> Option<Arc<Reactor>> {
@@ -96,32 +96,23 @@ impl Reactor {
     /// a waker was used.
     fn wait(&self) -> io::Result<()> {
         let interrupted = self.interrupt.before_poll();
-        let sockets: Vec<(u64, Pollable, PollFlags)> = lock(&self.waiting)
+        let sockets: Vec<(u64, Pollable, Readiness)> = lock(&self.waiting)
             .sockets
             .iter()
-            .map(|(key, entry)| (*key, entry.socket.clone(), entry.flags))
+            .map(|(key, entry)| (*key, entry.socket.clone(), entry.readiness))
             .collect();
         let next = lock(&self.waiting).timers.keys().next().map(|(at, _)| *at);
         let until = if interrupted { Some(clock::now()) } else { next };
-        // A wait too long for the system's type is as good as one without end.
-        let timeout = until.and_then(|at| Timespec::try_from(clock::now().until(at)).ok());
-        let mut polled: Vec<PollFd<'_>> = sockets
-            .iter()
-            .map(|(_, socket, flags)| PollFd::from_borrowed_fd(socket.as_fd(), *flags))
-            .chain([PollFd::new(&self.interrupt.receiver, PollFlags::IN)])
-            .collect();
-        let outcome = poll(&mut polled, timeout.as_ref());
+        let timeout = until.map(|at| clock::now().until(at));
+        let interrupt: (&dyn AsSocket, Readiness) = (&self.interrupt.receiver, READ);
+        let polled = sockets.iter().map(|(_, socket, readiness)| (&**socket as &dyn AsSocket, *readiness));
+        let outcome = wait_for_sockets(polled.chain([interrupt]), timeout);
         self.interrupt.after_poll();
-        match outcome {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let ready = outcome?;
         let mut woken = Vec::new();
         let mut waiting = lock(&self.waiting);
-        for ((key, ..), polled) in sockets.iter().zip(&polled) {
-            if !polled.revents().is_empty()
-                && let Some(entry) = waiting.sockets.get_mut(key)
-            {
+        for ((key, ..), ready) in sockets.iter().zip(ready) {
+            if ready && let Some(entry) = waiting.sockets.get_mut(key) {
                 entry.ready = true;
                 woken.push(entry.waker.clone());
             }
@@ -136,8 +127,8 @@ impl Reactor {
     }
 
     /// Waits until the socket has one of these events, an error or a hang-up included.
-    pub(crate) fn ready(self: Arc<Self>, socket: Pollable, flags: PollFlags) -> Ready {
-        Ready { reactor: self, socket, flags, key: None }
+    pub(crate) fn ready(self: Arc<Self>, socket: Pollable, readiness: Readiness) -> Ready {
+        Ready { reactor: self, socket, readiness, key: None }
     }
 
     /// Waits until this moment.
@@ -150,7 +141,7 @@ impl Reactor {
 pub(crate) struct Ready {
     reactor: Arc<Reactor>,
     socket: Pollable,
-    flags: PollFlags,
+    readiness: Readiness,
     key: Option<u64>,
 }
 
@@ -166,8 +157,8 @@ impl Future for Ready {
             Some(entry) => entry.waker = waker,
             None => {
                 let key = waiting.key();
-                let (socket, flags) = (this.socket.clone(), this.flags);
-                waiting.sockets.insert(key, Registration { socket, flags, waker, ready: false });
+                let (socket, readiness) = (this.socket.clone(), this.readiness);
+                waiting.sockets.insert(key, Registration { socket, readiness, waker, ready: false });
                 this.key = Some(key);
             }
         }
@@ -225,13 +216,13 @@ struct SelfPipe {
     woken: AtomicBool,
     /// The reactor's thread is in `poll(2)`, or about to enter it.
     polling: AtomicBool,
-    sender: UnixStream,
-    receiver: UnixStream,
+    sender: SocketEnd,
+    receiver: SocketEnd,
 }
 
 impl SelfPipe {
     fn new() -> io::Result<Self> {
-        let (sender, receiver) = UnixStream::pair()?;
+        let (sender, receiver) = socket_pair()?;
         sender.set_nonblocking(true)?;
         receiver.set_nonblocking(true)?;
         let (woken, polling) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -322,9 +313,9 @@ mod tests {
     #[test]
     fn a_socket_or_the_time_ends_the_wait() {
         block_on(async { current().unwrap().sleep_until(clock::now()).await }).unwrap();
-        let (near, far) = UnixStream::pair().unwrap();
+        let (near, far) = socket_pair().unwrap();
         (&far).write_all(b"x").unwrap();
-        block_on(async { current().unwrap().ready(Arc::new(near), PollFlags::IN).await }).unwrap();
+        block_on(async { current().unwrap().ready(Arc::new(near), READ).await }).unwrap();
     }
 
     #[test]
@@ -340,14 +331,14 @@ mod tests {
 
     #[test]
     fn a_future_that_yields_does_not_keep_sockets_from_being_seen() {
-        let (near, far) = UnixStream::pair().unwrap();
+        let (near, far) = socket_pair().unwrap();
         (&far).write_all(b"x").unwrap();
         let yielding = async {
             loop {
                 future::yield_now().await;
             }
         };
-        let ready = async { current().unwrap().ready(Arc::new(near), PollFlags::IN).await };
+        let ready = async { current().unwrap().ready(Arc::new(near), READ).await };
         block_on(future::or(yielding, ready)).unwrap();
     }
 
@@ -355,8 +346,8 @@ mod tests {
     fn what_is_no_longer_waited_for_is_forgotten() {
         block_on(async {
             let reactor = current().unwrap();
-            let (near, _far) = UnixStream::pair().unwrap();
-            let never = reactor.clone().ready(Arc::new(near), PollFlags::IN);
+            let (near, _far) = socket_pair().unwrap();
+            let never = reactor.clone().ready(Arc::new(near), READ);
             let later = reactor.clone().sleep_until(clock::now() + NEVER);
             assert!(future::poll_once(future::or(never, later)).await.is_none());
             let waiting = lock(&reactor.waiting);

@@ -2,15 +2,15 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use deaddrop_core::time::Instant;
-use rustix::event::PollFlags;
 use smol::{Async, Timer, future};
+use socket2::SockRef;
 
 use super::poll;
 use crate::clock;
+use crate::platform::{AsSocket, Readiness};
 
 /// A non-blocking socket. Which reactor it is waited for in is settled when it is made.
 pub(crate) enum Socket<T> {
@@ -20,11 +20,11 @@ pub(crate) enum Socket<T> {
     Poll(Arc<T>),
 }
 
-impl<T: AsFd + Send + Sync + 'static> Socket<T> {
+impl<T: AsSocket + Send + Sync + 'static> Socket<T> {
     /// Makes a socket non-blocking, and fit to be waited for in the reactor that drives the caller.
     pub(crate) fn new(socket: T) -> io::Result<Self> {
         if poll::current().is_some() {
-            rustix::io::ioctl_fionbio(&socket, true)?;
+            SockRef::from(&socket).set_nonblocking(true)?;
             return Ok(Self::Poll(Arc::new(socket)));
         }
         Ok(Self::Smol(Arc::new(Async::new(socket)?)))
@@ -48,17 +48,14 @@ impl<T: AsFd + Send + Sync + 'static> Socket<T> {
                 future::or(reading, writing).await
             }
             Self::Poll(socket) => {
-                let mut flags = PollFlags::empty();
-                flags.set(PollFlags::IN, read);
-                flags.set(PollFlags::OUT, write);
                 // A socket from which nothing is wanted is left out: a hang-up would end every wait.
-                if flags.is_empty() {
+                if !read && !write {
                     return pending().await;
                 }
                 let reactor = poll::current().ok_or_else(|| {
                     io::Error::other("a socket of a blocking call was waited for outside of one")
                 })?;
-                reactor.ready(socket.clone(), flags).await;
+                reactor.ready(socket.clone(), Readiness { read, write }).await;
                 Ok(())
             }
         }

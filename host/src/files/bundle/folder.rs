@@ -3,22 +3,19 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::fs::Dir;
 use deaddrop_core::wire::{BundleEntry, EntryKind};
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
-use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
 use super::incoming::{Alteration, SavedBundle};
 use crate::files::name;
-use crate::files::place::{NAMES_MAX, numbered, place, retry};
-use crate::files::save::{Folder, SaveError, free};
+use crate::files::place::{NAMES_MAX, numbered, place};
+use crate::files::save::{Folder, SaveError};
 use crate::lock::lock;
+use crate::platform;
 
 /// Threads that sync files. A file system writes what several of them ask for in one go.
 const SYNCERS: usize = 8;
@@ -35,10 +32,10 @@ pub(super) struct FolderSink {
     wanted: Option<String>,
     /// The name of the hidden folder; `None` once it is gone.
     hidden: Option<String>,
-    root: OwnedFd,
+    root: Dir,
     /// The folders that the next entry may be in, from the top.
     inside: Vec<Level>,
-    file: Option<(File, Timestamps)>,
+    file: Option<(File, Option<u64>)>,
     /// The paths of all files and folders below the hidden folder.
     files: Vec<String>,
     folders: Vec<String>,
@@ -50,10 +47,11 @@ pub(super) struct FolderSink {
 
 #[derive(Debug)]
 struct Level {
-    folder: OwnedFd,
+    folder: Dir,
     /// Its path below the hidden folder.
     path: String,
-    times: Timestamps,
+    /// When it was written last, in seconds since 1970.
+    modified: Option<u64>,
 }
 
 /// A link that is still to be made.
@@ -63,7 +61,7 @@ struct Link {
     path: String,
     /// The folder that it goes into, below the hidden folder.
     folder: String,
-    folder_times: Timestamps,
+    folder_modified: Option<u64>,
     name: String,
     target: String,
 }
@@ -76,9 +74,8 @@ impl FolderSink {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(SaveError::Randomness)?;
         let hidden = format!(".deaddrop-{:016x}.part", u64::from_be_bytes(random));
-        let made =
-            retry(|| rustix::fs::mkdirat(&dir, &*hidden, Mode::RWXU)).and_then(|()| open(&dir, &hidden));
-        let root = made.map_err(|error| SaveError::io("make a folder in", &folder.path, error.into()))?;
+        let made = platform::make_folder(&dir, &hidden).and_then(|()| platform::open_folder(&dir, &hidden));
+        let root = made.map_err(|error| SaveError::io("make a folder in", &folder.path, error))?;
         Ok(Self {
             dir,
             path: folder.path.clone(),
@@ -95,8 +92,8 @@ impl FolderSink {
         })
     }
 
-    fn error(&self, error: impl Into<io::Error>) -> SaveError {
-        SaveError::io("write to", &self.path, error.into())
+    fn error(&self, error: io::Error) -> SaveError {
+        SaveError::io("write to", &self.path, error)
     }
 
     /// Makes what an entry says. The reader has checked that its folder has come.
@@ -107,41 +104,37 @@ impl FolderSink {
         self.leave(depth)?;
         // At the top it would be planted among the receiver's own files: nothing hidden, no option.
         let name = if depth == 0 { name::safe(name) } else { name.to_owned() };
-        let times = times(entry.modified);
+        let modified = entry.modified;
         match entry.kind {
             EntryKind::Folder => {
-                let name =
-                    self.make(entry.path, &name, |at, name| rustix::fs::mkdirat(at, name, Mode::RWXU))?;
-                let folder = open(self.here(), &name).map_err(|error| self.error(error))?;
+                let name = self.make(entry.path, &name, platform::make_folder)?;
+                let folder = platform::open_folder(self.here(), &name).map_err(|error| self.error(error))?;
                 let path = self.below(&name);
                 self.folders.push(path.clone());
-                self.inside.push(Level { folder, path, times });
+                self.inside.push(Level { folder, path, modified });
             }
             EntryKind::File { size, executable } => {
-                if let Some(limit) = getrlimit(Resource::Fsize).current
+                if let Some(limit) = platform::file_size_limit()
                     && limit < size
                 {
                     return Err(SaveError::FileSizeLimit { size, limit });
                 }
-                let mode = if executable { Mode::RWXU } else { Mode::RUSR | Mode::WUSR };
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut file = None;
                 let name = self.make(entry.path, &name, |at, name| {
-                    file = Some(rustix::fs::openat(at, name, flags, mode)?);
+                    file = Some(platform::make_file(at, name, executable)?);
                     Ok(())
                 })?;
                 let path = self.below(&name);
                 self.files.push(path);
-                self.file = file.map(|file| (File::from(file), times));
+                self.file = file.map(|file| (file, modified));
             }
             EntryKind::Link { target } => {
-                let (folder, folder_times) = match self.inside.last() {
-                    Some(level) => (level.path.clone(), level.times.clone()),
+                let (folder, folder_modified) = match self.inside.last() {
+                    Some(level) => (level.path.clone(), level.modified),
                     None => return Err(SaveError::Bug),
                 };
                 let (path, target) = (entry.path.to_owned(), target.to_owned());
-                self.links.push(Link { path, folder, folder_times, name, target });
+                self.links.push(Link { path, folder, folder_modified, name, target });
             }
         }
         Ok(())
@@ -156,8 +149,8 @@ impl FolderSink {
     }
 
     /// The folder that the next entry goes into.
-    fn here(&self) -> BorrowedFd<'_> {
-        self.inside.last().map_or(self.root.as_fd(), |level| level.folder.as_fd())
+    fn here(&self) -> &Dir {
+        self.inside.last().map_or(&self.root, |level| &level.folder)
     }
 
     /// The path below the hidden folder of a name in that folder.
@@ -171,22 +164,20 @@ impl FolderSink {
         &mut self,
         path: &str,
         name: &str,
-        mut make: impl FnMut(BorrowedFd<'_>, &str) -> Result<(), Errno>,
+        mut make: impl FnMut(&Dir, &str) -> io::Result<()>,
     ) -> Result<String, SaveError> {
         let top = self.inside.is_empty();
         let mut wanted = name.to_owned();
         let mut n = 0;
         let made = loop {
             let tried = numbered(&wanted, n);
-            match retry(|| make(self.here(), &tried)) {
+            match make(self.here(), &tried) {
                 Ok(()) => break tried,
-                Err(Errno::EXIST) if n < NAMES_MAX => n += 1,
-                Err(Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ) if wanted != plainest(name) => {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < NAMES_MAX => n += 1,
+                Err(error) if platform::is_name_refused(&error) && wanted != plainest(name) => {
                     (wanted, n) = (plainest(name), 0);
                 }
-                Err(error) => {
-                    return Err(SaveError::io("make", &self.path.join(path), error.into()));
-                }
+                Err(error) => return Err(SaveError::io("make", &self.path.join(path), error)),
             }
         };
         if path.rsplit('/').next() != Some(&*made) {
@@ -200,8 +191,10 @@ impl FolderSink {
 
     /// Sets the time of the file that came last, and closes it.
     fn end_file(&mut self) -> Result<(), SaveError> {
-        if let Some((file, times)) = self.file.take() {
-            set_times(&file, &times);
+        if let Some((file, modified)) = self.file.take() {
+            if let Some(modified) = modified {
+                platform::set_modified(&file, modified);
+            }
             // An error of a file system that writes on close shows when the file is synced.
             drop(file);
         }
@@ -211,8 +204,8 @@ impl FolderSink {
     /// Leaves the folders that are deeper than this.
     fn leave(&mut self, depth: usize) -> Result<(), SaveError> {
         while self.inside.len() > depth {
-            if let Some(level) = self.inside.pop() {
-                set_times(&level.folder, &level.times);
+            if let Some(Level { folder, modified: Some(modified), .. }) = self.inside.pop() {
+                platform::set_folder_modified(&folder, modified);
             }
         }
         // The reader has seen a folder at each level.
@@ -224,13 +217,13 @@ impl FolderSink {
     pub(super) fn reserve_tail(&self, length: u64, entries: u64) -> Result<(), SaveError> {
         self.check_name()?;
         if let Some(wanted) = &self.wanted {
-            match rustix::fs::mkdirat(&self.dir, &**wanted, Mode::RWXU) {
+            match platform::make_folder(&self.dir, wanted) {
                 Ok(()) => {
                     // It was empty a moment ago. If it is not any more, it is somebody's.
-                    let _ = rustix::fs::unlinkat(&self.dir, &**wanted, AtFlags::REMOVEDIR);
+                    let _ = platform::remove_folder(&self.dir, wanted);
                 }
-                Err(error @ (Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ)) => {
-                    return Err(SaveError::NameRefused { path: self.path.join(wanted), error: error.into() });
+                Err(error) if platform::is_name_refused(&error) => {
+                    return Err(SaveError::NameRefused { path: self.path.join(wanted), error });
                 }
                 Err(_) => {}
             }
@@ -238,10 +231,11 @@ impl FolderSink {
         // Each of them takes a block, however small it is, and an inode.
         let made = entries.saturating_add(self.links.len() as u64);
         let needed = length.saturating_add(BLOCK.saturating_mul(made.saturating_add(1)));
-        match rustix::fs::fstatvfs(&self.dir) {
-            // A file system without a table of inodes states none at all.
-            Ok(stat) if stat.f_files != 0 && stat.f_favail < made => Err(self.error(Errno::NOSPC)),
-            Ok(stat) if free(&stat).is_some_and(|free| free < needed) => {
+        match platform::space(&self.dir) {
+            Ok(space) if space.files.is_some_and(|files| files < made) => {
+                Err(self.error(platform::out_of_space()))
+            }
+            Ok(space) if space.free().is_some_and(|free| free < needed) => {
                 Err(SaveError::NoSpace { folder: self.path.clone(), needed })
             }
             _ => Ok(()),
@@ -272,8 +266,8 @@ impl FolderSink {
         };
         for (top, wanted) in moves {
             let placed = match &top {
-                Some(top) => place(self.root.as_fd(), top, self.dir.as_fd(), &wanted, &self.path),
-                None => place(self.dir.as_fd(), &hidden, self.dir.as_fd(), &wanted, &self.path),
+                Some(top) => place(&self.root, top, &self.dir, &wanted, &self.path),
+                None => place(&self.dir, &hidden, &self.dir, &wanted, &self.path),
             };
             match placed {
                 Ok(name) => {
@@ -289,10 +283,10 @@ impl FolderSink {
         self.hidden = None;
         if !whole {
             // Empty now. Where it cannot be removed the drop is no less saved.
-            let _ = rustix::fs::unlinkat(&self.dir, &*hidden, AtFlags::REMOVEDIR);
+            let _ = platform::remove_folder(&self.dir, &hidden);
         }
         // As for a file: some file systems cannot sync a folder.
-        let _ = self.dir.open(".").and_then(|folder| folder.sync_all());
+        platform::sync_folder(&self.dir);
         let files = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         Ok(SavedBundle { paths, files, alterations: std::mem::take(&mut self.alterations) })
     }
@@ -308,19 +302,21 @@ impl FolderSink {
     /// Makes the links, now that nothing more is written: nothing can lead through them.
     fn make_links(&mut self) -> Result<(), SaveError> {
         for link in std::mem::take(&mut self.links) {
-            let folder = open(&self.root, &link.folder).map_err(|error| self.error(error))?;
+            let folder =
+                platform::open_folder(&self.root, &link.folder).map_err(|error| self.error(error))?;
             let mut n = 0;
             let made = loop {
                 let name = numbered(&link.name, n);
-                match retry(|| rustix::fs::symlinkat(&*link.target, &folder, &*name)) {
+                match platform::make_link(&folder, &name, &link.target) {
                     Ok(()) => break Some(name),
-                    Err(Errno::EXIST) if n < NAMES_MAX => n += 1,
-                    // File systems without links, such as FAT.
-                    Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => break None,
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < NAMES_MAX => n += 1,
+                    Err(error) if error.kind() == io::ErrorKind::Unsupported => break None,
                     Err(error) => return Err(self.error(error)),
                 }
             };
-            set_times(&folder, &link.folder_times);
+            if let Some(modified) = link.folder_modified {
+                platform::set_folder_modified(&folder, modified);
+            }
             match made {
                 Some(name) if name == link.name => {}
                 Some(name) => self.alterations.push(Alteration::Renamed { path: link.path, name }),
@@ -333,20 +329,12 @@ impl FolderSink {
     /// Syncs every file and folder. The whole file system is synced first, where the system can do that: one by one each
     /// file would wait for the disk. What is synced then says whether that went well.
     fn sync(&self) -> Result<(), SaveError> {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::fs::syncfs(&self.root);
+        platform::sync_file_system(&self.root);
         let all: Vec<&str> = self.files.iter().chain(&self.folders).map(String::as_str).collect();
         let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
         let work = || {
             while let Some(path) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let opened = retry(|| rustix::fs::openat(&self.root, *path, flags, Mode::empty()));
-                let synced = opened.map_err(io::Error::from).map(File::from).and_then(|file| {
-                    // Some file systems cannot sync a folder.
-                    file.sync_all()
-                        .or_else(|error| if file.metadata()?.is_dir() { Ok(()) } else { Err(error) })
-                });
-                if let Err(error) = synced {
+                if let Err(error) = platform::sync_at(&self.root, path) {
                     lock(&failed).get_or_insert(error);
                     return;
                 }
@@ -369,13 +357,8 @@ impl FolderSink {
     /// Fails if the hidden name is no longer this folder's: in a folder that others can write to, another user can have
     /// renamed it.
     fn check_name(&self) -> Result<(), SaveError> {
-        let named =
-            self.hidden.as_deref().map(|name| rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW));
-        let open = rustix::fs::fstat(&self.root);
-        match (named, open) {
-            (Some(Ok(named)), Ok(open)) if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) => {
-                Ok(())
-            }
+        match &self.hidden {
+            Some(hidden) if platform::is_named(&self.dir, hidden, &self.root) => Ok(()),
             _ => Err(SaveError::PartReplaced { folder: self.path.clone() }),
         }
     }
@@ -394,37 +377,17 @@ impl Drop for FolderSink {
 
 /// Fails if the file system says that it has no room for so many bytes.
 fn room(dir: &Dir, folder: &Folder, needed: u64) -> Result<(), SaveError> {
-    match rustix::fs::fstatvfs(dir) {
-        Ok(stat) if free(&stat).is_some_and(|free| free < needed) => {
+    match platform::space(dir) {
+        Ok(space) if space.free().is_some_and(|free| free < needed) => {
             Err(SaveError::NoSpace { folder: folder.path.clone(), needed })
         }
         _ => Ok(()),
     }
 }
 
-/// Opens a folder, and no link to one.
-fn open(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    retry(|| rustix::fs::openat(&at, path, flags, Mode::empty()))
-}
-
 /// A name in letters that every file system takes.
 fn plainest(name: &str) -> String {
     name::safe(&name.replace(['<', '>', '"', '|', '?', '*'], "_"))
-}
-
-fn times(modified: Option<u64>) -> Timestamps {
-    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let modified = modified.and_then(|at| i64::try_from(at).ok());
-    let last_modification = modified.map_or(omit, |at| Timespec { tv_sec: at, tv_nsec: 0 });
-    Timestamps { last_access: omit, last_modification }
-}
-
-/// A time that the file system cannot hold is no reason to fail.
-fn set_times(file: impl AsFd, times: &Timestamps) {
-    if times.last_modification.tv_nsec != UTIME_OMIT {
-        let _ = rustix::fs::futimens(file, times);
-    }
 }
 
 /// A sink and the path of its hidden folder, for tests.

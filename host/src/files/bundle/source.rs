@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +14,7 @@ use super::obstacle::Unsendable;
 use super::walk::{Found, FoundKind, Root, Walk};
 use crate::files::source::{Identity, SourceError};
 use crate::lock::lock;
+use crate::platform::{FileExt, status};
 
 /// Files that are held open while they are sent in parts.
 const OPEN_MAX: usize = 8;
@@ -222,7 +222,7 @@ impl BundleSource {
         };
         file.read_exact_at(to, at)?;
         // After the read, so that no byte is from after a change.
-        if Identity::of(&file.metadata()?) != *identity {
+        if Identity::of(&status(&file)?) != *identity {
             return Err(io::Error::other("it has changed"));
         }
         self.hold(index, file, at + to.len() as u64 == identity.size());

@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use deaddrop_core::wire::{BundleEntry, EntryKind};
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
 use crate::files::name;
-use crate::files::place::retry;
 use crate::files::save::{MEMORY_MAX, SaveError, Spool, unnamed_file};
+use crate::platform;
 
 /// Bytes of a block of an archive.
 const BLOCK: usize = 512;
@@ -125,11 +123,7 @@ impl Spooling {
             }
             Self::File(file) => {
                 let at = file.metadata()?.len();
-                match retry(|| rustix::fs::fallocate(&*file, FallocateFlags::KEEP_SIZE, at, more)) {
-                    // A file system that cannot promise space is believed.
-                    Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
-                    Err(error) => Err(error.into()),
-                }
+                platform::reserve(file, at, more)
             }
         }
     }

@@ -1,22 +1,17 @@
 //! Finds what is to be sent, once, without following links.
 
-use std::fs::{File, Metadata};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use cap_std::fs::Dir;
 use deaddrop_core::limits::BUNDLE_ENTRIES_MAX;
 use deaddrop_core::wire::{MODIFIED_MAX, check_path, is_inside};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
-use rustix::io::Errno;
 
 use super::obstacle::{Obstacle, Unsendable};
 use crate::files::source::{Identity, SourceError, states_its_size};
-
-/// Opens neither a pipe that waits for its other end, nor a terminal that becomes ours.
-const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+use crate::platform::{self, FileKind, Status};
 
 /// A path that the caller gave, below which entries are.
 #[derive(Debug)]
@@ -24,7 +19,7 @@ pub(super) struct Root {
     /// As the caller wrote it.
     pub(super) path: PathBuf,
     /// The open folder; `None` for a file.
-    pub(super) folder: Option<OwnedFd>,
+    pub(super) folder: Option<Dir>,
 }
 
 /// Something that was found.
@@ -58,11 +53,10 @@ pub(super) enum FoundKind {
 impl Root {
     /// Opens a file below it.
     pub(super) fn open(&self, below: &str, follow: bool) -> io::Result<File> {
-        let link = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-        Ok(match &self.folder {
-            Some(folder) => File::from(rustix::fs::openat(folder, below, OPEN | link, Mode::empty())?),
-            None => File::from(rustix::fs::open(&self.path, OPEN, Mode::empty())?),
-        })
+        match &self.folder {
+            Some(folder) => platform::open_to_send_at(folder, below, follow),
+            None => platform::open_to_send(&self.path),
+        }
     }
 
     /// Where something below it is, for a person.
@@ -108,19 +102,19 @@ impl Walk {
         if !metadata.is_dir() {
             let above = name.len();
             self.roots.push(Root { path: path.clone(), folder: None });
-            let opened = (metadata.is_file()).then(|| rustix::fs::open(&path, OPEN, Mode::empty()));
+            let opened = (metadata.is_file()).then(|| platform::open_to_send(&path));
             return self.file(opened, root, name, above, false);
         }
-        match rustix::fs::open(&path, OPEN | OFlags::DIRECTORY, Mode::empty()) {
+        match platform::folder_to_send(&path) {
             Ok(folder) => {
                 let walked = folder.try_clone();
                 self.roots.push(Root { path: path.clone(), folder: Some(folder) });
                 match walked {
-                    Ok(walked) => self.folder(walked, root, &name, name.len())?,
+                    Ok(walked) => self.folder(&walked, root, &name, name.len())?,
                     Err(error) => self.cannot(path, Obstacle::Unreadable(error)),
                 }
             }
-            Err(error) => self.cannot(path, Obstacle::Unreadable(error.into())),
+            Err(error) => self.cannot(path, Obstacle::Unreadable(error)),
         }
         Ok(())
     }
@@ -147,26 +141,24 @@ impl Walk {
     }
 
     /// A folder and all that is in it.
-    fn folder(&mut self, folder: OwnedFd, root: usize, path: &str, above: usize) -> Result<(), SourceError> {
-        let folder = File::from(folder);
-        let read = folder.metadata().and_then(|metadata| Ok((metadata, names(folder.as_fd())?)));
-        let (metadata, names) = match read {
+    fn folder(&mut self, folder: &Dir, root: usize, path: &str, above: usize) -> Result<(), SourceError> {
+        let read = platform::folder_status(folder).and_then(|status| Ok((status, platform::names(folder)?)));
+        let (status, names) = match read {
             Ok(read) => read,
             Err(error) => {
                 self.cannot_below(root, path, above, Obstacle::Unreadable(error));
                 return Ok(());
             }
         };
-        let identity = (metadata.dev(), metadata.ino());
-        if self.inside.contains(&identity) {
+        if self.inside.contains(&status.identity) {
             self.cannot_below(root, path, above, Obstacle::Loop);
             return Ok(());
         }
-        let (path, modified) = (path.to_owned(), modified(&metadata));
+        let (path, modified) = (path.to_owned(), modified(&status));
         self.push(Found { path: path.clone(), above, root: Some(root), kind: FoundKind::Folder, modified })?;
-        self.inside.push(identity);
+        self.inside.push(status.identity);
         for name in names {
-            self.entry(folder.as_fd(), &name, root, &path, above)?;
+            self.entry(folder, &name, root, &path, above)?;
         }
         self.inside.pop();
         Ok(())
@@ -175,16 +167,16 @@ impl Walk {
     /// Something in a folder.
     fn entry(
         &mut self,
-        folder: BorrowedFd<'_>,
-        name: &[u8],
+        folder: &Dir,
+        name: &OsStr,
         root: usize,
         above_it: &str,
         above: usize,
     ) -> Result<(), SourceError> {
-        let Ok(name) = std::str::from_utf8(name) else {
+        let Some(name) = name.to_str() else {
             let below = above_it.get(above..).unwrap_or_default().trim_start_matches('/');
             let path = self.roots.get(root).map(|root| root.join(below)).unwrap_or_default();
-            self.cannot(path.join(std::ffi::OsStr::from_bytes(name)), Obstacle::NameNotText);
+            self.cannot(path.join(name), Obstacle::NameNotText);
             return Ok(());
         };
         let path = format!("{above_it}/{name}");
@@ -192,15 +184,15 @@ impl Walk {
             self.cannot_below(root, &path, above, Obstacle::Path(fault));
             return Ok(());
         }
-        let mut kind = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+        let mut kind = match platform::kind_at(folder, name, false) {
+            Ok(kind) => kind,
             Err(error) => {
-                self.cannot_below(root, &path, above, Obstacle::Unreadable(error.into()));
+                self.cannot_below(root, &path, above, Obstacle::Unreadable(error));
                 return Ok(());
             }
         };
-        let mut link = OFlags::NOFOLLOW;
-        if kind == FileType::Symlink {
+        let mut follow = false;
+        if kind == FileKind::Link {
             match self.link(folder, name, &path) {
                 Ok(Some(target)) => {
                     let kind = FoundKind::Link { target };
@@ -213,47 +205,46 @@ impl Walk {
                 }
             }
             // What it points to, which is the caller's wish.
-            link = OFlags::empty();
-            kind = match rustix::fs::statat(folder, name, AtFlags::empty()) {
-                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+            follow = true;
+            kind = match platform::kind_at(folder, name, true) {
+                Ok(kind) => kind,
                 Err(error) => {
-                    self.cannot_below(root, &path, above, Obstacle::Unreadable(error.into()));
+                    self.cannot_below(root, &path, above, Obstacle::Unreadable(error));
                     return Ok(());
                 }
             };
         }
-        if kind == FileType::Directory {
-            return match rustix::fs::openat(folder, name, OPEN | OFlags::DIRECTORY | link, Mode::empty()) {
-                Ok(opened) => self.folder(opened, root, &path, above),
+        if kind == FileKind::Folder {
+            return match platform::folder_to_send_at(folder, name, follow) {
+                Ok(opened) => self.folder(&opened, root, &path, above),
                 Err(error) => {
-                    self.cannot_below(root, &path, above, Obstacle::Unreadable(error.into()));
+                    self.cannot_below(root, &path, above, Obstacle::Unreadable(error));
                     Ok(())
                 }
             };
         }
         // Opening a device can have effects: only what is a regular file is opened.
-        let opened = (kind == FileType::RegularFile)
-            .then(|| rustix::fs::openat(folder, name, OPEN | link, Mode::empty()));
-        self.file(opened, root, path, above, link.is_empty())
+        let opened = (kind == FileKind::Regular).then(|| platform::open_to_send_at(folder, name, follow));
+        self.file(opened, root, path, above, follow)
     }
 
     /// A file, if it could be opened and is one.
     fn file(
         &mut self,
-        opened: Option<Result<OwnedFd, Errno>>,
+        opened: Option<io::Result<File>>,
         root: usize,
         path: String,
         above: usize,
         followed: bool,
     ) -> Result<(), SourceError> {
         match sendable(opened) {
-            Ok(metadata) => {
+            Ok(status) => {
                 let kind = FoundKind::File {
-                    executable: metadata.mode() & 0o100 != 0,
-                    identity: Identity::of(&metadata),
+                    executable: status.executable,
+                    identity: Identity::of(&status),
                     followed,
                 };
-                let modified = modified(&metadata);
+                let modified = modified(&status);
                 self.push(Found { path, above, root: Some(root), kind, modified })
             }
             Err(why) => {
@@ -264,15 +255,13 @@ impl Walk {
     }
 
     /// Where a link points to, if it is sent as a link; `None` if it is followed.
-    fn link(&self, folder: BorrowedFd<'_>, name: &str, path: &str) -> Result<Option<String>, Obstacle> {
-        let target = rustix::fs::readlinkat(folder, name, Vec::new())
-            .map_err(|error| Obstacle::Unreadable(error.into()))?
-            .into_bytes();
-        let inside = std::str::from_utf8(&target).ok().map(plain).filter(|target| is_inside(path, target));
+    fn link(&self, folder: &Dir, name: &str, path: &str) -> Result<Option<String>, Obstacle> {
+        let target = platform::read_link(folder, name).map_err(Obstacle::Unreadable)?;
+        let inside = target.to_str().map(plain).filter(|target| is_inside(path, target));
         match inside {
             Some(target) => Ok(Some(target)),
             None if self.follow => Ok(None),
-            None => Err(Obstacle::LinkOutside(Path::new(std::ffi::OsStr::from_bytes(&target)).into())),
+            None => Err(Obstacle::LinkOutside(Path::new(&target).into())),
         }
     }
 }
@@ -284,35 +273,21 @@ fn plain(target: &str) -> String {
     format!("{root}{}", names.join("/"))
 }
 
-/// The names in a folder, in the order of their bytes.
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            names.push(name.to_vec());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// Whether an open file can be sent.
-fn sendable(opened: Option<Result<OwnedFd, Errno>>) -> Result<Metadata, Obstacle> {
+fn sendable(opened: Option<io::Result<File>>) -> Result<Status, Obstacle> {
     let Some(opened) = opened else { return Err(Obstacle::NotRegular) };
     let unreadable = |error: io::Error| Obstacle::Unreadable(error);
-    let file = File::from(opened.map_err(|error| unreadable(error.into()))?);
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
+    let file = opened.map_err(unreadable)?;
+    let status = platform::status(&file).map_err(unreadable)?;
+    if status.kind != FileKind::Regular {
         return Err(Obstacle::NotRegular);
     }
-    if !states_its_size(&file, metadata.len()).map_err(unreadable)? {
+    if !states_its_size(&file, status.size).map_err(unreadable)? {
         return Err(Obstacle::NoSize);
     }
-    Ok(metadata)
+    Ok(status)
 }
 
-fn modified(metadata: &Metadata) -> Option<u64> {
-    u64::try_from(metadata.mtime()).ok().filter(|at| *at <= MODIFIED_MAX)
+fn modified(status: &Status) -> Option<u64> {
+    u64::try_from(status.modified.0).ok().filter(|at| *at <= MODIFIED_MAX)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,22 +11,20 @@ use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::FetchId;
 use log::debug;
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::checkpoint::{self, Checkpoints};
 use super::error::SaveError;
 use super::leftover::{Kept, Leftover, record_in};
-use super::part::{Part, remove_ours, space, sync_folder};
+use super::part::{Part, remove_ours, space};
 use super::record::{Entry, Record, Stage};
 use super::spool::Spool;
 use super::store::{KEPT_MIN, MEMORY_MAX, Store, part_and_record, spool};
 use super::writer::{PositionedWriter, write_at};
 use super::{Destination, Place};
 use crate::files::name;
-use crate::files::place::retry;
 use crate::lock::lock;
+use crate::platform::{self, FileExt, sync_folder};
 
 /// A drop that is being received. What an earlier process has received goes on in it too.
 ///
@@ -301,13 +299,12 @@ impl Incoming {
         if length > 0
             && let Some((file, folder)) = self.file()
         {
-            match retry(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.stored, length)) {
-                Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
-                Err(Errno::NOSPC | Errno::DQUOT) => {
-                    return Err(SaveError::NoSpace { folder: folder.to_owned(), needed: length });
+            platform::reserve(file, self.stored, length).map_err(|error| match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    SaveError::NoSpace { folder: folder.to_owned(), needed: length }
                 }
-                Err(error) => return Err(SaveError::io("write to", folder, error.into())),
-            }
+                _ => SaveError::io("write to", folder, error),
+            })?;
         }
         if let Some(record) = &self.record {
             let mut record = lock(record);

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -11,10 +10,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::error::SaveError;
-use super::part::{Part, create_new, hidden_name, sync_folder};
+use super::part::{Part, create_new, hidden_name};
 use super::record::{Entry, Record, Stage};
 use super::spool::Spool;
 use crate::lock::lock;
+use crate::platform::{FileExt, make_private_folders, sync_folder};
 
 /// What a drop that has arrived leaves beside it until its sender knows.
 #[derive(Default)]
@@ -143,7 +143,7 @@ fn copy(spool: &Spool, mut file: &File) -> io::Result<()> {
 
 /// A folder for this user only, which is made if it is missing.
 fn private_folder(folder: &Path) -> io::Result<Dir> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_private_folders(folder)?;
     Dir::open_ambient_dir(folder, ambient_authority())
 }
 

@@ -2,18 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, Mode, OFlags, StatVfs};
-use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
+use cap_std::fs::Dir;
 
 use super::error::SaveError;
-use super::record::{SUFFIX, is_named, is_ours};
+use super::record::{SUFFIX, is_ours};
 use crate::files::place::place;
+use crate::platform::{self, is_named, sync_folder};
 
 /// What is between the drop's name and random characters in the name of a part file.
 pub(super) const MARK: &str = ".deaddrop-";
@@ -84,17 +80,15 @@ impl Part {
         identity: (u64, u64),
         size: u64,
     ) -> Option<Self> {
-        use cap_std::fs::MetadataExt as _;
-        let uid = rustix::process::geteuid().as_raw();
         for entry in dir.entries().ok()?.flatten() {
             let Ok(wanted) = entry.file_name().into_string() else { continue };
             let Ok(metadata) = dir.symlink_metadata(&wanted) else { continue };
-            let same = (metadata.dev(), metadata.ino(), metadata.len()) == (identity.0, identity.1, size);
-            if !same || !metadata.is_file() || metadata.uid() != uid || is_hidden_name(&wanted) {
+            let same = || platform::identity_at(dir, &wanted).is_ok_and(|named| named == identity);
+            if metadata.len() != size || !metadata.is_file() || is_hidden_name(&wanted) || !same() {
                 continue;
             }
             let file = dir.open(&wanted).ok()?.into_std();
-            if !is_named(dir, &wanted, &file) {
+            if !platform::belongs_to_us(&file) || !is_named(dir, &wanted, &file) {
                 continue;
             }
             let dir = dir.try_clone().ok()?;
@@ -109,7 +103,7 @@ impl Part {
 
     /// Device and inode.
     pub(super) fn identity(&self) -> (u64, u64) {
-        self.file.metadata().map_or((0, 0), |metadata| (metadata.dev(), metadata.ino()))
+        platform::status(&self.file).map_or((0, 0), |status| status.identity)
     }
 
     /// Its path.
@@ -121,7 +115,7 @@ impl Part {
     pub(super) fn place(&mut self) -> Result<PathBuf, SaveError> {
         if let Some(temporary) = self.temporary.as_deref() {
             self.check_name()?;
-            let placed = place(self.dir.as_fd(), temporary, self.dir.as_fd(), &self.wanted, &self.folder);
+            let placed = place(&self.dir, temporary, &self.dir, &self.wanted, &self.folder);
             if placed.is_err() {
                 // It fails too if the part was removed between the check and the rename.
                 self.check_name()?;
@@ -156,12 +150,12 @@ impl Part {
 
     /// Whether something has the wanted name, so that the file system takes it.
     pub(super) fn is_taken(&self) -> bool {
-        rustix::fs::statat(&self.dir, &*self.wanted, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        platform::is_taken(&self.dir, &self.wanted)
     }
 
     /// Removes the empty folder that a process has left which ended while it tried the wanted name.
     pub(super) fn remove_tried(dir: &Dir, wanted: &str) {
-        let _ = rustix::fs::unlinkat(dir, wanted, AtFlags::REMOVEDIR);
+        let _ = platform::remove_folder(dir, wanted);
     }
 
     /// Fails if the file system refuses the wanted name, as FAT does one with a question mark.
@@ -169,16 +163,16 @@ impl Part {
     /// Makes a folder under the name, and removes it, because programs that watch for new files do not take it for
     /// the drop. Whatever else prevents the folder, such as a full disk, says nothing about the name.
     pub(super) fn try_wanted_name(&self) -> Result<(), SaveError> {
-        match rustix::fs::mkdirat(&self.dir, &*self.wanted, Mode::RWXU) {
+        match platform::make_folder(&self.dir, &self.wanted) {
             Ok(()) => {
-                let remove = || rustix::fs::unlinkat(&self.dir, &*self.wanted, AtFlags::REMOVEDIR);
+                let remove = || platform::remove_folder(&self.dir, &self.wanted);
                 // With the folder there, the drop cannot have the name.
                 remove().or_else(|_| remove()).map_err(|error| {
-                    SaveError::io("remove the empty folder", &self.folder.join(&self.wanted), error.into())
+                    SaveError::io("remove the empty folder", &self.folder.join(&self.wanted), error)
                 })
             }
-            Err(error @ (Errno::INVAL | Errno::NAMETOOLONG | Errno::ILSEQ)) => {
-                Err(SaveError::NameRefused { path: self.folder.join(&self.wanted), error: error.into() })
+            Err(error) if platform::is_name_refused(&error) => {
+                Err(SaveError::NameRefused { path: self.folder.join(&self.wanted), error })
             }
             Err(_) => Ok(()),
         }
@@ -222,12 +216,7 @@ pub(super) fn remove_ours(dir: &Dir, name: &str) {
 
 /// Opens a file of this user with one name; `None` if there is none of this name.
 fn open_ours(dir: &Dir, name: &str) -> Result<Option<File>, ()> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    // Not a link, and no wait for the other end of a pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-    match dir.open_with(name, &options).map(cap_std::fs::File::into_std) {
+    match platform::open_file(dir, name) {
         Ok(file) if is_ours(&file) && is_named(dir, name, &file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Ok(_) | Err(_) => Err(()),
@@ -236,64 +225,21 @@ fn open_ours(dir: &Dir, name: &str) -> Result<Option<File>, ()> {
 
 /// Makes a file that only this user can read.
 pub(super) fn create_new(dir: &Dir, name: &str, folder: &Path) -> Result<File, SaveError> {
-    // `create_new` neither opens what exists nor follows a link.
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    let file =
-        dir.open_with(name, &options).map_err(|error| SaveError::io("make a file in", folder, error))?;
-    Ok(file.into_std())
-}
-
-/// Has the names in a folder on the disk, where its file system knows that.
-pub(super) fn sync_folder(dir: &Dir) {
-    let _ = dir.open(".").and_then(|folder| folder.sync_all());
+    platform::make_private(dir, name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
 /// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
 pub(super) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
-    // The soft limit is the one that counts. Past it a write fails, which is too late once nobody else can have the drop.
-    if let Some(limit) = getrlimit(Resource::Fsize).current
+    // Past it a write fails, which is too late once nobody else can have the drop.
+    if let Some(limit) = platform::file_size_limit()
         && limit < size
     {
         return Err(SaveError::FileSizeLimit { size, limit });
     }
-    match rustix::fs::fstatvfs(dir) {
-        Ok(stat) if free(&stat).is_some_and(|free| free < size) => {
+    match platform::space(dir) {
+        Ok(space) if space.free().is_some_and(|free| free < size) => {
             Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
         }
         _ => Ok(()),
-    }
-}
-
-/// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state no
-/// blocks at all, not even used ones.
-pub(in crate::files) fn free(stat: &StatVfs) -> Option<u64> {
-    (stat.f_blocks != 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-#[cfg(test)]
-mod tests {
-    use cap_std::ambient_authority;
-
-    use super::*;
-
-    fn folder() -> (tempfile::TempDir, Dir) {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-        (folder, dir)
-    }
-
-    #[test]
-    fn a_file_system_without_any_blocks_does_not_know_its_free_space() {
-        let (_folder, dir) = folder();
-        let mut stat = rustix::fs::fstatvfs(&dir).unwrap();
-        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (9, 0, 4_096);
-        assert_eq!(free(&stat), Some(0), "a full one");
-        stat.f_bavail = 2;
-        assert_eq!(free(&stat), Some(8_192));
-        (stat.f_blocks, stat.f_bavail, stat.f_frsize) = (0, 0, 0);
-        assert_eq!(free(&stat), None);
-        stat.f_frsize = 4_096;
-        assert_eq!(free(&stat), None);
     }
 }

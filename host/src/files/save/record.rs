@@ -4,22 +4,20 @@
 //! midst of a write leaves the other slot as it was, so that there is always a valid one. It is never replaced, because
 //! its lock says whether a process is at work on the drop.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::Dir;
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::limits::GRACE_MAX;
 use deaddrop_core::offer::{Kind, Name, Offer};
 use deaddrop_core::token::{FetchId, Token};
-use rustix::fs::{AtFlags, FlockOperation, OFlags};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::address::Address;
+use crate::platform::{self, FileExt, FileKind, is_named};
 
 /// What the name of a record adds to that of its part file.
 pub(super) const SUFFIX: &str = ".record";
@@ -261,11 +259,8 @@ impl Record {
     /// Makes the record of the part file `part`, which is to be made after it.
     pub(super) fn create(dir: &Dir, folder: &Path, part: &str, entry: Entry) -> Result<Self, std::io::Error> {
         let name = format!("{part}{SUFFIX}");
-        let mut options = OpenOptions::new();
-        // `create_new` neither opens what exists nor follows a link.
-        options.read(true).write(true).create_new(true).mode(0o600);
-        let file = dir.open_with(&name, &options)?.into_std();
-        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let file = platform::make_private(dir, &name)?;
+        let locked = file.try_lock().is_ok();
         let mut record =
             Self { entry, file, dir: dir.try_clone()?, folder: folder.to_owned(), name, number: 0, locked };
         let written = if is_named(dir, &record.name, &record.file) {
@@ -290,21 +285,14 @@ impl Record {
 
     /// Opens and locks the record of this name, if it is one, and ours.
     pub(super) fn open(dir: &Dir, folder: &Path, name: &str) -> Found {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        // Not a link, and no wait for the other end of a pipe.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-        let Ok(file) = dir.open_with(name, &options).map(cap_std::fs::File::into_std) else {
-            return Found::Other;
-        };
+        let Ok(file) = platform::open_file(dir, name) else { return Found::Other };
         if !is_ours(&file) {
             return Found::Other;
         }
-        let locked = match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let locked = match file.try_lock() {
             Ok(()) => true,
-            Err(Errno::WOULDBLOCK) => return Found::Locked,
-            Err(_) => false,
+            Err(TryLockError::WouldBlock) => return Found::Locked,
+            Err(TryLockError::Error(_)) => false,
         };
         // It may have been removed before it was locked.
         if !is_named(dir, name, &file) {
@@ -384,13 +372,7 @@ impl Record {
 
 /// Whether a file is a regular one of this user, with one name.
 pub(super) fn is_ours(file: &File) -> bool {
-    let uid = rustix::process::geteuid().as_raw();
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.uid() == uid && metadata.nlink() == 1)
-}
-
-/// Whether a name in the folder is this file's, by device and inode.
-pub(super) fn is_named(dir: &Dir, name: &str, file: &File) -> bool {
-    let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-    let open = rustix::fs::fstat(file);
-    matches!((named, open), (Ok(named), Ok(open)) if (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+    let status = platform::status(file);
+    status.is_ok_and(|status| status.kind == FileKind::Regular && status.names == 1)
+        && platform::belongs_to_us(file)
 }

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
+
+use crate::platform::FileExt;
 
 /// A whole drop in memory or in a file without a name, to be read from its start. Its memory is wiped once the last
 /// clone is dropped. Each clone is read from the start, whatever was read of the others.

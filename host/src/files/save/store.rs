@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 use super::Folder;
 use super::error::SaveError;
-use super::part::{Part, create_new, hidden_name, space, sync_folder};
+use super::part::{Part, hidden_name, space};
 use super::record::{Entry, Record};
+use crate::platform::{self, sync_folder};
 
 /// A spooled drop of up to this size is held in memory and never touches a disk.
 pub(in crate::files) const MEMORY_MAX: u64 = 1024 * 1024;
@@ -57,9 +58,7 @@ pub(in crate::files) fn unnamed_file(folder: &Path) -> Result<File, SaveError> {
 
 fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
     let name = hidden_name("")?;
-    let file = create_new(dir, &name, folder)?;
-    dir.remove_file(name).map_err(|error| SaveError::io("make a file in", folder, error))?;
-    Ok(file)
+    platform::make_unnamed(dir, &name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
 /// The part file of a drop, and its record.

@@ -1,10 +1,10 @@
 //! Writes to the file of an incoming drop.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::error::SaveError;
+use crate::platform::FileExt;
 
 /// Writes to the file of an incoming drop at given offsets, from several threads.
 #[derive(Debug)]

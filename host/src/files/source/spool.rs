@@ -9,20 +9,18 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::crypto::cipher::CipherError;
 use deaddrop_core::limits::TAG;
 use deaddrop_core::secret::Secret;
 use rand_core::Rng;
-use rustix::fs::StatVfs;
-use rustix::process::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::SourceError;
 use crate::cipher::cipher;
-use crate::files::save::{MEMORY_MAX, SaveError, free, unnamed_file};
+use crate::files::save::{MEMORY_MAX, SaveError, unnamed_file};
+use crate::platform::{self, FileExt, Space};
 use crate::random;
 
 /// Bytes of content in a block of the file. Each block is sealed by itself, so that a read at any offset opens those that
@@ -160,11 +158,11 @@ impl SealedFile {
     /// Fails if the file may not grow from `place` to `end`. Checked before each write, so that a reader without an end
     /// fills no disk, and meets the limit of the size of files before the system sends a signal.
     fn check_room(&self, place: u64, end: u64) -> Result<(), SourceError> {
-        if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < end) {
+        if platform::file_size_limit().is_some_and(|limit| limit < end) {
             return Err(not_spooled(&self.folder, self.size, io::ErrorKind::FileTooLarge.into()));
         }
-        match rustix::fs::fstatvfs(&self.file) {
-            Ok(stat) if room(&stat).is_some_and(|room| room < end.saturating_sub(place)) => {
+        match platform::space(&self.file) {
+            Ok(space) if room(&space).is_some_and(|room| room < end.saturating_sub(place)) => {
                 Err(SourceError::SpoolFull { folder: self.folder.clone(), spooled: self.size })
             }
             _ => Ok(()),
@@ -213,9 +211,9 @@ fn nonce(block: u64) -> [u8; 12] {
 }
 
 /// How many bytes more a file system takes of a spool. `None` if it does not know its free space: a write then fails.
-fn room(stat: &StatVfs) -> Option<u64> {
-    let reserve = (stat.f_blocks.saturating_mul(stat.f_frsize) / RESERVE_SHARE).min(RESERVE_MAX);
-    free(stat).map(|free| free.saturating_sub(reserve))
+fn room(space: &Space) -> Option<u64> {
+    let reserve = (space.total / RESERVE_SHARE).min(RESERVE_MAX);
+    space.free().map(|free| free.saturating_sub(reserve))
 }
 
 fn altered(_: CipherError) -> io::Error {

@@ -1,6 +1,7 @@
 use super::*;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -1,0 +1,78 @@
+//! What each operating system does in a way of its own: the only place of the library that asks which system it is
+//! built for (decision 0038).
+//!
+//! One file for each idea, and one folder for each family of systems, whose files have the same names and functions. The
+//! rest of the library knows these names alone. A folder is always a handle of `cap-std`, so that no name leads out of
+//! it; an error is always an [`std::io::Error`], of which the functions here say what it means.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `clock` | a clock that counts the time a machine sleeps |
+//! | `files` | one open file: its identity, its owner, reads and writes at a place, space |
+//! | `folders` | names in a folder: making, renaming without replacing, links, syncing |
+//! | `net` | sharing ports, binding to an interface, interfaces by name and number |
+//! | `poll` | waiting for several sockets at once |
+
+#[cfg(unix)]
+mod unix;
+
+#[cfg(unix)]
+pub(crate) use unix::{clock::*, files::*, folders::*, net::*, poll::*};
+
+/// What a file or folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Folder,
+    Link,
+    /// A pipe, a device, a socket.
+    Other,
+}
+
+/// What a system says of a file or folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) kind: FileKind,
+    /// Two numbers that no other file of this machine has: of the file system, and of the file in it.
+    pub(crate) identity: (u64, u64),
+    /// In bytes.
+    pub(crate) size: u64,
+    /// When it was written last: seconds since 1970, and nanoseconds.
+    pub(crate) modified: (i64, i64),
+    /// How many names it has.
+    pub(crate) names: u64,
+    /// Whether its owner may run it as a program.
+    pub(crate) executable: bool,
+}
+
+/// What a file system says of its space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// Bytes in all.
+    pub(crate) total: u64,
+    /// Bytes that this user may still fill.
+    pub(crate) available: u64,
+    /// How many files this user may still make. `None` where they are not counted.
+    pub(crate) files: Option<u64>,
+}
+
+impl Space {
+    /// How many bytes a file system says that it has room for. `None` if it does not know: some FUSE file systems state
+    /// no blocks at all, not even used ones.
+    pub(crate) fn free(&self) -> Option<u64> {
+        (self.total != 0).then_some(self.available)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_any_blocks_does_not_know_its_free_space() {
+        let of = |total, available| Space { total, available, files: None }.free();
+        assert_eq!(of(9 * 4_096, 0), Some(0), "a full one");
+        assert_eq!(of(9 * 4_096, 8_192), Some(8_192));
+        assert_eq!(of(0, 0), None);
+    }
+}

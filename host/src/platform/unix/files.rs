@@ -1,0 +1,107 @@
+//! One open file.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+pub(crate) use std::os::fd::AsFd as AsHandle;
+pub(crate) use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use rustix::fs::{FallocateFlags, OFlags, fallocate, fstatvfs};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::{is_any, retry};
+use crate::platform::{FileKind, Space, Status};
+
+/// What the system says of an open file.
+pub(crate) fn status(file: &File) -> io::Result<Status> {
+    let metadata = file.metadata()?;
+    Ok(Status {
+        kind: kind(&metadata),
+        identity: (metadata.dev(), metadata.ino()),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        names: metadata.nlink(),
+        executable: metadata.mode() & 0o100 != 0,
+    })
+}
+
+fn kind(metadata: &Metadata) -> FileKind {
+    if metadata.is_file() {
+        FileKind::Regular
+    } else if metadata.is_dir() {
+        FileKind::Folder
+    } else if metadata.is_symlink() {
+        FileKind::Link
+    } else {
+        FileKind::Other
+    }
+}
+
+/// Whether the user that this process runs for owns the file.
+pub(crate) fn belongs_to_us(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// Opens a file to read it, so that it can be refused if it is none: a pipe without a wait for its other end, and a
+/// terminal without its becoming ours.
+pub(crate) fn open_to_send(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Makes a folder, and those above it that are missing, that this user alone can enter.
+pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Sets space aside for `length` bytes from `offset` on, without making the file longer. A file system that cannot
+/// promise space is believed.
+///
+/// # Errors
+/// `StorageFull` or `QuotaExceeded` if there is no such space.
+pub(crate) fn reserve(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    match retry(|| fallocate(file, FallocateFlags::KEEP_SIZE, offset, length)) {
+        Err(error) if is_any(&error, &[Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL]) => Ok(()),
+        other => other,
+    }
+}
+
+/// The most bytes that a file of this process may have, if there is such a limit. The soft limit is the one that counts.
+pub(crate) fn file_size_limit() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
+/// What the system says when a file system is full.
+pub(crate) fn out_of_space() -> io::Error {
+    Errno::NOSPC.into()
+}
+
+/// What the file system of a file or folder says of its space.
+pub(crate) fn space(of: impl AsHandle) -> io::Result<Space> {
+    let stat = fstatvfs(of)?;
+    Ok(Space {
+        total: stat.f_blocks.saturating_mul(stat.f_frsize),
+        available: stat.f_bavail.saturating_mul(stat.f_frsize),
+        // A file system without a table of inodes states none at all.
+        files: (stat.f_files != 0).then_some(stat.f_favail),
+    })
+}
+
+/// Sets when a file was written last, in seconds since 1970. A time that the file system cannot hold is no reason to
+/// fail.
+pub(crate) fn set_modified(file: &File, seconds: u64) {
+    let at = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
+    if let Some(at) = at {
+        let _ = file.set_modified(at);
+    }
+}
+
+/// The same of a folder.
+pub(crate) fn set_folder_modified(folder: &Dir, seconds: u64) {
+    if let Ok(folder) = folder.try_clone() {
+        set_modified(&folder.into_std_file(), seconds);
+    }
+}
