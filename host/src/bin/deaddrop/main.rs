@@ -2,11 +2,10 @@
 
 mod cli;
 mod commands;
-mod core_dumps;
 mod exit;
-mod memory_lock;
 mod messages;
 mod passphrase;
+mod platform;
 mod prompt;
 mod qr;
 mod resources;
@@ -34,8 +33,8 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    core_dumps::disable();
-    memory_lock::lock();
+    platform::disable_core_dumps();
+    platform::lock_memory();
     let arguments = || std::env::args_os().skip(1);
     let signals = Signals::default();
     let failed = |json, failure| Ui::new(json, false, &signals).fail_now(&failure);

@@ -9,7 +9,8 @@ use deaddrop::{
 };
 
 use crate::exit::{Exit, Failure};
-use crate::resources::{MORE_FILES, is_out_of_files};
+use crate::platform::is_out_of_files;
+use crate::resources::MORE_FILES;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

@@ -1,15 +1,14 @@
 //! Where the passphrase of the room comes from.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::cli::{RoomArgs, RoomName};
 use crate::exit::Failure;
+use crate::platform;
 use crate::prompt;
 use crate::room_file::{self, text};
 use crate::rooms::Rooms;
@@ -50,7 +49,7 @@ pub(crate) async fn new(signals: &Signals) -> Result<Zeroizing<String>, Failure>
         return twice(async |question| ask(question, signals).await).await;
     }
     let refuse = |error| Failure::failed(format!("cannot read standard input: {error}"));
-    let mut stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(refuse)?;
+    let mut stdin = platform::stdin().map_err(refuse)?;
     let bytes = smol::unblock(move || room_file::read_line(&mut stdin)).await.map_err(refuse)?;
     checked(text(bytes, "the passphrase from standard input", "convert it to UTF-8")?, "standard input")
 }

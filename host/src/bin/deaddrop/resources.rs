@@ -5,10 +5,8 @@ use std::fs::File;
 use std::io;
 use std::thread::Builder;
 
-use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use crate::exit::Failure;
+use crate::platform;
 
 /// Descriptors that a sender may need: members' connections are not counted, and each takes one.
 const WANTED: u64 = 8_192;
@@ -29,7 +27,9 @@ pub(crate) const MORE_FILES: &str = "raise the limit with ulimit -n 256, or clos
 /// # Errors
 /// What there is not enough of, and what to do.
 pub(crate) fn check() -> Result<(), Failure> {
-    raise_limit();
+    // As far as the system lets us, and no further than makes sense. Members can open connections without number; the
+    // more there is room for, the longer others still get through.
+    platform::raise_file_limit(WANTED);
     descriptors(AT_START + FOR_CONNECTIONS)?;
     memory()?;
     threads()
@@ -43,27 +43,11 @@ pub(crate) fn check_connections() -> Result<(), Failure> {
     descriptors(FOR_CONNECTIONS)
 }
 
-/// Whether an operation failed because no more files can be open at once.
-pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-/// Raises our own limit of descriptors as far as the system lets us, and no further than makes sense. Members can open
-/// connections without number; the more there is room for, the longer others still get through.
-fn raise_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
-    if limit.current.is_some_and(|current| current < wanted) {
-        // Where it is refused the old limit stands, and connections beyond it wait.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
-    }
-}
-
 /// Opens this many, and closes them again.
 fn descriptors(count: usize) -> Result<(), Failure> {
-    let opened: io::Result<Vec<File>> = (0..count).map(|_| File::open("/")).collect();
+    let opened: io::Result<Vec<File>> = (0..count).map(|_| platform::open_placeholder()).collect();
     opened.map(drop).map_err(|error| {
-        let limit = getrlimit(Resource::Nofile).current.map_or("none".into(), |limit| limit.to_string());
+        let limit = platform::file_limit().map_or("none".into(), |limit| limit.to_string());
         Failure::failed(format!(
             "not enough files can be open at once ({error}; the limit of this process is {limit}): {MORE_FILES}"
         ))
@@ -110,22 +94,4 @@ fn threads() -> Result<(), Failure> {
         let _ = thread.join();
     }
     failed
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_low_limit_is_raised_and_a_high_one_is_left() {
-        let at_first = getrlimit(Resource::Nofile);
-        let low = Rlimit { current: Some(512), maximum: at_first.maximum };
-        setrlimit(Resource::Nofile, low).unwrap();
-        raise_limit();
-        let wanted = at_first.maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
-        assert_eq!(getrlimit(Resource::Nofile).current, Some(wanted));
-        setrlimit(Resource::Nofile, at_first).unwrap();
-        raise_limit();
-        assert!(getrlimit(Resource::Nofile).current >= at_first.current);
-    }
 }

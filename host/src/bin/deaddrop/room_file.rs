@@ -1,8 +1,7 @@
 //! Room files: a passphrase in a file that only its owner can read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
@@ -10,9 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::exit::Failure;
 use crate::passphrase::VARIABLE;
-
-/// Mode bits by which others reach a file.
-const OTHERS: u32 = 0o077;
+use crate::platform::{self, Access};
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -31,7 +28,7 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
             path.display()
         )));
     }
-    private(path, metadata.uid(), metadata.mode(), rustix::process::geteuid().as_raw())?;
+    private(path, platform::access(&file).map_err(refuse)?)?;
     let bytes = read_line(&mut file).map_err(refuse)?;
     text(bytes, &format!("the room file {}", path.display()), "save it as UTF-8")
 }
@@ -79,23 +76,24 @@ pub(crate) fn text(
 }
 
 /// Refuses a room file that others can read, or that belongs to someone else.
-pub(crate) fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(), Failure> {
+pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
     // Where neither can be mended: a secret mounted into a container, sudo, a file system without modes.
     let instead = format!(
         "or pass on what is in it: cat {path} | deaddrop ... --room-file /dev/stdin, or {VARIABLE}=\"$(cat {path})\" \
          deaddrop ...",
         path = path.display()
     );
-    if owner != me && owner != 0 {
+    if access.foreign {
         return Err(Failure::usage(format!(
             "the room file {} belongs to another user: make one of your own, {instead}",
             path.display()
         )));
     }
-    if mode & OTHERS != 0 {
+    if access.exposed {
         return Err(Failure::usage(format!(
-            "others can reach the room file {path}: keep it to yourself with: chmod 600 {path}, {instead}",
-            path = path.display()
+            "others can reach the room file {}: keep it to yourself with: {}, {instead}",
+            path.display(),
+            platform::keep_private(path)
         )));
     }
     Ok(())
@@ -106,11 +104,11 @@ pub(crate) fn private(path: &Path, owner: u32, mode: u32, me: u32) -> Result<(),
 pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
     let place = path.display();
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+        platform::make_private_folders(folder).map_err(|error| {
             file(format!("cannot make the folder {}: {error}; check its path and rights", folder.display()))
         })?;
     }
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let made = platform::make_private_file(path);
     let mut made = made.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
         _ => file(format!("cannot make the room file {place}: {error}; check its path and rights")),
@@ -118,9 +116,9 @@ pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
     let mut line = Zeroizing::new(Vec::with_capacity(passphrase.len() + 1));
     line.extend_from_slice(passphrase.as_bytes());
     line.push(b'\n');
-    let written = made.metadata().and_then(|metadata| match metadata.mode() & OTHERS {
-        0 => made.write_all(&line).and_then(|()| made.sync_all()),
-        _ => Err(io::Error::other("its file system keeps no modes, so that others could read it")),
+    let written = platform::access(&made).and_then(|access| match access.exposed {
+        false => made.write_all(&line).and_then(|()| made.sync_all()),
+        true => Err(io::Error::other("its file system keeps no modes, so that others could read it")),
     });
     written.map_err(|error| {
         // A part of a passphrase is another room. If it stays, the error that is reported is the same.
@@ -143,7 +141,7 @@ fn file(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
 

@@ -1,13 +1,12 @@
 //! Rooms with names: files in one folder of the user's configuration.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::RoomName;
 use crate::exit::{Exit, Failure};
+use crate::platform;
 use crate::room_file;
 
 /// The folder, below that of the user's configuration.
@@ -33,15 +32,7 @@ pub(crate) struct Listed {
 impl Rooms {
     /// The rooms of the user that this process runs for; none without a home.
     pub(crate) fn ours() -> Option<Self> {
-        Self::below(std::env::var_os("XDG_CONFIG_HOME"), std::env::home_dir())
-    }
-
-    /// The rooms below the folder for configuration, or else in the usual place in the home. A relative path is no
-    /// value of `XDG_CONFIG_HOME`, says its specification.
-    fn below(configuration: Option<OsString>, home: Option<PathBuf>) -> Option<Self> {
-        let configuration = configuration.map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = home.filter(|home| home.is_absolute()).map(|home| home.join(".config"));
-        Some(Self { folder: configuration.or(home)?.join(FOLDER) })
+        platform::configuration_folder().map(|folder| Self { folder: folder.join(FOLDER) })
     }
 
     /// The rooms in this folder.
@@ -102,12 +93,9 @@ impl Rooms {
                 continue;
             };
             let path = entry.path();
-            let refused = match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => continue,
-                Ok(metadata) => {
-                    let me = rustix::process::geteuid().as_raw();
-                    room_file::private(&path, metadata.uid(), metadata.mode(), me).err()
-                }
+            let refused = match platform::access_of_file(&path) {
+                Ok(None) => continue,
+                Ok(Some(access)) => room_file::private(&path, access).err(),
                 Err(error) => Some(Failure::usage(format!(
                     "cannot read the room file {}: {error}; check where it leads",
                     path.display()
@@ -122,26 +110,4 @@ impl Rooms {
 
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_is_that_of_the_users_configuration() {
-        let below = |configuration: Option<&str>, home: Option<&str>| {
-            let rooms = Rooms::below(configuration.map(OsString::from), home.map(PathBuf::from));
-            rooms.map(|rooms| rooms.folder.display().to_string())
-        };
-        let home = Some("/home/ann");
-        assert_eq!(below(None, home).as_deref(), Some("/home/ann/.config/deaddrop/rooms"));
-        assert_eq!(below(Some("/etc/ann"), home).as_deref(), Some("/etc/ann/deaddrop/rooms"));
-        for no_path in ["", "relative"] {
-            assert_eq!(below(Some(no_path), home).as_deref(), Some("/home/ann/.config/deaddrop/rooms"));
-        }
-        assert_eq!(below(Some("/etc/ann"), None).as_deref(), Some("/etc/ann/deaddrop/rooms"));
-        assert_eq!(below(None, None), None);
-        assert_eq!(below(None, Some("")), None);
-    }
 }

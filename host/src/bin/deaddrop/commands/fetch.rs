@@ -4,7 +4,6 @@ mod choose;
 mod resolve;
 mod resume;
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{Named, NetArgs};
 use crate::exit::Failure;
 use crate::messages;
+use crate::platform;
 use crate::signals::Signals;
 use crate::ui::{Content, Event, Progress, Ui};
 use choose::choose;
@@ -326,8 +326,7 @@ async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
 
 /// Warns if others can reach what was received. It was made for its owner only, which some file systems do not know.
 async fn warn_exposed(ui: &Ui, paths: &[PathBuf]) -> Result<(), Failure> {
-    let exposed =
-        |path: &&PathBuf| std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    let exposed = |path: &&PathBuf| platform::access_at(path).is_ok_and(|access| access.exposed);
     let Some(path) = paths.iter().find(exposed) else { return Ok(()) };
     let message = format!(
         "others can read {}: its file system may have no modes, so move it to one that has",

@@ -9,7 +9,6 @@ mod setup;
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
 
 use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
 use smol::future;
@@ -17,6 +16,7 @@ use smol::future;
 use crate::cli::{Command, Fetch, NetArgs, RoomAction, RoomArgs, SendFile};
 use crate::exit::{Exit, Failure};
 use crate::passphrase::{self, Surroundings};
+use crate::platform;
 use crate::resources;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
@@ -153,6 +153,5 @@ async fn bundle(ui: &Ui, args: &SendFile) -> Result<SenderBuilder, Failure> {
 
 /// Standard input without std's buffer, which is never wiped.
 fn stdin() -> Result<File, Failure> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned();
-    stdin.map(File::from).map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))
+    platform::stdin().map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))
 }

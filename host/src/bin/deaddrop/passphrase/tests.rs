@@ -114,10 +114,13 @@ fn a_file_that_others_can_reach_is_refused() {
 #[test]
 fn a_file_that_belongs_to_someone_else_is_refused() {
     let path = Path::new("room");
-    let failure = room_file::private(path, 1_001, 0o100_600, 1_000).unwrap_err();
-    assert!(failure.message.contains("another user"));
-    assert_eq!(room_file::private(path, 1_000, 0o100_600, 1_000), Ok(()));
-    assert_eq!(room_file::private(path, 0, 0o100_600, 1_000), Ok(()), "the administrator may hand one out");
+    let private = platform::Access { foreign: false, exposed: false };
+    for exposed in [false, true] {
+        let foreign = platform::Access { foreign: true, exposed };
+        let failure = room_file::private(path, foreign).unwrap_err();
+        assert!(failure.message.contains("another user"));
+    }
+    assert_eq!(room_file::private(path, private), Ok(()));
 }
 
 #[test]

@@ -7,9 +7,7 @@ mod progress;
 mod status;
 mod stream;
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,8 +19,9 @@ pub(crate) use human::what;
 pub(crate) use progress::{EVERY, Pace, Progress};
 
 use crate::exit::{Exit, Failure};
+use crate::platform::{self, in_foreground, moves_cursor};
 use crate::signals::Signals;
-use status::{Status, Window, in_foreground};
+use status::{Status, Window};
 use stream::Stream;
 
 /// Shows events: as JSON lines on standard output, or as text for a person.
@@ -57,8 +56,8 @@ impl Ui {
         let stdout = io::stdout();
         let out_is_terminal = stdout.is_terminal();
         // Past std's buffer, in which a part of a message would stay. Every line is written at once.
-        let out: Box<dyn Write + Send> = match stdout.as_fd().try_clone_to_owned() {
-            Ok(out) => Box::new(File::from(out)),
+        let out: Box<dyn Write + Send> = match platform::stdout() {
+            Ok(out) => Box::new(out),
             Err(_) => Box::new(stdout),
         };
         let err = io::stderr();
@@ -231,11 +230,6 @@ impl Ui {
         let _ = self.err.run(&self.signals, write).await?;
         Ok(())
     }
-}
-
-/// Whether the terminal understands what moves its cursor.
-fn moves_cursor() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {

@@ -3,11 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::getpgrp;
-use rustix::termios::{tcgetpgrp, tcgetwinsize};
-
 use super::bar::Bar;
 use super::progress::Progress;
+use crate::platform::window_of_stderr;
 
 /// A transfer that ends sooner than this shows no line.
 const AFTER: Duration = Duration::from_millis(500);
@@ -38,19 +36,10 @@ struct Transfer {
 impl Window {
     /// Of standard error. A terminal that does not know its size is taken for one of the usual size.
     pub(super) fn of_stderr() -> Self {
-        let size = tcgetwinsize(std::io::stderr()).ok();
+        let (columns, rows) = window_of_stderr().unwrap_or_default();
         let known = |value: u16, usual| if value == 0 { usual } else { value };
-        Self {
-            columns: known(size.map_or(0, |size| size.ws_col), 80),
-            rows: known(size.map_or(0, |size| size.ws_row), 24),
-        }
+        Self { columns: known(columns, 80), rows: known(rows, 24) }
     }
-}
-
-/// Whether the terminal at standard error is ours to paint: not while another program has the foreground.
-pub(super) fn in_foreground() -> bool {
-    // It fails on a terminal that does not control this process, on which no shell has put others before it.
-    tcgetpgrp(std::io::stderr()).map_or(true, |foreground| foreground == getpgrp())
 }
 
 impl Status {

@@ -1,0 +1,7 @@
+//! Linux, Android, macOS and the BSDs.
+
+pub(super) mod access;
+pub(super) mod process;
+pub(super) mod signals;
+pub(super) mod streams;
+pub(super) mod terminal;
