@@ -14,6 +14,7 @@ pub mod executor;
 pub mod flash;
 pub mod interrupt;
 pub mod led;
+mod memmove;
 mod register;
 mod time;
 pub mod watchdog;
