@@ -1,6 +1,8 @@
 //! An embassy firmware that exists already, here one that echoes on a port of its own, takes part in a room as well.
 //!
 //! Both use one network stack. What is new for the firmware: room for more sockets, one static, and one future to run.
+//! Its stack's `Runner::run` stays in a task of its own, without this future: every use of a socket wakes it, so polled by
+//! one task they would never sleep.
 #![no_std]
 
 use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
@@ -18,8 +20,8 @@ static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 struct Lamp<F>(F);
 
 impl<F: FnMut(bool)> Indicator for Lamp<F> {
-    fn set(&mut self, waiting: bool) {
-        self.0(waiting);
+    fn set(&mut self, lit: bool) {
+        self.0(lit);
     }
 }
 

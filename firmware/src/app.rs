@@ -5,7 +5,7 @@
 //!
 //! | task | what it does |
 //! |---|---|
-//! | `network` | follows link and address |
+//! | `network` | follows link and address, and notices a driver that has gone deaf (`silence`) |
 //! | `beacons` | sends and receives beacons |
 //! | `client` | probes senders and fetches drops, one connection at a time (`probe`, `fetch`, `client_connection`) |
 //! | `server`, once for each slot | serves the board's own drops |
@@ -32,9 +32,11 @@ mod outlined;
 mod probe;
 mod server;
 mod settings;
+mod silence;
 mod state;
 mod status;
 
+pub use crate::signal::Indicator;
 pub use memory::{
     ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
 };
@@ -57,6 +59,7 @@ use embedded_io_async::{Read, Write};
 use heapless::Deque;
 
 use crate::PROFILE;
+use crate::board::Wire;
 use crate::console::Console;
 use crate::mailbox::Mailbox;
 use context::TaskContext;
@@ -64,16 +67,15 @@ use liveness::Task;
 use memory::ServerBuffers;
 use state::{AppState, Tables};
 
-/// Shows a person that something can be fetched, usually with an LED.
-pub trait Indicator {
-    /// `waiting`: whether the room has any offer.
-    fn set(&mut self, waiting: bool);
-}
-
 /// A watchdog timer: resets the board unless it is fed.
 pub trait Watchdog {
     /// Restarts the timer. Called about once a second, until a task of the app has been stuck for 10 s.
     fn feed(&mut self);
+}
+
+/// No watchdog.
+impl Watchdog for () {
+    fn feed(&mut self) {}
 }
 
 /// A socket without Nagle's algorithm: it is only written whole records.
@@ -130,6 +132,7 @@ impl App {
             tables: RefCell::new(tables),
             context: TaskContext::new(now, settings.reply_delay),
             started: now,
+            wire: None,
         };
         // Server sockets come before the busy responder's: see there.
         let servers =
@@ -143,6 +146,12 @@ impl App {
             shared_port: memory.shared_port.socket(stack),
             own_port: memory.own_port.socket(stack),
         }
+    }
+
+    /// Has the watchdog run out if nothing is received for ten minutes: see `silence`. `wire` counts the frames of the
+    /// stack's driver.
+    pub fn listen_to(&mut self, wire: &'static Wire) {
+        self.state.wire = Some(wire);
     }
 
     /// Where the console, or a program in its place, sends commands and receives events.

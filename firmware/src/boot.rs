@@ -21,7 +21,6 @@ pub mod jitter_entropy;
 mod preloaded;
 mod seed_store;
 pub mod slots;
-mod start;
 
 use core::fmt;
 
@@ -38,11 +37,10 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 pub use entropy::{Hardware, HardwareEntropy, NoEntropy};
-pub use error::{BootError, halt};
+pub use error::BootError;
 pub use preloaded::Preloaded;
 pub use seed_store::SeedStore;
 pub use slots::SeedSlots;
-pub use start::start;
 
 /// HKDF info of the key of this start's randomness.
 pub const INFO_RNG: &[u8] = b"deaddrop/1 rng";
@@ -72,7 +70,8 @@ impl fmt::Debug for Ready {
 /// Reads the provisioning record, ratchets the seed, and seeds the generator of this start.
 ///
 /// `record` is flash from the record's address on, longer than one record if possible; `hardware` is the board's
-/// generator, if it has one. Call it once for each start, before the network. On an error call [`halt`].
+/// generator, if it has one. Call it once for each start, before the network. On an error the board must not
+/// talk: [`Board::boot`](crate::board::Board::boot) prints why.
 pub fn boot(
     record: &[u8],
     seeds: &mut impl SeedStore,
@@ -150,6 +149,8 @@ fn expand(hkdf: &Hkdf<Sha512>, info: &[u8]) -> Secret<32> {
 }
 
 /// [`boot`] with the provisioning record at offset `record` and the seed slots at offsets `slots` of one flash.
+// Not inlined: its stack frame would stay below all that an async caller does later.
+#[inline(never)]
 pub fn boot_from_flash<F: NorFlash>(
     mut flash: F,
     record: u32,

@@ -101,7 +101,8 @@ fn a_board_of_another_room_finds_nothing_and_takes_nothing() {
     let why = lan.until(&other, failed);
     assert_eq!(why, CommandError::Client(ClientError::NotMember));
     assert!(a.store.borrow().offered(token).is_some(), "it is still there");
-    assert!(!other.signs.waiting.get() && b.signs.waiting.get(), "the lamp is lit for members only");
+    let lit = (lan.eighths_lit(&other), lan.eighths_lit(&b));
+    assert_eq!(lit, (1, 15), "the lamp is lit for members only, and with a flash for others");
 }
 
 #[test]
@@ -111,8 +112,8 @@ fn a_drop_ends_with_its_ttl_and_is_wiped() {
     let (a, b) = (lan.board(1, settings), lan.board(1, settings));
     let token = a.offer(&mut lan, Kind::File, "n.txt", &bytes(2_000));
     lan.until(&b, appeared(token));
-    lan.pass(Duration::from_secs(28));
-    assert!(b.signs.waiting.get());
+    lan.pass(Duration::from_secs(26));
+    assert_eq!(lan.eighths_lit(&b), 15);
     lan.pass(Duration::from_secs(4));
     let ended = |event: &Event| match event {
         Event::Ended { token: t, reason, unconfirmed: false, .. } if *t == token => Some(*reason),
@@ -121,7 +122,18 @@ fn a_drop_ends_with_its_ttl_and_is_wiped() {
     assert_eq!(lan.until(&a, ended), EndReason::Expired);
     assert_eq!(lan.until(&b, gone(token)), EndReason::Expired);
     assert_eq!(a.store.borrow().free(), a.store.borrow().capacity());
-    assert!(!b.signs.waiting.get());
+    assert_eq!(lan.eighths_lit(&b), 1);
+}
+
+#[test]
+fn the_lamp_tells_of_a_cable_that_is_out() {
+    let mut lan = Lan::new();
+    let a = lan.board(1, Settings::default());
+    lan.pass(Duration::from_secs(2));
+    assert_eq!(lan.eighths_lit(&a), 1);
+    lan.switch.plug(a.number, false);
+    lan.pass(Duration::from_secs(1));
+    assert_eq!(lan.eighths_lit(&a), 2, "two flashes");
 }
 
 #[test]

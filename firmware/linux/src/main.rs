@@ -11,30 +11,28 @@ mod serial;
 use std::error::Error;
 use std::process::ExitCode;
 
-use deaddrop_firmware::addressing;
-use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::{Ready, boot};
+use deaddrop_firmware::app::{App, Memory, SOCKETS, Settings};
+use deaddrop_firmware::board::{Board, Network, RetainedRam, Wire};
 use embassy_executor::{Executor, Spawner};
-use embassy_net::{Runner, StackResources};
+use embassy_net::StackResources;
 use embassy_net_tuntap::TunTapDevice;
 use rand_core::Rng;
 use seed_file::SeedFile;
 use serial::Serial;
 use static_cell::{ConstStaticCell, StaticCell};
 
-/// No indicator.
-struct NoIndicator;
+/// Nothing is retained from one process to the next.
+struct NotRetained;
 
-impl Indicator for NoIndicator {
-    fn set(&mut self, _: bool) {}
+impl RetainedRam for NotRetained {
+    fn word(&self, _: usize) -> u32 {
+        0
+    }
+
+    fn set_word(&self, _: usize, _: u32) {}
 }
 
-/// No watchdog.
-struct NoWatchdog;
-
-impl Watchdog for NoWatchdog {
-    fn feed(&mut self) {}
-}
+static WIRE: Wire = Wire::new();
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -44,10 +42,16 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     };
-    match made_ready(tap, record, seed) {
-        Ok((device, ready)) => {
+    match made_ready(tap, record) {
+        Ok((device, record)) => {
             static EXECUTOR: StaticCell<Executor> = StaticCell::new();
-            EXECUTOR.init(Executor::new()).run(|spawner| start(spawner, device, ready))
+            let seeds = SeedFile::new(seed);
+            EXECUTOR.init(Executor::new()).run(|spawner| {
+                // Cannot fail: it is spawned once.
+                if let Ok(board) = board(spawner, device, record, seeds) {
+                    spawner.spawn(board);
+                }
+            })
         }
         Err(error) => {
             eprintln!("deaddrop-on-linux: {error}");
@@ -57,44 +61,37 @@ fn main() -> ExitCode {
 }
 
 /// Everything that can fail, before the executor runs.
-fn made_ready(tap: &str, record: &str, seed: &str) -> Result<(TunTapDevice, Ready), Box<dyn Error>> {
-    let bytes = std::fs::read(record).map_err(|error| format!("{record}: {error}"))?;
-    let mut ready = boot(&bytes, &mut SeedFile::new(seed), None).map_err(|error| format!("{error}"))?;
-    let mut device = TunTapDevice::new(tap).map_err(|error| format!("the tap interface {tap}: {error}"))?;
+fn made_ready(tap: &str, record: &str) -> Result<(TunTapDevice, Vec<u8>), Box<dyn Error>> {
+    let record = std::fs::read(record).map_err(|error| format!("{record}: {error}"))?;
+    let device = TunTapDevice::new(tap).map_err(|error| format!("the tap interface {tap}: {error}"))?;
+    Ok((device, record))
+}
+
+/// Drives the network stack.
+#[embassy_executor::task]
+async fn network(mut runner: Network<TunTapDevice>) {
+    runner.run().await;
+}
+
+/// Starts the board, then runs app and console.
+#[embassy_executor::task]
+async fn board(spawner: Spawner, mut device: TunTapDevice, record: Vec<u8>, mut seeds: SeedFile) {
+    static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+
+    let mut board = Board::start(Serial::start(), (), (), NotRetained, &WIRE, false).await;
+    let mut ready = board.boot_from(&record, &mut seeds, None).await;
     let mut address = [0; 6];
     ready.rng.fill_bytes(&mut address);
     // A locally administered unicast address.
     let [first, ..] = &mut address;
     *first = (*first & 0xFC) | 0x02;
     device.set_hardware_address(address);
-    Ok((device, ready))
-}
-
-fn start(spawner: Spawner, device: TunTapDevice, mut ready: Ready) {
-    static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
-    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-    static APP: StaticCell<App> = StaticCell::new();
-
-    let resources = RESOURCES.init(StackResources::new());
-    let config = addressing::config(ready.address);
-    let (stack, runner) = embassy_net::new(device, config, resources, ready.rng.next_u64());
-    let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
-    let app = APP.init(App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings));
-    // Cannot fail: each task is spawned once.
-    if let (Ok(network), Ok(member)) = (network(runner), member(app)) {
+    let (stack, runner) = board.network(device, &mut ready, RESOURCES.init(StackResources::new()));
+    if let Ok(network) = network(runner) {
         spawner.spawn(network);
-        spawner.spawn(member);
     }
-}
-
-/// Drives the network stack.
-#[embassy_executor::task]
-async fn network(mut runner: Runner<'static, TunTapDevice>) {
-    runner.run().await;
-}
-
-/// Runs the app.
-#[embassy_executor::task]
-async fn member(app: &'static mut App) {
-    app.run(Serial::start(), NoIndicator, NoWatchdog).await;
+    let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
+    let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
+    board.run(&mut app).await;
 }

@@ -1,8 +1,10 @@
-//! The layout of a board's flash, read from its `memory.x`.
+//! The layout of a board's memory, read from its `memory.x`.
 //!
-//! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions without code: `RECORD`, for the
-//! provisioning record, and the seed slots `SEED_A` and `SEED_B`. The board's build script calls [`link`], which
-//! generates constants for them; xtask reads the same file to know where to write what.
+//! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions of flash without code: `RECORD`, for
+//! the provisioning record, and the seed slots `SEED_A` and `SEED_B`. Of RAM it names two that hold no static data:
+//! `STACK`, which is the lowest, so that a stack that grows beyond it runs into addresses without memory and faults, and
+//! `RETAINED`, which no start initialises. The board's build script calls [`link`], which generates constants for the
+//! first three and tells the linker of the others; xtask reads the same file to know where to write what.
 //!
 //! This crate runs on the build machine, never on a board.
 
@@ -13,13 +15,17 @@ use std::{env, fs, io};
 
 pub use script::{MapError, Region};
 
-/// The regions of a board without code.
+/// The regions of a board without code or static data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryMap {
     /// The region of the provisioning record.
     pub record: Region,
     /// The two seed slots, one erase block each. Provisioning writes the first.
     pub seeds: [Region; 2],
+    /// The stack, below all other RAM.
+    pub stack: Region,
+    /// RAM that outlives a reset.
+    pub retained: Region,
 }
 
 impl MemoryMap {
@@ -30,7 +36,17 @@ impl MemoryMap {
             let found = regions.iter().find(|region| region.name == name);
             found.map(|region| region.region).ok_or_else(|| MapError::Missing(name.to_owned()))
         };
-        let map = Self { record: find("RECORD")?, seeds: [find("SEED_A")?, find("SEED_B")?] };
+        let map = Self {
+            record: find("RECORD")?,
+            seeds: [find("SEED_A")?, find("SEED_B")?],
+            stack: find("STACK")?,
+            retained: find("RETAINED")?,
+        };
+        for above in [find("RAM")?, map.retained] {
+            if above.origin < map.stack.origin {
+                return Err(MapError::StackNotLowest);
+            }
+        }
         for (at, one) in regions.iter().enumerate() {
             if let Some(two) = regions.iter().skip(at + 1).find(|two| one.region.overlaps(two.region)) {
                 return Err(MapError::Overlap(one.name.clone(), two.name.clone()));
@@ -38,6 +54,13 @@ impl MemoryMap {
         }
         Ok(map)
     }
+
+    /// What the linker needs to know beside the regions: symbols of cortex-m-rt and of `deaddrop-cortex-m`.
+    const SYMBOLS: &str = "\n\
+        _stack_start = ORIGIN(STACK) + LENGTH(STACK);\n\
+        _stack_end = ORIGIN(STACK);\n\
+        _retained = ORIGIN(RETAINED);\n\
+        ASSERT(LENGTH(RETAINED) >= 256, \"RETAINED is too small\");\n";
 
     /// Rust constants for the board's program.
     fn constants(&self) -> String {
@@ -63,7 +86,7 @@ pub fn link(scripts: &[&str]) -> io::Result<()> {
     let text = fs::read_to_string(&script)?;
     let map = MemoryMap::parse(&text).map_err(io::Error::other)?;
     let out = variable("OUT_DIR")?;
-    fs::write(Path::new(&out).join("memory.x"), text)?;
+    fs::write(Path::new(&out).join("memory.x"), text + MemoryMap::SYMBOLS)?;
     fs::write(Path::new(&out).join("memory_map.rs"), map.constants())?;
     println!("cargo::rustc-link-search={}", out.to_string_lossy());
     println!("cargo::rerun-if-changed=memory.x");
@@ -86,9 +109,10 @@ mod tests {
             RECORD     : ORIGIN = 0x081A0000, LENGTH = 128K /* never written */
             SEED_A     : ORIGIN = 0x081C0000, LENGTH = 128K
             SEED_B : ORIGIN = 0x081E0000 , LENGTH=0x20000
-            RAM (rwx)  : ORIGIN = 0x20000000, LENGTH = 131072
-        }
-        _stack_start = ORIGIN(RAM) + LENGTH(RAM);";
+            STACK      : ORIGIN = 0x20000000, LENGTH = 16K
+            RETAINED   : ORIGIN = 0x20004000, LENGTH = 256
+            RAM (rwx)  : ORIGIN = 0x20004100, LENGTH = 131072
+        }";
 
     #[test]
     fn the_regions_are_found() {
@@ -96,6 +120,16 @@ mod tests {
         assert_eq!(map.record, Region { origin: 0x081A_0000, length: 0x2_0000 });
         assert_eq!(map.seeds.map(|region| region.origin), [0x081C_0000, 0x081E_0000]);
         assert_eq!(map.seeds.map(|region| region.length), [0x2_0000; 2]);
+        assert_eq!(map.stack, Region { origin: 0x2000_0000, length: 0x4000 });
+        assert_eq!(map.retained, Region { origin: 0x2000_4000, length: 256 });
+    }
+
+    #[test]
+    fn a_stack_above_other_ram_is_refused() {
+        let moved = SCRIPT.replace("ORIGIN = 0x20000000", "ORIGIN = 0x20030000");
+        let error = MemoryMap::parse(&moved).unwrap_err();
+        assert_eq!(error, MapError::StackNotLowest);
+        assert!(error.to_string().contains("STACK"));
     }
 
     #[test]

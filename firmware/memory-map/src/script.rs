@@ -28,6 +28,8 @@ pub enum MapError {
     Line(String),
     /// These two regions overlap.
     Overlap(String, String),
+    /// The stack is not below all other RAM, so that one that grows too deep would overwrite data.
+    StackNotLowest,
 }
 
 impl Region {
@@ -95,6 +97,9 @@ impl fmt::Display for MapError {
         match self {
             Self::Missing(name) => write!(f, "memory.x has no region {name}"),
             Self::Line(line) => write!(f, "memory.x has a region that cannot be read: {line}"),
+            Self::StackNotLowest => f.write_str(
+                "the region STACK of memory.x is above RAM or RETAINED: a stack that overflows must fault",
+            ),
             Self::Overlap(one, two) => write!(f, "the regions {one} and {two} of memory.x overlap"),
         }
     }

@@ -25,6 +25,9 @@ use super::state::{AppState, PORT};
 /// The least time between two rounds of the loop: while a probe runs, the browser's timeout for the next one has passed.
 const IDLE_MIN: Duration = Duration::from_millis(50);
 
+/// The port of the discard service, RFC 863.
+const DISCARD: u16 = 9;
+
 /// How long an answer may wait for ARP.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -43,6 +46,12 @@ pub(super) async fn beacon_task(
         let seen = app.context.notify.generation();
         stuck_since = drop_stuck(own, stuck_since, now);
         let next = send_due(app, shared, own, now);
+        if app.context.ask_gateway.take()
+            && let Some(gateway) = app.stack.config_v4().and_then(|config| config.gateway)
+        {
+            // ARP alone makes the gateway answer, and the discard port does no harm. A failure shows as silence.
+            send(own, &[], IpEndpoint::new(gateway.into(), DISCARD));
+        }
         let mut received = receive(app, shared, own);
         received |= receive(app, own, own);
         if received {
@@ -118,7 +127,7 @@ fn receive(app: &AppState, socket: &UdpSocket<'static>, own: &UdpSocket<'static>
             tables.advertiser.handle_beacon(now, &arrival, &beacon)
         });
         if let Some(answer) = answer {
-            send(own, &answer, IpEndpoint::new(address.into(), from.port()));
+            send(own, &answer.emit(), IpEndpoint::new(address.into(), from.port()));
         }
     }
     any
@@ -133,13 +142,13 @@ fn is_of_other(network: Ipv4Cidr, address: Ipv4Addr) -> bool {
 /// Sends a beacon to the directed and to the limited broadcast address: some networks pass only one of them.
 fn broadcast(socket: &UdpSocket<'static>, network: Ipv4Cidr, beacon: &Beacon) {
     for to in network.broadcast().into_iter().chain([Ipv4Addr::BROADCAST]) {
-        send(socket, beacon, IpEndpoint::new(to.into(), UDP_PORT));
+        send(socket, &beacon.emit(), IpEndpoint::new(to.into(), UDP_PORT));
     }
 }
 
-/// Sends a beacon, or drops it if the transmit queue is full: beacons are repeated.
-fn send(socket: &UdpSocket<'static>, beacon: &Beacon, to: IpEndpoint) {
-    let _ = poll_once(socket.send_to(&beacon.emit(), to));
+/// Sends a datagram, or drops it if the transmit queue is full: beacons are repeated.
+fn send(socket: &UdpSocket<'static>, bytes: &[u8], to: IpEndpoint) {
+    let _ = poll_once(socket.send_to(bytes, to));
 }
 
 #[cfg(test)]

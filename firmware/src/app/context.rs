@@ -29,6 +29,8 @@ pub(super) struct TaskContext {
     pub(super) liveness: Liveness,
     /// Written by the network task alone.
     pub(super) online: Cell<Online>,
+    /// Set when the gateway is to be asked for an answer, see `silence`.
+    pub(super) ask_gateway: Cell<bool>,
     /// Delay of handshake replies, see [`Settings::reply_delay`](super::Settings::reply_delay).
     pub(super) reply_delay: Duration,
 }
@@ -40,6 +42,7 @@ impl TaskContext {
             notify: Notify::new(),
             liveness: Liveness::new(now),
             online: Cell::new(Online { network: None, generation: 0 }),
+            ask_gateway: Cell::new(false),
             reply_delay,
         }
     }

@@ -23,11 +23,13 @@ pub(super) enum Task {
     Network,
     /// Answers `busy` when all server slots are in use.
     BusyResponder,
+    /// Not a task: the network is heard, see `silence`.
+    Wire,
     /// One of the server slots, counted from 0.
     Server(u8),
 }
 
-const TASKS: usize = 5 + super::memory::SERVERS;
+const TASKS: usize = 6 + super::memory::SERVERS;
 
 impl Task {
     const fn index(self) -> usize {
@@ -37,7 +39,8 @@ impl Task {
             Self::Command => 2,
             Self::Network => 3,
             Self::BusyResponder => 4,
-            Self::Server(number) => 5 + number as usize,
+            Self::Wire => 5,
+            Self::Server(number) => 6 + number as usize,
         }
     }
 }
@@ -72,7 +75,8 @@ mod tests {
     fn one_task_that_is_stuck_is_enough() {
         let at = |seconds: u64| Instant::from_millis(seconds * 1_000);
         let last = u8::try_from(super::super::memory::SERVERS - 1).unwrap();
-        let single = [Task::Beacons, Task::Client, Task::Command, Task::Network, Task::BusyResponder];
+        let single =
+            [Task::Beacons, Task::Client, Task::Command, Task::Network, Task::BusyResponder, Task::Wire];
         for stuck in single.into_iter().chain([Task::Server(last)]) {
             let liveness = Liveness::new(at(0));
             for task in single.into_iter().chain((0..=last).map(Task::Server)).filter(|task| *task != stuck) {

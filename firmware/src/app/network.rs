@@ -4,21 +4,25 @@ use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
 
+use deaddrop_core::time::Instant;
 use embassy_futures::select::select;
 use embassy_net::{Ipv4Cidr, Stack};
 
 use super::clock;
 use super::context::Online;
 use super::liveness::{CHECK_IN_EVERY, Task};
+use super::silence::{Silence, Verdict};
 use super::state::AppState;
 use crate::mailbox::Event;
 
 /// Runs for ever.
 pub(super) async fn network_task(app: &AppState) {
+    let mut silence = Silence::new(clock::now());
     loop {
         let now = clock::now();
         app.context.liveness.check_in(Task::Network, now);
         let stack = app.stack;
+        listen(app, &mut silence, now);
         let network = current(stack);
         let before = app.context.online.get();
         if network != before.network {
@@ -34,6 +38,19 @@ pub(super) async fn network_task(app: &AppState) {
             app.context.notify.notify();
         }
         select(until_other(stack, network), clock::at(now + CHECK_IN_EVERY)).await;
+    }
+}
+
+/// Judges the silence on the wire. While it is suspicious, `Wire` does not check in.
+fn listen(app: &AppState, silence: &mut Silence, now: Instant) {
+    let verdict =
+        app.wire.map_or(Verdict::Fine, |wire| silence.judge(now, wire.received(), app.stack.is_link_up()));
+    // A restart would lose what is kept in RAM.
+    if verdict != Verdict::Deaf || app.store.borrow().iter().next().is_some() {
+        app.context.liveness.check_in(Task::Wire, now);
+    }
+    if verdict == Verdict::Ask {
+        app.context.ask_gateway.set(true);
     }
 }
 

@@ -20,6 +20,7 @@ use heapless::Deque;
 use super::clock;
 use super::context::TaskContext;
 use super::memory::{BoardAdvertiser, BoardBrowser, BoardGuard, BoardServer, BoardStore, RECORD};
+use crate::board::Wire;
 use crate::mailbox::{Event, FetchRequest, Mailbox, OfferSummary};
 use crate::store::{Label, State as StoreState};
 
@@ -41,6 +42,8 @@ pub(super) struct AppState {
     pub(super) tables: RefCell<Tables>,
     pub(super) context: TaskContext,
     pub(super) started: Instant,
+    /// Counts received frames, if the driver is watched.
+    pub(super) wire: Option<&'static Wire>,
 }
 
 /// The protocol's tables and what else changes. Never borrowed across an `await`.

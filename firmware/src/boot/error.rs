@@ -1,10 +1,8 @@
-//! Why a board must not talk, and the state in which it says so.
+//! Why a board must not talk.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 use deaddrop_provisioning::ProvisioningError;
-use embedded_io_async::{Read, Write};
-use heapless::String;
 
 /// Why a board must not talk on the network. `Display` says what happened and what to do, for the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +36,10 @@ impl fmt::Display for BootError {
                 }
             }
             Self::SeedNotRead => {
-                write!(f, "the seed cannot be read from flash: provision again ({PROVISION}), and if that does not help, use another board")
+                write!(
+                    f,
+                    "the seed cannot be read from flash: provision again ({PROVISION}), and if that does not help, use another board"
+                )
             }
             Self::NoSeed => write!(
                 f,
@@ -48,34 +49,20 @@ impl fmt::Display for BootError {
                 f,
                 "there is no seed in flash and the hardware generator failed: switch off and on, or provision again ({PROVISION})"
             ),
-            Self::SeedNotReplaced => f.write_str(
-                "the seed cannot be replaced in flash, and to use one twice would give secrets away: switch off and on, and if that does not help, use another board",
-            ),
-            Self::SeedDidNotStick => f.write_str(
-                "the new seed was written and is not in flash, and to use one twice would give secrets away: switch off and on, and if that does not help, use another board",
-            ),
+            Self::SeedNotReplaced | Self::SeedDidNotStick => {
+                f.write_str(if *self == Self::SeedNotReplaced {
+                    "the seed cannot be replaced in flash"
+                } else {
+                    "the new seed was written and is not in flash"
+                })?;
+                f.write_str(", and to use one twice would give secrets away: switch off and on, and if that does not help, use another board")
+            }
         }?;
         f.write_str("; until then it does not talk on the network")
     }
 }
 
 impl core::error::Error for BootError {}
-
-/// Prints on the console why the board does not talk, and again whenever something is typed, so that a terminal which is
-/// opened later shows it too. Never returns. `why` is a [`BootError`] or a message of the board's own.
-pub async fn halt(console: &mut (impl Read + Write), why: impl fmt::Display) -> ! {
-    // Fits the longest `BootError`.
-    let mut text: String<400> = String::new();
-    let _cut_short_at_worst = write!(text, "deaddrop: {why}.\r\n");
-    loop {
-        // Errors are ignored: there is no other place to report them.
-        let _ = console.write_all(text.as_bytes()).await;
-        let _ = console.flush().await;
-        if !matches!(console.read(&mut [0; 16]).await, Ok(1..)) {
-            core::future::pending::<()>().await;
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

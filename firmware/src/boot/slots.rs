@@ -67,6 +67,8 @@ impl<F: NorFlash> SeedSlots<F> {
         self.flash
     }
 
+    // Not inlined, here and below: a start reads the slots several times.
+    #[inline(never)]
     fn load(&mut self, slot: u32) -> Result<Option<SeedRecord>, SlotError<F::Error>> {
         let mut bytes = Zeroizing::new([0; SEED_RECORD_LEN]);
         self.flash.read(slot, &mut *bytes).map_err(SlotError::Flash)?;
@@ -74,6 +76,7 @@ impl<F: NorFlash> SeedSlots<F> {
     }
 
     /// The valid record with the highest number, if there is one.
+    #[inline(never)]
     fn newest(&mut self) -> Result<Option<Newest>, SlotError<F::Error>> {
         let [a, b] = self.slots;
         let first = self.load(a)?.map(|record| Newest { record, slot: a, other: b });

@@ -10,21 +10,21 @@ use deaddrop_core::token::TokenError;
 use super::render::Quoted;
 use crate::mailbox::FetchRequest;
 
-/// What `help` prints.
+/// What `help` prints. Tabs, which stop at every eighth column, take less flash than blanks.
 pub const HELP: &str = "\
-offers                    what can be fetched in the room\r
-fetch TOKEN               fetch it; the first 4 characters will do\r
-fetch TOKEN from IP       the same from an address, or IP:PORT, that no offer was heard from\r
-send TEXT                 offer a message\r
-put NAME                  keep the lines that follow as a file, until a line with nothing but a dot;\r
-                          each line ends with LF, Ctrl-C gives up\r
-put-hex NAME              the same, the lines being bytes in hex\r
-list                      what is kept here\r
-show NAME                 print it\r
-offer NAME                let others fetch it; once fetched or expired, it is gone from here\r
-forget NAME               wipe it\r
-auto on | auto off        fetch messages as they are offered, or do not\r
-status                    network, room and memory\r
+offers\t\t\twhat can be fetched in the room\r
+fetch TOKEN\t\tfetch it; the first 4 characters will do\r
+fetch TOKEN from IP\tthe same from an address, or IP:PORT, that no offer was heard from\r
+send TEXT\t\toffer a message\r
+put NAME\t\tkeep the lines that follow as a file, until a line with nothing but a dot;\r
+\t\t\teach line ends with LF, Ctrl-C gives up\r
+put-hex NAME\t\tthe same, the lines being bytes in hex\r
+list\t\t\twhat is kept here\r
+show NAME\t\tprint it\r
+offer NAME\t\tlet others fetch it; once fetched or expired, it is gone from here\r
+forget NAME\t\twipe it\r
+auto on | auto off\tfetch messages as they are offered, or do not\r
+status\t\t\tnetwork, room and memory\r
 Where a NAME is wanted, its number in the list will do: show #1\r
 ";
 

@@ -23,6 +23,7 @@ use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
 use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settings, Watchdog};
+use deaddrop_firmware::board::{Counted, Wire};
 use deaddrop_firmware::mailbox::{Command, Event, FetchRequest, Mailbox, OfferSummary};
 use deaddrop_firmware::store::Slot;
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
@@ -49,15 +50,27 @@ struct Task {
 /// What the lamp and the watchdog of a board have been told.
 #[derive(Default)]
 pub(crate) struct Signs {
-    pub(crate) waiting: Cell<bool>,
+    lit: Cell<bool>,
+    since: Cell<Duration>,
+    /// How long the lamp was lit before.
+    before: Cell<Duration>,
     pub(crate) fed: Cell<u32>,
+}
+
+impl Signs {
+    /// How long the lamp has been lit since the start.
+    fn lit_for(&self) -> Duration {
+        self.before.get() + if self.lit.get() { clock::now() - self.since.get() } else { Duration::ZERO }
+    }
 }
 
 struct Lamp(Rc<Signs>);
 
 impl Indicator for Lamp {
-    fn set(&mut self, waiting: bool) {
-        self.0.waiting.set(waiting);
+    fn set(&mut self, lit: bool) {
+        self.0.before.set(self.0.lit_for());
+        self.0.since.set(clock::now());
+        self.0.lit.set(lit);
     }
 }
 
@@ -151,12 +164,13 @@ impl Lan {
 
     /// A board that knows the room number `room`.
     pub(crate) fn board(&mut self, room: u8, settings: Settings) -> Board {
-        let (stack, address) = self.stack();
+        let (stack, address, wire) = self.watched_stack();
         let memory = Box::leak(Box::new(Memory::new()));
         let begin = std::ptr::from_ref(memory).addr();
         let range = begin..begin + size_of::<Memory>();
         let rng = ChaCha20Rng::from_seed([self.boards; 32]);
         let mut app = App::new(stack, memory, RoomSecret::new([room; 32]).prs(), rng, settings);
+        app.listen_to(wire);
         let (mailbox, store) = (app.mailbox(), app.store());
         let signs = Rc::new(Signs::default());
         let events = Rc::new(RefCell::new(Vec::new()));
@@ -185,6 +199,13 @@ impl Lan {
 
     /// A stack with an address and nothing on it.
     pub(crate) fn stack(&mut self) -> (Stack<'static>, Ipv4Addr) {
+        let (stack, address, _) = self.watched_stack();
+        (stack, address)
+    }
+
+    /// The same, and what counts its frames.
+    fn watched_stack(&mut self) -> (Stack<'static>, Ipv4Addr, &'static Wire) {
+        let wire: &'static Wire = Box::leak(Box::new(Wire::new()));
         let port = self.switch.port();
         self.boards += 1;
         let address = Ipv4Addr::new(10, 0, 0, self.boards);
@@ -195,13 +216,13 @@ impl Lan {
         });
         let seed = u64::from(self.boards) * 77_777;
         let stack = match chip::CHIP {
-            None => self.run(port, config, seed),
+            None => self.run(Counted::new(port, wire), config, seed),
             Some(kind) => {
                 let device = chip::attach(self, kind, port);
-                self.run(device, config, seed)
+                self.run(Counted::new(device, wire), config, seed)
             }
         };
-        (stack, address)
+        (stack, address, wire)
     }
 
     /// Runs a stack on a network device.
@@ -275,6 +296,13 @@ impl Lan {
             drop(events);
             assert!(clock::advance(limit), "waited two minutes; it only posted {:#?}", board.events.borrow());
         }
+    }
+
+    /// How long the lamp of a board is lit within one period of its code, in eighths of a second.
+    pub(crate) fn eighths_lit(&mut self, board: &Board) -> u128 {
+        let before = board.signs.lit_for();
+        self.pass(Duration::from_secs(2));
+        (board.signs.lit_for() - before).as_millis().div_ceil(125)
     }
 
     /// Lets this much time pass.

@@ -15,6 +15,8 @@ const QUEUE: usize = 8;
 #[derive(Default)]
 struct Socket {
     plugged: bool,
+    /// Its driver receives nothing any more, though the link is up.
+    deaf: bool,
     received: VecDeque<Vec<u8>>,
     waker: Option<Waker>,
 }
@@ -57,6 +59,11 @@ impl Switch {
         if let Some(waker) = socket.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Makes the driver at a port deaf.
+    pub(crate) fn deafen(&self, number: usize) {
+        self.0.borrow_mut().sockets[number].deaf = true;
     }
 
     /// From now on this many of a thousand frames are lost, chosen by `seed`.
@@ -107,7 +114,7 @@ impl Inner {
             let lost = for_it && self.loss > 0 && self.roll() % 1_000 < self.loss;
             let socket = &mut self.sockets[to];
             self.lost += u64::from(lost);
-            if lost || !for_it || !socket.plugged || socket.received.len() >= QUEUE {
+            if lost || !for_it || !socket.plugged || socket.deaf || socket.received.len() >= QUEUE {
                 continue;
             }
             socket.received.push_back(frame.to_vec());

@@ -279,6 +279,9 @@ mod tests {
                 RECORD : ORIGIN = 0x101FD000, LENGTH = 4K
                 SEED_A : ORIGIN = 0x101FE000, LENGTH = 4K
                 SEED_B : ORIGIN = 0x101FF000, LENGTH = 4K
+                STACK : ORIGIN = 0x20000000, LENGTH = 32K
+                RETAINED : ORIGIN = 0x20008000, LENGTH = 256
+                RAM : ORIGIN = 0x20008100, LENGTH = 128K
             }",
         )
         .unwrap()

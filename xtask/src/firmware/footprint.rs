@@ -28,8 +28,6 @@ pub(crate) struct Footprint {
     pub(crate) crates: BTreeMap<String, Bytes>,
     /// The largest pieces by name.
     pub(crate) pieces: Vec<(String, Bytes)>,
-    /// The first RAM address behind static data, down to which the stack may grow.
-    pub(crate) static_end: u32,
 }
 
 impl Footprint {
@@ -37,7 +35,6 @@ impl Footprint {
     pub(crate) fn of(image: &[u8]) -> Result<Self, Failure> {
         let file = object::File::parse(image).map_err(Failure::at("the image"))?;
         let mut total = Bytes::default();
-        let mut static_end = 0;
         let mut places = BTreeMap::new();
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
@@ -49,9 +46,6 @@ impl Footprint {
                 ram: sh_flags.contains(SHF_WRITE),
             };
             total.add(place.bytes(section.size()));
-            if place.ram && section.size() > 0 {
-                static_end = static_end.max(section.address() + section.size());
-            }
             places.insert(section.index().0, place);
         }
         let mut crates: BTreeMap<String, Bytes> = BTreeMap::new();
@@ -79,8 +73,7 @@ impl Footprint {
         );
         let mut pieces: Vec<_> = pieces.into_values().collect();
         pieces.sort_by_key(|(_, bytes)| std::cmp::Reverse(bytes.flash.max(bytes.ram)));
-        let static_end = u32::try_from(static_end).map_err(Failure::at("the end of static data"))?;
-        Ok(Self { total, crates, pieces, static_end })
+        Ok(Self { total, crates, pieces })
     }
 
     /// The table of crates, largest first, in KiB.

@@ -18,11 +18,6 @@ pub const PROGRAM: &str = "qemu-system-arm";
 /// The machine that it emulates.
 const MACHINE: &str = "lm3s6965evb";
 
-/// Where the machine's SRAM is.
-pub const RAM: u32 = 0x2000_0000;
-/// Its bytes.
-pub const RAM_LEN: u32 = 64 * 1024;
-
 /// The content of a board at its start.
 pub struct Machine<'a> {
     /// The image, an ELF file.

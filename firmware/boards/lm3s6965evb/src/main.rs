@@ -9,17 +9,18 @@ use core::panic::PanicInfo;
 use core::pin::pin;
 use core::time::Duration;
 
-use deaddrop_firmware::addressing;
+use deaddrop_cortex_m::{Retained, crash};
 use deaddrop_firmware::app::{self, App, Memory, Outlined, Settings};
-use deaddrop_firmware::boot::{BootError, Ready, boot_from_flash, halt};
+use deaddrop_firmware::board::{Board, Network, Wire};
+use deaddrop_firmware::boot::Ready;
+use deaddrop_firmware::signal::Indicator;
 use deaddrop_lm3s6965::console::{Console, LastWords};
 use deaddrop_lm3s6965::ethernet::{self, Ethernet};
 use deaddrop_lm3s6965::flash::{self, Flash};
 use deaddrop_lm3s6965::led::Led;
-use deaddrop_lm3s6965::watchdog::Watchdog;
+use deaddrop_lm3s6965::watchdog::{self, Watchdog};
 use deaddrop_lm3s6965::{clock, emulator, executor};
-use embassy_futures::join::join;
-use embassy_net::{Runner, Stack, StackResources};
+use embassy_net::{Stack, StackResources};
 use rand_core::Rng;
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -37,58 +38,62 @@ const SOCKETS: usize = app::SOCKETS + 1;
 /// Longer than the 70 ms that a handshake reply takes to compute: the Cortex-M3 multiplies in data-dependent time.
 const REPLY_DELAY: Duration = Duration::from_millis(120);
 
+type Kit = Board<Console, StatusLed, HardwareWatchdog, Retained>;
+
+static WIRE: Wire = Wire::new();
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
     clock::start();
+    crash::before_reset(emulator::fail);
     if let Ok(board) = board() {
         executor::start().spawn(board);
     }
     executor::sleep()
 }
 
-/// Starts the board, then runs app and console.
-#[embassy_executor::task]
-async fn board() {
-    let mut console = Console::start();
-    let mut ready = match provisioned() {
-        Ok(ready) => ready,
-        Err(error) => halt(&mut console, error).await,
-    };
-    let (stack, runner) = plug_in(&mut ready);
-    // A task of its own: every use of a socket wakes it, so joined with the app it would never sleep.
+/// All steps up to the app.
+async fn start() -> (Kit, &'static mut App) {
+    let by_watchdog = watchdog::was_the_cause();
+    let watchdog = HardwareWatchdog(Watchdog::start());
+    let (console, led) = (Console::start(), StatusLed(Led::new()));
+    let mut board = Board::start(console, led, watchdog, Retained, &WIRE, by_watchdog).await;
+    let mut ready = board.boot(Flash::new(), memory_map::RECORD, memory_map::SEEDS, None).await;
+    let (stack, runner) = plug_in(&mut board, &mut ready);
     if let Ok(network) = network(runner) {
         executor::spawner().await.spawn(network);
     }
-    let app = make_app(stack, ready);
-    let (mailbox, store) = (app.mailbox(), app.store());
-    let mut console = deaddrop_firmware::console::Console::new(console);
-    let app = pin!(app.run_without_console(StatusLed(Led::new()), HardwareWatchdog(Watchdog::start())));
-    let console = pin!(console.run(mailbox, store));
-    join(Outlined::new(app), Outlined::new(console)).await;
+    (board, make_app(stack, ready))
+}
+
+/// Starts the board, then runs app and console.
+#[embassy_executor::task]
+async fn board() {
+    // Polled by a function of its own, whose stack frame is gone when the app runs.
+    let (board, app) = {
+        let start = pin!(start());
+        Outlined::new(start).await
+    };
+    board.run(app).await;
 }
 
 /// Drives the network stack.
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, &'static mut Ethernet>) {
+async fn network(mut runner: Network<&'static mut Ethernet>) {
     runner.run().await;
 }
 
 // Not inlined, here and below: the stack frame of the task's `poll` stays below everything that it calls.
-#[inline(never)]
-fn provisioned() -> Result<Ready, BootError> {
-    boot_from_flash(Flash::new(), memory_map::RECORD, memory_map::SEEDS, None)
-}
-
 /// The network stack on the Ethernet port.
 #[inline(never)]
-fn plug_in(ready: &mut Ready) -> (Stack<'static>, Runner<'static, &'static mut Ethernet>) {
+fn plug_in(board: &mut Kit, ready: &mut Ready) -> (Stack<'static>, Network<&'static mut Ethernet>) {
     // Initialised at compile time: a value made here would be built on the stack first.
     static PORT: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
     static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
 
     let port = PORT.take();
     port.start(ethernet::programmed_address().unwrap_or_else(|| random_mac(&mut ready.rng)));
-    embassy_net::new(port, addressing::config(ready.address), RESOURCES.take(), ready.rng.next_u64())
+    board.network(port, ready, RESOURCES.take())
 }
 
 /// The app.
@@ -103,9 +108,9 @@ fn make_app(stack: Stack<'static>, ready: Ready) -> &'static mut App {
 
 struct StatusLed(Led);
 
-impl app::Indicator for StatusLed {
-    fn set(&mut self, waiting: bool) {
-        self.0.set(waiting);
+impl Indicator for StatusLed {
+    fn set(&mut self, lit: bool) {
+        self.0.set(lit);
     }
 }
 
@@ -127,8 +132,7 @@ fn random_mac(rng: &mut impl Rng) -> [u8; 6] {
 }
 
 #[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
+fn panic(info: &PanicInfo<'_>) -> ! {
     let _ = LastWords.write_str("\r\npanic: starting again\r\n");
-    emulator::fail();
-    cortex_m::peripheral::SCB::sys_reset()
+    crash::panicked(info)
 }

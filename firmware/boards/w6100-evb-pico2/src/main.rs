@@ -2,24 +2,25 @@
 #![no_std]
 #![no_main]
 
-use deaddrop_firmware::addressing;
-use deaddrop_firmware::app::{App, Indicator, Memory, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::boot::{Preloaded, halt, start};
+use core::panic::PanicInfo;
+
+use deaddrop_cortex_m::{Retained, crash};
+use deaddrop_firmware::app::{App, Memory, SOCKETS, Settings, Watchdog};
+use deaddrop_firmware::board::{Board, Network, Wire};
+use deaddrop_firmware::boot::Preloaded;
 use deaddrop_firmware::mac::hardware_address;
-use deaddrop_wiznet::{State, W6100};
+use deaddrop_firmware::signal::Indicator;
+use deaddrop_wiznet::{Device, Runner, State, W6100};
 use embassy_executor::Spawner;
-use embassy_futures::join::join3;
 use embassy_net::StackResources;
 use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash};
 use embassy_rp::gpio::{Input, Level, Output, Pull};
-use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, TRNG, UART0};
+use embassy_rp::peripherals::{DMA_CH0, DMA_CH1, SPI0, TRNG, UART0};
 use embassy_rp::spi::Spi;
 use embassy_rp::uart::{BufferedInterruptHandler, BufferedUart};
-use embassy_rp::{bind_interrupts, dma, otp, spi, trng, uart, watchdog};
+use embassy_rp::{bind_interrupts, dma, otp, pac, spi, trng, uart, watchdog};
 use embassy_time::{Delay, Duration, with_timeout};
 use embedded_hal_bus::spi::ExclusiveDevice;
-use panic_halt as _;
-use rand_core::Rng;
 use static_cell::{ConstStaticCell, StaticCell};
 
 mod memory_map {
@@ -34,16 +35,18 @@ bind_interrupts!(struct Irqs {
 
 const FLASH_BASE: u32 = 0x1000_0000;
 const FLASH_SIZE: usize = 2 * 1024 * 1024;
-/// Of the watchdog, and of a wait for the generator.
+/// Of the watchdog.
 const TIMEOUT: Duration = Duration::from_secs(8);
+/// With the generator. Shorter than the watchdog's.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 const _: () = assert!(memory_map::SEED_LEN as usize == ERASE_SIZE);
 
 struct StatusLed(Output<'static>);
 
 impl Indicator for StatusLed {
-    fn set(&mut self, waiting: bool) {
-        self.0.set_level(waiting.into());
+    fn set(&mut self, lit: bool) {
+        self.0.set_level(lit.into());
     }
 }
 
@@ -55,8 +58,24 @@ impl Watchdog for HardwareWatchdog {
     }
 }
 
+type Bus = ExclusiveDevice<Spi<'static, SPI0, spi::Async>, Output<'static>, Delay>;
+
+static WIRE: Wire = Wire::new();
+
+/// Drives the network stack.
+#[embassy_executor::task]
+async fn network(mut runner: Network<Device<'static>>) {
+    runner.run().await;
+}
+
+/// Drives the network chip.
+#[embassy_executor::task]
+async fn network_chip(runner: Runner<'static, Bus, Input<'static>, Output<'static>>) {
+    runner.run().await;
+}
+
 #[embassy_executor::main]
-async fn main(_spawner: Spawner) {
+async fn main(spawner: Spawner) {
     static SENT: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static TYPED: ConstStaticCell<[u8; 256]> = ConstStaticCell::new([0; 256]);
     static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
@@ -64,22 +83,26 @@ async fn main(_spawner: Spawner) {
     static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
     let p = embassy_rp::init(embassy_rp::config::Config::default());
+    let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
+    let by_watchdog = watchdog.reset_reason() == Some(watchdog::ResetReason::TimedOut);
+    watchdog.start(TIMEOUT);
     let led = Output::new(p.PIN_25, Level::Low);
     let (sent, typed) = (SENT.take(), TYPED.take());
-    let mut console =
-        BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Irqs, sent, typed, uart::Config::default());
+    let console = BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Irqs, sent, typed, uart::Config::default());
+    // Without an adapter the line floats, and the driver switches its pull-up off.
+    pac::PADS_BANK0.gpio(1).modify(|pad| pad.set_pue(true));
+    let (led, watchdog) = (StatusLed(led), HardwareWatchdog(watchdog));
+    let mut board = Board::start(console, led, watchdog, Retained, &WIRE, by_watchdog).await;
 
     let flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
     let Ok(id) = otp::get_chipid() else {
-        halt(&mut console, "the chip does not say who it is: use another board").await
+        board.refuse("the chip does not say who it is: use another board").await
     };
     let mut trng = trng::Trng::new(p.TRNG, Irqs, trng::Config::default());
-    let mut entropy = Preloaded::by(async |to| with_timeout(TIMEOUT, trng.fill_bytes(to)).await.ok()).await;
+    let mut entropy = Preloaded::by(async |to| with_timeout(PATIENCE, trng.fill_bytes(to)).await.ok()).await;
     let record = memory_map::RECORD - FLASH_BASE;
     let seeds = memory_map::SEEDS.map(|address| address - FLASH_BASE);
-    let mut ready = start(&mut console, flash, record, seeds, Some(&mut entropy)).await;
-    let mut watchdog = watchdog::Watchdog::new(p.WATCHDOG);
-    watchdog.start(TIMEOUT);
+    let mut ready = board.boot(flash, record, seeds, Some(&mut entropy)).await;
 
     let mut wires = spi::Config::default();
     wires.frequency = 33_000_000;
@@ -89,14 +112,21 @@ async fn main(_spawner: Spawner) {
     let address = hardware_address(&id.to_be_bytes());
     let made = deaddrop_wiznet::new(&W6100, address, STATE.take(), chip, interrupt, reset).await;
     let Ok((device, runner)) = made else {
-        watchdog.stop();
-        halt(&mut console, "the W6100 does not answer: switch off and on, or use another board").await
+        board.refuse("the W6100 does not answer: switch off and on, or use another board").await
     };
-    let config = addressing::config(ready.address);
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (stack, mut net) = embassy_net::new(device, config, resources, ready.rng.next_u64());
+    if let Ok(chip) = network_chip(runner) {
+        spawner.spawn(chip);
+    }
+    let (stack, runner) = board.network(device, &mut ready, RESOURCES.init_with(StackResources::new));
+    if let Ok(network) = network(runner) {
+        spawner.spawn(network);
+    }
     let settings = Settings { auto: ready.mode.auto, ..Settings::default() };
     let mut app = App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings);
-    let app = app.run(console, StatusLed(led), HardwareWatchdog(watchdog));
-    join3(runner.run(), net.run(), app).await;
+    board.run(&mut app).await;
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    crash::panicked(info)
 }

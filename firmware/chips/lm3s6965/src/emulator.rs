@@ -3,8 +3,6 @@
 //! A semihosting call is a breakpoint instruction, which is a hard fault on a part without a debugger. So each function
 //! here checks first that it runs in QEMU.
 
-use core::ffi::CStr;
-
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::{syscall, syscall1};
 
@@ -36,9 +34,9 @@ pub fn succeed() {
     }
 }
 
-/// Copies the guest's command line, given to QEMU with `-semihosting-config arg=`, into `buffer`, and gives
-/// what follows `name` up to its end, ready for [`File::open`].
-pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a CStr> {
+/// Copies the guest's command line, given to QEMU with `-semihosting-config arg=`, into `buffer`, and gives what follows
+/// `name` up to its end, with a NUL, ready for [`File::open`].
+pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     if !is_there() {
         return None;
     }
@@ -46,10 +44,11 @@ pub fn argument<'a>(name: &str, buffer: &'a mut [u8]) -> Option<&'a CStr> {
     // SAFETY: the call writes a string and its NUL into the buffer, not beyond the length given, and the
     // string's length into the block. Both live until it returns.
     let failed = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) };
-    let line = CStr::from_bytes_until_nul(buffer).ok()?;
-    let at = line.to_str().ok()?.find(name)?;
-    let rest = line.to_bytes_with_nul().get(at + name.len()..)?;
-    if failed == 0 { CStr::from_bytes_with_nul(rest).ok() } else { None }
+    let [_, length] = block;
+    let line = buffer.get(..=length)?;
+    // Not `str::find`, nor `CStr`, which take 1,200 bytes of flash.
+    let at = line.windows(name.len()).position(|part| part == name.as_bytes())?;
+    if failed == 0 { line.get(at + name.len()..) } else { None }
 }
 
 /// A file of QEMU's host, open for reading and writing.
@@ -60,14 +59,14 @@ pub struct File(usize);
 pub struct FileError;
 
 impl File {
-    /// Opens a file that exists.
-    pub fn open(path: &CStr) -> Result<Self, FileError> {
+    /// Opens a file that exists. `path` ends with a NUL.
+    pub fn open(path: &[u8]) -> Result<Self, FileError> {
         const READ_AND_WRITE: usize = 3;
-        if !is_there() {
+        if !is_there() || path.last() != Some(&0) {
             return Err(FileError);
         }
         // SAFETY: the path ends with the NUL that the call wants, and outlives it.
-        match unsafe { syscall!(OPEN, path.as_ptr(), READ_AND_WRITE, path.count_bytes()) } {
+        match unsafe { syscall!(OPEN, path.as_ptr(), READ_AND_WRITE, path.len() - 1) } {
             usize::MAX => Err(FileError),
             handle => Ok(Self(handle)),
         }

@@ -7,8 +7,6 @@
 //!
 //! QEMU's flash cannot be written. There the slots are a file of 2 KiB, named by the argument `seeds=`.
 
-use core::ffi::CStr;
-
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
@@ -60,7 +58,7 @@ impl Flash {
     /// The flash; in QEMU with the file of the argument `seeds=` in place of the slots.
     pub fn new() -> Self {
         let mut line = [0; 256];
-        let path: Option<&CStr> = emulator::argument("seeds=", &mut line);
+        let path = emulator::argument("seeds=", &mut line);
         // If the file cannot be opened, the slots are QEMU's flash: writes do not stick, which `boot` notices.
         Self { slots: path.and_then(|path| File::open(path).ok()) }
     }

@@ -8,13 +8,13 @@
 
 pub mod clock;
 pub mod console;
+mod copy;
 pub mod emulator;
 pub mod ethernet;
 pub mod executor;
 pub mod flash;
 pub mod interrupt;
 pub mod led;
-mod memmove;
 mod register;
 mod time;
 pub mod watchdog;

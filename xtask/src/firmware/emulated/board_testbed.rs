@@ -7,7 +7,7 @@ use deaddrop_memory_map::MemoryMap;
 use deaddrop_provisioning::record::Mode;
 use deaddrop_provisioning::{Address, Ipv4Network};
 
-use testbed::emulator::{Emulated, Machine, PROGRAM, RAM, RAM_LEN};
+use testbed::emulator::{Emulated, Machine, PROGRAM};
 use testbed::lan::{Lan, PREFIX, Tap};
 use testbed::process::Process;
 use testbed::{Failure, ROOM};
@@ -35,7 +35,6 @@ pub(crate) struct BoardTestbed<'a> {
     deaddrop: PathBuf,
     paint: PathBuf,
     elf: Vec<u8>,
-    static_end: u32,
     /// The deepest stack of any board so far, in bytes.
     pub(crate) stack: u32,
 }
@@ -61,17 +60,16 @@ impl<'a> BoardTestbed<'a> {
     pub(crate) fn new(repo: &'a Repo, folder: &Path) -> Result<Self, Failure> {
         let image = build::image(repo, EMULATED)?;
         let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
-        let static_end = Footprint::of(&elf)?.static_end;
+        let map = provision::memory_map(repo, EMULATED)?;
         Ok(Self {
             repo,
             lan: Lan::with_boards(HOSTS, BOARDS)?,
-            map: provision::memory_map(repo, EMULATED)?,
-            static_end,
+            map,
             image,
             elf,
             folder: folder.to_owned(),
             deaddrop: demo::build(repo)?,
-            paint: stack::paint(folder.join("paint.bin"), static_end)?,
+            paint: stack::paint(folder.join("paint.bin"), map.stack)?,
             stack: 0,
         })
     }
@@ -122,8 +120,13 @@ impl<'a> BoardTestbed<'a> {
                 None
             }
         };
-        let machine =
-            Machine { image: &self.image, flash, seeds, ram: Some((self.static_end, &self.paint)), nic };
+        let machine = Machine {
+            image: &self.image,
+            flash,
+            seeds,
+            ram: Some((self.map.stack.origin, &self.paint)),
+            nic,
+        };
         Emulated::start(self.lan.switch().command(PROGRAM), &machine, &self.folder, &format!("board{n}"))
     }
 
@@ -200,8 +203,8 @@ impl<'a> BoardTestbed<'a> {
     /// Ends a board's part in a test: it must still run, and its stack depth is read from its memory.
     pub(crate) fn finish(&mut self, mut board: Emulated) -> Result<(), Failure> {
         board.runs()?;
-        let ram = board.memory(RAM, RAM_LEN, &self.path("ram.bin"))?;
-        self.stack = self.stack.max(stack::high_water(&ram, self.static_end)?);
+        let dump = board.memory(self.map.stack.origin, self.map.stack.length, &self.path("stack.bin"))?;
+        self.stack = self.stack.max(stack::high_water(&dump)?);
         Ok(())
     }
 }

@@ -10,7 +10,21 @@ use super::case::Case;
 pub(super) const CASES: &[Case] = &[
     Case { name: "the app on Linux and a host give each other a message", run: hosts },
     Case { name: "the app on Linux takes a file from a host that loses one frame in ten", run: lossy },
+    Case { name: "the app on Linux takes no processor time when it has nothing to do", run: idle },
 ];
+
+/// Stack and app are tasks of their own: in one task they would wake each other for ever, and take all of a processor.
+fn idle(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let mut app = bed.on_linux(0)?;
+    // After its start it sends solicits.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    let load = app.load(std::time::Duration::from_secs(5))?;
+    app.runs()?;
+    if load > 3.0 {
+        return Err(Failure(format!("it uses {load:.1} % of a processor")));
+    }
+    Ok(format!("{load:.1} % of a processor"))
+}
 
 fn hosts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let mut app = bed.on_linux(0)?;

@@ -1,0 +1,88 @@
+extern crate std;
+use core::cell::Cell;
+use std::string::ToString;
+use std::vec::Vec;
+
+use super::super::retained::WORDS;
+use super::*;
+
+struct Ram([Cell<u32>; WORDS]);
+
+impl Ram {
+    fn of(word: u32) -> Self {
+        Self(core::array::from_fn(|_| Cell::new(word)))
+    }
+}
+
+impl RetainedRam for Ram {
+    fn word(&self, at: usize) -> u32 {
+        self.0[at].get()
+    }
+
+    fn set_word(&self, at: usize, to: u32) {
+        self.0[at].set(to);
+    }
+}
+
+#[test]
+fn what_was_noted_is_taken_once() {
+    let ram = Ram::of(0xDEAD_BEEF);
+    note(&ram, Cause::Panic, [0x101, 0x203, 0, 0], "src/app/fetch.rs:7");
+    let restart = take(&ram, false).unwrap();
+    assert_eq!(restart.to_string(), "a panic at src/app/fetch.rs:7 0x101 0x203");
+    assert_eq!(restart.strikes, 1);
+    assert_eq!(take(&ram, false), None);
+    // The chip may still say that its watchdog did it, which is how some reset themselves.
+    note(&ram, Cause::Fault, [0; 4], "");
+    let restart = take(&ram, true).unwrap();
+    assert_eq!((restart.cause, restart.strikes), (Cause::Fault, 2));
+}
+
+#[test]
+fn ram_that_was_off_tells_of_nothing() {
+    for word in [0, u32::MAX, 0x5555_5555, MAGIC] {
+        assert_eq!(take(&Ram::of(word), false), None, "{word:#x}");
+        let restart = take(&Ram::of(word), true).unwrap();
+        assert_eq!((restart.cause, restart.strikes), (Cause::Watchdog, 1), "{word:#x}");
+    }
+    // One bit that did not survive is enough.
+    for at in RESTART..=SUM {
+        let ram = Ram::of(0);
+        note(&ram, Cause::Panic, [1, 2, 3, 4], "somewhere");
+        ram.0[at].set(ram.0[at].get() ^ 0x400);
+        assert_eq!(take(&ram, false), None, "{at}");
+        assert_eq!(strikes(&ram), 0, "{at}");
+    }
+}
+
+#[test]
+fn each_restart_of_a_row_waits_twice_as_long_up_to_ten_minutes() {
+    let ram = Ram::of(0);
+    let mut waits = Vec::new();
+    for n in 0..40 {
+        if n % 2 == 0 {
+            note(&ram, Cause::Panic, [0; 4], "");
+        }
+        waits.push(take(&ram, n % 2 == 1).unwrap().wait().as_secs());
+    }
+    assert_eq!(waits[..12], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+    assert!(waits[12..].iter().all(|wait| *wait == 600));
+    // A push on the button does not end the row, and does not wait.
+    assert_eq!(take(&ram, false), None);
+    note(&ram, Cause::Panic, [0; 4], "");
+    assert_eq!(take(&ram, false).unwrap().strikes, 41);
+    clear_strikes(&ram);
+    note(&ram, Cause::Panic, [0; 4], "");
+    assert_eq!(take(&ram, false).unwrap().strikes, 1);
+}
+
+#[test]
+fn of_a_long_place_the_end_is_kept() {
+    let ram = Ram::of(0);
+    let path =
+        "/a/very/long/path/that/does/not/fit/at/all/registry/embassy-stm32-0.6.0/src/eth/v2/mod.rs:113";
+    note(&ram, Cause::Panic, [0; 4], path);
+    let place = take(&ram, false).unwrap().place;
+    assert_eq!(place.len(), PLACE);
+    assert!(path.ends_with(place.as_str()), "{place}");
+}
