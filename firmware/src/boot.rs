@@ -12,6 +12,11 @@
 //! with SHA-512. S' replaces S in the store and is read back, and only then is K used. So no two starts draw the same K,
 //! however often the power fails in between, and the seed in a stolen board reveals no key of this start or of earlier
 //! ones. If the store does not keep S', the next start would derive the same K, so the board must not talk.
+//!
+//! A generator that **stands alone** makes every K unpredictable by itself. Then S is mixed in and stays as it is: no start
+//! writes to flash, which would wear it out and, on a chip whose flash has error correction, leave words that cannot be
+//! read if the power fails meanwhile. If such a generator fails, the board must not talk: without its output the same S
+//! would give the same K.
 
 mod entropy;
 mod error;
@@ -79,10 +84,15 @@ pub fn boot(
 ) -> Result<Ready, BootError> {
     let ProvisioningRecord { prs, address, mode } =
         ProvisioningRecord::parse(record).map_err(BootError::Provisioning)?;
+    let alone = hardware.as_ref().is_some_and(|hardware| hardware.stands_alone());
     let seed = stored(seeds)?;
     let (drawn, hardware) = draw(hardware, seed.is_some())?;
     let (key, next) = ratchet(seed.as_ref(), drawn.as_ref());
     drop((seed, drawn));
+    let ready = Ready { prs, address, mode, rng: ChaCha20Rng::from_seed(*key.expose()), hardware };
+    if alone {
+        return Ok(ready);
+    }
 
     seeds.replace(next.expose()).map_err(|_| BootError::SeedNotReplaced)?;
     let mut back = [0; 32];
@@ -93,7 +103,7 @@ pub fn boot(
     if !stuck {
         return Err(BootError::SeedDidNotStick);
     }
-    Ok(Ready { prs, address, mode, rng: ChaCha20Rng::from_seed(*key.expose()), hardware })
+    Ok(ready)
 }
 
 /// The seed in the store, if there is one.
@@ -107,7 +117,7 @@ fn stored(seeds: &mut impl SeedStore) -> Result<Option<Seed>, BootError> {
 }
 
 /// 32 bytes of the hardware generator, if there is one and it works. An error if the board would have neither these nor
-/// a seed.
+/// a seed that is replaced at every start.
 fn draw(
     hardware: Option<&mut dyn HardwareEntropy>,
     has_seed: bool,
@@ -115,7 +125,8 @@ fn draw(
     let Some(hardware) = hardware else {
         return if has_seed { Ok((None, Hardware::Absent)) } else { Err(BootError::NoSeed) };
     };
-    if !has_seed && !hardware.stands_alone() {
+    let alone = hardware.stands_alone();
+    if !has_seed && !alone {
         return Err(BootError::NoSeed);
     }
     let mut filled = Ok(());
@@ -125,7 +136,7 @@ fn draw(
         drawn.expose().iter().all(|byte| *byte == 0) || drawn.expose().iter().all(|byte| *byte == 0xFF);
     match filled {
         Ok(()) if !dead => Ok((Some(drawn), Hardware::Mixed)),
-        _ if has_seed => Ok((None, Hardware::Failed)),
+        _ if has_seed && !alone => Ok((None, Hardware::Failed)),
         _ => Err(BootError::NoEntropy),
     }
 }

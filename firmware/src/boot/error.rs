@@ -14,7 +14,7 @@ pub enum BootError {
     SeedNotRead,
     /// There is no seed, and no hardware generator that stands alone.
     NoSeed,
-    /// There is no seed, and the hardware generator failed.
+    /// The hardware generator failed, and there is no seed, or none that each start replaces.
     NoEntropy,
     /// The seed store could not replace the seed.
     SeedNotReplaced,
@@ -45,9 +45,8 @@ impl fmt::Display for BootError {
                 f,
                 "there is no seed in flash, and without one what this board sends could be guessed: provision it ({PROVISION})"
             ),
-            Self::NoEntropy => write!(
-                f,
-                "there is no seed in flash and the hardware generator failed: switch off and on, or provision again ({PROVISION})"
+            Self::NoEntropy => f.write_str(
+                "the hardware generator failed, and without it what this board sends could be guessed: switch off and on, and if that does not help, use another board"
             ),
             Self::SeedNotReplaced | Self::SeedDidNotStick => {
                 f.write_str(if *self == Self::SeedNotReplaced {

@@ -1,6 +1,7 @@
 //! Flash in memory, on which the power can fail at any byte and which can be broken.
 
 extern crate std;
+use std::collections::BTreeSet;
 use std::vec;
 use std::vec::Vec;
 
@@ -34,16 +35,34 @@ pub(crate) struct Flash {
     /// What a byte is left at when the power fails while it changes: between old and new by this mask.
     pub(crate) torn: u8,
     pub(crate) erased: usize,
+    /// Words with error correction: those that a power failure left half-written, which cannot be read. `None`: plain
+    /// flash, where every word can be.
+    pub(crate) torn_words: Option<BTreeSet<usize>>,
 }
 
 impl Flash {
     /// Erased, with room for this many pieces.
     pub(crate) fn new(pieces: usize) -> Self {
         let bytes = vec![0xFF; pieces * Self::ERASE_SIZE];
-        Self { bytes, fault: Fault::None, power: None, torn: 0xFF, erased: 0 }
+        Self { bytes, fault: Fault::None, power: None, torn: 0xFF, erased: 0, torn_words: None }
+    }
+
+    /// The same with error correction, as that of STM32H5 and H7.
+    pub(crate) fn with_ecc(pieces: usize) -> Self {
+        Self { torn_words: Some(BTreeSet::new()), ..Self::new(pieces) }
     }
 
     fn change(&mut self, at: usize, to: u8) -> Result<(), FlashError> {
+        let power_fails = self.power == Some(0);
+        if let Some(torn) = &mut self.torn_words {
+            // A word is whole again when its last byte is.
+            let word = at / Self::WRITE_SIZE;
+            if power_fails || !(at + 1).is_multiple_of(Self::WRITE_SIZE) {
+                torn.insert(word);
+            } else {
+                torn.remove(&word);
+            }
+        }
         let byte = &mut self.bytes[at];
         match &mut self.power {
             Some(0) => {
@@ -73,6 +92,9 @@ impl ReadNorFlash for Flash {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
         let at = usize::try_from(offset).unwrap();
+        let words = at / Self::WRITE_SIZE..(at + bytes.len()).div_ceil(Self::WRITE_SIZE);
+        let torn = self.torn_words.iter().flatten().find(|word| words.contains(word));
+        assert_eq!(torn, None, "a torn word was read: the chip traps, at this start and every other");
         bytes.copy_from_slice(self.bytes.get(at..at + bytes.len()).ok_or(FlashError::Misused)?);
         Ok(())
     }

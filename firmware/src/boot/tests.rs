@@ -190,7 +190,7 @@ fn a_store_that_does_not_keep_the_seed_is_refused() {
     let mut store = Memory { reads: Err(()), ..Memory::new([7; 32]) };
     assert_eq!(boot(&record(), &mut store, None).unwrap_err(), BootError::SeedNotRead);
     // With a generator too: one that is broken may not show it.
-    let mut generator = Generator { gives: Ok(3), alone: true };
+    let mut generator = Generator { gives: Ok(3), alone: false };
     let mut store = Memory { keeps: false, ..Memory::new([7; 32]) };
     assert_eq!(boot(&record(), &mut store, Some(&mut generator)).unwrap_err(), BootError::SeedDidNotStick);
     for fault in [Fault::WritesNothing, Fault::ErasesNothing, Fault::StuckBit(3)] {
@@ -246,6 +246,53 @@ fn a_generator_is_mixed_in_and_a_failed_one_is_told_of() {
     assert_eq!(mixed, Hardware::Mixed);
     assert!(one != other && one != seed_alone && other != seed_alone);
     assert_eq!(with(Err(NoEntropy)), (Hardware::Failed, seed_alone));
+}
+
+#[test]
+fn a_start_with_a_generator_that_stands_alone_writes_nothing_wherever_the_power_fails() {
+    let mut whole = Flash::with_ecc(2);
+    let mut seed = [0; SEED_RECORD_LEN];
+    SeedRecord { number: 0, seed: Seed::new([7; 32]) }.emit(&mut seed);
+    whole.write(SLOTS[0], &seed).unwrap();
+    // More than all that a ratchet would erase and write.
+    for power in 0..600 {
+        let mut flash = Flash { power: Some(power), ..whole.clone() };
+        let mut generator = Generator { gives: Ok(3), alone: true };
+        // It may end when the power fails; what counts is that the next start succeeds.
+        let _ = start(&mut flash, Some(&mut generator));
+        flash.power = None;
+        let ready = start(&mut flash, Some(&mut generator)).unwrap();
+        assert_eq!(ready.hardware, Hardware::Mixed);
+        assert_eq!((&flash.bytes, flash.erased), (&whole.bytes, 0), "{power}");
+    }
+}
+
+#[test]
+#[should_panic = "a torn word was read"]
+fn a_ratchet_on_flash_with_error_correction_would_read_a_torn_word() {
+    let mut seed = [0; SEED_RECORD_LEN];
+    SeedRecord { number: 0, seed: Seed::new([7; 32]) }.emit(&mut seed);
+    for power in 0..600 {
+        let mut flash = Flash::with_ecc(2);
+        flash.write(SLOTS[0], &seed).unwrap();
+        flash.power = Some(power);
+        let _ = start(&mut flash, None);
+        flash.power = None;
+        let _ = start(&mut flash, None);
+    }
+}
+
+#[test]
+fn the_seed_is_mixed_in_where_the_generator_stands_alone_and_no_replacement_for_it() {
+    let with = |seed: u8, gives| {
+        let mut generator = Generator { gives, alone: true };
+        start(&mut provisioned([seed; 32]), Some(&mut generator)).map(first_bytes)
+    };
+    let one = with(7, Ok(1)).unwrap();
+    assert!(one != with(8, Ok(1)).unwrap() && one != with(7, Ok(2)).unwrap());
+    // The seed stays as it is, so alone it would give the same bytes at every start.
+    assert_eq!(with(7, Err(NoEntropy)), Err(BootError::NoEntropy));
+    assert_eq!(with(7, Ok(0xFF)), Err(BootError::NoEntropy));
 }
 
 #[test]
