@@ -17,7 +17,6 @@ pub mod restart;
 mod retained;
 mod wire;
 
-use core::cell::Cell;
 use core::pin::pin;
 
 use embassy_futures::join::join;
@@ -38,7 +37,7 @@ use crate::boot::{BootError, Hardware, HardwareEntropy, Ready, SeedStore, boot, 
 use crate::console::Console;
 use crate::signal::{Indicator, SLOT_MS, Signal, slot};
 
-/// A board that has run for this long is well: the next restart is the first of a row.
+/// A board whose app has run for this long is well: the next restart is the first of a row.
 const WELL_AFTER: Duration = Duration::from_secs(600);
 
 /// The unit of the blink codes.
@@ -89,11 +88,6 @@ impl<C: Read + Write, L: Indicator, W: Watchdog, R: RetainedRam> Board<C, L, W, 
     fn sign(&mut self, signal: Signal) {
         self.watchdog.feed();
         self.lamp.set(signal.lit(slot(Instant::now().as_millis())));
-    }
-
-    /// Feeds the watchdog, between two steps of a start that take their time.
-    pub fn feed(&mut self) {
-        self.watchdog.feed();
     }
 
     /// The result of [`boot_from_flash`], with warnings printed on the console. Returns only if the board may talk.
@@ -149,7 +143,8 @@ impl<C: Read + Write, L: Indicator, W: Watchdog, R: RetainedRam> Board<C, L, W, 
         app.listen_to(self.wire);
         let (mailbox, store) = (app.mailbox(), app.store());
         let mut console = Console::new(self.console);
-        let watchdog = Well { watchdog: self.watchdog, retained: self.retained, told: Cell::new(false) };
+        let well_at = Some(Instant::now() + WELL_AFTER);
+        let watchdog = Well { watchdog: self.watchdog, retained: self.retained, well_at };
         let console = pin!(console.run(mailbox, store));
         let app = pin!(app.run_without_console(self.lamp, watchdog));
         join(Outlined::new(console), Outlined::new(app)).await.0
@@ -160,13 +155,14 @@ impl<C: Read + Write, L: Indicator, W: Watchdog, R: RetainedRam> Board<C, L, W, 
 struct Well<W, R> {
     watchdog: W,
     retained: R,
-    told: Cell<bool>,
+    /// Counted from the app's start: the wait before it is no sign of health. `None` once the row has ended.
+    well_at: Option<Instant>,
 }
 
 impl<W: Watchdog, R: RetainedRam> Watchdog for Well<W, R> {
     fn feed(&mut self) {
-        if !self.told.get() && Instant::now().as_ticks() >= WELL_AFTER.as_ticks() {
-            self.told.set(true);
+        if self.well_at.is_some_and(|at| Instant::now() >= at) {
+            self.well_at = None;
             restart::clear_strikes(&self.retained);
         }
         self.watchdog.feed();

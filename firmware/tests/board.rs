@@ -8,10 +8,16 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deaddrop_firmware::app::{Settings, Watchdog};
+use deaddrop_core::crypto::keys::Prs;
+use deaddrop_firmware::app::{App, Memory, Settings, Watchdog};
 use deaddrop_firmware::board::restart::{self, Cause};
 use deaddrop_firmware::board::{Board, RetainedRam, WORDS, Wire};
+use deaddrop_firmware::boot::SeedStore;
 use deaddrop_firmware::signal::Indicator;
+use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, ProvisioningRecord, RECORD_LEN};
+use embassy_futures::select::select;
+use embassy_time::Timer;
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use lan::{Lan, clock};
 
@@ -129,6 +135,88 @@ impl Bench {
     }
 }
 
+/// A seed that counts how often it was replaced, and outlives the boards of a test.
+#[derive(Clone, Default)]
+struct Seeds {
+    seed: Rc<Cell<[u8; 32]>>,
+    drawn: Rc<Cell<u32>>,
+}
+
+impl SeedStore for Seeds {
+    type Error = ();
+
+    fn read(&mut self, to: &mut [u8; 32]) -> Result<(), ()> {
+        *to = self.seed.get();
+        Ok(())
+    }
+
+    fn replace(&mut self, new: &[u8; 32]) -> Result<(), ()> {
+        self.seed.set(*new);
+        self.drawn.set(self.drawn.get() + 1);
+        Ok(())
+    }
+}
+
+impl Bench {
+    /// Starts the board again and again. `next` says when each start ends, counted from its beginning or from the app's,
+    /// and by what; after the last one the board is off. Gives the seeds that were drawn.
+    fn restarts(&self, lan: &mut Lan, next: impl FnMut(u32) -> Option<End> + 'static) -> u32 {
+        let (bench, (stack, _)) = (self.clone(), lan.stack());
+        let (seeds, over) = (Seeds::default(), Rc::new(Cell::new(false)));
+        seeds.seed.set([7; 32]);
+        let (drawn, is_over) = (seeds.drawn.clone(), over.clone());
+        let mut next = next;
+        lan.spawn(async move {
+            let mut by_watchdog = false;
+            for n in 0.. {
+                let Some(end) = next(n) else { break };
+                let Self { line, hardware, ram, .. } = bench.clone();
+                let mut seeds = seeds.clone();
+                let life = Box::pin(async move {
+                    let mut board =
+                        Board::start(line, hardware.clone(), hardware, ram, &WIRE, by_watchdog).await;
+                    let ready = board.boot_from(&record(), &mut seeds, None).await;
+                    let memory = Box::leak(Box::new(Memory::new()));
+                    let mut app = App::new(stack, memory, ready.prs, ready.rng, Settings::default());
+                    match end {
+                        End::Forced { .. } => board.run(&mut app).await,
+                        End::Panic { after } => select(board.run(&mut app), Timer::after(after)).await,
+                    };
+                });
+                match end {
+                    End::Forced { after } => _ = select(life, Timer::after(after)).await,
+                    End::Panic { .. } => {
+                        life.await;
+                        restart::note(&bench.ram, Cause::Panic, [0; 4], "");
+                    }
+                }
+                by_watchdog = matches!(end, End::Forced { .. });
+            }
+            is_over.set(true);
+        });
+        while !over.get() {
+            lan.pass(Duration::from_secs(60));
+        }
+        drawn.get()
+    }
+}
+
+/// How a start ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// The watchdog resets the chip so long after the reset before.
+    Forced { after: embassy_time::Duration },
+    /// The program panics so long after the app began to run.
+    Panic { after: embassy_time::Duration },
+}
+
+fn record() -> [u8; RECORD_LEN] {
+    let mut bytes = [0; RECORD_LEN];
+    ProvisioningRecord { prs: Prs::new([5; 32]), address: Address::Dhcp, mode: Mode::default() }
+        .emit(&mut bytes);
+    bytes
+}
+
 #[test]
 fn a_refusal_is_said_at_the_start_and_again_after_input_and_after_errors_of_the_line() {
     let (mut lan, bench) = (Lan::new(), Bench::new());
@@ -208,6 +296,40 @@ fn a_start_after_a_crash_says_so_and_waits_and_a_usual_one_does_neither() {
     bench.start(&mut lan, true);
     lan.pass(Duration::from_secs(20));
     assert!(bench.line.printed.borrow()[said].1.contains("after a reset by the watchdog; restart 5"));
+}
+
+#[test]
+fn twenty_forced_resets_take_at_most_eight_seeds() {
+    for seconds in [1, 10, 60, 120] {
+        let (mut lan, bench) = (Lan::new(), Bench::new());
+        let after = embassy_time::Duration::from_secs(seconds);
+        let drawn = bench.restarts(&mut lan, move |n| (n < 20).then_some(End::Forced { after }));
+        assert!((1..=8).contains(&drawn), "{drawn} seeds, with a reset every {seconds} s");
+    }
+}
+
+#[test]
+fn a_board_that_panics_all_day_takes_few_seeds() {
+    let (mut lan, bench) = (Lan::new(), Bench::new());
+    let (after, until) = (embassy_time::Duration::from_secs(30), clock::now() + Duration::from_secs(86_400));
+    let drawn = bench.restarts(&mut lan, move |_| (clock::now() < until).then_some(End::Panic { after }));
+    // Ten restarts in the first quarter of an hour, and then one in ten minutes. Without a wait it would be 2,880.
+    assert!((100..160).contains(&drawn), "{drawn} seeds");
+}
+
+#[test]
+fn ten_minutes_of_the_app_end_a_row_of_restarts() {
+    for (seconds, strikes) in [(590, 4), (610, 1)] {
+        let (mut lan, bench) = (Lan::new(), Bench::new());
+        bench.restarts(&mut lan, move |n| {
+            let seconds = if n == 3 { seconds } else { 1 };
+            (n < 4).then_some(End::Panic { after: embassy_time::Duration::from_secs(seconds) })
+        });
+        bench.start(&mut lan, false);
+        lan.pass(Duration::from_millis(500));
+        let said = bench.line.printed.borrow().last().unwrap().1.clone();
+        assert!(said.contains(&format!("restart {strikes} in a row")), "{said}");
+    }
 }
 
 /// How often the watchdog of a board is fed in this time.

@@ -27,6 +27,8 @@ const FIRST_ADDRESS: usize = RESTART + 3;
 const PLACE_LEN: usize = FIRST_ADDRESS + ADDRESSES;
 const FIRST_PLACE: usize = PLACE_LEN + 1;
 const SUM: usize = FIRST_PLACE + PLACE / 4;
+/// A word without meaning: see [`seal`].
+const AFTERWARDS: usize = super::WORDS - 1;
 
 /// Why a board starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +114,7 @@ pub fn note(ram: &impl RetainedRam, cause: Cause, addresses: [u32; ADDRESSES], p
         }
         ram.set_word(FIRST_PLACE + at, u32::from_le_bytes(word));
     }
-    ram.set_word(SUM, sum(ram));
+    seal(ram);
 }
 
 /// The last restart, if this start is one, once. `watchdog`: whether the chip says that its watchdog reset it.
@@ -163,7 +165,16 @@ fn write_empty(ram: &impl RetainedRam, strikes: u32) {
     }
     ram.set_word(RESTART, MAGIC);
     ram.set_word(STRIKES, strikes);
+    seal(ram);
+}
+
+/// Completes a record.
+///
+/// RAM with error correction, as the STM32H7 has it, keeps a write that is smaller than its words until the next such write
+/// to another word, and forgets it in a reset. So another one follows.
+fn seal(ram: &impl RetainedRam) {
     ram.set_word(SUM, sum(ram));
+    ram.set_word(AFTERWARDS, 0);
 }
 
 /// A checksum over the words of a record, which RAM that was never written does not have.

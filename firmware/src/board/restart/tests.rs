@@ -86,3 +86,60 @@ fn of_a_long_place_the_end_is_kept() {
     assert_eq!(place.len(), PLACE);
     assert!(path.ends_with(place.as_str()), "{place}");
 }
+
+/// RAM with error correction over words of 64 bits: what was written last is in a buffer, which a reset empties.
+struct Buffered {
+    ram: Ram,
+    pending: Cell<Option<(usize, [u32; 2])>>,
+}
+
+impl Buffered {
+    fn of(word: u32) -> Self {
+        Self { ram: Ram::of(word), pending: Cell::new(None) }
+    }
+
+    fn reset(&self) {
+        self.pending.set(None);
+    }
+
+    /// The word of 64 bits that holds this one.
+    fn wide(&self, at: usize) -> [u32; 2] {
+        match self.pending.get() {
+            Some((pending, words)) if pending == at / 2 => words,
+            _ => [self.ram.word(at & !1), self.ram.word(at | 1)],
+        }
+    }
+}
+
+impl RetainedRam for Buffered {
+    fn word(&self, at: usize) -> u32 {
+        self.wide(at)[at % 2]
+    }
+
+    fn set_word(&self, at: usize, to: u32) {
+        let mut words = self.wide(at);
+        words[at % 2] = to;
+        if let Some((before, [low, high])) = self.pending.replace(Some((at / 2, words)))
+            && before != at / 2
+        {
+            self.ram.set_word(2 * before, low);
+            self.ram.set_word(2 * before + 1, high);
+        }
+    }
+}
+
+#[test]
+fn ram_that_forgets_what_was_written_last_keeps_the_record() {
+    let ram = Buffered::of(0);
+    for strikes in 1..4 {
+        note(&ram, Cause::Panic, [1, 2, 3, 4], "src/app/fetch.rs:7");
+        ram.reset();
+        let restart = take(&ram, false).unwrap();
+        assert_eq!((restart.strikes, restart.place.as_str()), (strikes, "src/app/fetch.rs:7"));
+        ram.reset();
+    }
+    clear_strikes(&ram);
+    ram.reset();
+    assert_eq!(strikes(&ram), 0);
+    assert!(is_valid(&ram));
+}
