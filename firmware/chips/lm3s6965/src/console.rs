@@ -19,6 +19,7 @@ use crate::register::registers;
 
 registers! { 0x4000_4000;
     PORT_A_FUNCTION = 0x420,
+    PORT_A_PULL_UP = 0x510,
     PORT_A_DIGITAL = 0x51C,
 }
 
@@ -35,6 +36,7 @@ registers! { 0x4000_C000;
 }
 
 const RX_AND_TX_PINS: u32 = 0b11;
+const RX_PIN: u32 = 0b01;
 const RECEIVE_EMPTY: u32 = 1 << 4;
 const TRANSMIT_FULL: u32 = 1 << 5;
 const EIGHT_BITS_FIFO: u32 = (0b11 << 5) | (1 << 4);
@@ -78,6 +80,8 @@ impl Console {
     /// Starts the UART. Once.
     pub fn start() -> Self {
         PORT_A_FUNCTION.set(RX_AND_TX_PINS);
+        // Without an adapter the line floats.
+        PORT_A_PULL_UP.set(RX_PIN);
         PORT_A_DIGITAL.set(RX_AND_TX_PINS);
         CONTROL.write(0);
         // The baud-rate divisor for 16-fold oversampling, in 64ths, rounded.
