@@ -27,7 +27,7 @@ pub(crate) use incoming::{Claimed, FinishedFile, Incoming, Unplaced};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
 pub use spool::Spool;
-pub(in crate::files) use store::{MEMORY_MAX, unnamed_file};
+pub(in crate::files) use store::{MEMORY_MAX, temporary_folder, unnamed_file};
 pub use unfinished::Unfinished;
 pub(crate) use writer::PositionedWriter;
 

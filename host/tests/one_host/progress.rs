@@ -273,6 +273,23 @@ fn a_stopped_terminal_stops_no_transfer() {
 }
 
 #[test]
+fn a_stopped_terminal_keeps_no_sender_waiting() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut sending, mut relay, words) = held_back(host, folder.path(), 1);
+    let (mut ours, theirs) = terminal_of(80);
+    let mut fetching = start_at(&theirs, "xterm", host, here.path(), &borrowed(&words));
+    wait_for(&mut ours, "] ");
+    tcflow(&theirs, Action::OOff).unwrap();
+    actor::go_on(&mut relay);
+    assert_eq!(sending.exit_code(), 0, "it is confirmed: {:?}", sending.events);
+    tcflow(&theirs, Action::OOn).unwrap();
+    wait_for(&mut ours, "Saved ");
+    assert_eq!(fetching.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_script_hears_how_far_a_fetch_has_come() {
     let lan = Lan::alone();
     let host = &lan.hosts[0];

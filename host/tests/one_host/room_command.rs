@@ -266,3 +266,35 @@ fn a_qr_code_is_for_a_terminal() {
     drop(screen);
     making.wait().unwrap();
 }
+
+/// strace makes the faults: a kill at a call, and none.
+#[test]
+fn a_room_has_its_name_once_it_is_durable_and_not_before() {
+    let lan = Lan::alone();
+    let user = User::new(&lan.hosts[0]);
+    let traced = |words: &[&str]| {
+        let mut command = lan.hosts[0].command("strace");
+        command.args(["-f", "-e", "trace=write,fsync"]).args(words).arg(deaddrop());
+        command.args(["room", "new", "--name", "work"]).env("XDG_CONFIG_HOME", user.configuration.path());
+        command.output().unwrap()
+    };
+    traced(&["-e", "inject=fsync:signal=KILL:when=1"]);
+    assert_eq!(user.done(&["room", "list"], ""), "", "it was killed before it was durable");
+    let output = traced(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(said(&output).matches("fsync(").count(), 2, "the file, and its folder");
+    assert!(user.done(&["room", "list"], "").starts_with("work"));
+}
+
+#[test]
+fn a_command_that_is_advised_can_be_copied() {
+    let lan = Lan::alone();
+    let user = User::new(&lan.hosts[0]);
+    let refused = user.refused(&["run", "--room-name", "B\u{fc}ro; 2"], "");
+    assert!(refused.contains("deaddrop room add 'B\u{fc}ro; 2' keeps"), "{refused}");
+    user.done(&["room", "new", "--name", "B\u{fc}ro; 2"], "");
+    let path = user.configuration.path().join("deaddrop/rooms/B\u{fc}ro; 2");
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let refused = user.refused(&["run", "--room-name", "B\u{fc}ro; 2"], "");
+    assert!(refused.contains(&format!("with: chmod 600 '{}' (", path.display())), "{refused}");
+}

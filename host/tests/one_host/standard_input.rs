@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -42,6 +42,31 @@ fn offered(host: &Host, spool: &Path, content: &[u8], more: &[&str]) -> (Process
 fn nameless(id: u32) -> Vec<PathBuf> {
     let open = fs::read_dir(format!("/proc/{id}/fd")).unwrap().map(|entry| entry.unwrap().path());
     open.filter(|path| fs::metadata(path).is_ok_and(|it| it.is_file() && it.nlink() == 0)).collect()
+}
+
+#[test]
+fn an_empty_name_of_the_folder_for_temporary_files_is_none() {
+    let lan = Lan::alone();
+    let (_sending, _, _) = offered(&lan.hosts[0], Path::new(""), &noise(1, MIB + 1), &[]);
+}
+
+#[test]
+fn the_passphrase_and_the_drop_do_not_both_come_from_standard_input() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let file = write(folder.path(), "room.txt", ROOM.as_bytes());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let names = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/dev/../dev/stdin", file.to_str().unwrap()];
+    for verb in [&["send-file", "-"][..], &["send-msg"]] {
+        for name in names {
+            let mut command = host.command(deaddrop());
+            command.args(verb).args(["--room-file", name]).env_remove("DEADDROP_ROOM");
+            let output = command.stdin(File::open(&file).unwrap()).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{verb:?} {name}: {errors}");
+            assert!(errors.contains("would both come from standard input"), "{verb:?} {name}: {errors}");
+        }
+    }
 }
 
 #[test]

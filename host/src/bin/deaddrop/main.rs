@@ -11,6 +11,7 @@ mod qr;
 mod resources;
 mod room_file;
 mod rooms;
+mod shell;
 mod signals;
 mod strength;
 mod trace;

@@ -17,6 +17,24 @@ use crate::signals::Signals;
 /// The environment variable that may hold the passphrase.
 pub(crate) const VARIABLE: &str = "DEADDROP_ROOM";
 
+/// How else than on a terminal a passphrase is given.
+struct Advice {
+    without_a_terminal: &'static str,
+    without_typing: &'static str,
+}
+
+const TO_JOIN: Advice = Advice {
+    without_a_terminal: "give --room-file or --room-name, set DEADDROP_ROOM, or make the room of every day with deaddrop \
+                         room new --name default",
+    without_typing: "give --room-file PATH, or set DEADDROP_ROOM",
+};
+
+/// No flag and no variable holds a passphrase that is to be kept.
+const TO_KEEP: Advice = Advice {
+    without_a_terminal: "pass it through standard input: deaddrop room add NAME < FILE",
+    without_typing: "or pass it through standard input: deaddrop room add NAME < FILE",
+};
+
 /// Where else than on the command line a passphrase may be found.
 pub(crate) struct Surroundings {
     /// The value of [`VARIABLE`].
@@ -39,14 +57,14 @@ pub(crate) async fn passphrase(
     surroundings: Surroundings,
     signals: &Signals,
 ) -> Result<Zeroizing<String>, Failure> {
-    choose(args, surroundings, async || ask("Room passphrase: ", signals).await).await
+    choose(args, surroundings, async || ask("Room passphrase: ", signals, &TO_JOIN).await).await
 }
 
 /// The passphrase of a room to be kept: asked for twice on a terminal, so that a slip is not kept with it. Read from
 /// standard input where that is no terminal.
 pub(crate) async fn new(signals: &Signals) -> Result<Zeroizing<String>, Failure> {
     if io::stdin().is_terminal() {
-        return twice(async |question| ask(question, signals).await).await;
+        return twice(async |question| ask(question, signals, &TO_KEEP).await).await;
     }
     let refuse = |error| Failure::failed(format!("cannot read standard input: {error}"));
     let mut stdin = platform::stdin().map_err(refuse)?;
@@ -66,9 +84,7 @@ async fn twice(
 
 /// The failure of a user without a home, who has no rooms with names.
 pub(crate) fn homeless() -> Failure {
-    Failure::usage(
-        "rooms with names need a folder for them: set HOME or XDG_CONFIG_HOME, or give --room-file",
-    )
+    Failure::usage("rooms with names need a folder for them: set HOME or XDG_CONFIG_HOME to an absolute path")
 }
 
 async fn choose(
@@ -123,23 +139,24 @@ fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<Stri
 
 /// Asks on the terminal. When neither standard input nor standard error is one, nobody may be there
 /// to answer, and waiting for them would only hang a script.
-async fn ask(question: &'static str, signals: &Signals) -> Result<Zeroizing<String>, Failure> {
-    let nobody = || {
-        Failure::usage(format!(
-            "no passphrase and no terminal to ask on: give --room-file or --room-name, set {VARIABLE}, or make the room \
-             of every day with deaddrop room new --name default"
-        ))
-    };
+async fn ask(
+    question: &'static str,
+    signals: &Signals,
+    advice: &Advice,
+) -> Result<Zeroizing<String>, Failure> {
+    let nobody =
+        || Failure::usage(format!("no passphrase and no terminal to ask on: {}", advice.without_a_terminal));
     if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
         return Err(nobody());
     }
     let bytes = prompt::ask(question, signals).await.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => Failure::usage(format!(
-            "no passphrase was typed: type one, give --room-file PATH, or set {VARIABLE}"
-        )),
+        io::ErrorKind::UnexpectedEof => {
+            Failure::usage(format!("no passphrase was typed: type one, {}", advice.without_typing))
+        }
         _ => nobody(),
     })?;
-    text(bytes, "the passphrase from the terminal", "set the terminal to UTF-8, or give --room-file PATH")
+    let advice = format!("set the terminal to UTF-8, {}", advice.without_typing);
+    text(bytes, "the passphrase from the terminal", &advice)
 }
 
 #[cfg(test)]

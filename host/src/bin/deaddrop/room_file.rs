@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::{Zeroize, Zeroizing};
@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::exit::Failure;
 use crate::passphrase::VARIABLE;
 use crate::platform::{self, Access};
+use crate::shell::quoted;
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -81,7 +82,7 @@ pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
     let instead = format!(
         "or pass on what is in it: cat {path} | deaddrop ... --room-file /dev/stdin, or {VARIABLE}=\"$(cat {path})\" \
          deaddrop ...",
-        path = path.display()
+        path = quoted(&path.display().to_string())
     );
     if access.foreign {
         return Err(Failure::usage(format!(
@@ -91,7 +92,7 @@ pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
     }
     if access.exposed {
         return Err(Failure::usage(format!(
-            "others can reach the room file {}: keep it to yourself with: {}, {instead}",
+            "others can reach the room file {}: keep it to yourself with: {} ({instead})",
             path.display(),
             platform::keep_private(path)
         )));
@@ -100,7 +101,8 @@ pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
 }
 
 /// Writes a passphrase into a new file that only its owner can read. Folders that are missing are made, for the owner
-/// only too. Nothing that exists is overwritten, and no link is followed.
+/// only too. Nothing that exists is overwritten, and no link is followed. The file gets its name once all of it is
+/// durable: a part of a passphrase is another room.
 pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
     let place = path.display();
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -108,11 +110,16 @@ pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
             file(format!("cannot make the folder {}: {error}; check its path and rights", folder.display()))
         })?;
     }
-    let made = platform::make_private_file(path);
-    let mut made = made.map_err(|error| match error.kind() {
+    let refuse = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(path),
         _ => file(format!("cannot make the room file {place}: {error}; check its path and rights")),
-    })?;
+    };
+    // A link that leads nowhere is there too.
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(exists(path));
+    }
+    let hidden = hidden(path).map_err(refuse)?;
+    let mut made = platform::make_private_file(&hidden).map_err(refuse)?;
     let mut line = Zeroizing::new(Vec::with_capacity(passphrase.len() + 1));
     line.extend_from_slice(passphrase.as_bytes());
     line.push(b'\n');
@@ -120,11 +127,27 @@ pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
         false => made.write_all(&line).and_then(|()| made.sync_all()),
         true => Err(io::Error::other("its file system keeps no modes, so that others could read it")),
     });
-    written.map_err(|error| {
-        // A part of a passphrase is another room. If it stays, the error that is reported is the same.
-        let _ = fs::remove_file(path);
-        file(format!("cannot write the room file {place}: {error}; choose another place"))
-    })
+    let failed = |error| file(format!("cannot write the room file {place}: {error}; choose another place"));
+    let named = written.map_err(failed).and_then(|()| {
+        // Unlike a rename it replaces nothing.
+        fs::hard_link(&hidden, path).map_err(refuse)
+    });
+    // By our own random name.
+    let _ = fs::remove_file(&hidden);
+    named?;
+    platform::sync_folder(folder_of(path)).map_err(failed)
+}
+
+/// The folder that a path names something in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name beside this one that nothing has: no room's name, and random.
+fn hidden(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(folder_of(path).join(format!(".deaddrop-{}.new", data_encoding::HEXLOWER.encode(&random))))
 }
 
 /// The refusal to write where something is already.

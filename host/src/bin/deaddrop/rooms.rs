@@ -8,6 +8,7 @@ use crate::cli::RoomName;
 use crate::exit::{Exit, Failure};
 use crate::platform;
 use crate::room_file;
+use crate::shell::quoted;
 
 /// The folder, below that of the user's configuration.
 const FOLDER: &str = "deaddrop/rooms";
@@ -54,9 +55,10 @@ impl Rooms {
     /// The file of a room that is there.
     pub(crate) fn existing(&self, name: &RoomName) -> Result<PathBuf, Failure> {
         self.find(name)?.ok_or_else(|| {
+            let word = quoted(name.as_str());
             Failure::usage(format!(
-                "there is no room {name}: deaddrop room list says which there are, deaddrop room add {name} keeps a \
-                 passphrase under this name, and deaddrop room new --name {name} makes one"
+                "there is no room {name}: deaddrop room list says which there are, deaddrop room add {word} keeps a \
+                 passphrase under this name, and deaddrop room new --name {word} makes one"
             ))
         })
     }

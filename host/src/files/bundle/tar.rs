@@ -8,7 +8,7 @@ use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
 use crate::files::name;
-use crate::files::save::{MEMORY_MAX, SaveError, Spool, unnamed_file};
+use crate::files::save::{MEMORY_MAX, SaveError, Spool, temporary_folder, unnamed_file};
 use crate::platform;
 
 /// Bytes of a block of an archive.
@@ -99,7 +99,7 @@ impl TarSink {
 }
 
 fn spooling(error: io::Error) -> SaveError {
-    SaveError::io("write to", &std::env::temp_dir(), error)
+    SaveError::io("write to", &temporary_folder(), error)
 }
 
 /// Memory up to the size that a spool may have there, then a file without a name.
@@ -138,7 +138,7 @@ impl Write for Spooling {
                 Ok(bytes.len())
             }
             Self::Memory(memory) => {
-                let mut file = unnamed_file(&std::env::temp_dir()).map_err(io::Error::other)?;
+                let mut file = unnamed_file(&temporary_folder()).map_err(io::Error::other)?;
                 file.write_all(memory)?;
                 *self = Self::File(file);
                 self.write(bytes)

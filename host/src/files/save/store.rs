@@ -39,7 +39,13 @@ pub(super) fn spool(size: u64) -> Result<Store, SaveError> {
         let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
         return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
     }
-    unnamed(&std::env::temp_dir(), size)
+    unnamed(&temporary_folder(), size)
+}
+
+/// The folder for temporary files. An empty name of it is none, as other programs take it.
+pub(in crate::files) fn temporary_folder() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().is_empty() { PathBuf::from("/tmp") } else { folder }
 }
 
 pub(super) fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::SourceError;
 use crate::cipher::cipher;
-use crate::files::save::{MEMORY_MAX, SaveError, unnamed_file};
+use crate::files::save::{MEMORY_MAX, SaveError, temporary_folder, unnamed_file};
 use crate::platform::{self, FileExt, Space};
 use crate::random;
 
@@ -46,7 +46,7 @@ enum Spooled {
 impl SourceSpool {
     /// Reads to the end, into memory or into a file in the system's folder for temporary files.
     pub(crate) fn from_reader(reader: impl Read) -> Result<Self, SourceError> {
-        Self::spool(reader, &std::env::temp_dir())
+        Self::spool(reader, &temporary_folder())
     }
 
     fn spool(mut reader: impl Read, folder: &Path) -> Result<Self, SourceError> {

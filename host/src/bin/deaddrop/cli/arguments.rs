@@ -1,7 +1,6 @@
 //! From the process's arguments to a command.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality, SubCommandInfo};
 use deaddrop_core::limits::VERSION;
@@ -87,18 +86,11 @@ fn check_send_file(send: &SendFile) -> Result<(), Failure> {
             "give the path of a file or folder; deaddrop send-file --help says what there is",
         ));
     }
-    if send.reads_stdin() {
-        if send.paths.len() > 1 {
-            return Err(Failure::usage(
-                "standard input (-) is a drop of its own: send it and the other paths one by one (a file that is \
-                 called - is ./-)",
-            ));
-        }
-        if send.room_file.as_deref() == Some(Path::new("/dev/stdin")) {
-            return Err(Failure::usage(
-                "the passphrase and the file would both come from standard input: give --room-file another path",
-            ));
-        }
+    if send.reads_stdin() && send.paths.len() > 1 {
+        return Err(Failure::usage(
+            "standard input (-) is a drop of its own: send it and the other paths one by one (a file that is called - \
+             is ./-)",
+        ));
     }
     Ok(())
 }

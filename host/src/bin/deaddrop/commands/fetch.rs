@@ -232,28 +232,35 @@ async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Cla
     };
     let watching = future::or(warn_of_losses(ui, &losses), watch(ui, (offer.token, offer.size), read));
     let received = future::or(claim.receive(destination), watching).await;
-    // If a terminal does not take that, what follows says so.
-    let _ = ui.end_progress().await;
     let unconfirmed = match received {
         Ok(unconfirmed) => unconfirmed,
-        Err(Error::Kept { kept, error }) => {
-            return Err(resume::kept(ui, signals.failure(*error), &kept, offer.token).await);
+        Err(error) => {
+            // If a terminal does not take that, what follows says so.
+            let _ = ui.end_progress().await;
+            return Err(match error {
+                Error::Kept { kept, error } => {
+                    resume::kept(ui, signals.failure(*error), &kept, offer.token).await
+                }
+                error => signals.failure(error),
+            });
         }
-        Err(error) => return Err(signals.failure(error)),
+    };
+    // A terminal that is stopped takes nothing. What has its name is confirmed all the same, meanwhile.
+    let show_saved = async |content: Content<'_>| {
+        let _ = ui.end_progress().await;
+        ui.show(&Event::received(&offer, content)).await.err()
     };
     let shown = match unconfirmed.content().clone() {
         Stored::Saved(path) => {
-            // The file is there also if that cannot be shown, and its sender is told so.
-            let unshown = ui.show(&Event::received(&offer, Content::Saved(&path))).await.err();
-            let confirmed = unconfirmed.confirm().await;
+            let (unshown, confirmed) =
+                future::zip(show_saved(Content::Saved(&path)), unconfirmed.confirm()).await;
             warn_unconfirmed(ui, confirmed).await?;
             warn_exposed(ui, &[path]).await?;
             unshown.map_or(Ok(()), Err)
         }
         Stored::Bundle(saved) => {
             let content = Content::Bundle(&saved.paths, saved.files);
-            let unshown = ui.show(&Event::received(&offer, content)).await.err();
-            let confirmed = unconfirmed.confirm().await;
+            let (unshown, confirmed) = future::zip(show_saved(content), unconfirmed.confirm()).await;
             warn_unconfirmed(ui, confirmed).await?;
             for alteration in &saved.alterations {
                 let (code, message) = messages::alteration(alteration);
@@ -264,6 +271,7 @@ async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Cla
         }
         Stored::Spooled(spool) => {
             let out = async {
+                let _ = ui.end_progress().await;
                 if shown {
                     let message = Content::Message(spool.in_memory().unwrap_or_default());
                     return ui.show(&Event::received(&offer, message)).await;

@@ -9,6 +9,7 @@ mod setup;
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
 use smol::future;
@@ -63,6 +64,17 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
     smol::block_on(future::or(handling, ended))
 }
 
+/// Refuses to read both the passphrase and what is to be sent from standard input: one of them would be empty, or the
+/// passphrase would be sent.
+fn check_stdin(room_file: Option<&Path>, what: &str) -> Result<(), Failure> {
+    if !room_file.is_some_and(platform::is_stdin) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the passphrase and {what} would both come from standard input: give --room-file another path"
+    )))
+}
+
 /// The name of a file from standard input unless another is given.
 const STDIN_NAME: &str = "stdin";
 
@@ -77,6 +89,10 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             Job::Run(args.net(), passphrase)
         }
         Command::SendMsg(mut args) => {
+            let typed = args.message.as_ref().is_some_and(|text| text.expose() != "-");
+            if !typed {
+                check_stdin(args.room_file.as_deref(), "the message")?;
+            }
             let passphrase = find(args.take_room()).await?;
             let net = args.net();
             let drop = match args.message {
@@ -102,6 +118,9 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             Job::Send(send::Job { drop, path: None, tcp_port: args.tcp_port, net, passphrase })
         }
         Command::SendFile(mut args) => {
+            if args.reads_stdin() {
+                check_stdin(args.room_file.as_deref(), "the file")?;
+            }
             let passphrase = find(args.take_room()).await?;
             let net = args.net();
             let path = args.paths.first().filter(|_| !args.reads_stdin()).cloned();

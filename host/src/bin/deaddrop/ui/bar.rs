@@ -18,6 +18,12 @@ const WIDE: u16 = 60;
 /// So many columns stay free: for the `^C` that a terminal echoes, which would begin another row otherwise, and the last
 /// one, after which a terminal may be on the next row already.
 const FREE: u16 = 3;
+/// So many columns of a line with a bar are for other things than the receiver's address: both sizes, rate and time left.
+const WIDE_REST: usize = 50;
+/// The same of a line without a bar.
+const NARROW_REST: usize = 16;
+/// With fewer columns than these an address says nothing.
+const ADDRESS_MIN: usize = 8;
 const WIDE_LINE: &str = "{prefix}[{wide_bar}] {decimal_bytes} of {decimal_total_bytes}{rate}{left}{msg}";
 const NARROW_LINE: &str = "{prefix}{percent}%{left}{msg}";
 
@@ -28,6 +34,8 @@ const LEFT_MAX: Duration = Duration::from_secs(99 * 3600);
 pub(super) struct Bar {
     bar: ProgressBar,
     canvas: Canvas,
+    /// The receiver's address, if there may be several, and a space.
+    prefix: String,
 }
 
 impl Bar {
@@ -36,20 +44,22 @@ impl Bar {
         let canvas = Canvas::default();
         let target = ProgressDrawTarget::term_like(Box::new(canvas.clone()));
         let bar = ProgressBar::with_draw_target(Some(size), target);
-        if let Some(by) = progress.by {
-            bar.set_prefix(format!("{by} "));
-        }
         // The rate is that of this transfer. What comes before a step back does not count.
         bar.set_position(progress.stored.saturating_add(1));
         bar.tick();
         bar.set_position(progress.stored);
         bar.tick();
-        Self { bar, canvas }
+        let prefix = progress.by.map(|by| format!("{by} ")).unwrap_or_default();
+        Self { bar, canvas, prefix }
     }
 
     /// The line, in ASCII. It leaves columns free on the terminal.
     pub(super) fn line(&self, progress: &Progress, columns: u16) -> String {
-        let template = if columns >= WIDE { WIDE_LINE } else { NARROW_LINE };
+        let free = usize::from(columns.saturating_sub(FREE));
+        let wide = columns >= WIDE && free >= self.prefix.len() + WIDE_REST;
+        let template = if wide { WIDE_LINE } else { NARROW_LINE };
+        let room = free.saturating_sub(if wide { WIDE_REST } else { NARROW_REST });
+        self.bar.set_prefix(shortened(&self.prefix, room));
         let columns = columns.saturating_sub(FREE).max(1);
         self.canvas.with(|canvas| canvas.columns = columns);
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -63,6 +73,15 @@ impl Bar {
         self.bar.tick();
         let line = self.canvas.with(|canvas| std::mem::take(&mut canvas.line));
         line.trim().chars().take(columns.into()).collect()
+    }
+}
+
+/// An address in so many columns. Its end tells it from others.
+fn shortened(address: &str, columns: usize) -> String {
+    match address.len().checked_sub(columns) {
+        None | Some(0) => address.to_owned(),
+        Some(_) if columns < ADDRESS_MIN => String::new(),
+        Some(over) => format!("~{}", address.get(over + 1..).unwrap_or_default()),
     }
 }
 

@@ -130,7 +130,7 @@ impl Ui {
 
     /// Whether anybody is shown progress: a script, or a person at a terminal that can show it.
     pub(crate) fn shows_progress(&self) -> bool {
-        self.json || self.status.is_some()
+        (self.json && !self.quiet) || self.status.is_some()
     }
 
     /// Shows how far the transfers of a drop have come: a script one of them, if `pace` says so, and a person all.
@@ -150,6 +150,7 @@ impl Ui {
             if in_foreground() {
                 status.paint(now, size, &transfers, Window::of_stderr())
             } else {
+                status.leave();
                 Vec::new()
             }
         };
@@ -160,7 +161,7 @@ impl Ui {
     pub(crate) async fn end_progress(&self) -> Result<(), Failure> {
         self.on_status(|status| {
             status.end();
-            status.erase(Window::of_stderr())
+            erase(status)
         })
         .await
     }
@@ -223,13 +224,21 @@ impl Ui {
         let status = self.status.clone();
         let write = move |err: &mut dyn Write| {
             // In the place of the lines that show progress, which are painted again below it.
-            let erased = status.map_or_else(Vec::new, |status| lock(&status).erase(Window::of_stderr()));
+            let erased = status.map_or_else(Vec::new, |status| erase(&mut lock(&status)));
             err.write_all(&[erased, bytes].concat())
         };
         // A broken standard error is no reason to stop: there is nowhere left to say so.
         let _ = self.err.run(&self.signals, write).await?;
         Ok(())
     }
+}
+
+/// What takes the lines that show progress from the terminal.
+fn erase(status: &mut Status) -> Vec<u8> {
+    if !in_foreground() {
+        status.leave();
+    }
+    status.erase(Window::of_stderr())
 }
 
 fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {

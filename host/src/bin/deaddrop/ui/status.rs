@@ -56,6 +56,11 @@ impl Status {
         format!("\r{up}\x1b[J").into_bytes()
     }
 
+    /// Leaves on the terminal what is there. In the background others write below it, and to erase it would erase that.
+    pub(super) fn leave(&mut self) {
+        self.painted.clear();
+    }
+
     /// Forgets all transfers.
     pub(super) fn end(&mut self) {
         self.transfers.clear();
@@ -142,6 +147,17 @@ mod tests {
         let [line] = &painted(&at_sender(1), 80, 24)[..] else { panic!() };
         assert!(line.starts_with("192.168.100.100 [=") && line.ends_with("] 750.00 GB of 1.00 TB"), "{line}");
         assert_eq!(painted(&at_sender(1), 40, 24), ["192.168.100.100 75%"]);
+        assert_eq!(
+            painted(&at_sender(1), 60, 24),
+            ["192.168.100.100 75%"],
+            "rather than a number that is cut"
+        );
+        let by = Some("2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap());
+        let far = [Progress { id: 0, by, stored: STORED, files: None }];
+        let line = |columns| painted(&far, columns, 24).remove(0);
+        assert_eq!(line(80), "2001:db8:1234:5678:9abc:def0:1234:5678 75%");
+        assert_eq!(line(40), "~9abc:def0:1234:5678 75%");
+        assert_eq!(line(20), "75%");
         let half = [Progress { id: 0, by: None, stored: SIZE / 2, files: Some(1) }];
         let [line] = &painted(&half, 80, 24)[..] else { panic!() };
         assert!(line.starts_with("[=") && line.ends_with("] 500.00 GB of 1.00 TB, 1 file"), "{line}");

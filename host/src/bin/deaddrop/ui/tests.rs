@@ -273,3 +273,12 @@ fn a_drop_is_copied_out_as_it_is() {
     block_on(ui.copy_out(io::Cursor::new(bytes.clone()))).unwrap();
     assert_eq!(out.text(), bytes);
 }
+
+#[test]
+fn quiet_has_no_progress_for_scripts_either() {
+    for quiet in [false, true] {
+        let sink = || Box::new(io::sink());
+        let ui = Ui::with_streams(true, quiet, false, &Signals::default(), sink(), sink());
+        assert_eq!(ui.shows_progress(), !quiet);
+    }
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::platform::Access;
+use crate::shell::quoted;
 
 /// Mode bits by which others reach a file.
 const OTHERS: u32 = 0o077;
@@ -36,7 +37,7 @@ fn of(owner: u32, mode: u32, me: u32) -> Access {
 
 /// The command by which a user keeps a file to itself.
 pub(crate) fn keep_private(path: &Path) -> String {
-    format!("chmod 600 {}", path.display())
+    format!("chmod 600 {}", quoted(&path.display().to_string()))
 }
 
 /// Makes a folder, and those above it that are missing, that this user alone can enter.
@@ -47,6 +48,11 @@ pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
 /// Makes a file that this user alone can read, to be written. It neither opens what exists nor follows a link.
 pub(crate) fn make_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// The folder of this user's configuration; none of a user without a home.
