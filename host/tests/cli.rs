@@ -11,3 +11,17 @@ fn help_and_usage() {
     cases.case("tests/cli/*.trycmd");
     cases.case("tests/cli/*.toml");
 }
+
+/// Programs of other people read these; they are of the schema too.
+#[test]
+fn expected_events_are_events() {
+    let mut events = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli")).expect("a folder") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a file of text");
+        for line in text.lines().filter(|line| line.starts_with('{')) {
+            testbed::events::event(line);
+            events += 1;
+        }
+    }
+    assert!(events > 0, "no event is expected");
+}

@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 use serde_json::Value;
 
 use crate::support::terminal::{terminal, wait_for};
-use crate::support::{Host, Lan, Process, ROOM, deaddrop, names};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, event, names};
 
 /// A user with a folder for configuration, at a host.
 struct User<'a> {
@@ -100,7 +100,7 @@ fn a_new_passphrase_stands_alone_on_standard_output() {
     assert!(!told.contains(passphrase.trim_end()));
     assert_eq!(ann.done(&["room", "new", "--words", "4", "--quiet"], "").split(' ').count(), 4);
     assert!(names(ann.configuration.path()).is_empty(), "nothing is kept");
-    let made: Value = serde_json::from_str(&ann.done(&["room", "new", "--json"], "")).unwrap();
+    let made = event(&ann.done(&["room", "new", "--json"], ""));
     assert_eq!(
         (&made["event"], &made["words"], &made["bits"]),
         (&"passphrase".into(), &6.into(), &77.5.into())
@@ -165,8 +165,7 @@ fn a_passphrase_that_no_command_would_take_is_not_kept() {
     }
     assert!(!ann.rooms().exists());
     let weak = ann.run(&["room", "add", "work", "--json"], "summer12");
-    let events: Vec<Value> =
-        weak.stdout.split(|byte| *byte == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect();
+    let events: Vec<Value> = String::from_utf8(weak.stdout).unwrap().lines().map(event).collect();
     assert_eq!(events[0]["code"], "weak-passphrase");
     assert_eq!((&events[1]["event"], &events[1]["name"]), (&"added".into(), &"work".into()));
     assert_eq!(events[1]["path"].as_str(), ann.room("work").to_str());
@@ -226,7 +225,7 @@ fn a_list_has_names_and_no_passphrases() {
         "{told}"
     );
     let json = ann.done(&["room", "list", "--json"], "");
-    let events: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Value> = json.lines().map(event).collect();
     let brief: Vec<_> = events
         .iter()
         .map(|event| [&event["event"], &event["name"], &event["default"], &event["code"]])

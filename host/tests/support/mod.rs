@@ -11,6 +11,7 @@ pub use testbed::adversary::{
     Beacon, BeaconKind, Until, beacon_socket, hear, hear_sender, random, shake_hands, wrong_room,
 };
 pub use testbed::capture::{Capture, Flow, Traffic, capture};
+pub use testbed::events::event;
 pub use testbed::lan::{Host, Lan};
 pub use testbed::neighbour::{self, Neighbour, asked_to_end, play, say, wait_for_end};
 pub use testbed::noise::noise;

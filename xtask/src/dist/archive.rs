@@ -28,6 +28,7 @@ pub(crate) fn write(
     copy(program, "deaddrop")?;
     DOCUMENTS.iter().try_for_each(|document| copy(&root.join(document), document))?;
     copy(&root.join("host/packaging/deaddrop.service"), "deaddrop.service")?;
+    copy(&root.join("host/docs/events.schema.json"), "events.schema.json")?;
     captured(release.program("cp").arg("-R").arg(release.export.manual()).arg(folder.join("manual")))?;
     // Names in order, one time, no owner, and modes that the umask has no part in.
     let archive = staging.join(format!("{name}.tar"));

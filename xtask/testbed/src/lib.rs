@@ -2,7 +2,8 @@
 //! emulated board in `xtask`.
 //!
 //! - [`lan`]: hosts in network namespaces on one switch. [`capture`]: every packet that passes the switch.
-//! - [`process`]: a child process, its events (JSON lines) and its exit. [`neighbour`]: a part of a test that runs
+//! - [`process`]: a child process, its events (JSON lines) and its exit. [`events`]: the schema of deaddrop's events, with
+//!   which each of them is compared. [`neighbour`]: a part of a test that runs
 //!   on another host.
 //! - [`emulator`]: a board in QEMU. [`serial_line`]: the text of its console. [`board_console`]: the firmware's
 //!   commands and messages on it.
@@ -21,6 +22,7 @@ pub mod board_console;
 pub mod capture;
 pub mod command;
 pub mod emulator;
+pub mod events;
 pub mod failure;
 pub mod flood;
 pub mod lan;

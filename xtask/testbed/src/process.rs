@@ -1,4 +1,5 @@
-//! A child process: its events (JSON lines on standard output), its errors and its exit.
+//! A child process: its events (JSON lines on standard output), its errors and its exit. The events of deaddrop are
+//! held against their schema.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,12 +12,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::failure::unwrap;
-use crate::{Failure, PATIENCE};
+use crate::{Failure, PATIENCE, events};
 
 /// A running program whose output is read line by line. Killed when dropped.
 pub struct Process {
     child: Child,
     what: String,
+    /// Whether every line has to be an event of the schema.
+    events_alone: bool,
     lines: Receiver<(Instant, String)>,
     errors: Arc<Mutex<String>>,
     errors_read: Option<JoinHandle<()>>,
@@ -52,6 +55,7 @@ impl Process {
 
     fn with_echo(mut command: Command, what: String, echo: bool) -> Result<Self, Failure> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let events_alone = events::are_from(&command);
         let mut child = command.spawn().map_err(Failure::at(&what))?;
         let (to, lines) = channel();
         if let Some(output) = child.stdout.take() {
@@ -76,7 +80,8 @@ impl Process {
                 errors.push('\n');
             })
         });
-        Ok(Self { child, what, lines, errors, errors_read, events: Vec::new(), times: Vec::new() })
+        let (events, times) = (Vec::new(), Vec::new());
+        Ok(Self { child, what, events_alone, lines, errors, errors_read, events, times })
     }
 
     /// Writes to its standard input. The pipe holds what tests write; the process may have ended before.
@@ -158,8 +163,14 @@ impl Process {
         self.events.last().unwrap_or(&Value::Null)
     }
 
+    /// Panics if deaddrop prints what its schema does not know.
+    #[track_caller]
     fn remember(&mut self, (time, line): (Instant, String)) -> Value {
-        let event: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+        let event = if self.events_alone {
+            events::event(&line)
+        } else {
+            serde_json::from_str(&line).unwrap_or(Value::String(line))
+        };
         self.events.push(event.clone());
         self.times.push(time);
         event
@@ -243,6 +254,16 @@ impl Drop for Process {
         // If this fails the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Lines that no test waited for have to be events too.
+        while !thread::panicking()
+            && let Ok((time, line)) = self.lines.try_recv()
+        {
+            // The kill may have cut the last of them.
+            let cut = serde_json::from_str::<Value>(&line).is_err_and(|error| error.is_eof());
+            if !cut {
+                self.remember((time, line));
+            }
+        }
     }
 }
 

@@ -69,6 +69,7 @@ fn json(event: &Event<'_>) -> String {
     let (out, err) = shown(true, false, true, event);
     assert_eq!(err, "", "with --json everything is on standard output");
     assert_eq!(out.matches('\n').count(), 1);
+    testbed::events::event(&out);
     out.trim_end().to_owned()
 }
 
