@@ -46,7 +46,13 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "workspace",
         when: When::Test,
-        requires: &[Prerequisite::Namespaces, Prerequisite::Ip, Prerequisite::Nft, Prerequisite::Strace],
+        requires: &[
+            Prerequisite::Namespaces,
+            Prerequisite::Ip,
+            Prerequisite::Nft,
+            Prerequisite::Strace,
+            Prerequisite::RecipeTools,
+        ],
         run: workspace,
     },
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },

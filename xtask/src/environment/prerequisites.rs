@@ -44,6 +44,8 @@ pub(crate) enum Prerequisite {
     Time,
     /// `strace`, which kills a receiver at a system call, or has that fail.
     Strace,
+    /// What the recipes of `host/docs/recipes.md` are made of: `jq`, `age`, `ssh-keygen` and `systemd-analyze`.
+    RecipeTools,
     /// QEMU, which emulates a board.
     Emulator,
     /// Root and `/dev/net/tun`: an emulated board is connected to its switch by a tap.
@@ -111,6 +113,7 @@ impl Prerequisite {
             Self::Sshd => "sshd, scp",
             Self::Time => "time, pkill",
             Self::Strace => "strace",
+            Self::RecipeTools => "jq, age, ssh-keygen, systemd-analyze",
             Self::Emulator => "qemu-system-arm",
             Self::Taps => "root and /dev/net/tun",
             Self::Valgrind => "valgrind",
@@ -150,6 +153,11 @@ impl Prerequisite {
                 succeeds(repo.program("/usr/bin/time").arg("--version"))
                     && succeeds(repo.program("pkill").arg("--version"))
             }
+            Self::RecipeTools => {
+                // ssh-keygen has no option for its version: it is in one package with ssh.
+                let has = |tool: &str, option: &str| succeeds(repo.program(tool).arg(option));
+                has("ssh", "-V") && ["jq", "age", "systemd-analyze"].iter().all(|tool| has(tool, "--version"))
+            }
             Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
             Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
             Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
@@ -183,6 +191,7 @@ impl Prerequisite {
             Self::Namespaces => vec![Source::Apt(&["util-linux"])],
             Self::Ip => vec![Source::Apt(&["iproute2"])],
             Self::Nft => vec![Source::Apt(&["nftables"])],
+            Self::RecipeTools => vec![Source::Apt(&["age", "jq", "openssh-client", "systemd"])],
             Self::Emulator => vec![Source::Apt(&["qemu-system-arm"])],
             // The kernel must have the device; root can make its node.
             Self::Taps => vec![Source::TunNode],
