@@ -1,4 +1,9 @@
-//! `demo`: a listener, a message and a file on this machine's loopback, shown while it runs and checked.
+//! `demo`: a listener, a message and a file on this machine's loopback, shown while it runs and checked; or a session of
+//! two people, drawn.
+
+mod pane;
+mod record;
+mod svg;
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -17,15 +22,21 @@ use crate::environment::random::random;
 use crate::environment::repo::{Failure, Repo, built};
 
 /// Build deaddrop, start a listener, send a message and a file, fetch both, and check that what
-/// arrived is what was sent. All of it on this machine's loopback.
+/// arrived is what was sent. All of it on this machine's loopback. With --record instead: a session of two people at
+/// terminals, on a LAN of network namespaces, drawn as a picture.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "demo")]
 pub(crate) struct Demo {
     /// use this deaddrop, instead of building one
     #[argh(option, arg_name = "path")]
     binary: Option<PathBuf>,
+    /// record a session, and write the picture that the README shows (host/docs/session.svg)
+    #[argh(switch)]
+    record: bool,
 }
 
+/// The picture of a session.
+const PICTURE: &str = "host/docs/session.svg";
 /// Time for everything after the build.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Bytes of the file that is sent: several records' worth, and not a whole number of them.
@@ -42,7 +53,18 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
             build(repo)?
         }
     };
-    hand_over(&binary, Discovery::Shown)
+    if !demo.record {
+        return hand_over(&binary, Discovery::Shown);
+    }
+    let picture = repo.root.join(PICTURE);
+    record::write(&binary, &picture)?;
+    println!("wrote {PICTURE}");
+    Ok(())
+}
+
+/// Records a session of the deaddrop of this checkout, as a picture at this path.
+pub(crate) fn record(repo: &Repo, picture: &Path) -> Result<(), Failure> {
+    record::write(&build(repo)?, picture)
 }
 
 /// Whether a listener takes part, which shows what is offered.

@@ -5,6 +5,7 @@ pub(crate) mod stage;
 
 use std::process::Command;
 
+use crate::demo;
 use crate::dist;
 use crate::environment::prerequisites::{self, Prerequisite};
 use crate::environment::repo::{Failure, Repo, captured};
@@ -65,7 +66,12 @@ pub(crate) const STAGES: &[Stage] = &[
         requires: &[Prerequisite::Shells, Prerequisite::ManTools],
         run: manual,
     },
-    Stage { name: "demo", when: When::Test, requires: &[], run: demo },
+    Stage {
+        name: "demo",
+        when: When::Test,
+        requires: &[Prerequisite::Namespaces, Prerequisite::Ip],
+        run: demo,
+    },
     // Compiles vendors' crates for minutes, and finds only lints: `images` compiles the same code.
     Stage { name: "boards", when: When::Long, requires: &[Prerequisite::Clippy, M0, M7, M33], run: boards },
     Stage {
@@ -236,6 +242,7 @@ fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {
 fn demo(repo: &Repo, _: Size) -> Result<String, Failure> {
     let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
     captured(repo.program(ourselves).arg("demo"))?;
+    demo::record(repo, &repo.cache("session.svg"))?;
     Ok(String::new())
 }
 

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::termios::{Action, Winsize, tcflow, tcsetwinsize};
+use rustix::termios::{Action, tcflow};
 
-use crate::support::terminal::{terminal, wait_for};
+use crate::support::terminal::{of_size, wait_for};
 use crate::support::{
     Host, Lan, Process, ROOM, actor, deaddrop, fetch, noise, send_file, spawn, stalled_fetch, write,
 };
@@ -18,10 +18,7 @@ const STALLED: u64 = 3 << 20;
 
 /// A terminal of so many columns: our end of it, and the program's.
 fn terminal_of(columns: u16) -> (File, File) {
-    let (ours, theirs) = terminal();
-    let size = Winsize { ws_col: columns, ws_row: 24, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&theirs, size).unwrap();
-    (ours, theirs)
+    of_size(columns, 24).unwrap()
 }
 
 /// Starts a command with this terminal as its standard error, and as what controls it.

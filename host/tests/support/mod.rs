@@ -3,8 +3,6 @@
 //! Each test has a LAN to itself, so that tests do not meet, and no packet leaves the machine.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part of this")]
 
-pub mod terminal;
-
 pub use testbed::ROOM;
 pub use testbed::actor;
 pub use testbed::adversary::{
@@ -16,6 +14,7 @@ pub use testbed::lan::{Host, Lan};
 pub use testbed::neighbour::{self, Neighbour, asked_to_end, play, say, wait_for_end};
 pub use testbed::noise::noise;
 pub use testbed::process::Process;
+pub use testbed::terminal;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -9,6 +9,7 @@
 //!   commands and messages on it.
 //! - [`actor`]: a relay that stalls, servers that do not serve. [`adversary`]: forged beacons and handshakes.
 //!   [`flood`]: many of either.
+//! - [`terminal`]: a terminal that a program is run at.
 //! - [`scratch`], [`secret_file`], [`noise`]: temporary folders, files that only their owner can read, content.
 //!
 //! Namespaces take root or unprivileged user namespaces, and `ip` of iproute2. No packet leaves the machine.
@@ -32,6 +33,7 @@ pub mod process;
 pub mod scratch;
 pub mod secret_file;
 pub mod serial_line;
+pub mod terminal;
 
 pub use failure::Failure;
 
