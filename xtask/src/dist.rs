@@ -3,6 +3,7 @@
 mod archive;
 mod build;
 mod checksums;
+mod clean_root;
 mod compare;
 mod export;
 mod package;
@@ -37,6 +38,10 @@ pub(crate) struct Dist {
     /// file with each program
     #[argh(switch)]
     check: bool,
+    /// make nothing; try the release that is there, as root: its package in a clean Debian 12, its archive on a root
+    /// without libraries
+    #[argh(switch)]
+    verify: bool,
     /// fetch what is missing: packages with apt when root, targets with rustup, tools with cargo
     #[argh(switch)]
     install: bool,
@@ -48,6 +53,12 @@ pub(crate) fn run(repo: &Repo, dist: &Dist) -> Result<(), Failure> {
         [] => ARCHITECTURES.to_vec(),
         some => some.to_vec(),
     };
+    if dist.verify {
+        prerequisites::demand(repo, VERIFY, dist.install)?;
+        let out = dist.out.clone().unwrap_or_else(|| repo.cache("dist"));
+        println!("{}", clean_root::check(repo, &out)?);
+        return Ok(());
+    }
     prerequisites::demand(repo, &needs(&architectures, dist.check), dist.install)?;
     let out = match &dist.out {
         Some(out) => std::path::absolute(out).map_err(Failure::at(out.display()))?,
@@ -67,6 +78,9 @@ pub(crate) fn run(repo: &Repo, dist: &Dist) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The prerequisites of `--verify`.
+const VERIFY: &[Prerequisite] = &[Prerequisite::CleanRoot, Prerequisite::Ip];
+
 /// The prerequisites of the stage.
 pub(crate) const STAGE: &[Prerequisite] = &[
     Prerequisite::StaticTarget(Architecture::X86_64),
@@ -81,11 +95,15 @@ pub(crate) const STAGE: &[Prerequisite] = &[
     Prerequisite::CargoAuditable,
     Prerequisite::CargoCyclonedx,
     Prerequisite::CargoDeb,
+    Prerequisite::CleanRoot,
+    Prerequisite::Ip,
 ];
 
-/// The stage `dist`: the same as `dist --check`.
+/// The stage `dist`: the same as `dist --check` and then `dist --verify`.
 pub(crate) fn stage(repo: &Repo, _: Size) -> Result<String, Failure> {
-    check(repo, &ARCHITECTURES, &emptied(repo)?)
+    let out = emptied(repo)?;
+    let made = check(repo, &ARCHITECTURES, &out)?;
+    Ok(format!("{made}; {}", clean_root::check(repo, &out)?))
 }
 
 /// The usual folder, without what an earlier release left there.
@@ -181,6 +199,7 @@ mod tests {
     #[test]
     fn the_stage_needs_what_the_command_needs() {
         let mut command = needs(&ARCHITECTURES, true);
+        command.extend(VERIFY);
         let mut stage = STAGE.to_vec();
         command.sort();
         stage.sort();

@@ -50,6 +50,8 @@ pub(crate) enum Prerequisite {
     Emulator,
     /// Root and `/dev/net/tun`: an emulated board is connected to its switch by a tap.
     Taps,
+    /// Root and `debootstrap`: a release is tried in a clean Debian.
+    CleanRoot,
     /// `valgrind`, whose callgrind counts instructions.
     Valgrind,
     /// OpenSSL's headers and `pkg-config`, which finds them: the build with OpenSSL's cipher.
@@ -116,6 +118,7 @@ impl Prerequisite {
             Self::RecipeTools => "jq, age, ssh-keygen, systemd-analyze",
             Self::Emulator => "qemu-system-arm",
             Self::Taps => "root and /dev/net/tun",
+            Self::CleanRoot => "root and debootstrap",
             Self::Valgrind => "valgrind",
             Self::OpensslHeaders => "pkg-config, OpenSSL's headers",
             Self::Shells => "bash, zsh, fish",
@@ -160,6 +163,9 @@ impl Prerequisite {
             }
             Self::Emulator => succeeds(repo.program("qemu-system-arm").arg("--version")),
             Self::Taps => Machine::look(repo).root && std::fs::File::open("/dev/net/tun").is_ok(),
+            Self::CleanRoot => {
+                Machine::look(repo).root && succeeds(repo.program("debootstrap").arg("--version"))
+            }
             Self::Valgrind => succeeds(repo.program("valgrind").arg("--version")),
             Self::OpensslHeaders => succeeds(repo.program("pkg-config").args(["--exists", "openssl >= 3"])),
             Self::Shells => {
@@ -200,6 +206,7 @@ impl Prerequisite {
             Self::Openssl => vec![Source::Apt(&["openssl"])],
             Self::Sshd => vec![Source::Apt(&["openssh-server", "openssh-client"])],
             Self::Time => vec![Source::Apt(&["time", "procps"])],
+            Self::CleanRoot => vec![Source::Apt(&["debootstrap"])],
             Self::Valgrind => vec![Source::Apt(&["valgrind"])],
             Self::OpensslHeaders => vec![Source::Apt(&["libssl-dev", "pkg-config"])],
             Self::Shells => vec![Source::Apt(&["bash", "fish", "zsh"])],
