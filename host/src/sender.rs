@@ -468,7 +468,7 @@ impl Sender {
             }
         }
         let due = self.announcement.send_due();
-        let due = until.map_or(due, |until| until.min(due));
+        let due = Instant::earliest(due, until);
         // A stop that has been answered by the end does not end a wait again.
         let stop = self.ended.is_none_or(|ended| !matches!(ended, Ended::Stopped { .. }));
         let stop = stop.then(|| self.stopper.clone());
@@ -484,7 +484,10 @@ impl Sender {
             Ok(())
         };
         let late = async {
-            sleep_until(due).await;
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
             Ok(())
         };
         let changed = async {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use deaddrop_core::discovery::Advertiser;
 use deaddrop_core::time::Instant;
+use smol::future;
 
 use super::beacons::BeaconSockets;
 use super::receiver::BeaconReceiver;
@@ -38,18 +39,18 @@ impl Announcement {
         self.beacons.addresses()
     }
 
-    /// Handles the server's timeouts and sends the beacons that are due; returns when the next are.
-    pub(crate) fn send_due(&mut self) -> Instant {
+    /// Handles the server's timeouts and sends the beacons that are due; returns when something is due next.
+    pub(crate) fn send_due(&mut self) -> Option<Instant> {
         let tick = self.server.tick();
         let now = clock::now();
         self.advertiser.set(now, self.server.live().map(|revision| (self.port, revision)), &mut system());
         while let Some(beacon) = self.advertiser.poll_transmit(now, &mut system()) {
             self.beacons.broadcast(&beacon);
         }
-        [tick, self.advertiser.poll_timeout()].into_iter().flatten().fold(self.beacons.due(), Instant::min)
+        [tick, self.advertiser.poll_timeout(), self.beacons.due()].into_iter().fold(None, Instant::earliest)
     }
 
-    /// Checks the machine's interfaces if it is time to: true if they have changed.
+    /// Looks at the machine's interfaces if the system has told of a change: true if there is one.
     pub(crate) fn refresh(&mut self) -> bool {
         let now = clock::now();
         let changed = self.beacons.refresh_if_due(now);
@@ -64,9 +65,9 @@ impl Announcement {
         changed
     }
 
-    /// Waits until a beacon may have arrived.
+    /// Waits until a beacon may have arrived, or the machine's interfaces may have changed.
     pub(crate) async fn ready(&self) {
-        self.receiver.ready().await;
+        future::or(self.receiver.ready(), self.beacons.told()).await;
     }
 
     /// Handles the beacons that have arrived: solicits are answered.

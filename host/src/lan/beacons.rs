@@ -6,7 +6,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::Beacon;
@@ -14,13 +13,12 @@ use log::{debug, trace};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
+use super::watch::InterfaceWatch;
 use crate::address::Address;
 use crate::clock;
 use crate::network::Network;
 use crate::platform;
 
-/// How often to check whether the machine's interfaces have changed.
-const REFRESH: Duration = Duration::from_secs(2);
 /// The hop limit of what is sent over IPv6: the highest, which no router leaves as it is.
 const HOPS: u32 = 255;
 
@@ -28,7 +26,7 @@ const HOPS: u32 = 255;
 pub(crate) struct BeaconSockets {
     network: Network,
     sockets: Vec<InterfaceSockets>,
-    refresh_at: Instant,
+    watch: InterfaceWatch,
 }
 
 /// The sockets of one interface.
@@ -54,8 +52,9 @@ pub struct SkippedInterface {
 impl BeaconSockets {
     /// Opens the sockets of every interface of the network that has them, and returns the interfaces that do not.
     pub(crate) fn open(network: &Network) -> Result<(Self, Vec<SkippedInterface>), InterfaceError> {
-        let refresh_at = clock::now() + REFRESH;
-        let mut beacons = Self { network: network.clone(), sockets: Vec::new(), refresh_at };
+        // Before the first look, so that no change is between the two.
+        let watch = InterfaceWatch::new(clock::now());
+        let mut beacons = Self { network: network.clone(), sockets: Vec::new(), watch };
         let (_, skipped) = beacons.refresh().map_err(InterfaceError::Unreadable)?;
         for SkippedInterface { interface, error, .. } in
             skipped.iter().filter(|it| it.receive_unavailable.is_none())
@@ -69,19 +68,29 @@ impl BeaconSockets {
         Ok((beacons, skipped))
     }
 
-    /// Checks the machine's interfaces if it is time to: true if the sockets are others now.
+    /// Looks at the machine's interfaces if they have changed: true if the sockets are others now.
     pub(crate) fn refresh_if_due(&mut self, now: Instant) -> bool {
-        if now < self.refresh_at {
+        if !self.watch.is_due(now) {
             return false;
         }
-        self.refresh_at = now + REFRESH;
-        // A list of interfaces that cannot be read now may be readable in two seconds.
-        matches!(self.refresh(), Ok((true, _)))
+        match self.refresh() {
+            Ok((changed, _)) => changed,
+            // A list of interfaces that cannot be read now may be readable later.
+            Err(_) => {
+                self.watch.looked(now, false);
+                false
+            }
+        }
     }
 
-    /// When to check again.
-    pub(crate) fn due(&self) -> Instant {
-        self.refresh_at
+    /// When to look at the latest.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.watch.due()
+    }
+
+    /// Waits until the system tells of a change of the machine's interfaces. May return early.
+    pub(crate) async fn told(&self) {
+        self.watch.told().await;
     }
 
     /// Opens and closes sockets as the machine's interfaces have changed: true if they have.
@@ -130,6 +139,8 @@ impl BeaconSockets {
                 }
             }
         }
+        let shared = self.sockets.iter().all(|sockets| sockets.shared.is_some());
+        self.watch.looked(clock::now(), shared && skipped.is_empty());
         Ok((changed, skipped))
     }
 

@@ -171,10 +171,10 @@ impl Browser {
         }
         self.solicit();
         let held = self.held.iter().map(|(until, _)| *until);
-        let mut due = held.fold(self.beacons.due(), Instant::min);
+        let mut due = held.map(Some).fold(self.beacons.due(), Instant::earliest);
         if let Some(credentials) = &self.credentials {
             let (probes, next) = self.catalogue.handle_timeout();
-            due = next.map_or(due, |next| next.min(due));
+            due = Instant::earliest(due, next);
             for next in probes {
                 let (credentials, ended) = (credentials.clone(), self.ended.0.clone());
                 let probing = async move {
@@ -187,7 +187,7 @@ impl Browser {
         }
 
         let beacons = async {
-            self.receiver.ready().await;
+            future::or(self.receiver.ready(), self.beacons.told()).await;
             None
         };
         let ended = async {
@@ -198,7 +198,10 @@ impl Browser {
             }
         };
         let late = async {
-            sleep_until(due).await;
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
             None
         };
         let happened = self.probes.run(future::or(ended, future::or(beacons, late))).await;

@@ -5,5 +5,8 @@ pub(crate) mod beacons;
 pub(crate) mod browser;
 mod catalogue;
 pub(crate) mod interfaces;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod netlink;
 mod receiver;
 pub(crate) mod warnings;
+mod watch;
