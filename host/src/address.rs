@@ -94,6 +94,17 @@ impl Address {
         }
     }
 
+    /// The addresses that a machine has `now`, if they are others than those that were `told` before; notes them then. Their
+    /// order means nothing: that of the system changes with time.
+    pub(crate) fn others(told: &mut Vec<Self>, now: Vec<Self>) -> Option<Vec<Self>> {
+        let same = told.len() == now.len() && now.iter().all(|address| told.contains(address));
+        if same {
+            return None;
+        }
+        told.clone_from(&now);
+        Some(now)
+    }
+
     /// The address as core's guards count it. Core knows no zones; the 54 bits behind the prefix of a link-local address
     /// are zero (RFC 4291, section 2.5.6), and the zone goes there. So two hosts that have the same address on two links
     /// are two sources.
@@ -273,6 +284,17 @@ mod tests {
         }
         let IpAddr::V6(source) = on(u32::MAX).to_source() else { panic!() };
         assert!(source.is_unicast_link_local(), "core still counts it by itself, and not by its /64");
+    }
+
+    #[test]
+    fn addresses_are_told_again_when_they_are_others() {
+        let of = |texts: &[&str]| -> Vec<Address> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let mut told = of(&["10.0.0.7", "127.0.0.1"]);
+        assert_eq!(Address::others(&mut told, of(&["127.0.0.1", "10.0.0.7"])), None);
+        for now in [&["10.0.0.8", "127.0.0.1"][..], &["127.0.0.1"], &["10.0.0.8", "127.0.0.1"], &[]] {
+            assert_eq!(Address::others(&mut told, of(now)), Some(of(now)));
+            assert_eq!(Address::others(&mut told, of(now)), None);
+        }
     }
 
     #[test]

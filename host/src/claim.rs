@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use async_channel::Receiver;
 use deaddrop_core::offer::{Kind, Offer};
+use deaddrop_core::token::Token;
+use smol::future;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -16,6 +18,7 @@ use crate::files::bundle::incoming::SavedBundle;
 use crate::files::save::{Destination, Incoming, Kept, Leftover, SaveError, Spool};
 use crate::files::source::MESSAGE_MAX;
 use crate::files::target::{Finished, Target};
+use crate::receiver::Seeker;
 
 /// A drop that is claimed: its sender gives it to nobody else for 15 seconds, and for as long as it is being received.
 ///
@@ -46,6 +49,7 @@ use crate::files::target::{Finished, Target};
 pub struct Claim {
     transfer: Transfer,
     offer: Offer,
+    seeker: Seeker,
     /// What an earlier fetch has received.
     resumed: Option<Incoming>,
 }
@@ -67,6 +71,7 @@ pub struct Received<T> {
 #[must_use = "the sender does not know that the drop is here unless it is confirmed"]
 pub struct Unconfirmed {
     transfer: Transfer,
+    seeker: Seeker,
     content: Content,
     leftover: Leftover,
     /// Whether the sender has noted it, once it was told.
@@ -101,19 +106,27 @@ pub enum Content {
 
 impl Claim {
     /// Of a transfer whose drop is claimed.
-    pub(crate) fn new(transfer: Transfer) -> Result<Self, Error> {
+    pub(crate) fn new(
+        transfer: Transfer,
+        seeker: impl FnOnce(&Transfer, Token) -> Seeker,
+    ) -> Result<Self, Error> {
         let offer = transfer.offer().cloned().ok_or(FetchError::Unknown)?;
-        Ok(Self { transfer, offer, resumed: None })
+        let seeker = seeker(&transfer, offer.token);
+        Ok(Self { transfer, offer, seeker, resumed: None })
     }
 
     /// Of a transfer that goes on with what an earlier fetch has received.
-    pub(crate) fn resumed(transfer: Transfer, mut incoming: Incoming) -> Result<Self, Error> {
+    pub(crate) fn resumed(
+        transfer: Transfer,
+        mut incoming: Incoming,
+        seeker: impl FnOnce(&Transfer, Token) -> Seeker,
+    ) -> Result<Self, Error> {
         if !incoming.is_whole() {
             // Both sides have agreed from where it goes on.
             incoming.rewind(transfer.stored());
         }
         transfer.count_resumed(incoming.stored());
-        Ok(Self { resumed: Some(incoming), ..Self::new(transfer)? })
+        Ok(Self { resumed: Some(incoming), ..Self::new(transfer, seeker)? })
     }
 
     /// How many bytes an earlier fetch has received, after which this one goes on; 0 without one.
@@ -204,7 +217,8 @@ impl Claim {
     /// destination.
     ///
     /// A connection that breaks is replaced, and the drop goes on after the last record that is stored, until nothing
-    /// has come for a minute.
+    /// has come for a minute. While nothing comes, the sender is looked for as a [`Browser`](crate::Browser) does, so that
+    /// the drop goes on also if its address or this machine's changes.
     ///
     /// # Errors
     /// If the drop is more or other than this version can save, there is no space for it, its sender is lost, or the
@@ -223,14 +237,15 @@ impl Claim {
                 return Err(error.into());
             }
         };
-        let (finished, leftover) = self.transfer.receive(incoming).await?;
+        let (finished, leftover) =
+            future::or(self.transfer.receive(incoming), self.seeker.seek()).await?;
         let content = match finished {
             Finished::Saved(path) => Content::Saved(path),
             Finished::Spooled(spool) => Content::Spooled(spool),
             Finished::Bundle(saved) => Content::Bundle(saved),
         };
         let told = leftover.is_told().then_some(true);
-        Ok(Unconfirmed { transfer: self.transfer, content, leftover, told })
+        Ok(Unconfirmed { transfer: self.transfer, seeker: self.seeker, content, leftover, told })
     }
 
     /// Gives the drop back. If its sender cannot be told, it gives the claim up after 15 seconds.
@@ -279,7 +294,7 @@ impl Unconfirmed {
 
     async fn tell_once(&mut self) -> bool {
         if self.told.is_none() {
-            self.told = Some(self.transfer.confirm().await);
+            self.told = Some(future::or(self.transfer.confirm(), self.seeker.seek()).await);
         }
         self.told == Some(true)
     }

@@ -61,7 +61,7 @@ pub use files::bundle::source::BundleOptions;
 pub use files::save::{Destination, Kept, SaveError, Spool, Unfinished};
 pub use files::source::{MESSAGE_MAX, SourceError};
 pub use lan::beacons::SkippedInterface;
-pub use lan::browser::Browser;
+pub use lan::browser::{AddressChanges, Browser};
 pub use lan::interfaces::InterfaceError;
 pub use lan::warnings::{BrowserWarning, BrowserWarnings};
 pub use network::Network;

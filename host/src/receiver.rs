@@ -2,6 +2,7 @@
 
 mod place;
 mod rounds;
+mod seek;
 mod target;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +14,7 @@ use deaddrop_core::exchange::Wanted;
 use deaddrop_core::limits::RETRY_MIN;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::{FetchId, Instance, TokenPrefix};
+use deaddrop_core::token::{FetchId, Instance, Token, TokenPrefix};
 use rand_core::Rng;
 use smol::future;
 
@@ -33,6 +34,7 @@ use crate::transport::socket::sleep_until;
 use crate::{clock, random::system};
 
 pub use place::Place;
+pub(crate) use seek::Seeker;
 use target::Target;
 
 /// How long to ask again unless something else is said.
@@ -306,7 +308,8 @@ impl Receiver {
     pub async fn claim_at(&self, places: &[Place], token: impl Into<TokenPrefix>) -> Result<Claim, Error> {
         let wanted = Wanted::Token(token.into());
         let targets = Target::all(places, None, &self.network)?;
-        Claim::new(self.rounds(targets, |round| rounds::claim(self, None, &wanted, None, round)).await?)
+        let transfer = self.rounds(targets, |round| rounds::claim(self, None, &wanted, None, round)).await?;
+        Claim::new(transfer, |transfer, token| self.seeker(transfer, token))
     }
 
     /// Claims a drop that was found, at whichever address of its sender answers.
@@ -318,7 +321,8 @@ impl Receiver {
         let to = [found.from].into_iter().chain(found.also_from.iter().copied());
         let target = Target::one(to, &self.network)?;
         let claim = |round| rounds::claim(self, found.instance, &wanted, None, round);
-        Claim::new(self.rounds(vec![target], claim).await?)
+        let transfer = self.rounds(vec![target], claim).await?;
+        Claim::new(transfer, |transfer, token| self.seeker(transfer, token))
     }
 
     /// Claims a drop again that an earlier fetch has begun to receive, from the member of the room at one of these
@@ -356,7 +360,12 @@ impl Receiver {
             }
         };
         let incoming = unfinished.take().ok_or(SaveError::Bug)?;
-        Claim::resumed(transfer, incoming)
+        Claim::resumed(transfer, incoming, |transfer, token| self.seeker(transfer, token))
+    }
+
+    /// What looks for the sender of a transfer if it moves.
+    fn seeker(&self, transfer: &Transfer, token: Token) -> Seeker {
+        Seeker::of(transfer, token, &self.network, &self.credentials)
     }
 
     /// Removes what an earlier fetch has left of a drop, and gives its claim back if it may still stand, to the sender

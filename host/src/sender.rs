@@ -150,6 +150,7 @@ impl SenderBuilder {
         let mut announcement =
             Announcement::new(server.clone(), beacons, port).map_err(InterfaceError::Listen)?;
         announcement.send_due();
+        let told = announcement.addresses();
         Ok(Sender {
             server,
             listeners: Some(listeners),
@@ -157,6 +158,7 @@ impl SenderBuilder {
             port,
             announcement,
             skipped,
+            told,
             token,
             spec,
             files,
@@ -217,6 +219,8 @@ pub struct Sender {
     port: u16,
     announcement: Announcement,
     skipped: Vec<SkippedInterface>,
+    /// The addresses that were told last.
+    told: Vec<Address>,
     token: Token,
     spec: DropSpec,
     files: Option<u32>,
@@ -432,6 +436,11 @@ impl Sender {
     fn poll_event(&mut self) -> Option<SenderEvent> {
         if std::mem::take(&mut self.untold_end) {
             return self.ended.map(SenderEvent::Ended);
+        }
+        if self.ended.is_none()
+            && let Some(addresses) = Address::others(&mut self.told, self.announcement.addresses())
+        {
+            return Some(SenderEvent::Moved { addresses });
         }
         loop {
             match self.server.next_event()? {

@@ -89,6 +89,11 @@ impl Peer {
         self.instance
     }
 
+    /// When it last gave a sign of life: a beacon or a list.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
     /// Whether it was listed and is not lost.
     pub fn is_member(&self) -> bool {
         matches!(self.standing, Standing::Member { .. })

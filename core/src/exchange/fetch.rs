@@ -331,6 +331,14 @@ impl Fetch {
         self.claim(now, session)
     }
 
+    /// Ends the wait for the next try: the sender may be reached in another way now.
+    pub fn retry_now(&mut self) {
+        self.failures = 0;
+        if let State::Wait(_) = self.state {
+            self.state = State::Connect;
+        }
+    }
+
     /// This many bytes are stored now, from the start of the drop and without a gap.
     pub fn handle_stored(&mut self, now: Instant, bytes: u64) {
         if bytes > self.most_stored {

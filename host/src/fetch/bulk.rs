@@ -9,6 +9,7 @@ use deaddrop_core::time::Instant;
 
 use super::connection::ClientConnection;
 use super::error::ConnectionError;
+use super::leads::Leads;
 use super::progress::Counters;
 use crate::bulk::decrypt::{DecryptPipeline, Intake, StreamEnd};
 use crate::files::target::Target;
@@ -20,7 +21,8 @@ use crate::{clock, random::system};
 const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// Receives and stores all data records of a large drop but its final one, in order and without a gap. Returns early if
-/// the server ends the stream, the fetch asks for something else, or `stop` is used; at once for a drop that is not large.
+/// the server ends the stream, the fetch asks for something else, a lead is given, or `stop` is used; at once for a drop
+/// that is not large.
 ///
 /// When the connection breaks, the batches in flight are still stored: the next connection resumes after them.
 pub(super) async fn receive_bulk(
@@ -29,6 +31,7 @@ pub(super) async fn receive_bulk(
     incoming: &mut Target,
     pace: &mut Pace,
     counters: &Counters,
+    leads: &Leads,
     stop: &Stopper,
 ) -> Result<(), ConnectionError> {
     let Some(writer) = incoming.writer() else { return Ok(()) };
@@ -44,6 +47,9 @@ pub(super) async fn receive_bulk(
         fetch.judge_pace(now, pace, &mut connection.session, &mut system());
         if stop.is_stopped() || !matches!(fetch.poll_step(None), Step::Drive) {
             return Ok(());
+        }
+        if broken.is_none() && leads.any() {
+            broken = Some(ClientError::Reset.into());
         }
         let (stored, end) = pipeline.stored(&connection.session, broken.is_some())?;
         if stored > 0 {

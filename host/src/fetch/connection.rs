@@ -9,6 +9,7 @@ use deaddrop_core::limits::{CONNECT_TIMEOUT, CONTROL_RECORD};
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
+use deaddrop_core::wire::Greeting;
 use event_listener::Event;
 
 use super::credentials::Credentials;
@@ -35,6 +36,8 @@ pub(crate) struct ClientConnection {
     pub(crate) route: Route,
     /// The session, for its commands.
     pub(crate) session: ClientSession,
+    /// The process that has greeted us.
+    pub(crate) instance: Option<Instance>,
     credentials: Arc<Credentials>,
     inbound: FrameBuf,
     outbound: FrameBuf,
@@ -85,6 +88,7 @@ impl ClientConnection {
             link,
             route,
             session,
+            instance: None,
             credentials: credentials.clone(),
             inbound: FrameBuf::new(CONTROL_RECORD),
             outbound: FrameBuf::new(CONTROL_RECORD),
@@ -111,6 +115,10 @@ impl ClientConnection {
                 Progress::Whole => {
                     self.inbound.position = 0;
                     let message = self.inbound.buffer.get_mut(..len).unwrap_or_default();
+                    if self.instance.is_none() {
+                        // The first message; whether it is one is the session's to say.
+                        self.instance = Greeting::parse(message).ok().map(|greeting| greeting.instance);
+                    }
                     let mut guard = lock(&self.credentials.guard);
                     let prs = &self.credentials.prs;
                     return Ok(self.session.handle_message(

@@ -5,6 +5,7 @@ mod bulk;
 pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod error;
+pub(crate) mod leads;
 mod persist;
 pub(crate) mod probe;
 pub(crate) mod progress;

@@ -18,8 +18,10 @@ use super::bulk::receive_bulk;
 use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::{ConnectionError, FetchError, ReceiveError};
+use super::leads::{Connected, Leads};
 use super::persist::persist;
 use super::progress::{Counters, FetchProgress};
+use crate::address::Address;
 use crate::files::save::{Claimed, Kept, Leftover, SaveError, Unplaced};
 use crate::files::target::{Finished, Target};
 use crate::stop::Stopper;
@@ -54,6 +56,7 @@ pub(crate) struct Transfer {
     /// The latest loss has been told.
     loss_told: bool,
     counters: Arc<Counters>,
+    leads: Arc<Leads>,
     /// What an earlier process has stored: where it ends, and its digest.
     prefix: Option<(u64, [u8; 32])>,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Unreceived {
 
 /// In place of an address where there is none.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+/// Routes that are tried. What is found later goes before what is known.
+const ROUTES: usize = 16;
 /// Losses that may wait to be read. More of them say nothing new.
 const LOSSES: usize = 4;
 
@@ -82,6 +87,8 @@ impl Transfer {
         credentials: &Arc<Credentials>,
         stopper: &Stopper,
     ) -> Self {
+        let leads = Arc::new(Leads::default());
+        leads.set_routes(&routes);
         Self {
             fetch: Fetch::new(&HOST, id, wanted, give_up),
             id,
@@ -98,6 +105,7 @@ impl Transfer {
             losses: bounded(LOSSES),
             loss_told: false,
             counters: Arc::default(),
+            leads,
             prefix: None,
         }
     }
@@ -139,6 +147,11 @@ impl Transfer {
     /// How far it has come, of so many bytes.
     pub(crate) fn progress(&self, size: u64) -> FetchProgress {
         FetchProgress::new(&self.counters, size)
+    }
+
+    /// Tells what looks for the sender where it was reached, and takes what is found.
+    pub(crate) fn leads(&self) -> Arc<Leads> {
+        self.leads.clone()
     }
 
     /// Where the drop comes from.
@@ -230,6 +243,7 @@ impl Transfer {
         loop {
             let now = clock::now();
             self.keep_time(now, incoming.as_deref().is_some_and(Target::keeps));
+            self.follow_lead(now);
             let step = self.fetch.poll_step(self.session());
             let streams = self.fetch.is_claimed() && !self.fetch.is_whole();
             let result = match step {
@@ -247,7 +261,7 @@ impl Transfer {
                     Ok(())
                 }
                 Step::Close(how) => {
-                    if let Some(connection) = self.connection.take() {
+                    if let Some(connection) = self.disconnect() {
                         connection.close(how, !self.fetch.is_whole()).await;
                     }
                     self.fetch.handle_closed(clock::now());
@@ -292,6 +306,31 @@ impl Transfer {
         }
     }
 
+    /// Follows a lead, if there is one: gives up the connection, and connects by the new routes first.
+    fn follow_lead(&mut self, now: Instant) {
+        let Some(mut routes) = self.leads.take() else { return };
+        if self.connection.is_some() {
+            self.network_error = Some("an address has changed".into());
+            self.fetch.handle_error(now, ClientError::Reset, &mut system());
+            if self.fetch.is_whole() {
+                // Nothing more is read from it.
+                self.disconnect();
+            }
+        }
+        self.fetch.retry_now();
+        self.routes.retain(|known| !routes.contains(known));
+        routes.append(&mut self.routes);
+        routes.truncate(ROUTES);
+        self.routes = routes;
+        self.leads.set_routes(&self.routes);
+    }
+
+    /// Takes the connection out of use.
+    fn disconnect(&mut self) -> Option<ClientConnection> {
+        self.leads.set_connection(None);
+        self.connection.take()
+    }
+
     /// Tells once that the connection was lost, and another is being tried.
     fn tell_loss(&mut self) {
         if !std::mem::replace(&mut self.loss_told, true) {
@@ -309,7 +348,7 @@ impl Transfer {
             }
             self.stopper.stopped().await;
         };
-        future::or(sleep_until(until), stopped).await;
+        future::or(sleep_until(until), future::or(stopped, self.leads.given())).await;
     }
 
     async fn connect(&mut self, incoming: Option<&Target>) {
@@ -322,7 +361,7 @@ impl Transfer {
         let late = async {
             match self.fetch.poll_timeout() {
                 Some(at) => self.wait(at).await,
-                None => future::pending().await,
+                None => self.leads.given().await,
             }
             None
         };
@@ -334,6 +373,9 @@ impl Transfer {
                 // The next connection is tried there first.
                 self.routes.sort_by_key(|route| *route != connection.route);
                 let woken = if stop.is_none() { connection.woken_by(&self.stopper) } else { connection };
+                let local = woken.stream().local_addr().ok().map(Address::from);
+                let notify = woken.notify().clone();
+                self.leads.set_connection(Some(Connected { local, route: woken.route, notify }));
                 self.connection = Some(woken);
                 (self.bulk_tried, self.loss_told) = (false, false);
                 self.fetch.handle_open(now, digest);
@@ -366,10 +408,16 @@ impl Transfer {
             Some(incoming) if connection.session.data_records() > 0 && !self.bulk_tried => {
                 self.bulk_tried = true;
                 let (pace, counters) = (&mut self.pace, &*self.counters);
-                receive_bulk(&mut self.fetch, connection, incoming, pace, counters, &self.stopper).await
+                let leads = &self.leads;
+                receive_bulk(&mut self.fetch, connection, incoming, pace, counters, leads, &self.stopper).await
             }
             incoming => drive_one(&mut self.fetch, connection, incoming, &self.counters).await,
         };
+        if connection.session.is_confirmed()
+            && let Some(instance) = connection.instance
+        {
+            self.leads.set_sender(instance);
+        }
         match result {
             Ok(()) => Ok(()),
             Err(ConnectionError::Save(error)) => Err(error),

@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender, unbounded};
+use async_channel::{Receiver, Sender, bounded, unbounded};
 use deaddrop_core::discovery::{Known, OfferEvent, Probe};
 use deaddrop_core::time::Instant;
+use deaddrop_core::token::{Instance, Token};
+use deaddrop_core::wire::BeaconKind;
 use smol::{Executor, future};
 
 use super::beacons::{BeaconSockets, SkippedInterface};
 use super::catalogue::Catalogue;
 use super::interfaces::InterfaceError;
 use super::receiver::BeaconReceiver;
+use super::shown::Shown;
 use super::warnings::{BrowserWarnings, Watch};
 use crate::address::Address;
 use crate::clock;
@@ -50,6 +53,12 @@ pub struct Browser {
     credentials: Option<Arc<Credentials>>,
     probes: Executor<'static>,
     ended: (Sender<EndedProbe>, Receiver<EndedProbe>),
+    shown: Shown,
+    /// How often the machine's interfaces have changed.
+    changes: u32,
+    /// The addresses of this machine that were told last, and those to tell.
+    told: Vec<Address>,
+    moves: (Sender<Vec<Address>>, Receiver<Vec<Address>>),
     /// Offers that have appeared and are not shown yet, with the time when they are shown in any case.
     held: Vec<(Instant, Known)>,
 }
@@ -59,7 +68,24 @@ const BETTER_WITHIN: Duration = Duration::from_millis(250);
 
 struct EndedProbe {
     probe: Probe,
+    /// Whether it was a look at an address that was shown, which the catalogue does not know of.
+    look: bool,
     result: Result<Listing, ConnectionError>,
+}
+
+/// The changes of the addresses of a [`Browser`]'s machine. May be awaited beside it, or in another task.
+#[derive(Clone, Debug)]
+pub struct AddressChanges(Receiver<Vec<Address>>);
+
+impl AddressChanges {
+    /// Waits until the machine has other addresses, and returns all of them, the best first. Never returns once the browser
+    /// is gone.
+    pub async fn next(&self) -> Vec<Address> {
+        match self.0.recv().await {
+            Ok(addresses) => addresses,
+            Err(_) => pending().await,
+        }
+    }
 }
 
 impl Browser {
@@ -71,6 +97,8 @@ impl Browser {
         let (beacons, skipped) = BeaconSockets::open(network)?;
         let receiver = BeaconReceiver::of(&beacons).map_err(InterfaceError::Listen)?;
         let mut browser = Self {
+            told: beacons.addresses(),
+            moves: bounded(1),
             beacons,
             skipped,
             receiver,
@@ -79,6 +107,8 @@ impl Browser {
             credentials: None,
             probes: Executor::new(),
             ended: unbounded(),
+            shown: Shown::default(),
+            changes: 0,
             held: Vec::new(),
         };
         browser.solicit();
@@ -97,7 +127,19 @@ impl Browser {
 
     /// The offers known now, each with all addresses at which its sender has answered, the best first.
     pub(crate) fn found(&self) -> impl Iterator<Item = (&Known, Vec<SocketAddr>)> {
-        self.offers().map(|known| (known, self.catalogue.addresses(known)))
+        self.offers().map(|known| (known, self.addresses_of(known)))
+    }
+
+    /// The changes of this machine's addresses. They come while [`next_event`](Self::next_event) is polled.
+    pub fn address_changes(&self) -> AddressChanges {
+        AddressChanges(self.moves.1.clone())
+    }
+
+    /// The addresses at which the sender of an offer has answered, the best first.
+    fn addresses_of(&self, known: &Known) -> Vec<SocketAddr> {
+        let mut addresses = self.catalogue.addresses(known);
+        self.shown.sort(known.instance, &mut addresses);
+        addresses
     }
 
     /// The offers known now, each with the address at which it was listed first.
@@ -123,7 +165,8 @@ impl Browser {
 
     /// The next change among the offers. Dropping the future loses nothing.
     ///
-    /// An offer names the best address at which its sender has answered: IPv4 before IPv6, and link-local IPv6 last.
+    /// An offer names the best address at which its sender has answered: IPv4 before IPv6, and link-local IPv6 last. It
+    /// appears again, with another address, when its sender no longer answers at that one.
     pub async fn next_event(&mut self) -> OfferEvent {
         loop {
             if let Some(event) = self.poll_event() {
@@ -141,6 +184,7 @@ impl Browser {
                 OfferEvent::Gone { token, instance, .. } => {
                     let shown = self.held.len();
                     self.held.retain(|(_, held)| (held.instance, held.offer.token) != (instance, token));
+                    self.shown.remove(instance, token);
                     // One that was never shown goes without a word.
                     if self.held.len() == shown {
                         return Some(event);
@@ -149,9 +193,13 @@ impl Browser {
             }
         }
         let due = |(until, held): &(Instant, Known)| *until <= now || !self.catalogue.may_be_better(held);
-        let (_, mut offer) = self.held.remove(self.held.iter().position(due)?);
-        offer.from = self.catalogue.addresses(&offer).first().copied().unwrap_or(offer.from);
-        Some(OfferEvent::Appeared { offer })
+        if let Some(place) = self.held.iter().position(due) {
+            let (_, mut offer) = self.held.remove(place);
+            offer.from = self.addresses_of(&offer).first().copied().unwrap_or(offer.from);
+            self.shown.show(offer.instance, offer.offer.token, offer.from);
+            return Some(OfferEvent::Appeared { offer });
+        }
+        self.shown.poll_moved(&self.catalogue).map(|offer| OfferEvent::Appeared { offer })
     }
 
     fn solicit(&mut self) {
@@ -160,10 +208,42 @@ impl Browser {
         }
     }
 
+    /// How often the machine's interfaces have changed.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Waits until a sender has answered at addresses that are not among the `known` ones, and returns them; or until the
+    /// machine's interfaces have changed more often than `changes` times, and returns none. The sender is the process of
+    /// this name, or the one that has this drop. Dropping the future loses nothing.
+    pub(crate) async fn elsewhere(
+        &mut self,
+        instance: Option<Instance>,
+        token: &Token,
+        known: &[SocketAddr],
+        changes: u32,
+    ) -> Vec<SocketAddr> {
+        loop {
+            // Nobody looks at them.
+            while self.poll_event().is_some() {}
+            let mut found = self.catalogue.sender(instance, token);
+            found.retain(|at| !known.contains(at));
+            if !found.is_empty() || self.changes != changes {
+                return found;
+            }
+            self.step().await;
+        }
+    }
+
     /// Does what is due, then waits for one thing to happen.
     async fn step(&mut self) {
         if self.beacons.refresh_if_due(clock::now()) {
             self.catalogue.resolicit();
+            self.changes = self.changes.wrapping_add(1);
+            if let Some(addresses) = Address::others(&mut self.told, self.beacons.addresses()) {
+                // Those that were not read are old.
+                let _ = self.moves.0.force_send(addresses);
+            }
             // Without handles to the new sockets, only our own solicits still find senders.
             if let Ok(receiver) = BeaconReceiver::of(&self.beacons) {
                 self.receiver = receiver;
@@ -174,13 +254,15 @@ impl Browser {
         let mut due = held.map(Some).fold(self.beacons.due(), Instant::earliest);
         if let Some(credentials) = &self.credentials {
             let (probes, next) = self.catalogue.handle_timeout();
-            due = Instant::earliest(due, next);
-            for next in probes {
+            let looks = self.shown.look(clock::now(), &self.catalogue);
+            due = [next, self.shown.due()].into_iter().fold(due, Instant::earliest);
+            let looks = looks.into_iter().map(|look| (look, true));
+            for (probe, look) in probes.into_iter().map(|probe| (probe, false)).chain(looks) {
                 let (credentials, ended) = (credentials.clone(), self.ended.0.clone());
                 let probing = async move {
-                    let result = probe_peer(&next, &credentials).await;
+                    let result = probe_peer(&probe, &credentials).await;
                     // Only a browser that is gone does not take it.
-                    let _ = ended.try_send(EndedProbe { probe: next, result });
+                    let _ = ended.try_send(EndedProbe { probe, look, result });
                 };
                 self.probes.spawn(probing).detach();
             }
@@ -205,11 +287,23 @@ impl Browser {
             None
         };
         let happened = self.probes.run(future::or(ended, future::or(beacons, late))).await;
-        if let Some(EndedProbe { probe, result }) = happened {
-            self.catalogue.handle_probe(&probe, result);
+        match happened {
+            Some(EndedProbe { probe, look: true, result }) => self.shown.looked(&probe, result.is_ok()),
+            Some(EndedProbe { probe, look: false, result }) => {
+                let listed = result.is_ok();
+                self.catalogue.handle_probe(&probe, result);
+                self.shown.probed(clock::now(), &probe, listed);
+            }
+            None => {}
         }
-        let Self { receiver, catalogue, watch, .. } = self;
-        receiver.receive(|arrival, beacon| catalogue.handle_beacon(arrival, beacon));
+        let Self { receiver, catalogue, shown, watch, .. } = self;
+        receiver.receive(|arrival, beacon| {
+            catalogue.handle_beacon(arrival, beacon);
+            if beacon.kind != BeaconKind::Solicit {
+                let at = Address::from(arrival.from).at(beacon.port);
+                shown.heard(clock::now(), beacon.instance, at);
+            }
+        });
         watch.look(clock::now(), catalogue);
     }
 }

@@ -8,7 +8,7 @@ use deaddrop_core::discovery::{Arrival, Browser, Known, OfferEvent, Peer, Probe,
 use deaddrop_core::limits::{PROBE_BUSY_MAX, PROBE_BUSY_MIN};
 use deaddrop_core::session::{ClientError, HandshakeError};
 use deaddrop_core::time::Instant;
-use deaddrop_core::token::Instance;
+use deaddrop_core::token::{Instance, Token};
 use deaddrop_core::wire::Beacon;
 
 use crate::address::Address;
@@ -80,6 +80,23 @@ impl Catalogue {
         let mut addresses: Vec<SocketAddr> = [known.from].into_iter().chain(others).collect();
         addresses.sort_by_key(rank);
         addresses
+    }
+
+    /// The addresses at which a sender has answered: the process of this name, or the one that has this drop. None if it is
+    /// not known.
+    pub(super) fn sender(&self, instance: Option<Instance>, token: &Token) -> Vec<SocketAddr> {
+        let of_drop = || self.offers().find(|known| known.offer.token == *token).map(|known| known.instance);
+        let Some(instance) = instance.or_else(of_drop) else { return Vec::new() };
+        let members = self.browser.peers().filter(|peer| peer.is_member() && peer.instance() == instance);
+        let mut addresses: Vec<SocketAddr> = members.map(Peer::address).collect();
+        addresses.sort_by_key(rank);
+        addresses
+    }
+
+    /// When a sender that has answered at this address was last heard there.
+    pub(super) fn heard(&self, instance: Instance, at: SocketAddr) -> Option<Instant> {
+        let there = |peer: &&Peer| peer.instance() == instance && peer.address() == at;
+        self.browser.peers().find(there).map(Peer::heard)
     }
 
     /// Whether the sender of an offer was heard at a better address than any at which it has answered. Beacons can be
@@ -173,7 +190,7 @@ mod tests {
 
     fn listed() -> Result<Listing, ConnectionError> {
         let offer = deaddrop_core::offer::Offer {
-            token: deaddrop_core::token::Token::from_bytes([1; 16]),
+            token: Token::from_bytes([1; 16]),
             kind: deaddrop_core::offer::Kind::Message,
             name: deaddrop_core::offer::Name::default(),
             size: 1,

@@ -8,5 +8,6 @@ pub(crate) mod interfaces;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod netlink;
 mod receiver;
+mod shown;
 pub(crate) mod warnings;
 mod watch;

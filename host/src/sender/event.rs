@@ -40,6 +40,11 @@ pub enum SenderEvent {
         /// The file.
         path: PathBuf,
     },
+    /// This machine has other addresses than before, at which the drop is offered: interfaces and addresses come and go.
+    Moved {
+        /// All of them, the best first; of loopback alone if there is no network.
+        addresses: Vec<Address>,
+    },
     /// The drop has ended. The last event.
     Ended(Ended),
 }

@@ -84,8 +84,8 @@ fn a_large_drop_comes_in_by_batches_from_the_first_byte_to_the_last_before_the_f
     let scene = scene((8 << 20) + 77);
     scene.run(async {
         let (mut transfer, mut incoming) = scene.claim_at(scene.listener.local_addr().unwrap()).await;
-        let Transfer { fetch, connection, stopper, pace, counters, .. } = &mut transfer;
-        receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, stopper)
+        let Transfer { fetch, connection, stopper, pace, counters, leads, .. } = &mut transfer;
+        receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, leads, stopper)
             .await
             .unwrap();
         assert_eq!(transfer.progress(0).stored(), 8 << 20);
@@ -104,9 +104,9 @@ fn a_byte_altered_under_way_ends_it_and_what_came_before_is_no_file() {
     let relay = Relay::start(&scene, &[Fault::Alter(5 << 20)]);
     scene.run(async {
         let (mut transfer, mut incoming) = scene.claim_at(relay.address).await;
-        let Transfer { fetch, connection, stopper, pace, counters, .. } = &mut transfer;
+        let Transfer { fetch, connection, stopper, pace, counters, leads, .. } = &mut transfer;
         let end =
-            receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, stopper).await;
+            receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, leads, stopper).await;
         assert!(matches!(end, Err(ConnectionError::Session(ClientError::Protocol))), "{end:?}");
         assert!(incoming.stored() < 5 << 20, "nothing counts that comes after it");
         drop((transfer, incoming));

@@ -21,8 +21,8 @@ pub(super) async fn run(
     let mut browser = open_browser(ui, &net).await?;
     let receiver = Receiver::new(&derive(deriving, signals).await?);
     receiver.browse(&mut browser);
-    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None }).await?;
-    let warnings = browser.warnings();
+    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None, again: false }).await?;
+    let (warnings, changes) = (browser.warnings(), browser.address_changes());
     let showing = async {
         loop {
             let event = async { Ok(browser.next_event().await) };
@@ -30,7 +30,13 @@ pub(super) async fn run(
             show(ui, &event).await?;
         }
     };
-    future::or(showing, warn_of_discovery(ui, &warnings)).await
+    let moving = async {
+        loop {
+            let addresses = changes.next().await;
+            ui.show(&Event::Ready { addresses: &addresses, serving: None, again: true }).await?;
+        }
+    };
+    future::or(showing, future::or(moving, warn_of_discovery(ui, &warnings))).await
 }
 
 async fn show(ui: &Ui, event: &OfferEvent) -> Result<(), Failure> {

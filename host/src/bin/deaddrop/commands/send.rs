@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
-use deaddrop::{Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use deaddrop::{Address, Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
 use smol::future;
 
 use super::progress::watch;
@@ -59,19 +59,21 @@ async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
     check_connections()?;
     let addresses = sender.addresses();
     warn_network(ui, addresses.is_empty(), sender.skipped()).await?;
-    ui.show(&Event::Ready {
-        addresses: &addresses,
-        serving: Some(Serving {
-            port: sender.port(),
-            token: sender.token(),
-            kind: sender.kind(),
-            name: sender.name(),
-            size: sender.size(),
-            files: sender.files(),
-            ttl: sender.ttl(),
-        }),
-    })
-    .await
+    ui.show(&ready(sender, &addresses, false)).await
+}
+
+/// That the drop can be fetched from these addresses, `again` if it was from others before.
+fn ready<'a>(sender: &'a Sender, addresses: &'a [Address], again: bool) -> Event<'a> {
+    let serving = Serving {
+        port: sender.port(),
+        token: sender.token(),
+        kind: sender.kind(),
+        name: sender.name(),
+        size: sender.size(),
+        files: sender.files(),
+        ttl: sender.ttl(),
+    };
+    Event::Ready { addresses, serving: Some(serving), again }
 }
 
 /// Serves the drop until it ends, or until a signal ends it.
@@ -107,6 +109,7 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
                     ui.show(&Event::Warning { code: "guessing", message: &message }).await?;
                 }
             }
+            SenderEvent::Moved { addresses } => ui.show(&ready(sender, &addresses, true)).await?,
             SenderEvent::Changed { path } => changed = Some(path),
             SenderEvent::Ended(ended) => {
                 // If a terminal does not take that, what follows says so.

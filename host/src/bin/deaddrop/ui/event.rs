@@ -17,7 +17,7 @@ use crate::cli::RoomName;
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Event<'a> {
-    /// A sender serves its drop, or a listener listens.
+    /// A sender serves its drop, or a listener listens; again when this machine's addresses are others.
     Ready {
         /// This machine's addresses that others may reach it at.
         #[serde(serialize_with = "as_texts")]
@@ -25,6 +25,9 @@ pub(crate) enum Event<'a> {
         /// What a sender serves; absent from a listener.
         #[serde(flatten)]
         serving: Option<Serving<'a>>,
+        /// The addresses are others than before. A script sees that the event comes again.
+        #[serde(skip)]
+        again: bool,
     },
     /// A drop can be fetched.
     Offer {

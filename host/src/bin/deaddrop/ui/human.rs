@@ -20,10 +20,13 @@ pub(super) struct Lines {
 pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
     let mut lines = Lines::default();
     match event {
-        Event::Ready { addresses, serving: Some(serving) } => {
+        Event::Ready { addresses, serving: Some(serving), again: true } => {
+            lines.notices = moved_notice(addresses, serving);
+        }
+        Event::Ready { addresses, serving: Some(serving), .. } => {
             lines.notices = serving_notice(addresses, serving);
         }
-        Event::Ready { addresses, serving: None } => {
+        Event::Ready { addresses, serving: None, .. } => {
             let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let on = if addresses.is_empty() { "no network yet" } else { &addresses };
             lines.notices = format!("Listening on {on}; interrupt to stop.\n").into_bytes();
@@ -128,12 +131,26 @@ fn serving_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
     if let Some(files) = serving.files {
         what.push_str(&format!(" in {}", Files(files)));
     }
-    let mut notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
-    for address in reachable(addresses) {
-        let from = Endpoint(address.at(serving.port));
-        notice.push_str(&format!("  {}\n", fetch_line(from, &serving.token.to_string())));
+    let notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
+    [notice, fetch_lines(addresses, serving)].concat().into_bytes()
+}
+
+/// That a drop can be fetched from other addresses than before.
+fn moved_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
+    if addresses.iter().all(Address::is_loopback) {
+        return b"No network is up: until one is, only this machine can fetch the drop\n".to_vec();
     }
-    notice.into_bytes()
+    let notice = "This machine's addresses have changed: the drop can be fetched with\n";
+    [notice, &fetch_lines(addresses, serving)].concat().into_bytes()
+}
+
+/// The commands by which a drop can be fetched by hand.
+fn fetch_lines(addresses: &[Address], serving: &Serving<'_>) -> String {
+    let line = |address: &Address| {
+        let from = Endpoint(address.at(serving.port));
+        format!("  {}\n", fetch_line(from, &serving.token.to_string()))
+    };
+    reachable(addresses).into_iter().map(line).collect()
 }
 
 /// The addresses that others are to be told. One of loopback is of use only where there is no other; a link-local one

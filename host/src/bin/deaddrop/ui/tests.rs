@@ -98,7 +98,7 @@ fn ready(name: &Name) -> Event<'_> {
         size: 1,
         ttl: Duration::from_secs(300),
     };
-    Event::Ready { addresses: &*HERE, serving: Some(serving) }
+    Event::Ready { addresses: &*HERE, serving: Some(serving), again: false }
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn json_fields_are_the_contract() {
         )
     );
     assert_eq!(
-        json(&Event::Ready { addresses: &[ip()], serving: None }),
+        json(&Event::Ready { addresses: &[ip()], serving: None, again: false }),
         r#"{"event":"ready","addresses":["192.168.1.7"]}"#
     );
     assert_eq!(
