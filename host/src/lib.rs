@@ -63,6 +63,7 @@ pub use files::source::{MESSAGE_MAX, SourceError};
 pub use lan::beacons::SkippedInterface;
 pub use lan::browser::{AddressChanges, Browser};
 pub use lan::interfaces::InterfaceError;
+pub use lan::unused::{Unused, UnusedInterface, unused_interfaces};
 pub use lan::warnings::{BrowserWarning, BrowserWarnings};
 pub use network::Network;
 pub use receiver::{FoundOffer, Place, Receiver};

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use deaddrop_core::time::Instant;
 use deaddrop_core::wire::Beacon;
@@ -13,6 +14,7 @@ use log::{debug, trace};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
+use super::unused::not_usable;
 use super::watch::InterfaceWatch;
 use crate::address::Address;
 use crate::clock;
@@ -34,6 +36,8 @@ struct InterfaceSockets {
     interface: Interface,
     shared: Option<UdpSocket>,
     own: UdpSocket,
+    /// A beacon could not be sent, and that was traced.
+    failed: AtomicBool,
 }
 
 /// An interface that beacons cannot use, or not fully.
@@ -62,8 +66,7 @@ impl BeaconSockets {
             debug!("lan: {interface} is skipped: {error}");
         }
         if let Some(name) = network.interfaces.iter().find(|name| !beacons.has(name)) {
-            let available = interfaces().unwrap_or_default().into_iter().map(|interface| interface.name);
-            return Err(InterfaceError::Unknown { name: name.clone(), available: available.collect() });
+            return Err(not_usable(name));
         }
         Ok((beacons, skipped))
     }
@@ -97,7 +100,10 @@ impl BeaconSockets {
     fn refresh(&mut self) -> io::Result<(bool, Vec<SkippedInterface>)> {
         let mut found = interfaces()?;
         let chosen = &self.network.interfaces;
-        found.retain(|interface| chosen.is_empty() || chosen.iter().any(|name| interface.is_meant_by(name)));
+        found.retain(|interface| match chosen.is_empty() {
+            true => interface.port_of.is_none(),
+            false => chosen.iter().any(|name| interface.is_meant_by(name)),
+        });
         found.retain(Interface::has_beacons);
         let before = self.sockets.len();
         self.sockets.retain(|InterfaceSockets { interface, .. }| {
@@ -168,6 +174,11 @@ impl BeaconSockets {
                 }
                 let sent = sockets.own.send_to(&bytes, to);
                 trace!("lan: {:?} to {to} on {}: {}", beacon.kind, sockets.interface, outcome(&sent));
+                if let Err(error) = sent
+                    && !sockets.failed.swap(true, Ordering::Relaxed)
+                {
+                    debug!("lan: {}: nothing can be sent to {to}: {error}", sockets.interface);
+                }
             }
         }
     }
@@ -198,7 +209,7 @@ impl InterfaceSockets {
             IpAddr::V4(ip) => socket_v4(interface, ip, 0)?,
             IpAddr::V6(ip) => socket_v6(interface, ip, 0)?,
         };
-        Ok(Self { interface: interface.clone(), shared: None, own })
+        Ok(Self { interface: interface.clone(), shared: None, own, failed: AtomicBool::new(false) })
     }
 
     /// Receives on the shared port too. Without it, answers to our own solicits are still received.
@@ -228,6 +239,10 @@ fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<
     socket.set_broadcast(true)?;
     if port != 0 {
         platform::share_port(&socket)?;
+    }
+    // The address may be another interface's too where the link is point to point, and what is sent to everybody would go
+    // out there.
+    if port != 0 || interface.point_to_point {
         platform::bind_to_interface_v4(&socket, NonZeroU32::new(interface.index))?;
     }
     socket.bind(&SocketAddrV4::new(address, port).into())?;

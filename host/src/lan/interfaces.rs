@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use deaddrop_core::discovery::Ipv4Network;
 use if_addrs::{IfAddr, get_if_addrs};
 
+use super::unused::Unused;
 use crate::address::{Address, index_of};
 
 /// What one family of addresses has on one interface: an IPv4 address and its network, or everything of IPv6. An
@@ -22,14 +23,52 @@ pub(crate) struct Interface {
     pub(crate) address: IpAddr,
     /// This machine's addresses on it, in order, each with how many bits of it are the network's.
     pub(crate) addresses: Vec<(IpAddr, u8)>,
-    /// Whether the link is point to point, so that nothing is broadcast on it.
+    /// Whether the link is point to point.
     pub(crate) point_to_point: bool,
+    /// Networks that are reached through it without a gateway, beside those of its addresses: of IPv4 on a link that is point
+    /// to point, and where an address is alone in its network.
+    pub(crate) on_link: Vec<Ipv4Network>,
+    /// The bridge or bond that it is a port of.
+    pub(crate) port_of: Option<String>,
 }
+
+/// What the system says of an interface, whether it has an address or not.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) index: u32,
+    pub(super) name: String,
+    /// `IFF_UP` and others.
+    pub(super) flags: u32,
+    /// What it is, such as `bridge`; empty of hardware.
+    pub(super) kind: String,
+    /// The interface that it belongs to.
+    pub(super) master: Option<u32>,
+}
+
+impl Link {
+    /// The name of the interface that stands for it, if it is a port.
+    pub(super) fn port_of<'a>(&self, links: &'a [Self]) -> Option<&'a str> {
+        let master = links.iter().find(|link| Some(link.index) == self.master)?;
+        // An interface that belongs to another kind, such as a VRF, has its own traffic.
+        PORTS_OF.contains(&&*master.kind).then_some(&*master.name)
+    }
+}
+
+/// The kinds of interfaces that have the traffic of those that belong to them.
+const PORTS_OF: [&str; 3] = ["bridge", "bond", "team"];
+/// Routes to more than this are no network of neighbours: a VPN may have everything.
+const ON_LINK_PREFIX: u8 = 8;
 
 impl Interface {
     /// Whether it leads back to this machine only.
     pub(crate) fn is_loopback(&self) -> bool {
         self.address.is_loopback()
+    }
+
+    /// Whether the prefix of its IPv4 address says nothing of who is at the other end.
+    fn is_alone(&self) -> bool {
+        self.address.is_ipv4()
+            && (self.point_to_point || self.addresses.first().is_some_and(|(_, prefix)| *prefix == 32))
     }
 
     /// Whether beacons are sent and received here. On loopback IPv4 does that alone, which every system has there.
@@ -62,19 +101,19 @@ impl Interface {
             (IpAddr::V4(own), IpAddr::V4(ip)) => Ipv4Network::new(*own, *prefix).is_attached(ip),
             (IpAddr::V6(own), IpAddr::V6(ip)) => is_attached_v6(*own, *prefix, ip),
             _ => false,
-        })
+        }) || self.on_link.iter().any(|network| matches!(address.ip(), IpAddr::V4(ip) if network.is_attached(ip)))
     }
 
     /// The addresses by which all machines on the network are reached, over IPv4 or IPv6.
     pub(crate) fn everybody(&self) -> Vec<IpAddr> {
         let IpAddr::V4(address) = self.address else { return vec![GROUP.into()] };
         let prefix = self.addresses.first().map_or(32, |(_, prefix)| *prefix);
-        // Where there is one machine at the far end, there is no broadcast address; networks of one or two addresses have
-        // none either.
+        // Where there is one machine at the far end, the network has no broadcast address; networks of one or two addresses
+        // have none either.
         let directed =
             Ipv4Network::new(address, prefix).directed_broadcast().filter(|_| !self.point_to_point);
         // On loopback the limited broadcast would leave by another interface.
-        let limited = (!self.is_loopback() && !self.point_to_point).then_some(std::net::Ipv4Addr::BROADCAST);
+        let limited = (!self.is_loopback()).then_some(std::net::Ipv4Addr::BROADCAST);
         // Some networks pass only the one, some only the other.
         directed.into_iter().chain(limited).map(IpAddr::from).collect()
     }
@@ -116,6 +155,13 @@ pub enum InterfaceError {
         /// The names of the interfaces that are up and have an address.
         available: Vec<String>,
     },
+    /// An interface that was named cannot be used.
+    Unusable {
+        /// The name.
+        name: String,
+        /// Why.
+        why: Unused,
+    },
     /// The system refuses to receive on the beacon sockets.
     Listen(io::Error),
     /// A sender's address is link-local, and the interface behind which it is was not named.
@@ -146,6 +192,7 @@ impl fmt::Display for InterfaceError {
                     available.join(", ")
                 )
             }
+            Self::Unusable { name, why } => write!(f, "{name} cannot be used: {why}"),
             Self::Listen(error) => write!(f, "cannot listen for beacons: {error}"),
             Self::NoZone { address } => {
                 write!(f, "{address} is a link-local address without the interface behind which it is")
@@ -161,7 +208,10 @@ impl std::error::Error for InterfaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable(error) | Self::Listen(error) => Some(error),
-            Self::Unknown { .. } | Self::NoZone { .. } | Self::NotBehind { .. } => None,
+            Self::Unknown { .. }
+            | Self::Unusable { .. }
+            | Self::NoZone { .. }
+            | Self::NotBehind { .. } => None,
         }
     }
 }
@@ -169,7 +219,44 @@ impl std::error::Error for InterfaceError {
 /// The interfaces that are up and have an address, in the system's order, those with IPv4 first.
 pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     let up = get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up);
-    Ok(gathered(up.filter_map(from_system)))
+    let mut interfaces = gathered(up.filter_map(from_system));
+    let links = links();
+    for interface in &mut interfaces {
+        let link = links.iter().find(|link| link.index == interface.index);
+        interface.port_of = link.and_then(|link| link.port_of(&links)).map(Into::into);
+    }
+    if interfaces.iter().any(Interface::is_alone) {
+        let networks = on_link();
+        for interface in interfaces.iter_mut().filter(|interface| interface.is_alone()) {
+            let here = networks.iter().filter(|(index, ..)| *index == interface.index);
+            let here = here.filter(|(.., prefix)| *prefix >= ON_LINK_PREFIX);
+            interface.on_link = here.map(|(_, ip, prefix)| Ipv4Network::new(*ip, *prefix)).collect();
+        }
+    }
+    Ok(interfaces)
+}
+
+/// What the system says of all its interfaces; nothing where it does not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn links() -> Vec<Link> {
+    super::netlink::links().unwrap_or_default()
+}
+
+/// The IPv4 networks without a gateway, each with the number of its interface and its prefix; nothing where the system does
+/// not say.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn on_link() -> Vec<(u32, std::net::Ipv4Addr, u8)> {
+    super::netlink::on_link().unwrap_or_default()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn links() -> Vec<Link> {
+    Vec::new()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn on_link() -> Vec<(u32, std::net::Ipv4Addr, u8)> {
+    Vec::new()
 }
 
 /// The same, with what IPv6 has on one interface in one place.
@@ -210,7 +297,20 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
         address,
         addresses: vec![(address, prefix)],
         point_to_point: interface.is_p2p,
+        on_link: Vec::new(),
+        port_of: None,
     })
+}
+
+#[cfg(test)]
+impl Interface {
+    /// One with these addresses.
+    pub(super) fn for_tests(name: &str, index: u32, addresses: &[(&str, u8)]) -> Self {
+        let addresses: Vec<(IpAddr, u8)> =
+            addresses.iter().map(|(ip, prefix)| (ip.parse().unwrap(), *prefix)).collect();
+        let (address, on_link) = (addresses[0].0, Vec::new());
+        Self { name: name.into(), index, address, addresses, point_to_point: false, on_link, port_of: None }
+    }
 }
 
 #[cfg(test)]
@@ -218,10 +318,7 @@ mod tests {
     use super::*;
 
     fn interface(name: &str, index: u32, addresses: &[(&str, u8)]) -> Interface {
-        let addresses: Vec<(IpAddr, u8)> =
-            addresses.iter().map(|(ip, prefix)| (ip.parse().unwrap(), *prefix)).collect();
-        let address = addresses[0].0;
-        Interface { name: name.into(), index, address, addresses, point_to_point: false }
+        Interface::for_tests(name, index, addresses)
     }
 
     #[test]
@@ -233,12 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_broadcast_on_a_point_to_point_link() {
+    fn everybody_is_reached_by_each_way_that_the_link_has() {
         let lan = interface("x", 1, &[("10.0.0.5", 24)]);
         let everybody = ["10.0.0.255", "255.255.255.255"].map(|ip| ip.parse::<IpAddr>().unwrap());
         assert_eq!(lan.everybody(), everybody);
         let tunnel = Interface { point_to_point: true, ..lan };
-        assert_eq!(tunnel.everybody(), [] as [IpAddr; 0]);
+        assert_eq!(tunnel.everybody(), everybody[1..], "whoever is at its far end");
+        assert_eq!(interface("x", 1, &[("10.0.0.5", 32)]).everybody(), everybody[1..]);
         let loopback = interface("lo", 1, &[("127.0.0.1", 8)]);
         assert_eq!(loopback.everybody(), ["127.255.255.255".parse::<IpAddr>().unwrap()]);
         assert_eq!(interface("x", 1, &[("fe80::1", 64)]).everybody(), [IpAddr::V6(GROUP)]);
@@ -274,6 +372,19 @@ mod tests {
         assert!(all.attached("[2a00::1]:1".parse().unwrap()) && !all.attached("[::1]:1".parse().unwrap()));
         let no_link_local = interface("a", 2, &[("2001:db8::1", 64)]);
         assert!(!no_link_local.attached("[fe80::9%2]:1".parse().unwrap()), "it could not be connected to");
+    }
+
+    #[test]
+    fn a_host_behind_a_route_without_a_gateway_is_attached() {
+        let alone = interface("a", 2, &[("10.9.0.1", 32)]);
+        let attached = |interface: &Interface, ip: &str| interface.attached(format!("{ip}:1").parse().unwrap());
+        assert!(alone.is_alone() && !attached(&alone, "10.9.0.2"));
+        let on_link = vec![Ipv4Network::new([10, 9, 0, 2].into(), 32), Ipv4Network::new([10, 8, 0, 0].into(), 16)];
+        let routed = Interface { on_link, ..alone };
+        assert!(attached(&routed, "10.9.0.2") && attached(&routed, "10.8.3.4") && attached(&routed, "10.9.0.1"));
+        assert!(!attached(&routed, "10.9.0.3") && !attached(&routed, "10.8.255.255"));
+        let lan = interface("a", 2, &[("10.0.0.5", 24)]);
+        assert!(!lan.is_alone() && Interface { point_to_point: true, ..lan }.is_alone());
     }
 
     #[test]

@@ -9,5 +9,6 @@ pub(crate) mod interfaces;
 mod netlink;
 mod receiver;
 mod shown;
+pub(crate) mod unused;
 pub(crate) mod warnings;
 mod watch;

@@ -2,11 +2,14 @@
 //! in this file.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with};
+
+use super::interfaces::Link;
 
 /// The groups of notifications: `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100;
@@ -45,5 +48,176 @@ impl Notifications {
 impl AsFd for Notifications {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Types of messages: `NLMSG_ERROR`, `NLMSG_DONE`, `RTM_NEWLINK`, `RTM_GETLINK`, `RTM_NEWROUTE`, `RTM_GETROUTE`.
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
+const NEW_ROUTE: u16 = 24;
+const GET_ROUTE: u16 = 26;
+/// `NLM_F_REQUEST | NLM_F_DUMP`.
+const DUMP: u16 = 0x1 | 0x300;
+/// Bytes of the header of a message.
+const HEADER: usize = 16;
+/// `AF_INET`, and `RTN_UNICAST`: a route to other machines.
+const INET: u8 = 2;
+const UNICAST: u8 = 1;
+/// Room for what the kernel puts into one datagram of a list, 32 KiB at most.
+const DATAGRAM: usize = 64 * 1024;
+/// Lists longer than this are cut off: that of a router of the internet has a million routes.
+const DATAGRAMS: usize = 64;
+
+/// All interfaces, also those that are down or have no address.
+pub(super) fn links() -> io::Result<Vec<Link>> {
+    let mut links = Vec::new();
+    // `struct ifinfomsg`: everything is zero in a request.
+    dump(GET_LINK, &[0; 16], |kind, body| {
+        if let (NEW_LINK, Some((info, attributes))) = (kind, body.split_at_checked(16)) {
+            links.extend(link(info, attributes));
+        }
+    })?;
+    Ok(links)
+}
+
+fn link(info: &[u8], bytes: &[u8]) -> Option<Link> {
+    let (index, flags) = (number(info, 4)?, number(info, 8)?);
+    let mut link = Link { index, flags, name: String::new(), kind: String::new(), master: None };
+    for (kind, value) in attributes(bytes) {
+        match kind {
+            // `IFLA_IFNAME`, `IFLA_MASTER`, `IFLA_LINKINFO` with `IFLA_INFO_KIND` in it.
+            3 => link.name = text(value),
+            10 => link.master = number(value, 0),
+            18 => {
+                let kind = attributes(value).find(|(kind, _)| *kind == 1);
+                link.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// The IPv4 networks that are reached without a gateway: the number of the interface, and network and prefix.
+pub(super) fn on_link() -> io::Result<Vec<(u32, Ipv4Addr, u8)>> {
+    let mut networks = Vec::new();
+    // `struct rtmsg`: the family, and zeros.
+    let mut request = [0; 12];
+    request[0] = INET;
+    dump(GET_ROUTE, &request, |kind, body| {
+        if let (NEW_ROUTE, Some((route, attributes))) = (kind, body.split_at_checked(12)) {
+            networks.extend(network(route, attributes));
+        }
+    })?;
+    Ok(networks)
+}
+
+fn network(route: &[u8], bytes: &[u8]) -> Option<(u32, Ipv4Addr, u8)> {
+    let (prefix, kind) = (*route.get(1)?, *route.get(7)?);
+    let (mut to, mut interface) = (None, None);
+    for (attribute, value) in attributes(bytes) {
+        match attribute {
+            // `RTA_DST`, `RTA_OIF`; `RTA_GATEWAY`, `RTA_VIA`.
+            1 => to = <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from),
+            4 => interface = number(value, 0),
+            5 | 18 => return None,
+            _ => {}
+        }
+    }
+    (kind == UNICAST).then_some((interface?, to?, prefix))
+}
+
+/// Asks for a list, and passes on each of its messages: the type, and what is behind the header.
+fn dump(kind: u16, body: &[u8], mut each: impl FnMut(u16, &[u8])) -> io::Result<()> {
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    // Length, type, flags, a number that is ours to choose, and the port of the kernel.
+    let len = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
+    let request =
+        [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &DUMP.to_ne_bytes(), &[0; 8], body].concat();
+    send(&socket, &request, SendFlags::empty())?;
+    let mut buffer = vec![0; DATAGRAM];
+    for _ in 0..DATAGRAMS {
+        let (len, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
+        let mut rest = buffer.get(..len).unwrap_or_default();
+        while let Some(len) = number(rest, 0).and_then(|len| usize::try_from(len).ok()) {
+            let Some(body) = rest.get(HEADER..len) else { break };
+            match rest.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes) {
+                Some(DONE) => return Ok(()),
+                Some(ERROR) => return Err(io::ErrorKind::Unsupported.into()),
+                Some(kind) => each(kind, body),
+                None => {}
+            }
+            rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+/// The attributes in these bytes: type and value of each.
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let half = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+        let (len, kind) = (usize::from(half(0)?), half(2)?);
+        let value = bytes.get(4..len)?;
+        bytes = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();
+        // The two highest bits are flags.
+        Some((kind & 0x3fff, value))
+    })
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// A text with a NUL at its end.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.strip_suffix(&[0]).unwrap_or(bytes)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_lists_loopback() {
+        let links = links().unwrap();
+        let lo = links.iter().find(|link| link.name == "lo").expect("lo");
+        assert_eq!(Some(lo.index), crate::address::index_of("lo"));
+        assert!(on_link().unwrap().iter().all(|(index, _, prefix)| *index > 0 && *prefix <= 32));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_left_out() {
+        let attribute = |kind: u16, value: &[u8]| {
+            let len = u16::try_from(4 + value.len()).unwrap();
+            let mut bytes = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let kind = attribute(1, b"bridge\0");
+        let all = [attribute(3, b"br0\0"), attribute(10, &7_u32.to_ne_bytes()), attribute(18, &kind)].concat();
+        let info = [&[0; 4][..], &5_u32.to_ne_bytes(), &0x41_u32.to_ne_bytes(), &[0; 4]].concat();
+        let whole = link(&info, &all).unwrap();
+        assert_eq!((&*whole.name, &*whole.kind, whole.master), ("br0", "bridge", Some(7)));
+        assert_eq!((whole.index, whole.flags), (5, 0x41));
+        for len in 0..all.len() {
+            assert!(link(&info, &all[..len]).is_some(), "{len}");
+        }
+        assert!(link(&info[..11], &all).is_none());
+    }
+
+    #[test]
+    fn only_networks_without_a_gateway_are_on_the_link() {
+        let attribute = |kind: u16, value: [u8; 4]| [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat();
+        let (to, by) = (attribute(1, [10, 9, 0, 2]), attribute(4, 3_u32.to_ne_bytes()));
+        let route = |kind: u8| [INET, 32, 0, 0, 0, 0, 0, kind, 0, 0, 0, 0];
+        let direct = [&to[..], &by].concat();
+        assert_eq!(network(&route(UNICAST), &direct), Some((3, [10, 9, 0, 2].into(), 32)));
+        assert_eq!(network(&route(2), &direct), None, "an address of this machine");
+        let far = [&direct[..], &attribute(5, [10, 9, 0, 1])].concat();
+        assert_eq!(network(&route(UNICAST), &far), None);
+        assert_eq!(network(&route(UNICAST), &by), None, "the default route");
     }
 }

@@ -10,6 +10,7 @@ use super::rounds::Refusals;
 use crate::address::Address;
 use crate::fetch::error::FetchError;
 use crate::lan::interfaces::{Interface, InterfaceError, interfaces};
+use crate::lan::unused::not_usable;
 use crate::network::Network;
 use crate::random::system;
 use crate::serve::listen::ports;
@@ -135,8 +136,7 @@ impl Chosen {
             let before = chosen.len();
             chosen.extend(all.iter().filter(|interface| interface.is_meant_by(name)).cloned());
             if chosen.len() == before {
-                let available = all.into_iter().map(|interface| interface.name).collect();
-                return Err(InterfaceError::Unknown { name: name.clone(), available });
+                return Err(not_usable(name));
             }
         }
         Ok(Self { interfaces: Some(chosen), all })

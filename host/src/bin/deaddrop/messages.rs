@@ -123,6 +123,11 @@ impl From<InterfaceError> for Failure {
     fn from(error: InterfaceError) -> Self {
         match &error {
             InterfaceError::Unknown { .. } => Self::usage(error.to_string()),
+            InterfaceError::Unusable { .. } => advise(
+                Self::usage,
+                &error,
+                ": mend that, name another with --interface, or leave it out to use all that can be",
+            ),
             InterfaceError::NoZone { .. } => {
                 advise(Self::usage, &error, ": add it, such as %eth0, or name it with --interface")
             }

@@ -125,6 +125,8 @@ pub(crate) struct NetArgs {
     pub(crate) udp_port: u16,
     /// `--interface`; empty means all.
     pub(crate) interfaces: Vec<String>,
+    /// Whether `-v` asks for what is not used too.
+    pub(crate) verbose: bool,
 }
 
 /// argh cannot include one struct in another, so the flags that all commands share stand here once
@@ -172,6 +174,7 @@ macro_rules! command {
                 NetArgs {
                     udp_port: self.udp_port,
                     interfaces: self.interface.clone(),
+                    verbose: self.verbose > 0,
                 }
             }
         }

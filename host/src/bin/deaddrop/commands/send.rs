@@ -43,7 +43,7 @@ pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fai
     let mut sender = drop.network(network(&net)).offer(&room)?.stopped_by(signals.stopper());
     std::mem::drop(room);
     // From here on others know of the drop, and are told of its end whatever brings it about.
-    let end = match announce(ui, &sender).await {
+    let end = match announce(ui, &net, &sender).await {
         Ok(()) => hold(ui, signals, &mut sender, path.as_deref()).await,
         Err(failure) => Err(failure),
     };
@@ -55,10 +55,10 @@ pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fai
 }
 
 /// Shows that the drop can be fetched.
-async fn announce(ui: &Ui, sender: &Sender) -> Result<(), Failure> {
+async fn announce(ui: &Ui, net: &NetArgs, sender: &Sender) -> Result<(), Failure> {
     check_connections()?;
     let addresses = sender.addresses();
-    warn_network(ui, addresses.is_empty(), sender.skipped()).await?;
+    warn_network(ui, net, addresses.is_empty(), sender.skipped()).await?;
     ui.show(&ready(sender, &addresses, false)).await
 }
 

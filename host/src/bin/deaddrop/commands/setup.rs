@@ -1,6 +1,6 @@
 //! What every verb begins with: the network it uses, the room's secret, and warnings about both.
 
-use deaddrop::{Browser, BrowserWarnings, Error, Network, PassphraseError, Room, SkippedInterface};
+use deaddrop::{Browser, BrowserWarnings, Error, Network, PassphraseError, Room, SkippedInterface, unused_interfaces};
 use smol::future;
 
 use crate::cli::NetArgs;
@@ -20,13 +20,14 @@ pub(super) fn network(net: &NetArgs) -> Network {
 pub(super) async fn open_browser(ui: &Ui, net: &NetArgs) -> Result<Browser, Failure> {
     let browser = Browser::open(&network(net)).map_err(Error::from)?;
     check_connections()?;
-    warn_network(ui, browser.addresses().is_empty(), browser.skipped()).await?;
+    warn_network(ui, net, browser.addresses().is_empty(), browser.skipped()).await?;
     Ok(browser)
 }
 
-/// Warns of networks that beacons do not reach.
+/// Warns of networks that beacons do not reach; on request, of all interfaces that are not used.
 pub(super) async fn warn_network(
     ui: &Ui,
+    net: &NetArgs,
     nowhere: bool,
     skipped: &[SkippedInterface],
 ) -> Result<(), Failure> {
@@ -40,6 +41,12 @@ pub(super) async fn warn_network(
     }
     for skipped in skipped {
         ui.show(&Event::Warning { code: "interface-skipped", message: &messages::skipped(skipped) }).await?;
+    }
+    if net.verbose {
+        for unused in unused_interfaces(&network(net)).map_err(Error::from)? {
+            let message = format!("{} is not used: {}", unused.name, unused.why);
+            ui.show(&Event::Warning { code: "interface-skipped", message: &message }).await?;
+        }
     }
     Ok(())
 }
