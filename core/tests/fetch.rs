@@ -5,8 +5,9 @@ mod net;
 use std::time::Duration;
 
 use deaddrop_core::drops::{DropEvent, Lapse};
+use deaddrop_core::exchange::{Fetch, Step, Wanted};
 use deaddrop_core::limits::{
-    COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, LEASE, RESUME_TIMEOUT, RETRY_JITTER, RETRY_MIN,
+    COMMIT_TIMEOUT, COMMIT_TIMEOUT_INTERRUPTED, HOST, LEASE, RESUME_TIMEOUT, RETRY_JITTER, RETRY_MIN,
 };
 use deaddrop_core::offer::EndReason;
 use deaddrop_core::session::ClientError;
@@ -15,7 +16,8 @@ use deaddrop_core::token::{Token, TokenPrefix};
 use deaddrop_core::wire::ErrorCode;
 use net::receiver::{Goal, Outcome};
 use net::{ROOM, World, client, id, seconds};
-use rand_core::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
 
 const DONE: Option<Outcome> = Some(Outcome::Done);
 /// Handshake bytes from server to client, and `begin`.
@@ -338,4 +340,20 @@ fn retries_back_off() {
     assert!(tries.len() < 25, "{}", tries.len());
     assert!(gaps.iter().skip(8).all(|gap| *gap + RETRY_MIN >= seconds(5)), "{gaps:?}");
     assert!(gaps.iter().all(|gap| *gap <= seconds(5) + RETRY_JITTER + RETRY_MIN), "{gaps:?}");
+}
+
+#[test]
+fn a_new_way_to_the_sender_ends_the_wait_for_the_next_try() {
+    let (mut rng, now) = (ChaCha8Rng::seed_from_u64(5), Instant::default());
+    let prefix: TokenPrefix = "0123".parse().unwrap();
+    let mut fetch = Fetch::new(&HOST, id(1), Wanted::Token(prefix), now + seconds(60));
+    for _ in 0..6 {
+        fetch.handle_unreachable(now, &mut rng);
+        assert!(matches!(fetch.poll_step(None), Step::Wait(at) if at > now));
+        fetch.retry_now();
+        assert_eq!(fetch.poll_step(None), Step::Connect);
+    }
+    fetch.handle_open(now, None);
+    fetch.retry_now();
+    assert_eq!(fetch.poll_step(None), Step::Drive, "a connection that is open stays so");
 }

@@ -288,7 +288,8 @@ mod tests {
 
     #[test]
     fn addresses_are_told_again_when_they_are_others() {
-        let of = |texts: &[&str]| -> Vec<Address> { texts.iter().map(|text| text.parse().unwrap()).collect() };
+        let of =
+            |texts: &[&str]| -> Vec<Address> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         let mut told = of(&["10.0.0.7", "127.0.0.1"]);
         assert_eq!(Address::others(&mut told, of(&["127.0.0.1", "10.0.0.7"])), None);
         for now in [&["10.0.0.8", "127.0.0.1"][..], &["127.0.0.1"], &["10.0.0.8", "127.0.0.1"], &[]] {

@@ -237,8 +237,7 @@ impl Claim {
                 return Err(error.into());
             }
         };
-        let (finished, leftover) =
-            future::or(self.transfer.receive(incoming), self.seeker.seek()).await?;
+        let (finished, leftover) = future::or(self.transfer.receive(incoming), self.seeker.seek()).await?;
         let content = match finished {
             Finished::Saved(path) => Content::Saved(path),
             Finished::Spooled(spool) => Content::Spooled(spool),

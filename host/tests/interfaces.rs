@@ -58,7 +58,10 @@ fn an_address_that_changes_is_shown_again_on_both_ends_within_a_second() {
         assert_eq!(ready["addresses"], json!([format!("10.77.0.{new}"), "127.0.0.1"]));
         assert_eq!((&ready["token"], &ready["port"]), (&json!(token), &json!(48_556)));
         let offer = listening.event("offer");
-        assert_eq!((&offer["token"], &offer["from"]), (&json!(token), &json!(format!("10.77.0.{new}:48556"))));
+        assert_eq!(
+            (&offer["token"], &offer["from"]),
+            (&json!(token), &json!(format!("10.77.0.{new}:48556")))
+        );
         spans.push(listening.time() - changed);
         // Beacons may pass unnoticed that come within this time of the last ones.
         std::thread::sleep(Duration::from_millis(300));
@@ -127,7 +130,10 @@ fn cut(change: impl FnOnce(&Lan)) -> (Process, Process, Duration) {
     change(&lan);
     assert_eq!(fetching.exit_code(), 0, "{:?}", fetching.events);
     assert_eq!(sending.exit_code(), 0, "{:?}", sending.events);
-    assert!(std::fs::read(here.path().join("large.bin")).unwrap() == content, "the file is not what was sent");
+    assert!(
+        std::fs::read(here.path().join("large.bin")).unwrap() == content,
+        "the file is not what was sent"
+    );
     (sending, fetching, cut.elapsed())
 }
 

@@ -51,6 +51,7 @@ pub(crate) const STAGES: &[Stage] = &[
             Prerequisite::Namespaces,
             Prerequisite::Ip,
             Prerequisite::Nft,
+            Prerequisite::Socat,
             Prerequisite::Strace,
             Prerequisite::RecipeTools,
         ],

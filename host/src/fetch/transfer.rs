@@ -409,7 +409,8 @@ impl Transfer {
                 self.bulk_tried = true;
                 let (pace, counters) = (&mut self.pace, &*self.counters);
                 let leads = &self.leads;
-                receive_bulk(&mut self.fetch, connection, incoming, pace, counters, leads, &self.stopper).await
+                receive_bulk(&mut self.fetch, connection, incoming, pace, counters, leads, &self.stopper)
+                    .await
             }
             incoming => drive_one(&mut self.fetch, connection, incoming, &self.counters).await,
         };

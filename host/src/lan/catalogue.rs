@@ -164,13 +164,13 @@ impl Catalogue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use deaddrop_core::session::ClientError;
     use deaddrop_core::wire::BeaconKind;
 
     use super::*;
 
-    const SENDER: Instance = Instance::from_bytes([7; 8]);
+    pub(in crate::lan) const SENDER: Instance = Instance::from_bytes([7; 8]);
     /// Another program that claims to be that sender.
     const FORGED: &str = "10.0.0.99:48556";
 
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// Hears a beacon of the sender from there, and returns the probe that it causes.
-    fn heard(catalogue: &mut Catalogue, from: &str) -> Probe {
+    pub(in crate::lan) fn heard(catalogue: &mut Catalogue, from: &str) -> Probe {
         // An answer to our solicit is probed at once.
         let beacon =
             Beacon { kind: BeaconKind::Answer, port: at(from).port(), instance: SENDER, revision: 1 };
@@ -188,7 +188,13 @@ mod tests {
         probes[0]
     }
 
-    fn listed() -> Result<Listing, ConnectionError> {
+    /// Hears it again from there.
+    pub(in crate::lan) fn still_heard(catalogue: &mut Catalogue, from: SocketAddr) {
+        let beacon = Beacon { kind: BeaconKind::Announce, port: from.port(), instance: SENDER, revision: 1 };
+        catalogue.handle_beacon(&Arrival { from, attached: true, loopback: false }, &beacon);
+    }
+
+    pub(in crate::lan) fn listed() -> Result<Listing, ConnectionError> {
         let offer = deaddrop_core::offer::Offer {
             token: Token::from_bytes([1; 16]),
             kind: deaddrop_core::offer::Kind::Message,

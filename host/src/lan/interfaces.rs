@@ -101,7 +101,10 @@ impl Interface {
             (IpAddr::V4(own), IpAddr::V4(ip)) => Ipv4Network::new(*own, *prefix).is_attached(ip),
             (IpAddr::V6(own), IpAddr::V6(ip)) => is_attached_v6(*own, *prefix, ip),
             _ => false,
-        }) || self.on_link.iter().any(|network| matches!(address.ip(), IpAddr::V4(ip) if network.is_attached(ip)))
+        }) || self
+            .on_link
+            .iter()
+            .any(|network| matches!(address.ip(), IpAddr::V4(ip) if network.is_attached(ip)))
     }
 
     /// The addresses by which all machines on the network are reached, over IPv4 or IPv6.
@@ -208,10 +211,9 @@ impl std::error::Error for InterfaceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreadable(error) | Self::Listen(error) => Some(error),
-            Self::Unknown { .. }
-            | Self::Unusable { .. }
-            | Self::NoZone { .. }
-            | Self::NotBehind { .. } => None,
+            Self::Unknown { .. } | Self::Unusable { .. } | Self::NoZone { .. } | Self::NotBehind { .. } => {
+                None
+            }
         }
     }
 }
@@ -377,11 +379,15 @@ mod tests {
     #[test]
     fn a_host_behind_a_route_without_a_gateway_is_attached() {
         let alone = interface("a", 2, &[("10.9.0.1", 32)]);
-        let attached = |interface: &Interface, ip: &str| interface.attached(format!("{ip}:1").parse().unwrap());
+        let attached =
+            |interface: &Interface, ip: &str| interface.attached(format!("{ip}:1").parse().unwrap());
         assert!(alone.is_alone() && !attached(&alone, "10.9.0.2"));
-        let on_link = vec![Ipv4Network::new([10, 9, 0, 2].into(), 32), Ipv4Network::new([10, 8, 0, 0].into(), 16)];
+        let on_link =
+            vec![Ipv4Network::new([10, 9, 0, 2].into(), 32), Ipv4Network::new([10, 8, 0, 0].into(), 16)];
         let routed = Interface { on_link, ..alone };
-        assert!(attached(&routed, "10.9.0.2") && attached(&routed, "10.8.3.4") && attached(&routed, "10.9.0.1"));
+        assert!(
+            attached(&routed, "10.9.0.2") && attached(&routed, "10.8.3.4") && attached(&routed, "10.9.0.1")
+        );
         assert!(!attached(&routed, "10.9.0.3") && !attached(&routed, "10.8.255.255"));
         let lan = interface("a", 2, &[("10.0.0.5", 24)]);
         assert!(!lan.is_alone() && Interface { point_to_point: true, ..lan }.is_alone());

@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+};
 
 use super::interfaces::Link;
 
@@ -134,8 +136,7 @@ fn dump(kind: u16, body: &[u8], mut each: impl FnMut(u16, &[u8])) -> io::Result<
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     // Length, type, flags, a number that is ours to choose, and the port of the kernel.
     let len = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
-    let request =
-        [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &DUMP.to_ne_bytes(), &[0; 8], body].concat();
+    let request = [&len.to_ne_bytes()[..], &kind.to_ne_bytes(), &DUMP.to_ne_bytes(), &[0; 8], body].concat();
     send(&socket, &request, SendFlags::empty())?;
     let mut buffer = vec![0; DATAGRAM];
     for _ in 0..DATAGRAMS {
@@ -197,7 +198,8 @@ mod tests {
             bytes
         };
         let kind = attribute(1, b"bridge\0");
-        let all = [attribute(3, b"br0\0"), attribute(10, &7_u32.to_ne_bytes()), attribute(18, &kind)].concat();
+        let all =
+            [attribute(3, b"br0\0"), attribute(10, &7_u32.to_ne_bytes()), attribute(18, &kind)].concat();
         let info = [&[0; 4][..], &5_u32.to_ne_bytes(), &0x41_u32.to_ne_bytes(), &[0; 4]].concat();
         let whole = link(&info, &all).unwrap();
         assert_eq!((&*whole.name, &*whole.kind, whole.master), ("br0", "bridge", Some(7)));
@@ -210,7 +212,8 @@ mod tests {
 
     #[test]
     fn only_networks_without_a_gateway_are_on_the_link() {
-        let attribute = |kind: u16, value: [u8; 4]| [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat();
+        let attribute =
+            |kind: u16, value: [u8; 4]| [&8_u16.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat();
         let (to, by) = (attribute(1, [10, 9, 0, 2]), attribute(4, 3_u32.to_ne_bytes()));
         let route = |kind: u8| [INET, 32, 0, 0, 0, 0, 0, kind, 0, 0, 0, 0];
         let direct = [&to[..], &by].concat();

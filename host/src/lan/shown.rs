@@ -138,3 +138,75 @@ impl Shown {
 fn all_of(instance: Instance) -> RangeInclusive<(Instance, Token)> {
     (instance, Token::from_bytes([0; 16]))..=(instance, Token::from_bytes([0xff; 16]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::tests::{SENDER, heard, listed, still_heard};
+    use super::*;
+    use crate::clock;
+
+    const TOKEN: Token = Token::from_bytes([1; 16]);
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// A sender that was shown at one address and has answered at another since.
+    fn moved() -> (Shown, Catalogue, SocketAddr, SocketAddr) {
+        let (mut shown, mut catalogue) = (Shown::default(), Catalogue::new());
+        while catalogue.poll_transmit().is_some() {}
+        let (old, new) = (at("10.0.0.7:48556"), at("10.0.0.8:48556"));
+        for peer in [old, new] {
+            let probe = heard(&mut catalogue, &peer.to_string());
+            catalogue.handle_probe(&probe, listed());
+        }
+        while catalogue.poll_event().is_some() {}
+        shown.show(SENDER, TOKEN, old);
+        (shown, catalogue, old, new)
+    }
+
+    #[test]
+    fn an_offer_is_shown_again_if_its_sender_is_elsewhere_and_no_longer_there() {
+        for answers in [true, false] {
+            let (mut shown, catalogue, old, new) = moved();
+            // Long after it was last heard.
+            let now = clock::now() + Duration::from_secs(10);
+            shown.heard(now, SENDER, new);
+            assert_eq!(shown.due(), Some(now + TOGETHER));
+            assert!(shown.look(now, &catalogue).is_empty(), "it may be heard there yet");
+            let looks = shown.look(now + TOGETHER, &catalogue);
+            assert_eq!(looks.iter().map(|look| look.peer).collect::<Vec<_>>(), [old]);
+            shown.looked(&looks[0], answers);
+            let again = shown.poll_moved(&catalogue);
+            assert_eq!(again.map(|known| known.from), (!answers).then_some(new));
+            assert_eq!(shown.poll_moved(&catalogue), None, "once");
+        }
+    }
+
+    #[test]
+    fn a_sender_with_two_addresses_is_not_looked_at() {
+        let (mut shown, mut catalogue, old, new) = moved();
+        std::thread::sleep(deaddrop_core::limits::HEARD_AGAIN_AFTER);
+        still_heard(&mut catalogue, old);
+        let now = clock::now();
+        shown.heard(now, SENDER, new);
+        shown.heard(now, SENDER, old);
+        assert!(shown.look(now + TOGETHER, &catalogue).is_empty());
+    }
+
+    #[test]
+    fn beacons_of_others_cause_few_looks_and_none_at_an_offer_that_is_gone() {
+        let (mut shown, catalogue, _, _) = moved();
+        let mut now = clock::now() + Duration::from_secs(10);
+        let mut looks = 0;
+        for n in 0..100_u8 {
+            shown.heard(now, SENDER, SocketAddr::from(([10, 0, 0, n + 20], 48_556)));
+            now = now + TOGETHER;
+            looks += shown.look(now, &catalogue).len();
+        }
+        assert_eq!(looks, 5, "one in two seconds");
+        shown.remove(SENDER, TOKEN);
+        shown.heard(now, SENDER, at("10.0.0.9:48556"));
+        assert_eq!(shown.due(), None);
+    }
+}

@@ -39,7 +39,9 @@ impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down => f.write_str("it is down"),
-            Self::NoCarrier => f.write_str("it has no carrier: its cable is out, or it has joined no network"),
+            Self::NoCarrier => {
+                f.write_str("it has no carrier: its cable is out, or it has joined no network")
+            }
             Self::NoAddress => f.write_str("it has no address"),
             Self::PortOf(master) => write!(f, "it is a port of {master}, which stands for it"),
             Self::NotChosen => f.write_str("others were named"),
@@ -156,6 +158,9 @@ mod tests {
         assert_eq!(judged(&[]), expected.map(|(name, why)| (name.to_owned(), why)));
         let named = judged(&["veth1", "eth2"]);
         assert!(!named.iter().any(|(name, _)| name == "veth1"), "a port that is named is used");
-        assert!(named.contains(&("eth2".into(), Unused::Down)) && named.contains(&("lo".into(), Unused::NotChosen)));
+        assert!(
+            named.contains(&("eth2".into(), Unused::Down))
+                && named.contains(&("lo".into(), Unused::NotChosen))
+        );
     }
 }

@@ -124,6 +124,20 @@ impl Lan {
         }
     }
 
+    /// Plugs host `i` into the switch once more, by an interface of this name with this address. Panics if that fails.
+    pub fn plug_in_again(&self, i: usize, interface: &str, ip: &str) {
+        let (host, switch) = (&self.hosts[i], self.switch());
+        let port = format!("{interface}-{}", i + 1);
+        switch.ip_command(&format!(
+            "link add name {port} type veth peer name {interface} netns {}",
+            host.holder.id()
+        ));
+        switch.ip_command(&format!("link set {port} master br0 up"));
+        host.ip_command(&format!("link set {interface} addrgenmode none"));
+        host.ip_command(&format!("address add {ip}/{PREFIX} broadcast + dev {interface}"));
+        host.ip_command(&format!("link set {interface} up"));
+    }
+
     /// Pulls the cable of host `i` out of the switch, or plugs it in again.
     pub fn cable(&self, i: usize, plugged: bool) {
         let state = if plugged { "up" } else { "down" };

@@ -10,6 +10,7 @@
 //! - [`actor`]: a relay that stalls, servers that do not serve. [`adversary`]: forged beacons and handshakes.
 //!   [`flood`]: many of either.
 //! - [`terminal`]: a terminal that a program is run at.
+//! - [`tunnel`]: a point-to-point link, on a network that may be bad.
 //! - [`scratch`], [`secret_file`], [`noise`]: temporary folders, files that only their owner can read, content.
 //!
 //! Namespaces take root or unprivileged user namespaces, and `ip` of iproute2. No packet leaves the machine.
@@ -34,6 +35,7 @@ pub mod scratch;
 pub mod secret_file;
 pub mod serial_line;
 pub mod terminal;
+pub mod tunnel;
 
 pub use failure::Failure;
 

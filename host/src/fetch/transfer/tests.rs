@@ -106,7 +106,8 @@ fn a_byte_altered_under_way_ends_it_and_what_came_before_is_no_file() {
         let (mut transfer, mut incoming) = scene.claim_at(relay.address).await;
         let Transfer { fetch, connection, stopper, pace, counters, leads, .. } = &mut transfer;
         let end =
-            receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, leads, stopper).await;
+            receive_bulk(fetch, connection.as_mut().unwrap(), &mut incoming, pace, counters, leads, stopper)
+                .await;
         assert!(matches!(end, Err(ConnectionError::Session(ClientError::Protocol))), "{end:?}");
         assert!(incoming.stored() < 5 << 20, "nothing counts that comes after it");
         drop((transfer, incoming));

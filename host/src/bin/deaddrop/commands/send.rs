@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Instant;
 
-use deaddrop::{Address, Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing};
+use deaddrop::{
+    Address, Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing,
+};
 use smol::future;
 
 use super::progress::watch;

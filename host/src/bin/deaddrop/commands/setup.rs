@@ -1,6 +1,8 @@
 //! What every verb begins with: the network it uses, the room's secret, and warnings about both.
 
-use deaddrop::{Browser, BrowserWarnings, Error, Network, PassphraseError, Room, SkippedInterface, unused_interfaces};
+use deaddrop::{
+    Browser, BrowserWarnings, Error, Network, PassphraseError, Room, SkippedInterface, unused_interfaces,
+};
 use smol::future;
 
 use crate::cli::NetArgs;
