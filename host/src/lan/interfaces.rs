@@ -9,6 +9,7 @@ use if_addrs::{IfAddr, get_if_addrs};
 
 use super::unused::Unused;
 use crate::address::{Address, index_of};
+use crate::platform::{self, Link};
 
 /// What one family of addresses has on one interface: an IPv4 address and its network, or everything of IPv6. An
 /// interface with several IPv4 addresses has several of these.
@@ -30,19 +31,6 @@ pub(crate) struct Interface {
     pub(crate) on_link: Vec<Ipv4Network>,
     /// The bridge or bond that it is a port of.
     pub(crate) port_of: Option<String>,
-}
-
-/// What the system says of an interface, whether it has an address or not.
-#[derive(Clone, Debug)]
-pub(super) struct Link {
-    pub(super) index: u32,
-    pub(super) name: String,
-    /// `IFF_UP` and others.
-    pub(super) flags: u32,
-    /// What it is, such as `bridge`; empty of hardware.
-    pub(super) kind: String,
-    /// The interface that it belongs to.
-    pub(super) master: Option<u32>,
 }
 
 impl Link {
@@ -228,7 +216,7 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
         interface.port_of = link.and_then(|link| link.port_of(&links)).map(Into::into);
     }
     if interfaces.iter().any(Interface::is_alone) {
-        let networks = on_link();
+        let networks = platform::on_link().unwrap_or_default();
         for interface in interfaces.iter_mut().filter(|interface| interface.is_alone()) {
             let here = networks.iter().filter(|(index, ..)| *index == interface.index);
             let here = here.filter(|(.., prefix)| *prefix >= ON_LINK_PREFIX);
@@ -239,26 +227,8 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
 }
 
 /// What the system says of all its interfaces; nothing where it does not.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn links() -> Vec<Link> {
-    super::netlink::links().unwrap_or_default()
-}
-
-/// The IPv4 networks without a gateway, each with the number of its interface and its prefix; nothing where the system does
-/// not say.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn on_link() -> Vec<(u32, std::net::Ipv4Addr, u8)> {
-    super::netlink::on_link().unwrap_or_default()
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn links() -> Vec<Link> {
-    Vec::new()
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn on_link() -> Vec<(u32, std::net::Ipv4Addr, u8)> {
-    Vec::new()
+    platform::links().unwrap_or_default()
 }
 
 /// The same, with what IPv6 has on one interface in one place.

@@ -5,8 +5,6 @@ pub(crate) mod beacons;
 pub(crate) mod browser;
 mod catalogue;
 pub(crate) mod interfaces;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod netlink;
 mod receiver;
 mod shown;
 pub(crate) mod unused;

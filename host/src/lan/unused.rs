@@ -6,8 +6,9 @@
 
 use std::fmt;
 
-use super::interfaces::{Interface, InterfaceError, Link, interfaces, links};
+use super::interfaces::{Interface, InterfaceError, interfaces, links};
 use crate::network::Network;
+use crate::platform::Link;
 
 /// An interface that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]

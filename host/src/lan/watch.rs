@@ -6,8 +6,7 @@ use std::time::Duration;
 use deaddrop_core::time::Instant;
 use log::debug;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use super::netlink::Notifications;
+use crate::platform::Notifications;
 use crate::transport::socket::Socket;
 
 /// How long after a change to look: changes come in groups, such as an address that takes the place of another.
@@ -63,28 +62,6 @@ impl InterfaceWatch {
             Some(socket) if socket.ready(true, false).await.is_ok() => {}
             _ => pending().await,
         }
-    }
-}
-
-/// Systems of which this crate knows no notifications.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-struct Notifications(std::convert::Infallible);
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl Notifications {
-    fn subscribe() -> std::io::Result<Self> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    fn take(&self) -> bool {
-        match self.0 {}
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl std::os::fd::AsFd for Notifications {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        match self.0 {}
     }
 }
 

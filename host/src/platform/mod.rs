@@ -10,6 +10,7 @@
 //! | `clock` | a clock that counts the time a machine sleeps |
 //! | `files` | one open file: its identity, its owner, reads and writes at a place, space |
 //! | `folders` | names in a folder: making, renaming without replacing, links, syncing |
+//! | `interfaces` | what the system says of its interfaces, and that they have changed |
 //! | `net` | sharing ports, binding to an interface, interfaces by name and number |
 //! | `poll` | waiting for several sockets at once |
 
@@ -17,7 +18,7 @@
 mod unix;
 
 #[cfg(unix)]
-pub(crate) use unix::{clock::*, files::*, folders::*, net::*, poll::*};
+pub(crate) use unix::{clock::*, files::*, folders::*, interfaces::*, net::*, poll::*};
 
 /// What a file or folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,19 @@ pub(crate) enum FileKind {
     Link,
     /// A pipe, a device, a socket.
     Other,
+}
+
+/// What a system says of an interface, whether it has an address or not.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    /// `IFF_UP` and others.
+    pub(crate) flags: u32,
+    /// What it is, such as `bridge`; empty of hardware.
+    pub(crate) kind: String,
+    /// The interface that it belongs to.
+    pub(crate) master: Option<u32>,
 }
 
 /// What a system says of a file or folder.

@@ -3,7 +3,10 @@
 pub(super) mod clock;
 pub(super) mod files;
 pub(super) mod folders;
+pub(super) mod interfaces;
 pub(super) mod net;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod netlink;
 pub(super) mod poll;
 
 use rustix::io::Errno;

@@ -11,7 +11,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-use super::interfaces::Link;
+use crate::platform::Link;
 
 /// The groups of notifications: `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100;
@@ -19,11 +19,11 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100;
 const IN_A_ROW: usize = 256;
 
 /// A socket that becomes readable when an interface, an address or a route has changed.
-pub(super) struct Notifications(OwnedFd);
+pub(crate) struct Notifications(OwnedFd);
 
 impl Notifications {
     /// Subscribes to what happens from now on.
-    pub(super) fn subscribe() -> io::Result<Self> {
+    pub(crate) fn subscribe() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
@@ -32,7 +32,7 @@ impl Notifications {
 
     /// Reads the notifications that have come: true if there were any. What they say is not looked at, because the lists of
     /// interfaces and addresses are read anew, and are right also if some were lost.
-    pub(super) fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         let mut any = false;
         for _ in 0..IN_A_ROW {
             // The rest of a longer one is dropped.
@@ -73,7 +73,7 @@ const DATAGRAM: usize = 64 * 1024;
 const DATAGRAMS: usize = 64;
 
 /// All interfaces, also those that are down or have no address.
-pub(super) fn links() -> io::Result<Vec<Link>> {
+pub(crate) fn links() -> io::Result<Vec<Link>> {
     let mut links = Vec::new();
     // `struct ifinfomsg`: everything is zero in a request.
     dump(GET_LINK, &[0; 16], |kind, body| {
@@ -103,7 +103,7 @@ fn link(info: &[u8], bytes: &[u8]) -> Option<Link> {
 }
 
 /// The IPv4 networks that are reached without a gateway: the number of the interface, and network and prefix.
-pub(super) fn on_link() -> io::Result<Vec<(u32, Ipv4Addr, u8)>> {
+pub(crate) fn on_link() -> io::Result<Vec<(u32, Ipv4Addr, u8)>> {
     let mut networks = Vec::new();
     // `struct rtmsg`: the family, and zeros.
     let mut request = [0; 12];
@@ -185,7 +185,7 @@ mod tests {
     fn the_kernel_lists_loopback() {
         let links = links().unwrap();
         let lo = links.iter().find(|link| link.name == "lo").expect("lo");
-        assert_eq!(Some(lo.index), crate::address::index_of("lo"));
+        assert_eq!(Some(lo.index), crate::platform::interface_index("lo"));
         assert!(on_link().unwrap().iter().all(|(index, _, prefix)| *index > 0 && *prefix <= 32));
     }
 
