@@ -1,7 +1,7 @@
 //! Beacon sockets: two UDP sockets for each family on every usable interface, loopback included.
 //!
 //! One is bound to the shared port and receives broadcasts, of IPv6 what is sent to the group. The other, on an ephemeral port, sends, and receives the
-//! answers to solicits. Each is bound to its interface, so that the interface a beacon came in by is known.
+//! answers to solicits, which come from the shared port of others. Each is bound to its interface, so that the interface a beacon came in by is known.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -186,8 +186,13 @@ impl BeaconSockets {
     /// Sends a beacon to the source of a solicit.
     pub(crate) fn answer(&self, beacon: &Beacon, to: SocketAddr) {
         if let Some(sockets) = self.sockets.iter().find(|sockets| sockets.interface.attached(to)) {
-            // A solicit that is not answered is repeated.
-            let _ = sockets.own.send_to(&beacon.emit(), to);
+            let bytes = beacon.emit();
+            let from_shared_port = answering(&sockets.interface, self.network.udp_port)
+                .and_then(|socket| socket.send_to(&bytes, to));
+            if from_shared_port.is_err() {
+                // Another program has the port alone. A solicit that is not answered is repeated.
+                let _ = sockets.own.send_to(&bytes, to);
+            }
         }
     }
 
@@ -226,6 +231,21 @@ impl InterfaceSockets {
         });
         Ok(())
     }
+}
+
+/// A socket that sends from the shared port, by which a firewall knows an answer. What is sent to this machine alone goes
+/// to other ports, so that this one takes nothing from those that receive.
+fn answering(interface: &Interface, port: u16) -> io::Result<UdpSocket> {
+    let from = Address::from(interface.address).behind(interface.index).at(port);
+    let socket = Socket::new(Domain::for_address(from), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if from.is_ipv6() {
+        socket.set_only_v6(true)?;
+        socket.set_unicast_hops_v6(HOPS)?;
+    }
+    platform::share_port(&socket)?;
+    socket.bind(&from.into())?;
+    Ok(socket.into())
 }
 
 /// A result in a line of the trace.
