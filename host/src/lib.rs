@@ -15,7 +15,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | API | [`blocking`]; `sender`, `receiver`, `claim`; `error`, `room` |
+//! | API | [`blocking`]; [`diagnosis`]; `sender`, `receiver`, `claim`; `error`, `room` |
 //! | network | `lan`: interfaces, beacons, announcing and browsing |
 //! | drops | `serve`: the sender's state and connections; `fetch`: probes, claims, receiving |
 //! | streams | `bulk`: encryption and decryption by several threads |
@@ -29,6 +29,7 @@ mod bulk;
 pub mod cipher;
 mod claim;
 mod clock;
+pub mod diagnosis;
 mod error;
 mod fetch;
 mod files;

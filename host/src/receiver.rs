@@ -3,7 +3,7 @@
 mod place;
 mod rounds;
 mod seek;
-mod target;
+pub(crate) mod target;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

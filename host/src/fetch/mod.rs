@@ -3,6 +3,7 @@
 pub(crate) mod attempts;
 mod bulk;
 pub(crate) mod connection;
+pub(crate) mod contact;
 pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod leads;

@@ -20,6 +20,7 @@ use super::shown::Shown;
 use super::warnings::{BrowserWarnings, Watch};
 use crate::address::Address;
 use crate::clock;
+use crate::fetch::contact::Contact;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::ConnectionError;
 use crate::fetch::probe::{Listing, probe_peer};
@@ -61,7 +62,12 @@ pub struct Browser {
     moves: (Sender<Vec<Address>>, Receiver<Vec<Address>>),
     /// Offers that have appeared and are not shown yet, with the time when they are shown in any case.
     held: Vec<(Instant, Known)>,
+    /// What became of the last probe of each sender, of a few.
+    contacts: Vec<(SocketAddr, Contact)>,
 }
+
+/// Senders whose last probe is remembered to say why nothing was found.
+const CONTACTS: usize = 32;
 
 /// How long an offer is held back while its sender was heard at a better address and has not answered there.
 const BETTER_WITHIN: Duration = Duration::from_millis(250);
@@ -110,6 +116,7 @@ impl Browser {
             shown: Shown::default(),
             changes: 0,
             held: Vec::new(),
+            contacts: Vec::new(),
         };
         browser.solicit();
         Ok(browser)
@@ -158,6 +165,11 @@ impl Browser {
         self.catalogue.is_put_off()
     }
 
+    /// What became of the last probe of each sender, of the first few.
+    pub(crate) fn contacts(&self) -> impl Iterator<Item = &(SocketAddr, Contact)> {
+        self.contacts.iter()
+    }
+
     /// Probes senders as a member of a room from now on.
     pub(crate) fn join(&mut self, credentials: Arc<Credentials>) {
         self.credentials = Some(credentials);
@@ -200,6 +212,14 @@ impl Browser {
             return Some(OfferEvent::Appeared { offer });
         }
         self.shown.poll_moved(&self.catalogue).map(|offer| OfferEvent::Appeared { offer })
+    }
+
+    fn note(&mut self, at: SocketAddr, contact: Contact) {
+        if let Some((_, known)) = self.contacts.iter_mut().find(|(known, _)| *known == at) {
+            *known = contact;
+        } else if self.contacts.len() < CONTACTS {
+            self.contacts.push((at, contact));
+        }
     }
 
     fn solicit(&mut self) {
@@ -290,6 +310,7 @@ impl Browser {
         match happened {
             Some(EndedProbe { probe, look: true, result }) => self.shown.looked(&probe, result.is_ok()),
             Some(EndedProbe { probe, look: false, result }) => {
+                self.note(probe.peer, Contact::of(&result));
                 let listed = result.is_ok();
                 self.catalogue.handle_probe(&probe, result);
                 self.shown.probed(clock::now(), &probe, listed);

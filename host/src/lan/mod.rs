@@ -5,7 +5,7 @@ pub(crate) mod beacons;
 pub(crate) mod browser;
 mod catalogue;
 pub(crate) mod interfaces;
-mod receiver;
+pub(crate) mod receiver;
 mod shown;
 pub(crate) mod unused;
 pub(crate) mod warnings;

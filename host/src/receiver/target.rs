@@ -100,7 +100,10 @@ impl Target {
 }
 
 /// The routes to these addresses, through the interfaces that were chosen if there are any.
-fn routes(network: &Network, to: impl IntoIterator<Item = SocketAddr>) -> Result<Vec<Route>, InterfaceError> {
+pub(crate) fn routes(
+    network: &Network,
+    to: impl IntoIterator<Item = SocketAddr>,
+) -> Result<Vec<Route>, InterfaceError> {
     let to: Vec<SocketAddr> = to.into_iter().collect();
     let chosen = Chosen::of(network)?;
     let routes: Vec<Route> = to.iter().flat_map(|to| chosen.routes(*to)).collect();
