@@ -144,6 +144,18 @@ impl Lan {
         self.switch().ip_command(&format!("link set port{} {state}", i + 1));
     }
 
+    /// Keeps the `i`th host apart from the others that are kept apart, as an access point does for its guests: the switch
+    /// passes nothing between their ports.
+    pub fn isolate(&self, i: usize) {
+        self.switch().ip_command(&format!("link set port{} type bridge_slave isolated on", i + 1));
+    }
+
+    /// Has the way to the `i`th host drop packets that are larger than this, without a word. The parts of what the system
+    /// cuts only at the end of its way (TSO) pass.
+    pub fn narrow(&self, i: usize, bytes: u32) {
+        self.switch().ip_command(&format!("link set port{} mtu {bytes}", i + 1));
+    }
+
     /// Pulls a board's cable out of the switch, or plugs it in again.
     pub fn board_cable(&self, tap: &Tap, plugged: bool) -> Result<(), Failure> {
         // The interface itself stays up: QEMU treats a tap that goes down as an error of its own.
@@ -279,6 +291,11 @@ impl Host {
         let rules = captured(self.command("nft").args(["list", "ruleset"]))?;
         let counts = rules.split("packets ").skip(1).map(|rest| rest.split(' ').next()?.parse::<u64>().ok());
         counts.sum::<Option<u64>>().ok_or_else(|| Failure(format!("no count of packets in:\n{rules}")))
+    }
+
+    /// Loads rules in the language of nftables. Panics if they are refused.
+    pub fn load_rules(&self, rules: &str) {
+        unwrap(self.nft(rules));
     }
 
     fn nft(&self, rules: &str) -> Result<(), Failure> {

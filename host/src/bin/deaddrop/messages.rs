@@ -1,5 +1,7 @@
 //! What the program says of the library's errors: exit code, JSON code, and advice that names flags.
 
+mod diagnosis;
+
 use std::fmt::Display;
 use std::io;
 
@@ -7,6 +9,8 @@ use deaddrop::{
     Alteration, BrowserWarning, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
     SkippedInterface, SourceError,
 };
+
+pub(crate) use diagnosis::{diagnosis, not_found};
 
 use crate::exit::{Exit, Failure};
 use crate::platform::is_out_of_files;

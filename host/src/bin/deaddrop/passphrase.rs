@@ -60,6 +60,20 @@ pub(crate) async fn passphrase(
     choose(args, surroundings, async || ask("Room passphrase: ", signals, &TO_JOIN).await).await
 }
 
+/// The same where there may be none: nobody is asked.
+pub(crate) async fn given(
+    args: RoomArgs,
+    surroundings: Surroundings,
+) -> Result<Option<Zeroizing<String>>, Failure> {
+    let mut absent = false;
+    let found = choose(args, surroundings, async || {
+        absent = true;
+        Ok(Zeroizing::new(String::new()))
+    });
+    let found = found.await;
+    if absent { Ok(None) } else { found.map(Some) }
+}
+
 /// The passphrase of a room to be kept: asked for twice on a terminal, so that a slip is not kept with it. Read from
 /// standard input where that is no terminal.
 pub(crate) async fn new(signals: &Signals) -> Result<Zeroizing<String>, Failure> {

@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// Make and keep rooms.
     Room(Room),
+    /// Say what is in the way of the others.
+    Doctor(Doctor),
 }
 
 impl Command {
@@ -81,6 +83,7 @@ impl Command {
             Self::SendFile(send) => send.json,
             Self::Fetch(fetch) => fetch.json,
             Self::Room(room) => room.json(),
+            Self::Doctor(doctor) => doctor.json,
         }
     }
 
@@ -92,6 +95,7 @@ impl Command {
             Self::SendFile(send) => send.quiet,
             Self::Fetch(fetch) => fetch.quiet,
             Self::Room(room) => room.quiet(),
+            Self::Doctor(doctor) => doctor.quiet,
         }
     }
 
@@ -103,6 +107,7 @@ impl Command {
             Self::SendFile(send) => send.verbose,
             Self::Fetch(fetch) => fetch.verbose,
             Self::Room(_) => 0,
+            Self::Doctor(doctor) => doctor.verbose,
         }
     }
 }
@@ -283,6 +288,25 @@ command! {
         #[argh(switch)]
         pub(crate) discard: bool,
         /// time to look and retry before giving up: seconds, or as in 90s, 5m (5s; 60s if the sender is flooded)
+        #[argh(option, arg_name = "time", from_str_fn(wait))]
+        pub(crate) wait: Option<Duration>,
+    }
+}
+
+command! {
+    /// Say what is in the way of finding the others: each layer of the network is checked, and the last line says what to do.
+    #[argh(
+        subcommand,
+        name = "doctor",
+        help_triggers("-h", "--help"),
+        example = "{command_name}\n{command_name} --room-file room.txt --from 192.168.1.7",
+        note = "Run it on both machines at the same time, so that they find each other. It changes\nnothing. Without a room, senders are tried no further than their greeting. It ends\nwith 0 if nothing is in the way, and with 1 otherwise. As root it also reads the\nrules of the firewall and names the programs of other users."
+    )]
+    Doctor {
+        /// the other machine, tried although it is not heard: its address or name, with or without a port; several are separated by commas
+        #[argh(option, arg_name = "host[:port]")]
+        pub(crate) from: Option<From>,
+        /// time to listen for others: seconds, or as in 90s, 5m (5s)
         #[argh(option, arg_name = "time", from_str_fn(wait))]
         pub(crate) wait: Option<Duration>,
     }

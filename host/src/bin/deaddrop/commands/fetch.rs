@@ -1,13 +1,13 @@
 //! `deaddrop fetch`: take a drop.
 
 mod choose;
-mod resolve;
 mod resume;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use deaddrop::diagnosis::likely_reason;
 use deaddrop::{
     Browser, Claim, ConnectionLosses, Content as Stored, Destination, Error, FetchError, FoundOffer, Kind,
     Offer, Place, Receiver, Room, Token, TokenPrefix, Unconfirmed, Zeroizing,
@@ -15,6 +15,7 @@ use deaddrop::{
 use smol::{Timer, future};
 
 use super::progress::watch;
+use super::resolve;
 use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{Named, NetArgs};
 use crate::exit::Failure;
@@ -126,7 +127,7 @@ async fn claim(
             let warnings = browser.warnings();
             let finding = receiver.find(browser, token.as_ref());
             let found = future::or(finding, warn_of_discovery(ui, &warnings)).await.map_err(failure)?;
-            discovered(found, browser)?
+            discovered(signals, &job.net, found, browser).await?
         }
         (None, Some(token)) => return receiver.claim_at(&job.at, *token).await.map_err(failure),
         (None, None) => listed(receiver.list_at(&job.at).await.map_err(failure)?)?,
@@ -158,17 +159,23 @@ fn listed(found: Vec<FoundOffer>) -> Result<Vec<FoundOffer>, Failure> {
 }
 
 /// What is offered on the LAN and matches.
-fn discovered(found: Vec<FoundOffer>, browser: &Browser) -> Result<Vec<FoundOffer>, Failure> {
+async fn discovered(
+    signals: &Signals,
+    net: &NetArgs,
+    found: Vec<FoundOffer>,
+    browser: &Browser,
+) -> Result<Vec<FoundOffer>, Failure> {
     match (found.is_empty(), browser.offers().next().is_none()) {
         (false, _) => Ok(found),
         (true, _) if browser.is_put_off() => Err(FetchError::Flooded(None).into()),
         (true, false) => Err(Failure::unknown(
             "nobody on this network offers a drop with that token: check it, or name its sender with --from",
         )),
-        (true, true) => Err(Failure::unreachable(
-            "nothing is offered in this room on this network: check the passphrase, look longer with --wait, or \
-             name the sender with --from",
-        )),
+        (true, true) => {
+            let reason = async { Ok(likely_reason(&network(net), browser).await) };
+            let reason = future::or(async { Err(signals.wait().await) }, reason).await?;
+            Err(Failure::unreachable(messages::not_found(reason.ok().as_ref())))
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The verbs.
 
+mod doctor;
 mod fetch;
 mod progress;
+mod resolve;
 mod room;
 mod run;
 mod send;
@@ -14,7 +16,7 @@ use std::path::Path;
 use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
 use smol::future;
 
-use crate::cli::{Command, Fetch, NetArgs, RoomAction, RoomArgs, SendFile};
+use crate::cli::{Command, Fetch, From, NetArgs, RoomAction, RoomArgs, SendFile};
 use crate::exit::{Exit, Failure};
 use crate::passphrase::{self, Surroundings};
 use crate::platform;
@@ -29,6 +31,7 @@ enum Job {
     Send(send::Job),
     Fetch(fetch::Job),
     Room(RoomAction),
+    Doctor(doctor::Job),
 }
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
@@ -47,6 +50,10 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
             Job::Run(net, passphrase) => run::run(ui, signals, net, passphrase).await,
             Job::Send(job) => send::send(ui, signals, job).await,
             Job::Fetch(job) => fetch::fetch(ui, signals, job).await,
+            Job::Doctor(job) => {
+                let stopped = async { Err(signals.wait().await) };
+                future::or(stopped, doctor::doctor(ui, signals, job)).await
+            }
             // No peer hears of it, so that a signal ends it as it stands too.
             Job::Room(action) => {
                 let stopped = async { Err(signals.wait().await) };
@@ -145,6 +152,11 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             Job::Send(send::Job { drop, path, tcp_port: args.tcp_port, net, passphrase })
         }
         Command::Room(room) => Job::Room(room.action),
+        Command::Doctor(mut args) => {
+            let passphrase = passphrase::given(args.take_room(), Surroundings::ours()).await;
+            let (From(senders), net) = (args.from.clone().unwrap_or_default(), args.net());
+            Job::Doctor(doctor::Job { senders, wait: args.wait, net, passphrase })
+        }
         Command::Fetch(mut args) => {
             let passphrase = find(args.take_room()).await?;
             let (senders, net) = (args.senders(), args.net());

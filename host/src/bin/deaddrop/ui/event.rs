@@ -188,6 +188,25 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_path")]
         path: &'a Path,
     },
+    /// A check of the network has seen something.
+    Check {
+        /// The check.
+        check: &'a str,
+        /// Whether it can be in the way.
+        ok: bool,
+        /// One line for a person.
+        message: &'a str,
+        /// Commands that mend it.
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        commands: &'a [String],
+    },
+    /// Nothing is in the way.
+    Diagnosis {
+        /// The word for it.
+        code: &'a str,
+        /// One line for a person.
+        message: &'a str,
+    },
     /// Something is not as it should be, and the command goes on.
     Warning {
         /// The word for it.

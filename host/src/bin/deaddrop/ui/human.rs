@@ -85,6 +85,17 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             let mark = if *default && out_is_terminal { "  (used where no room is given)" } else { "" };
             lines.results = Zeroizing::new(format!("{}{mark}\n", text::line(name.as_str())).into_bytes());
         }
+        Event::Check { check, ok, message, commands } => {
+            let mark = if *ok { "ok    " } else { "FAULT " };
+            let mut shown = format!("{mark} {check}: {}\n", text::line(message));
+            for command in *commands {
+                shown.push_str(&format!("         {}\n", text::line(command)));
+            }
+            lines.results = Zeroizing::new(shown.into_bytes());
+        }
+        Event::Diagnosis { message, .. } => {
+            lines.results = Zeroizing::new(format!("{}\n", text::line(message)).into_bytes());
+        }
         Event::Warning { message, .. } => {
             lines.notices = format!("deaddrop: warning: {}\n", text::line(message)).into_bytes();
         }

@@ -161,7 +161,6 @@ fn flags_that_are_not_built_are_absent() {
     for flag in ["--auto-fetch", "--max-size", "--exec", "--mdns", "--words"] {
         assert!(refusal(&["run", flag, "1"]).contains(flag));
     }
-    assert!(refusal(&["doctor", "--json"]).contains("doctor"));
 }
 
 #[test]
