@@ -158,7 +158,7 @@ impl Examination {
 
     fn interfaces(&mut self) -> Result<Vec<Finding>, InterfaceError> {
         let (beacons, skipped) = BeaconSockets::open(&self.network)?;
-        let findings = links::look(&self.network, &skipped).map_err(InterfaceError::Unreadable)?;
+        let findings = links::look(&self.network, &skipped)?;
         self.used = used(&self.network)?;
         (self.beacons, self.skipped) = (Some(beacons), skipped);
         Ok(findings)

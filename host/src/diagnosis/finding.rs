@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::firewall::Closed;
 use crate::address::{Address, Endpoint};
 use crate::fetch::contact::Contact;
+use crate::lan::unused::Unused;
 
 /// The checks, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +50,7 @@ impl Check {
 }
 
 /// Whether an interface is used, and why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Use {
     /// Beacons are sent and received.
@@ -58,10 +59,8 @@ pub enum Use {
     Loopback,
     /// One machine is at the far end, and there is no address for everybody: only named senders are reached over it.
     PointToPoint,
-    /// It is down, or has no address.
-    Down,
-    /// Others were named.
-    NotChosen,
+    /// The rule leaves it out.
+    Unused(Unused),
     /// The system refuses the sockets.
     Refused,
 }
@@ -207,13 +206,12 @@ impl fmt::Display for Finding {
                     write!(f, " ({})", shown.join(", "))?;
                 }
                 f.write_str(match used {
+                    Use::Unused(why) => return write!(f, " is not used: {why}"),
                     Use::Used => " is used",
                     Use::Loopback => " is used, and leads to this machine only",
                     Use::PointToPoint => {
                         " is point to point: nobody is found over it, and only a sender that is named is reached"
                     }
-                    Use::Down => " is not used: it is down or has no address",
-                    Use::NotChosen => " is not used: another interface was named",
                     Use::Refused => " is not used: the system refuses to open it",
                 })
             }

@@ -1,32 +1,27 @@
 //! The interfaces of this machine, and why each is used or not.
 
-use std::fs;
-
 use super::finding::{Finding, Use};
 use crate::address::Address;
 use crate::lan::beacons::SkippedInterface;
-use crate::lan::interfaces::{Interface, interfaces};
+use crate::lan::interfaces::{Interface, InterfaceError, interfaces};
+use crate::lan::unused::{UnusedInterface, unused_interfaces};
 use crate::network::Network;
 
 /// All interfaces of this machine, those without an address too.
-pub(super) fn look(network: &Network, skipped: &[SkippedInterface]) -> std::io::Result<Vec<Finding>> {
-    Ok(judge(network, &interfaces()?, &names(), skipped))
+pub(super) fn look(network: &Network, skipped: &[SkippedInterface]) -> Result<Vec<Finding>, InterfaceError> {
+    let found = interfaces().map_err(InterfaceError::Unreadable)?;
+    Ok(judge(&found, &unused_interfaces(network)?, skipped))
 }
 
-fn judge(
-    network: &Network,
-    found: &[Interface],
-    names: &[String],
-    skipped: &[SkippedInterface],
-) -> Vec<Finding> {
+fn judge(found: &[Interface], unused: &[UnusedInterface], skipped: &[SkippedInterface]) -> Vec<Finding> {
     let mut findings: Vec<(u32, Finding)> = Vec::new();
     for interface in found {
         let refused = skipped
             .iter()
             .any(|skipped| skipped.interface == interface.name && skipped.receive_unavailable.is_none());
-        let chosen = &network.interfaces;
-        let used = if !chosen.is_empty() && !chosen.iter().any(|name| interface.is_meant_by(name)) {
-            Use::NotChosen
+        let left_out = unused.iter().find(|unused| has_name(interface, &unused.name));
+        let used = if let Some(left_out) = left_out {
+            Use::Unused(left_out.why.clone())
         } else if interface.is_loopback() {
             Use::Loopback
         } else if refused {
@@ -55,25 +50,19 @@ fn judge(
         }
     }
     let mut findings: Vec<Finding> = findings.into_iter().map(|(_, finding)| finding).collect();
-    let known = |name: &&String| {
-        found
-            .iter()
-            .any(|interface| interface.name == **name || interface.name.starts_with(&format!("{name}:")))
-    };
-    for name in names.iter().filter(|name| !known(name)) {
-        findings.push(Finding::Interface { name: name.clone(), addresses: Vec::new(), used: Use::Down });
+    // Those without an address.
+    for UnusedInterface { name, why } in unused {
+        if !found.iter().any(|interface| has_name(interface, name)) {
+            let used = Use::Unused(why.clone());
+            findings.push(Finding::Interface { name: name.clone(), addresses: Vec::new(), used });
+        }
     }
     findings
 }
 
-/// The names of all interfaces. Of the namespace of this process, which what is mounted at /sys may not be.
-fn names() -> Vec<String> {
-    // On systems without it, those with an address are all that is known.
-    fs::read_to_string("/proc/self/net/dev").map(|table| named_in(&table)).unwrap_or_default()
-}
-
-fn named_in(table: &str) -> Vec<String> {
-    table.lines().skip(2).filter_map(|line| Some(line.rsplit_once(':')?.0.trim().to_owned())).collect()
+/// Whether an interface has this name, before the label of an address.
+fn has_name(interface: &Interface, name: &str) -> bool {
+    interface.name.strip_prefix(name).is_some_and(|label| label.is_empty() || label.starts_with(':'))
 }
 
 #[cfg(test)]
@@ -81,6 +70,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
+    use crate::lan::unused::Unused;
 
     fn interface(name: &str, index: u32, address: &str, prefix: u8) -> Interface {
         let address: IpAddr = address.parse().unwrap();
@@ -90,6 +80,8 @@ mod tests {
             address,
             addresses: vec![(address, prefix)],
             point_to_point: name.starts_with("tun"),
+            on_link: Vec::new(),
+            port_of: None,
         }
     }
 
@@ -97,30 +89,27 @@ mod tests {
     fn each_interface_has_its_reason() {
         let found = [
             interface("lo", 1, "127.0.0.1", 8),
-            interface("eth0", 2, "10.0.0.1", 24),
-            interface("tun0", 3, "10.9.0.1", 32),
+            interface("eth0:1", 2, "10.0.0.1", 24),
+            interface("eth1", 3, "10.9.0.1", 24),
             interface("eth0", 2, "2001:db8::1", 64),
         ];
-        let names = ["lo", "eth0", "tun0", "wlan0"].map(str::to_owned);
-        let shown = |network: &Network| -> Vec<String> {
-            judge(network, &found, &names, &[]).iter().map(ToString::to_string).collect()
+        let shown = |unused: &[(&str, Unused)]| -> Vec<String> {
+            let unused =
+                unused.iter().map(|(name, why)| UnusedInterface { name: (*name).into(), why: why.clone() });
+            judge(&found, &unused.collect::<Vec<_>>(), &[]).iter().map(ToString::to_string).collect()
         };
-        let all = shown(&Network::default());
-        assert_eq!(all[0], "lo (127.0.0.1) is used, and leads to this machine only");
-        assert_eq!(all[1], "eth0 (10.0.0.1, 2001:db8::1) is used");
-        assert!(all[2].starts_with("tun0 (10.9.0.1) is point to point"), "{all:?}");
-        assert_eq!(all[3], "wlan0 is not used: it is down or has no address");
-        assert_eq!(all.len(), 4);
-        let chosen = Network { interfaces: vec!["tun0".into()], ..Network::default() };
         assert_eq!(
-            shown(&chosen)[1],
-            "eth0 (10.0.0.1, 2001:db8::1) is not used: another interface was named"
+            shown(&[("eth1", Unused::PortOf("br0".into())), ("wlan0", Unused::NoCarrier)]),
+            [
+                "lo (127.0.0.1) is used, and leads to this machine only",
+                "eth0:1 (10.0.0.1, 2001:db8::1) is used",
+                "eth1 (10.9.0.1) is not used: it is a port of br0, which stands for it",
+                "wlan0 is not used: it has no carrier: its cable is out, or it has joined no network",
+            ]
         );
-    }
-
-    #[test]
-    fn the_systems_table_names_every_interface() {
-        let table = "Inter-|   Receive\n face |bytes\n    lo: 0 0\neth0.1:12 3\n";
-        assert_eq!(named_in(table), ["lo", "eth0.1"]);
+        assert_eq!(
+            shown(&[("eth0", Unused::NotChosen)])[1],
+            "eth0:1 (10.0.0.1, 2001:db8::1) is not used: others were named"
+        );
     }
 }

@@ -250,6 +250,7 @@ impl fmt::Display for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lan::unused::Unused;
 
     fn interface(used: Use) -> Finding {
         Finding::Interface { name: "eth0".into(), addresses: Vec::new(), used }
@@ -277,7 +278,7 @@ mod tests {
         let mut findings = vec![
             interface(Use::Loopback),
             interface(Use::Used),
-            interface(Use::Down),
+            interface(Use::Unused(Unused::Down)),
             port(true),
             Finding::TcpPort(Ok(48_556)),
             echo("10.0.0.1", Echo::Heard),
@@ -294,7 +295,8 @@ mod tests {
 
     #[test]
     fn each_scenario_has_its_verdict() {
-        let without_interface = vec![interface(Use::Loopback), interface(Use::Down), port(true)];
+        let without_interface =
+            vec![interface(Use::Loopback), interface(Use::Unused(Unused::Down)), port(true)];
         let table = [
             (healthy(&[]), "nothing is in the way on this machine, and nobody else was heard"),
             (
