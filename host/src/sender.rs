@@ -28,6 +28,7 @@ use crate::files::source::{Source, SourceError, SourceFile, SourceMessage, Sourc
 use crate::lan::advertise::Announcement;
 use crate::lan::beacons::{BeaconSockets, SkippedInterface};
 use crate::lan::interfaces::InterfaceError;
+use crate::lan::neighbours::Neighbours;
 use crate::lock::lock;
 use crate::network::Network;
 use crate::room::Room;
@@ -467,7 +468,10 @@ impl Sender {
     /// Does what is due, then waits for one thing to happen.
     async fn step(&mut self, until: Option<Instant>) -> Result<(), Error> {
         if let Some(listeners) = self.listeners.take() {
-            self.connections = Some(Box::pin(accept(listeners, self.server.clone(), self.only.clone())));
+            let mut neighbours = Neighbours::default();
+            let source = move |from| neighbours.source(from);
+            self.connections =
+                Some(Box::pin(accept(listeners, self.server.clone(), self.only.clone(), source)));
         }
         let changed = self.server.changed.listen();
         if self.announcement.refresh() {

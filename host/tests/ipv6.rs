@@ -2,15 +2,20 @@
 
 mod support;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use deaddrop::Address;
 use deaddrop_core::token::Instance;
 use serde_json::{Value, json};
 use support::{
-    Beacon, BeaconKind, Capture, Host, Lan, Neighbour, Process, ROOM, fetch, listener, send_message, spawn,
+    Beacon, BeaconKind, Capture, Host, Lan, Neighbour, Process, ROOM, Until, fetch, listener, send_message,
+    spawn,
 };
 
 /// The prefix of link-local addresses.
@@ -20,7 +25,7 @@ const GLOBAL: &str = "2001:db8:77::";
 
 #[test]
 fn neighbour() {
-    support::play(&[("capture", support::capture), ("forge", forge)]);
+    support::play(&[("capture", support::capture), ("forge", forge), ("crowd", crowd)]);
 }
 
 /// A fetch that finds the sender by itself.
@@ -264,6 +269,49 @@ fn another_room_beside_both_families_is_no_attack() {
     let connects = capture.end().connects();
     let looks = connects.iter().filter(|(from, _)| own.contains(&from.ip().to_string().as_str())).count();
     assert_eq!(looks, 2, "{connects:?}");
+}
+
+#[test]
+fn one_host_of_a_network_locks_no_other_out() {
+    let lan = Lan::of(3).with_ipv6_alone(&[LINK_LOCAL, GLOBAL]);
+    let [sender, member, crowd] = &lan.hosts[..] else { unreachable!("three hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut sending, token, port) = send_message(sender, folder.path(), "for all", &[]);
+    let at = format!("[2001:db8:77::1]:{port}");
+    let crowding = Neighbour::start(crowd, "crowd", &[&at]);
+    let mut fetching = fetch_from(member, folder.path(), &at, &token, &[]);
+    assert_eq!(fetching.event("received")["text"], "for all");
+    let flooded = fetching.events.iter().any(|event| event["code"] == "flooded");
+    assert!(!flooded, "it has a token of its own: {:?}", fetching.events);
+    assert_eq!(fetching.exit_code(), 0);
+    assert_eq!(sending.exit_code(), 0);
+    crowding.end();
+}
+
+/// How many connections the crowd holds at once: more than a server gives tokens and parks, of one source.
+const CROWD: u32 = 100;
+
+/// The role of one who holds many connections from one address, each with half of a handshake, and opens each again when
+/// the server closes it.
+fn crowd(words: &[&str]) {
+    let to: SocketAddr = words[0].parse().expect("an address and a port");
+    let halves = Arc::new(AtomicU32::new(0));
+    for _ in 0..CROWD {
+        let halves = halves.clone();
+        thread::spawn(move || {
+            let room = support::wrong_room();
+            while let Ok(mut stream) = TcpStream::connect(to) {
+                if support::shake_hands(&mut stream, &room, Until::Half).is_ok() {
+                    halves.fetch_add(1, Ordering::Relaxed);
+                    // Until the server has had enough of it.
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+            }
+        });
+    }
+    support::wait_for(|| halves.load(Ordering::Relaxed) >= CROWD / 2);
+    support::say("ready");
+    support::wait_for_end();
 }
 
 /// A port of the forger, on which nobody listens.

@@ -60,7 +60,7 @@ impl<const S: usize> ClientGuard<S> {
     /// Whether [`Self::take`] would succeed now. Check before message 2 is sent: an unfinished handshake
     /// costs the server a guess token.
     pub fn has(&self, now: Instant, address: IpAddr) -> bool {
-        let key = Key::of(address);
+        let key = Key::single(address);
         let server = self.servers.iter().find(|s| s.key == key);
         let known = server.and_then(|s| s.good_until).is_some_and(|good| now + HANDSHAKE_TIMEOUT < good);
         server.is_none_or(|s| s.bucket.at_hand(self.each, now) > 0)
@@ -73,7 +73,7 @@ impl<const S: usize> ClientGuard<S> {
     #[must_use = "without a token, no message 4"]
     pub fn take(&mut self, now: Instant, address: IpAddr) -> bool {
         let (each, all, all_known) = (self.each, self.all, self.all_known);
-        let Some(at) = self.find_or_insert(now, Key::of(address)) else { return false };
+        let Some(at) = self.find_or_insert(now, Key::single(address)) else { return false };
         let Some(server) = self.servers.get_mut(at) else { return false };
         if server.bucket.at_hand(each, now) == 0 {
             return false;
@@ -100,7 +100,7 @@ impl<const S: usize> ClientGuard<S> {
     /// the total: the total may lose a token, and both totals together never gain one.
     pub fn confirmed(&mut self, now: Instant, address: IpAddr) {
         let (each, all, all_known) = (self.each, self.all, self.all_known);
-        let Some(at) = self.find_or_insert(now, Key::of(address)) else { return };
+        let Some(at) = self.find_or_insert(now, Key::single(address)) else { return };
         let Some(server) = self.servers.get_mut(at) else { return };
         server.bucket.restore(each, now);
         if server.good_until.is_none_or(|good| good <= now) {
@@ -293,12 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_network_counts_as_one_server() {
+    fn each_address_of_a_network_is_a_server() {
         let v6 = |low| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, low));
         let mut g = ClientGuard::<8>::new(at(0));
-        for low in 0..10 {
-            assert!(g.take(at(0), v6(low)));
+        for _ in 0..10 {
+            assert!(g.take(at(0), v6(1)));
         }
-        assert!(!g.take(at(0), v6(99)));
+        assert!(!g.has(at(0), v6(1)), "a fake sender");
+        assert!(g.has(at(0), v6(2)) && g.take(at(0), v6(2)), "the sender on the same link");
     }
 }

@@ -13,3 +13,4 @@ mod sources;
 
 pub use client::ClientGuard;
 pub use server::{Admission, Guard, Guess, Standing, Warning};
+pub use sources::Source;

@@ -18,7 +18,7 @@ use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::alarm::Alarm;
-use super::sources::{Key, Origin, Sources};
+use super::sources::{Key, Origin, Source, Sources};
 use crate::limits::{BUSY_RETRY_AFTER, Profile, WARN_TOTAL};
 use crate::random::below;
 use crate::time::Instant;
@@ -91,8 +91,7 @@ enum State {
 
 struct Conn {
     id: ConnId,
-    key: Key,
-    source: IpAddr,
+    source: Source,
     state: State,
     /// When it entered this state.
     since: Instant,
@@ -118,10 +117,11 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     }
 
     /// Decides on a connection that was accepted.
-    pub fn admit(&mut self, now: Instant, conn: ConnId, source: IpAddr) -> Admission {
+    pub fn admit(&mut self, now: Instant, conn: ConnId, source: impl Into<Source>) -> Admission {
         let busy = Admission::Busy { retry_after: BUSY_RETRY_AFTER };
         self.closed(now, conn);
-        let key = Key::of(source);
+        let source = source.into();
+        let key = source.key;
         if self.parking_full() && !self.served_at_once(now, key) && self.displaced_by(key).is_none() {
             return busy;
         }
@@ -132,7 +132,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
             self.failed(now, other);
             evicted = Some(other);
         }
-        match (self.conns.push(Conn { id: conn, key, source, state: State::Open, since: now }), evicted) {
+        match (self.conns.push(Conn { id: conn, source, state: State::Open, since: now }), evicted) {
             (Ok(()), None) => Admission::Open,
             (Ok(()), Some(other)) => Admission::Evict(other),
             (Err(_), _) => busy,
@@ -142,7 +142,8 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     /// Message 2 has arrived: takes a guess token, or parks the connection until there is one.
     pub fn message2(&mut self, now: Instant, conn: ConnId) -> Guess {
         self.now = self.now.max(now);
-        let Some((at, &Conn { key, source, state, .. })) = self.find(conn) else { return Guess::Refused };
+        let Some((at, &Conn { source, state, .. })) = self.find(conn) else { return Guess::Refused };
+        let key = source.key;
         if state != State::Open || !self.sources.enter(now, source) {
             return Guess::Refused;
         }
@@ -208,7 +209,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     /// connection of the same source.
     pub fn confirmed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
-        let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
+        let Some((at, &Conn { source: Source { key, .. }, state, .. })) = self.find(conn) else { return };
         if let State::Guessing(origin) = state {
             self.conns.remove(at);
             self.sources.good(now, key);
@@ -221,13 +222,14 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     /// Message 4 did not open, or did not come although Yb was sent: a failed guess.
     pub fn failed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
-        let Some((at, &Conn { key, source, state, .. })) = self.find(conn) else { return };
+        let Some((at, &Conn { source, state, .. })) = self.find(conn) else { return };
         let State::Guessing(origin) = state else { return self.closed(now, conn) };
+        let key = source.key;
         self.conns.remove(at);
         self.sources.spend(now, key, origin);
         self.alarm.failed(now);
         if let Some(entry) = self.sources.get_mut(key) {
-            entry.address = source;
+            entry.address = source.address;
             entry.alarm.failed(now);
         }
     }
@@ -235,7 +237,7 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     /// The connection has ended before Yb was sent: returns its token, if it had one.
     pub fn closed(&mut self, now: Instant, conn: ConnId) {
         self.now = self.now.max(now);
-        let Some((at, &Conn { key, state, .. })) = self.find(conn) else { return };
+        let Some((at, &Conn { source: Source { key, .. }, state, .. })) = self.find(conn) else { return };
         if state == State::Parked {
             self.unpark(at, key, State::Open);
         }
@@ -304,7 +306,8 @@ impl<const S: usize, const C: usize> Guard<S, C> {
     fn first_of_parked(&self, at: usize) -> Option<Key> {
         let conn = self.conns.get(at).filter(|c| c.state == State::Parked)?;
         let before = self.conns.iter().take(at);
-        (!before.into_iter().any(|c| c.state == State::Parked && c.key == conn.key)).then_some(conn.key)
+        (!before.into_iter().any(|c| c.state == State::Parked && c.source.key == conn.source.key))
+            .then_some(conn.source.key)
     }
 
     /// Whether there is a token for this source that is not due to a parked connection.
@@ -329,25 +332,27 @@ impl<const S: usize, const C: usize> Guard<S, C> {
         if most < self.sources.parked(key) + 2 {
             return None;
         }
-        self.conns.iter().rev().find(|c| c.state == State::Parked && c.key == greedy).map(|c| c.id)
+        self.conns.iter().rev().find(|c| c.state == State::Parked && c.source.key == greedy).map(|c| c.id)
     }
 
     /// Picks an unauthenticated connection to evict: the oldest without message 2, of the source that holds
     /// most. If all have sent message 2, the oldest whose message 4 is overdue, likewise: otherwise a few
     /// handshakes a second that are never finished would hold all slots until their deadline.
     fn evictable(&self) -> Option<ConnId> {
-        let held = |key: Key| self.conns.iter().filter(|c| c.key == key).count();
+        let held = |key: Key| self.conns.iter().filter(|c| c.source.key == key).count();
         let open = |c: &&Conn| c.state == State::Open;
         let late = |c: &&Conn| {
             matches!(c.state, State::Guessing(_)) && self.now.since(c.since) >= self.profile.proof_patience
         };
         // `max_by_key` takes the last of equals; in reverse order, that is the oldest.
-        let first = self.conns.iter().rev().filter(open).max_by_key(|c| held(c.key));
-        first.or_else(|| self.conns.iter().rev().filter(late).max_by_key(|c| held(c.key))).map(|c| c.id)
+        let first = self.conns.iter().rev().filter(open).max_by_key(|c| held(c.source.key));
+        first
+            .or_else(|| self.conns.iter().rev().filter(late).max_by_key(|c| held(c.source.key)))
+            .map(|c| c.id)
     }
 
     fn hand_over(&mut self, now: Instant, key: Key, origin: Origin) {
-        let waiting = self.conns.iter().position(|c| c.state == State::Parked && c.key == key);
+        let waiting = self.conns.iter().position(|c| c.state == State::Parked && c.source.key == key);
         match waiting {
             Some(at) => self.unpark(at, key, State::Handed(origin)),
             None => self.sources.give_back(now, key, origin),

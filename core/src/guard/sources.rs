@@ -9,23 +9,53 @@ use super::bucket::{Bucket, Rate};
 use crate::limits::{KNOWN_GOOD, KNOWN_SHARE, Profile, WARN_SOURCE};
 use crate::time::Instant;
 
-/// The key of a source.
+/// Where a connection comes from, and what it is counted with.
 ///
-/// An IPv4 address, or the /64 of an IPv6 address, since one host has all addresses of a /64. A link-local
-/// address counts by itself, because all hosts of a link share that prefix, and one of them must not spend
-/// the budget of the others.
+/// An IPv4 address counts by itself. Of IPv6 the /64 counts, since one host has all addresses of it. That does not
+/// hold on a link of the server, where all hosts share a /64, and one of them must not spend the budget of the
+/// others: there each address counts by itself. A link-local address is always on such a link; of others the
+/// front end knows ([`Self::on_link`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(IpAddr);
+pub struct Source {
+    pub(super) address: IpAddr,
+    pub(super) key: Key,
+}
 
-impl Key {
-    /// The source of an address.
-    pub(super) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
+impl Source {
+    /// A host that shares a prefix with one of the server's interfaces: it counts by its address alone.
+    #[inline]
+    pub fn on_link(address: IpAddr) -> Self {
+        Self { address, key: Key::single(address) }
+    }
+
+    /// Its address.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+impl From<IpAddr> for Source {
+    /// A host that is not known to be on a link of the server.
+    #[inline]
+    fn from(address: IpAddr) -> Self {
+        let key = match address.to_canonical() {
             IpAddr::V6(v6) if !v6.is_unicast_link_local() => {
                 IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into())
             }
             other => other,
-        })
+        };
+        Self { address, key: Key(key) }
+    }
+}
+
+/// What a source is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(IpAddr);
+
+impl Key {
+    /// Of an address that counts by itself.
+    pub(super) fn single(address: IpAddr) -> Self {
+        Self(address.to_canonical())
     }
 }
 
@@ -39,8 +69,8 @@ pub(super) enum Origin {
     Known,
 }
 
-/// One source.
-pub(super) struct Source {
+/// What is known of one source.
+pub(super) struct Entry {
     pub(super) key: Key,
     /// The address from which it connected last.
     pub(super) address: IpAddr,
@@ -53,7 +83,7 @@ pub(super) struct Source {
     pub(super) alarm: Alarm<{ WARN_SOURCE as usize }>,
 }
 
-impl Source {
+impl Entry {
     fn is_good(&self, now: Instant) -> bool {
         self.good_until.is_some_and(|good| now < good)
     }
@@ -61,7 +91,7 @@ impl Source {
 
 /// The sources and the total buckets.
 pub(super) struct Sources<const S: usize> {
-    entries: Vec<Source, S>,
+    entries: Vec<Entry, S>,
     total: Bucket,
     known_total: Bucket,
     common_rate: Rate,
@@ -86,11 +116,11 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.entries.iter_mut()
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Source> {
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|s| s.key == key)
     }
 
@@ -116,9 +146,8 @@ impl<const S: usize> Sources<S> {
         }
     }
 
-    /// Ensures an entry for `address`. False if every entry is in use.
-    pub(super) fn enter(&mut self, now: Instant, address: IpAddr) -> bool {
-        let key = Key::of(address);
+    /// Ensures an entry for a source. False if every entry is in use.
+    pub(super) fn enter(&mut self, now: Instant, Source { address, key }: Source) -> bool {
         if let Some(source) = self.get_mut(key) {
             source.address = address;
             source.used = now;
@@ -138,7 +167,7 @@ impl<const S: usize> Sources<S> {
             let Some((at, _)) = victim else { return false };
             self.entries.swap_remove(at);
         }
-        let source = Source {
+        let source = Entry {
             key,
             address,
             common: Bucket::full(self.common_rate, now),
@@ -232,9 +261,9 @@ impl<const S: usize> Sources<S> {
 
     /// Available and lent tokens of a source.
     #[cfg(test)]
-    pub(super) fn common(&self, now: Instant, address: IpAddr) -> (u32, u32) {
+    pub(super) fn common(&self, now: Instant, source: impl Into<Source>) -> (u32, u32) {
         let rate = self.common_rate;
-        let key = Key::of(address);
+        let key = source.into().key;
         self.entries
             .iter()
             .find(|s| s.key == key)

@@ -80,7 +80,7 @@ impl Scene {
             loop {
                 let (stream, from) = listener.accept().await.unwrap();
                 let link = Link::accepted(stream.into_inner().unwrap()).unwrap();
-                let (session, _) = self.server.open(from.into(), link.notify());
+                let (session, _) = self.server.open(from.ip().into(), link.notify());
                 connections.spawn(serve_connection(&self.server, session, link)).detach();
             }
         };

@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use deaddrop_core::guard::Source;
 use deaddrop_core::time::Instant;
 use log::debug;
 use smol::future;
@@ -29,16 +30,22 @@ const ACCEPTED_PER_TURN: usize = 16;
 /// The addresses of ours to take connections at; `None` for all.
 pub(crate) type Only = Arc<Mutex<Option<Vec<Address>>>>;
 
-/// Accepts connections until it is dropped, and with it every connection.
-pub(crate) async fn accept(listeners: Vec<TcpListener>, server: Arc<Server>, only: Only) -> io::Result<()> {
+/// Accepts connections until it is dropped, and with it every connection. `source` says what the guard counts a connection
+/// from that address with.
+pub(crate) async fn accept(
+    listeners: Vec<TcpListener>,
+    server: Arc<Server>,
+    only: Only,
+    mut source: impl FnMut(SocketAddr) -> Source,
+) -> io::Result<()> {
     let listeners = listeners.into_iter().map(Socket::new).collect::<io::Result<Vec<_>>>()?;
     let mut connections = Connections::default();
     let mut next = Next::AtOnce;
     loop {
         if !matches!(next, Next::At(moment) if clock::now() < moment) {
-            let accepted = listeners
-                .iter()
-                .map(|listener| accept_waiting(listener.get_ref(), &server, &only, &mut connections));
+            let accepted = listeners.iter().map(|listener| {
+                accept_waiting(listener.get_ref(), &server, &only, &mut source, &mut connections)
+            });
             next = accepted.fold(Next::OnceReady, Next::sooner);
         }
         connections.poll_woken();
@@ -98,6 +105,7 @@ fn accept_waiting(
     listener: &TcpListener,
     server: &Arc<Server>,
     only: &Only,
+    source: &mut impl FnMut(SocketAddr) -> Source,
     connections: &mut Connections,
 ) -> Next {
     for _ in 0..ACCEPTED_PER_TURN {
@@ -119,7 +127,7 @@ fn accept_waiting(
                     }
                 };
                 debug!("serve: {} is accepted", Endpoint(from));
-                let (session, woken) = server.open(from.into(), link.notify());
+                let (session, woken) = server.open(source(from), link.notify());
                 woken.into_iter().for_each(|conn| connections.poll(conn));
                 let (conn, server) = (session.conn(), server.clone());
                 connections.start(conn, async move { serve_connection(&server, session, link).await });
@@ -174,7 +182,13 @@ mod tests {
             clients.extend(
                 (0..ACCEPTED_PER_TURN).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()),
             );
-            accept_waiting(&listeners[0], &server, &only, &mut connections);
+            accept_waiting(
+                &listeners[0],
+                &server,
+                &only,
+                &mut |from: SocketAddr| from.ip().into(),
+                &mut connections,
+            );
             assert!(connections.len() <= HOST.unauthenticated, "{} hold a descriptor", connections.len());
         }
         assert_eq!(connections.len(), HOST.unauthenticated);

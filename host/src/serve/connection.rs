@@ -301,7 +301,7 @@ mod tests {
             let (stream, from) = Async::new(listener).unwrap().accept().await.unwrap();
             small(stream.get_ref());
             let link = Link::accepted(stream.into_inner().unwrap()).unwrap();
-            let (session, _) = server.open(from.into(), link.notify());
+            let (session, _) = server.open(from.ip().into(), link.notify());
             serve_connection(&server, session, link).await;
         };
         let fetching = async {

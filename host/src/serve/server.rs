@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::drops::{DropEvent, DropSpec, Lapse, PutError};
 use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, ServerSession, SessionEvent};
-use deaddrop_core::guard::Warning;
+use deaddrop_core::guard::{Source as Counted, Warning};
 use deaddrop_core::limits::{HOST, LEASE, LINGER, LINGER_BUSY};
 use deaddrop_core::offer::EndReason;
 use deaddrop_core::time::Instant;
@@ -155,9 +155,9 @@ impl Server {
 
     /// A connection was accepted, which `link` wakes. Returns its session, and the connections that were woken, an
     /// evicted one among them: it closes when it is polled.
-    pub(crate) fn open(&self, source: Address, link: &Arc<Event>) -> (ServerSession, Vec<ConnId>) {
+    pub(crate) fn open(&self, source: Counted, link: &Arc<Event>) -> (ServerSession, Vec<ConnId>) {
         let mut state = lock(&self.state);
-        let session = state.serving.open(clock::now(), source.to_source(), &mut system());
+        let session = state.serving.open(clock::now(), source, &mut system());
         let woken = self.settle(&mut state);
         state.links.insert(session.conn(), link.clone());
         (session, woken)

@@ -15,7 +15,7 @@ use super::stream::{Phase, Read};
 use super::tables::Server;
 use crate::crypto::record::RecordKind;
 use crate::drops::Refusal;
-use crate::guard::{Admission, Guess, Standing};
+use crate::guard::{Admission, Guess, Source, Standing};
 use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
 use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
@@ -52,8 +52,15 @@ enum State {
 
 impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F, S, C> {
     /// Creates the session of a connection that was accepted from `source`.
-    pub fn open(&mut self, now: Instant, source: IpAddr, rng: &mut impl CryptoRng) -> ServerSession {
+    pub fn open(
+        &mut self,
+        now: Instant,
+        source: impl Into<Source>,
+        rng: &mut impl CryptoRng,
+    ) -> ServerSession {
+        let source = source.into();
         let (conn, admission) = self.admit(now, source);
+        let source = source.address();
         match admission {
             Admission::Busy { retry_after } => {
                 let greeting = self.turn_away(retry_after, rng);

@@ -1,6 +1,5 @@
 //! What the connections of a server share: its table of drops, its guard, its instance and its room.
 
-use core::net::IpAddr;
 use core::time::Duration;
 
 use heapless::Deque;
@@ -10,7 +9,7 @@ use super::event::ServerEvent;
 use crate::crypto::cipher::{Cipher, RustCrypto};
 use crate::crypto::keys::Prs;
 use crate::drops::{DropEvent, Drops};
-use crate::guard::{Admission, Guard};
+use crate::guard::{Admission, Guard, Source};
 use crate::limits::Profile;
 use crate::time::Instant;
 use crate::token::{ConnId, Instance};
@@ -83,11 +82,11 @@ impl<const D: usize, const F: usize, const S: usize, const C: usize> Server<D, F
     }
 
     /// A connection was accepted from `source`: its id, and the guard's decision.
-    pub(super) fn admit(&mut self, now: Instant, source: IpAddr) -> (ConnId, Admission) {
+    pub(super) fn admit(&mut self, now: Instant, source: Source) -> (ConnId, Admission) {
         let conn = ConnId(self.next_conn);
         self.next_conn = self.next_conn.wrapping_add(1);
         let admission = self.guard.admit(now, conn, source);
-        decision!("server: connection {} from {}: {:?}", conn.0, source, admission);
+        decision!("server: connection {} from {}: {:?}", conn.0, source.address(), admission);
         (conn, admission)
     }
 

@@ -31,7 +31,7 @@ fn send_message_2<const S: usize, const C: usize>(
     g: &mut Guard<S, C>,
     ms: u64,
     id: u32,
-    from: IpAddr,
+    from: impl Into<Source>,
 ) -> Guess {
     match g.admit(at(ms), ConnId(id), from) {
         Admission::Busy { .. } => Guess::Refused,
@@ -39,7 +39,12 @@ fn send_message_2<const S: usize, const C: usize>(
     }
 }
 
-fn fail<const S: usize, const C: usize>(g: &mut Guard<S, C>, ms: u64, id: u32, from: IpAddr) -> bool {
+fn fail<const S: usize, const C: usize>(
+    g: &mut Guard<S, C>,
+    ms: u64,
+    id: u32,
+    from: impl Into<Source>,
+) -> bool {
     let granted = send_message_2(g, ms, id, from) == Guess::Granted;
     if granted {
         g.failed(at(ms), ConnId(id));
@@ -197,7 +202,7 @@ fn one_source_cannot_keep_the_parking_to_itself() {
         "and gets its share of the parking"
     );
     assert_eq!(g.parked(), 64);
-    assert_eq!(g.sources.parked(Key::of(ip(1))), 63);
+    assert_eq!(g.sources.parked(Source::from(ip(1)).key), 63);
 }
 
 #[test]
@@ -243,6 +248,28 @@ fn a_network_is_one_source_and_a_link_is_not() {
     assert!((0..16).all(|n| fail(&mut g, 0, n, ip(9))));
     let IpAddr::V4(nine) = ip(9) else { panic!() };
     assert!(!fail(&mut g, 0, 61, IpAddr::V6(nine.to_ipv6_mapped())), "the same host");
+}
+
+#[test]
+fn a_host_on_the_link_spends_and_parks_for_itself_alone() {
+    let global = |low| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, low));
+    let (attacker, member) = (Source::on_link(global(1)), Source::on_link(global(2)));
+    let mut g = Host::new(&HOST, at(0));
+    for n in 0..100 {
+        send_message_2(&mut g, 0, n, attacker);
+    }
+    assert_eq!(g.parked(), 64, "and the others of the attacker are refused");
+    assert_eq!(send_message_2(&mut g, 0, 200, member), Guess::Granted);
+    g.failed(at(0), ConnId(200));
+    assert!((0..15).all(|n| fail(&mut g, 0, 300 + n, member)));
+    let parked = send_message_2(&mut g, 0, 400, member);
+    assert!(matches!(parked, Guess::ParkedFor(_)), "the attacker gives way: {parked:?}");
+    assert_eq!(member.address(), global(2));
+    // Nobody is on the link because a neighbour is.
+    let mut g = Host::new(&HOST, at(0));
+    assert!((0..16).all(|n| fail(&mut g, 0, n, global(10 + u16::try_from(n).unwrap()))));
+    assert!(!fail(&mut g, 0, 20, global(50)));
+    assert!(fail(&mut g, 0, 21, member));
 }
 
 #[test]
