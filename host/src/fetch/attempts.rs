@@ -19,6 +19,8 @@ pub(crate) struct Attempts {
     round: Round,
     /// Busy in this round or an earlier one: the best guess when time is up.
     busy: Option<FetchError>,
+    /// A server had no place for us, in this round or an earlier one.
+    flooded: bool,
 }
 
 /// The answers of the current round.
@@ -29,7 +31,6 @@ struct Round {
     /// A member has no such drop.
     unknown: bool,
     busy: bool,
-    flooded: bool,
     retry_after: Option<Duration>,
     nobody: Option<FetchError>,
     /// A server has refused for the first time, which is not believed yet.
@@ -53,7 +54,7 @@ impl Attempts {
             FetchError::Unknown => self.round.unknown = true,
             FetchError::Busy(_) | FetchError::Flooded(_) | FetchError::NoBudget => {
                 self.round.busy = true;
-                self.round.flooded |= matches!(answer, FetchError::Flooded(_));
+                self.flooded |= matches!(answer, FetchError::Flooded(_));
                 if let FetchError::Busy(after) | FetchError::Flooded(after) = answer {
                     self.round.retry_after = after.or(self.round.retry_after);
                 }
@@ -81,9 +82,9 @@ impl Attempts {
         !self.broken.contains_key(&server) && self.refusals.get(&server).is_none_or(|n| *n < REFUSALS)
     }
 
-    /// Whether a server had no place for us in this round.
+    /// Whether a server had no place for us. What it says or leaves unsaid in a later round does not end the flood.
     pub(crate) fn is_flooded(&self) -> bool {
-        self.round.flooded
+        self.flooded
     }
 
     /// When the busy servers of this round want to be asked again, if one said so.
@@ -170,6 +171,15 @@ mod tests {
         let attempts = after(&[&[(1, FetchError::Busy(None))], &[(1, closed())]]);
         assert_eq!(attempts.verdict(), None);
         assert_eq!(attempts.likeliest(), FetchError::Busy(None));
+    }
+
+    #[test]
+    fn a_sender_that_was_flooded_once_is_flooded() {
+        let flooded = || FetchError::Flooded(Some(Duration::from_secs(5)));
+        let attempts = after(&[&[(1, flooded())], &[(1, flooded())], &[]]);
+        assert!(attempts.is_flooded(), "it was silent to the third connection");
+        assert_eq!((attempts.retry_after(), attempts.likeliest()), (None, flooded()));
+        assert!(!after(&[&[(1, FetchError::Busy(None))]]).is_flooded());
     }
 
     #[test]

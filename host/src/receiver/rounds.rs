@@ -202,3 +202,38 @@ impl<F: Future> Answers<F> {
         future::or(next, late).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+
+    use deaddrop_core::crypto::keys::RoomSecret;
+
+    use super::*;
+    use crate::network::Network;
+    use crate::room::Room;
+
+    #[test]
+    fn a_sender_that_was_flooded_is_asked_until_patience_is_over() {
+        let receiver = Receiver::new(&Room { secret: RoomSecret::new([7; 32]) })
+            .wait(Duration::ZERO)
+            .patience(Duration::from_secs(60));
+        let server: SocketAddr = (Ipv4Addr::LOCALHOST, 1).into();
+        let target = Target::one([server], &Network::default()).unwrap();
+        // Busy to the first connection, silent to the second, and then it has a place.
+        let busy = FetchError::Flooded(Some(Duration::from_millis(1)));
+        let rounds = Cell::new(0);
+        let ask = |_| {
+            rounds.set(rounds.get() + 1);
+            let answer = match rounds.get() {
+                1 => Err(vec![(server, busy.clone())]),
+                2 => Err(Refusals::new()),
+                _ => Ok("wanted"),
+            };
+            async { answer }
+        };
+        assert_eq!(smol::block_on(receiver.rounds(vec![target], ask)).unwrap(), "wanted");
+        assert_eq!(rounds.get(), 3);
+    }
+}
