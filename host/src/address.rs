@@ -181,7 +181,9 @@ impl FromStr for Address {
         if !address.is_link_local() {
             return Err(AddressError::NeedlessZone(address.ip));
         }
-        let number = index_of(zone).or_else(|| zone.parse().ok().filter(|number| name_of(*number).is_some()));
+        // The system takes what follows a colon for a label of the interface, and passes over it.
+        let known = if zone.contains(':') { None } else { index_of(zone) };
+        let number = known.or_else(|| zone.parse().ok().filter(|number| name_of(*number).is_some()));
         Ok(address.behind(number.ok_or_else(|| AddressError::NoSuchZone(zone.into()))?))
     }
 }
@@ -260,6 +262,12 @@ mod tests {
         }
         assert_eq!("fe80::1%nosuch".parse::<Address>(), Err(AddressError::NoSuchZone("nosuch".into())));
         assert_eq!("fe80::1%0".parse::<Address>(), Err(AddressError::NoSuchZone("0".into())));
+        for zone in ["lo:48600", "lo:", "lo:junk"] {
+            assert_eq!(
+                format!("fe80::1%{zone}").parse::<Address>(),
+                Err(AddressError::NoSuchZone(zone.into()))
+            );
+        }
         for text in ["2001:db8::7%lo", "10.0.0.7%lo"] {
             assert!(matches!(text.parse::<Address>(), Err(AddressError::NeedlessZone(_))), "{text}");
         }

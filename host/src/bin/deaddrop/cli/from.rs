@@ -9,6 +9,8 @@ use super::values::any_port;
 /// What would be accepted.
 const EXAMPLES: &str = "give an address or a name, with or without a port, such as 192.168.1.7:48556, \
                         [fe80::1%eth0]:48556 or bob.local";
+/// What is missing where a port follows an IPv6 address.
+const BRACKETS: &str = "put an IPv6 address in brackets before its port, such as [fe80::1%eth0]:48556";
 /// The longest host name, in bytes (RFC 1035, section 2.3.4).
 const NAME_MAX: usize = 253;
 /// The longest part of one between two dots.
@@ -64,14 +66,15 @@ impl FromStr for Named {
             };
             return Ok(Self { host, port });
         }
+        if text.split_once('%').is_some_and(|(_, zone)| zone.contains(':')) {
+            return Err(BRACKETS.into());
+        }
         if let Some(address) = address_of(text)? {
             return Ok(Self { host: Host::Address(address), port: None });
         }
         match text.split_once(':') {
             // Of an IPv6 address with a port nobody can tell where the address ends.
-            Some((_, port)) if port.contains(':') => {
-                Err("put an IPv6 address in brackets before its port, such as [fe80::1%eth0]:48556".into())
-            }
+            Some((_, port)) if port.contains(':') => Err(BRACKETS.into()),
             Some((host, port)) => Ok(Self { host: host.parse()?, port: Some(any_port(port)?) }),
             None => Ok(Self { host: text.parse()?, port: None }),
         }
@@ -206,6 +209,9 @@ mod tests {
     fn a_refusal_says_what_to_change() {
         assert_eq!(refusal("tcp://10.9.0.1:48556/"), "leave out tcp:// and give 10.9.0.1:48556");
         assert!(refusal("2001:db8::7:48556:x").contains("brackets"));
+        // The system would take what follows the colon for a label, and the port would be lost.
+        assert_eq!(refusal("fe80::1%lo:48600"), BRACKETS);
+        assert!(refusal("[fe80::1%lo:junk]:48600").contains("no interface lo:junk"));
         assert!(refusal("fe80::1%nosuch").contains("no interface nosuch"));
         assert!(refusal("[2001:db8::7%lo]:1").contains("leave out %"));
         assert!(refusal("10.0.0").contains("192.168.1.7:48556"));
