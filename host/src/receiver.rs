@@ -89,7 +89,7 @@ pub struct FoundOffer {
     pub from: SocketAddr,
     /// Other addresses at which its sender has answered, the best first.
     also_from: Vec<SocketAddr>,
-    /// The process that its sender is, if its beacon was heard.
+    /// The process that its sender is, if it has answered.
     instance: Option<Instance>,
 }
 
@@ -97,6 +97,26 @@ impl FoundOffer {
     /// An offer at an address, for instance one that was stored.
     pub fn new(offer: Offer, from: SocketAddr) -> Self {
         Self { offer, from, also_from: Vec::new(), instance: None }
+    }
+
+    /// Adds it to what was found. What the same process offers at another address is the same drop, as in discovery: it is
+    /// one offer, at the best of them.
+    fn join(self, found: &mut Vec<Self>) {
+        let Some(known) = found.iter_mut().find(|known| known.is_of_same_drop(&self)) else {
+            return found.push(self);
+        };
+        let mut addresses: Vec<SocketAddr> =
+            [known.from].into_iter().chain(known.also_from.drain(..)).chain([self.from]).collect();
+        addresses.sort_by_key(|address| (Address::from(*address).rank(), *address));
+        addresses.dedup();
+        known.from = addresses.remove(0);
+        known.also_from = addresses;
+    }
+
+    /// Whether both are one drop of one process. One that was not asked may be any.
+    fn is_of_same_drop(&self, other: &Self) -> bool {
+        let of = |found: &Self| (found.offer.token, found.offer.kind, found.offer.size, found.instance);
+        self.instance.is_some() && of(self) == of(other) && self.offer.name == other.offer.name
     }
 
     /// The place of its sender.
@@ -465,6 +485,34 @@ mod tests {
         assert_eq!(settles(Some(&part), until), now + COLLECT);
         assert_eq!(settles(None, until), now + COLLECT);
         assert_eq!(settles(None, Instant::from_millis(10)), Instant::from_millis(10));
+    }
+
+    #[test]
+    fn one_drop_at_several_addresses_is_one_offer_at_the_best_of_them() {
+        let offer = |token| Offer {
+            token: Token::from_bytes([token; 16]),
+            kind: deaddrop_core::offer::Kind::Message,
+            name: deaddrop_core::offer::Name::default(),
+            size: 5,
+            ttl_left: Duration::from_secs(9),
+            fetches_left: 1,
+        };
+        let mut found = Vec::new();
+        let mut hear = |token, from: &str, instance: Option<u8>| {
+            let instance = instance.map(|instance| Instance::from_bytes([instance; 8]));
+            FoundOffer { instance, ..FoundOffer::new(offer(token), from.parse().unwrap()) }.join(&mut found);
+            let shown = |found: &FoundOffer| (found.from.to_string(), found.also_from.len());
+            found.iter().map(shown).collect::<Vec<_>>()
+        };
+        hear(1, "[2001:db8::1]:48556", Some(1));
+        let twice = hear(1, "[2001:db8::1]:48556", Some(1));
+        assert_eq!(twice, [("[2001:db8::1]:48556".into(), 0)]);
+        let best = hear(1, "10.0.0.1:48556", Some(1));
+        assert_eq!(best, [("10.0.0.1:48556".into(), 1)]);
+        assert_eq!(hear(1, "10.0.0.2:48556", Some(2)).len(), 2, "a copied token hides nobody");
+        assert_eq!(hear(2, "10.0.0.1:48556", Some(1)).len(), 3, "another drop");
+        hear(1, "10.0.0.3:48556", None);
+        assert_eq!(hear(1, "10.0.0.3:48556", None).len(), 5, "nobody knows whose");
     }
 
     #[test]

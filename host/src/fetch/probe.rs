@@ -24,6 +24,8 @@ const LINES: usize = 4_096;
 pub(crate) struct Listing {
     /// Its revision.
     pub(crate) revision: u32,
+    /// The process that it is.
+    pub(crate) instance: Option<Instance>,
     /// Its drops, and those that have ended lately.
     pub(crate) lines: Vec<ListEvent>,
 }
@@ -72,6 +74,7 @@ async fn probe_within(
         *reached = Some(connection.route);
         routes = vec![connection.route];
         let read = read_list(&mut connection, &mut list, &mut listing, end).await;
+        listing.instance = connection.instance;
         let how = if read.is_ok() { Close::Clean } else { Close::Reset };
         connection.close(how, false).await;
         if read? {

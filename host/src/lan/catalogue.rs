@@ -203,7 +203,11 @@ pub(super) mod tests {
             ttl_left: Duration::from_secs(60),
             fetches_left: 1,
         };
-        Ok(Listing { revision: 1, lines: vec![deaddrop_core::exchange::ListEvent::Offer(offer)] })
+        Ok(Listing {
+            revision: 1,
+            instance: None,
+            lines: vec![deaddrop_core::exchange::ListEvent::Offer(offer)],
+        })
     }
 
     #[test]

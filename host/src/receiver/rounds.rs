@@ -115,15 +115,17 @@ pub(super) async fn list(receiver: &Receiver, round: Round) -> Result<Vec<FoundO
         };
         match result {
             Ok((from, listing)) => {
-                let before = found.len();
-                found.extend(listing.lines.into_iter().filter_map(|line| match line {
-                    ListEvent::Offer(offer) => Some(FoundOffer::new(offer, from)),
-                    _ => None,
-                }));
-                if found.len() == before {
-                    refusals.push((from, FetchError::Unknown));
-                } else {
+                let mut offers = false;
+                for line in listing.lines {
+                    let ListEvent::Offer(offer) = line else { continue };
+                    offers = true;
+                    FoundOffer { instance: listing.instance, ..FoundOffer::new(offer, from) }
+                        .join(&mut found);
+                }
+                if offers {
                     until = until.min(clock::now() + COLLECT);
+                } else {
+                    refusals.push((from, FetchError::Unknown));
                 }
             }
             Err(more) => refusals.extend(more),
