@@ -281,6 +281,15 @@ impl Receiver {
         }
     }
 
+    /// Whether a place can be asked at all.
+    ///
+    /// # Errors
+    /// If all its addresses are link-local without their interface, or it is behind no interface of the receiver's
+    /// [`Network`].
+    pub fn can_ask(&self, place: &Place) -> Result<(), Error> {
+        Target::all(std::slice::from_ref(place), None, &self.network).map(drop).map_err(Error::from)
+    }
+
     /// What the members of the room at this address offer. Without a port, every default port is asked, 48556 to 48571.
     /// Once one has answered with offers, the others have one more second.
     ///
@@ -294,8 +303,7 @@ impl Receiver {
     /// another machine, and all are asked at once.
     ///
     /// # Errors
-    /// If none of them gives anything: why, of the one that says most. If a place is behind no interface of the
-    /// receiver's [`Network`].
+    /// If none of them gives anything: why, of the one that says most. If none of them [can be asked](Self::can_ask).
     pub async fn list_at(&self, places: &[Place]) -> Result<Vec<FoundOffer>, Error> {
         let targets = Target::all(places, None, &self.network)?;
         let listed = self.rounds(targets, |round| rounds::list(self, round)).await;
@@ -324,7 +332,7 @@ impl Receiver {
     /// has it. Each place is taken for another machine, and all are asked at once.
     ///
     /// # Errors
-    /// As [`claim_from`](Self::claim_from); if a place is behind no interface of the receiver's [`Network`].
+    /// As [`claim_from`](Self::claim_from); if none of the places [can be asked](Self::can_ask).
     pub async fn claim_at(&self, places: &[Place], token: impl Into<TokenPrefix>) -> Result<Claim, Error> {
         let wanted = Wanted::Token(token.into());
         let targets = Target::all(places, None, &self.network)?;

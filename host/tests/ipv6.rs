@@ -226,12 +226,24 @@ fn a_sender_is_named_as_people_name_it() {
     let lan = Lan::of(2).with_ipv6(&[GLOBAL]);
     let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
     let folder = tempfile::tempdir().unwrap();
-    let (mut sending, token, _) = send_message(sender, folder.path(), "by name", &["--fetches", "6"]);
+    let (mut sending, token, _) = send_message(sender, folder.path(), "by name", &["--fetches", "9"]);
     for from in ["localhost", "LOCALHOST:48556", " 127.0.0.1:48556 ", "::1"] {
         let mut fetching = fetch_from(sender, folder.path(), from, &token, &[]);
         assert_eq!(fetching.event("received")["text"], "by name", "{from}");
         assert_eq!(fetching.exit_code(), 0, "{from}");
     }
+    // The same sender, named twice or at two addresses, has one drop to take.
+    for from in ["127.0.0.1,127.0.0.1", "127.0.0.1,::1"] {
+        let mut fetching = spawn(sender, folder.path(), ROOM, &["fetch", "--json", "--from", from], b"");
+        assert_eq!(fetching.event("received")["text"], "by name", "{from}");
+        assert_eq!(fetching.exit_code(), 0, "{from}");
+    }
+    // An address of a list that cannot be asked does not keep the others.
+    let mut fetching = fetch_from(receiver, folder.path(), "[fe80::1]:1,10.77.0.1", &token, &[]);
+    let warning = fetching.event("warning");
+    assert_eq!(warning["code"], "sender-not-usable");
+    assert!(text(&warning, "message").contains("%eth0"), "{warning}");
+    assert_eq!(fetching.event("received")["text"], "by name");
     // Nobody has the first two addresses, and the third is that of the sender.
     let hosts = "10.77.0.98 bob.local\n2001:db8:77::99 bob.local\n10.77.0.1 bob.local\n";
     let mut fetching = fetch_by_name(receiver, folder.path(), hosts, "bob.local:48556", &token);

@@ -27,21 +27,36 @@ pub(super) struct Target {
 
 impl Target {
     /// The targets of these places, through the interfaces of the network; each place has a fetch id of its own unless
-    /// one is given.
+    /// one is given. A way that two places share is of the first. Fails only if no place has one.
     pub(super) fn all(
         places: &[Place],
         id: Option<FetchId>,
         network: &Network,
     ) -> Result<Vec<Self>, InterfaceError> {
-        let mut targets = Vec::new();
+        let mut targets: Vec<Self> = Vec::new();
+        let mut unusable = None;
         for place in places {
             let id = id.unwrap_or_else(|| FetchId::random(&mut system()));
             for port in ports(place.port()) {
                 let to = place.addresses().iter().map(|address| address.at(port));
-                targets.push(Self { routes: routes(network, to)?, id });
+                match routes(network, to) {
+                    Ok(mut routes) => {
+                        routes.retain(|route| !targets.iter().any(|known| known.routes.contains(route)));
+                        if !routes.is_empty() {
+                            targets.push(Self { routes, id });
+                        }
+                    }
+                    Err(error @ (InterfaceError::NoZone { .. } | InterfaceError::NotBehind { .. })) => {
+                        unusable.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(targets)
+        match unusable {
+            Some(error) if targets.is_empty() => Err(error),
+            _ => Ok(targets),
+        }
     }
 
     /// The routes to the first of these places, at `port` unless it has one.
@@ -168,5 +183,32 @@ impl Chosen {
             return Vec::from_iter(here.then(|| to.into()));
         }
         indexes.into_iter().map(|index| Route { to, via: NonZeroU32::new(index) }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(address: &str) -> Place {
+        Place::new([address.parse::<Address>().unwrap()], Some(1))
+    }
+
+    fn all(places: &[&str]) -> Result<Vec<String>, InterfaceError> {
+        let places: Vec<Place> = places.iter().copied().map(place).collect();
+        let targets = Target::all(&places, None, &Network::default())?;
+        Ok(targets.iter().flat_map(|target| &target.routes).map(|route| route.to.to_string()).collect())
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_asked_does_not_keep_the_others() {
+        assert_eq!(all(&["fe80::1", "10.0.0.7"]).unwrap(), ["10.0.0.7:1"]);
+        assert_eq!(all(&["10.0.0.7", "fe80::1"]).unwrap(), ["10.0.0.7:1"]);
+        assert!(matches!(all(&["fe80::1", "fe80::2"]), Err(InterfaceError::NoZone { .. })));
+    }
+
+    #[test]
+    fn a_place_that_is_named_twice_is_asked_once() {
+        assert_eq!(all(&["10.0.0.7", "10.0.0.7", "10.0.0.8"]).unwrap(), ["10.0.0.7:1", "10.0.0.8:1"]);
     }
 }

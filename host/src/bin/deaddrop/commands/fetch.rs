@@ -97,6 +97,7 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
     if job.discard {
         return resume::discard(ui, &job, &receiver, unfinished).await;
     }
+    job.at = resolve::askable(ui, &receiver, std::mem::take(&mut job.at)).await?;
     let claiming = async {
         if let Some(unfinished) = unfinished {
             let claim = resume::resume(ui, signals, &job, &receiver, browser.as_mut(), unfinished).await?;
