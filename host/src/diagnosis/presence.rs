@@ -17,6 +17,7 @@ use super::finding::{Echo, Finding};
 use crate::address::Address;
 use crate::lan::beacons::BeaconSockets;
 use crate::lan::interfaces::Interface;
+use crate::lan::neighbours::Neighbours;
 use crate::lan::receiver::BeaconReceiver;
 use crate::network::Network;
 use crate::serve::accept::{Only, accept};
@@ -92,7 +93,9 @@ impl Presence {
                 Some(service) => {
                     let listeners =
                         service.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
-                    accept(listeners, service.server.clone(), service.only.clone()).await
+                    let mut neighbours = Neighbours::default();
+                    let source = move |from| neighbours.source(from);
+                    accept(listeners, service.server.clone(), service.only.clone(), source).await
                 }
                 None => future::pending().await,
             }
