@@ -92,7 +92,8 @@ pub use crate::stop::Stopper;
 
 use crate::error::Error;
 use crate::files::save::SaveError;
-pub use crate::files::save::{Destination, Kept, Unfinished};
+pub use crate::files::save::{Destination, Kept};
+pub use crate::files::unfinished::Unfinished;
 use crate::lan::beacons::SkippedInterface;
 use crate::transport::poll;
 use crate::{claim, receiver, sender};

@@ -15,7 +15,7 @@ use crate::fetch::error::{FetchError, ReceiveError};
 use crate::fetch::progress::FetchProgress;
 use crate::fetch::transfer::{Transfer, Unreceived};
 use crate::files::bundle::incoming::SavedBundle;
-use crate::files::save::{Destination, Incoming, Kept, Leftover, SaveError, Spool};
+use crate::files::save::{Destination, Kept, Leftover, SaveError, Spool};
 use crate::files::source::MESSAGE_MAX;
 use crate::files::target::{Finished, Target};
 use crate::receiver::Seeker;
@@ -51,7 +51,7 @@ pub struct Claim {
     offer: Offer,
     seeker: Seeker,
     /// What an earlier fetch has received.
-    resumed: Option<Incoming>,
+    resumed: Option<Target>,
 }
 
 /// A drop that is here, whole, durable and confirmed as far as the sender could be told.
@@ -118,7 +118,7 @@ impl Claim {
     /// Of a transfer that goes on with what an earlier fetch has received.
     pub(crate) fn resumed(
         transfer: Transfer,
-        mut incoming: Incoming,
+        mut incoming: Target,
         seeker: impl FnOnce(&Transfer, Token) -> Seeker,
     ) -> Result<Self, Error> {
         if !incoming.is_whole() {
@@ -131,7 +131,7 @@ impl Claim {
 
     /// How many bytes an earlier fetch has received, after which this one goes on; 0 without one.
     pub fn resumed_from(&self) -> u64 {
-        self.resumed.as_ref().map_or(0, Incoming::stored)
+        self.resumed.as_ref().map_or(0, Target::stored)
     }
 
     /// The drop as its sender lists it. The name is the sender's words: no part of a path, and not fit for a terminal as
@@ -223,11 +223,11 @@ impl Claim {
     /// # Errors
     /// If the drop is more or other than this version can save, there is no space for it, its sender is lost, or the
     /// receiver's [`Stopper`](crate::Stopper) is used. The drop is given back then, and nothing of it is left, unless it
-    /// is [kept](Error::Kept) for a later fetch: 8 MiB or more of a file, and any drop that nobody else can have any
+    /// is [kept](Error::Kept) for a later fetch: 8 MiB or more, and any drop that nobody else can have any
     /// more. When what is kept made the receiver stop, the claim lasts until its lease lapses.
     pub async fn receive(mut self, destination: &Destination) -> Result<Unconfirmed, Error> {
         let made = match self.resumed.take() {
-            Some(incoming) => Ok(Target::One(incoming)),
+            Some(incoming) => Ok(incoming),
             None => make_room(destination, &self.transfer, &self.offer),
         };
         let incoming = match made {

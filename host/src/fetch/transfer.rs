@@ -199,7 +199,7 @@ impl Transfer {
             Ok(finished) => Ok(finished),
             Err(Unplaced { error, kept, leftover }) => {
                 let whole = kept.as_ref().is_some_and(Kept::is_whole);
-                if whole || matches!(error, SaveError::NotRenamed { .. }) {
+                if whole {
                     // Every byte is durable, though not under its name: its sender need not hold it any longer.
                     if self.confirm().await {
                         leftover.note_told();

@@ -6,3 +6,4 @@ mod place;
 pub(crate) mod save;
 pub(crate) mod source;
 pub(crate) mod target;
+pub(crate) mod unfinished;

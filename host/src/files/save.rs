@@ -5,15 +5,14 @@
 //! relative to the folder's handle, so that neither a name nor a symbolic link swapped in leads out of it. A received
 //! drop is a secret: only its owner can read the file.
 
-mod checkpoint;
+pub(in crate::files) mod checkpoint;
 mod error;
 mod incoming;
 mod leftover;
-mod part;
-mod record;
+pub(in crate::files) mod part;
+pub(in crate::files) mod record;
 mod spool;
 mod store;
-mod unfinished;
 mod writer;
 
 use std::io;
@@ -23,12 +22,13 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 pub use error::SaveError;
+#[cfg(test)]
+pub(in crate::files) use incoming::tests::{claimed as claimed_by_nobody, offer as nobodys_offer};
 pub(crate) use incoming::{Claimed, FinishedFile, Incoming, Unplaced};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
 pub use spool::Spool;
-pub(in crate::files) use store::{MEMORY_MAX, temporary_folder, unnamed_file};
-pub use unfinished::Unfinished;
+pub(in crate::files) use store::{KEPT_MIN, MEMORY_MAX, temporary_folder, unnamed_file};
 pub(crate) use writer::PositionedWriter;
 
 /// Where a received drop goes.

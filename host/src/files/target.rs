@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use deaddrop_core::offer::Kind;
 
-use super::bundle::incoming::{BundleIncoming, FinishedBundle, OrderedWriter, SavedBundle, Turn};
+use super::bundle::incoming::{BundleIncoming, FinishedBundle, SavedBundle};
+use super::bundle::stream::{OrderedWriter, Turn};
 use super::save::{
     Claimed, Destination, FinishedFile, Incoming, Kept, Leftover, Place, PositionedWriter, SaveError, Spool,
     Unplaced,
@@ -63,7 +64,7 @@ impl Target {
             Place::Spool(folder) => folder.clone(),
             Place::Folder(_) => None,
         };
-        Ok(Self::Bundle(BundleIncoming::create(destination, &offer.name, offer.size)?, kept_in))
+        Ok(Self::Bundle(BundleIncoming::create(destination, claimed)?, kept_in))
     }
 
     /// Adds the next bytes.
@@ -90,11 +91,11 @@ impl Target {
         }
     }
 
-    /// All that is stored came in data records: a later fetch can resume after it. A bundle begins anew in a later one.
+    /// All that is stored came in data records: a later fetch can resume after it.
     pub(crate) fn checkpoint(&mut self) -> Result<(), SaveError> {
         match self {
             Self::One(one) => one.checkpoint(),
-            Self::Bundle(..) => Ok(()),
+            Self::Bundle(bundle, _) => bundle.checkpoint(),
         }
     }
 
@@ -145,24 +146,33 @@ impl Target {
 
     /// Whether an earlier process began it.
     pub(crate) fn is_resumed(&self) -> bool {
-        matches!(self, Self::One(one) if one.is_resumed())
+        match self {
+            Self::One(one) => one.is_resumed(),
+            Self::Bundle(bundle, _) => bundle.is_resumed(),
+        }
     }
 
     /// Whether an earlier process has received all of it.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self, Self::One(one) if one.is_whole())
+        match self {
+            Self::One(one) => one.is_whole(),
+            Self::Bundle(bundle, _) => bundle.is_whole(),
+        }
     }
 
     /// Whether what is here stays when this is dropped, for a later fetch to go on with.
     pub(crate) fn keeps(&self) -> bool {
-        matches!(self, Self::One(one) if one.keeps())
+        match self {
+            Self::One(one) => one.keeps(),
+            Self::Bundle(bundle, _) => bundle.keeps(),
+        }
     }
 
     /// What stays when this is dropped.
     pub(crate) fn kept(&self) -> Option<Kept> {
         match self {
             Self::One(one) => one.kept(),
-            Self::Bundle(..) => None,
+            Self::Bundle(bundle, _) => bundle.kept(),
         }
     }
 
@@ -170,14 +180,15 @@ impl Target {
     pub(crate) fn sync(&mut self) -> async_channel::Receiver<()> {
         match self {
             Self::One(one) => one.sync(),
-            Self::Bundle(..) => async_channel::bounded(1).1,
+            Self::Bundle(bundle, _) => bundle.sync(),
         }
     }
 
     /// Forgets it: nothing is kept.
     pub(crate) fn discard(self) {
-        if let Self::One(one) = self {
-            one.discard();
+        match self {
+            Self::One(one) => one.discard(),
+            Self::Bundle(bundle, _) => bundle.discard(),
         }
     }
 
@@ -200,13 +211,14 @@ impl Target {
                 };
                 Ok((finished, leftover))
             }
-            Self::Bundle(bundle, kept_in) => match bundle.finish() {
-                Ok(FinishedBundle::Saved(saved)) => Ok((Finished::Bundle(saved), Leftover::default())),
-                Ok(FinishedBundle::Spooled(spool)) => {
-                    Ok((Finished::Spooled(spool), Leftover::of_archive(kept_in)))
-                }
-                Err(error) => Err(Unplaced { error, kept: None, leftover: Box::default() }),
-            },
+            Self::Bundle(bundle, kept_in) => {
+                let (finished, leftover) = bundle.finish()?;
+                let finished = match finished {
+                    FinishedBundle::Saved(saved) => Finished::Bundle(saved),
+                    FinishedBundle::Spooled(spool) => Finished::Spooled(spool),
+                };
+                Ok((finished, leftover.kept_in(kept_in)))
+            }
         }
     }
 }

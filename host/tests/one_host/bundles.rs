@@ -178,7 +178,7 @@ fn a_folder_that_is_interrupted_half_way_leaves_nothing() {
     photos(folder.path());
     let (mut sending, token, port) = send_file(host, folder.path(), Path::new("photos"), &[]);
     let (_relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 150_000);
-    assert!(names(here.path())[0].starts_with(".deaddrop-"), "{:?}", names(here.path()));
+    assert!(names(here.path())[0].starts_with(".photos.deaddrop-"), "{:?}", names(here.path()));
     fetching.signal(Signal::INT);
     assert_eq!(fetching.exit_code(), 130, "{:?}", fetching.events);
     assert_eq!(names(here.path()), [""; 0]);

@@ -4,6 +4,7 @@
 mod support;
 
 mod broken;
+mod bundle_resume;
 mod bundles;
 mod events;
 mod exit_codes;

@@ -73,7 +73,7 @@ fn part(folder: &Path) -> PathBuf {
 
 /// Whether the record in a folder has been written a third time: first when it was made, then with the part file, then
 /// by a checkpoint.
-fn is_checked(folder: &Path) -> bool {
+pub(crate) fn is_checked(folder: &Path) -> bool {
     let record = names(folder).into_iter().find(|name| name.ends_with(".record"));
     let bytes = fs::read(folder.join(record.expect("a record"))).unwrap();
     let number = |at: usize| Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().unwrap()));

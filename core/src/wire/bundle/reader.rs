@@ -134,6 +134,18 @@ impl BundleReader {
         Ok(Some(BundlePart::Entry(entry)))
     }
 
+    /// Passes over content of the last file that need not be read again, at most `length` bytes of it, and says how many
+    /// these are.
+    ///
+    /// # Errors
+    /// If the stream should have ended before.
+    pub fn skip_content(&mut self, length: u64) -> Result<u64, BundleError> {
+        let skipped = length.min(self.content_left);
+        self.left = self.left.checked_sub(skipped).ok_or(BundleError::Length)?;
+        self.content_left -= skipped;
+        Ok(skipped)
+    }
+
     /// Checks that the bundle has ended.
     ///
     /// # Errors

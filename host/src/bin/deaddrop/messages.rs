@@ -169,12 +169,6 @@ impl From<SaveError> for Failure {
             SaveError::NameRefused { .. } => {
                 advise(file, &error, "; fetch it again, and choose another name with --out")
             }
-            SaveError::NotRenamed { .. } => advise(file, &error, ": rename it yourself"),
-            SaveError::NotSynced { .. } => advise(
-                file,
-                &error,
-                ": look at it there; its sender says in the end that nobody confirmed the drop",
-            ),
             SaveError::NotResumable { .. } => advise(file, &error, ": begin anew with --restart"),
             SaveError::Io { .. } => {
                 advise(file, &error, "; mend that, or choose another place with --out, and fetch it again")

@@ -2,85 +2,121 @@
 //! names once everything is there.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cap_std::fs::Dir;
 use deaddrop_core::wire::{BundleEntry, EntryKind};
 
-use super::incoming::{Alteration, SavedBundle};
+use super::durable::Snapshot;
+use super::incoming::Alteration;
+use super::journal::{Journal, Note};
 use crate::files::name;
-use crate::files::place::{NAMES_MAX, numbered, place};
-use crate::files::save::{Folder, SaveError};
-use crate::lock::lock;
-use crate::platform;
+use crate::files::place::{NAMES_MAX, numbered};
+use crate::files::save::SaveError;
+use crate::files::save::record::Record;
+use crate::platform::{self, FileExt};
 
-/// Threads that sync files. A file system writes what several of them ask for in one go.
-const SYNCERS: usize = 8;
 /// About how much of a disk a small file takes.
 const BLOCK: u64 = 4096;
+/// What the journal has of an entry beside its header: what is before that, and the inode of one at the top.
+const NOTE: u64 = 3 + 3 + 8;
 
-/// A bundle on its way into a folder. Dropping it before [`finish`](Self::finish) removes all of it.
+/// A bundle on its way into a folder.
 #[derive(Debug)]
 pub(super) struct FolderSink {
     /// Where it is to go.
-    dir: Dir,
-    path: PathBuf,
+    pub(super) dir: Dir,
+    pub(super) path: PathBuf,
     /// The name that the caller has chosen.
-    wanted: Option<String>,
-    /// The name of the hidden folder; `None` once it is gone.
-    hidden: Option<String>,
-    root: Dir,
+    pub(super) wanted: Option<String>,
+    /// The name of the hidden folder.
+    pub(super) hidden: String,
+    pub(super) root: Dir,
     /// The folders that the next entry may be in, from the top.
-    inside: Vec<Level>,
-    file: Option<(File, Option<u64>)>,
+    pub(super) inside: Vec<Level>,
+    pub(super) file: Option<OpenFile>,
     /// The paths of all files and folders below the hidden folder.
-    files: Vec<String>,
-    folders: Vec<String>,
-    links: Vec<Link>,
-    /// The top-level entries: the names that they have, and those that they are to have.
-    tops: Vec<String>,
-    alterations: Vec<Alteration>,
+    pub(super) files: Vec<String>,
+    pub(super) folders: Vec<String>,
+    pub(super) links: Vec<Link>,
+    pub(super) tops: Vec<Top>,
+    pub(super) alterations: Vec<Alteration>,
+    pub(super) journal: Journal,
+    pub(super) synced: Arc<Synced>,
+    /// An earlier process may have made the links.
+    pub(super) remade: bool,
+}
+
+/// The file that came last.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) file: File,
+    pub(super) modified: Option<u64>,
+    /// How many bytes of it are there.
+    pub(super) length: u64,
+}
+
+/// How many of the files and folders a checkpoint has made durable.
+#[derive(Debug, Default)]
+pub(super) struct Synced {
+    pub(super) files: AtomicUsize,
+    pub(super) folders: AtomicUsize,
+}
+
+/// A top-level entry.
+#[derive(Debug)]
+pub(super) struct Top {
+    /// The name that it has in the hidden folder.
+    pub(super) made: String,
+    /// The name that it has got in its place.
+    pub(super) placed: Option<String>,
 }
 
 #[derive(Debug)]
-struct Level {
-    folder: Dir,
+pub(super) struct Level {
+    pub(super) folder: Dir,
     /// Its path below the hidden folder.
-    path: String,
-    /// When it was written last, in seconds since 1970.
-    modified: Option<u64>,
+    pub(super) path: String,
+    pub(super) modified: Option<u64>,
 }
 
 /// A link that is still to be made.
 #[derive(Debug)]
-struct Link {
+pub(super) struct Link {
     /// Its path in the bundle.
-    path: String,
+    pub(super) path: String,
     /// The folder that it goes into, below the hidden folder.
-    folder: String,
-    folder_modified: Option<u64>,
-    name: String,
-    target: String,
+    pub(super) folder: String,
+    pub(super) folder_modified: Option<u64>,
+    pub(super) name: String,
+    pub(super) target: String,
 }
 
 impl FolderSink {
-    /// Makes the hidden folder.
-    pub(super) fn create(folder: &Folder, size: u64) -> Result<Self, SaveError> {
-        room(&folder.dir, folder, size)?;
-        let dir = folder.dir.try_clone().map_err(|error| SaveError::io("open", &folder.path, error))?;
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(SaveError::Randomness)?;
-        let hidden = format!(".deaddrop-{:016x}.part", u64::from_be_bytes(random));
-        let made = platform::make_folder(&dir, &hidden).and_then(|()| platform::open_folder(&dir, &hidden));
-        let root = made.map_err(|error| SaveError::io("make a folder in", &folder.path, error))?;
+    /// Makes the hidden folder, under this name.
+    pub(super) fn create(
+        dir: &Dir,
+        path: &Path,
+        wanted: Option<String>,
+        hidden: &str,
+        size: u64,
+    ) -> Result<Self, SaveError> {
+        room(dir, path, size)?;
+        let dir = dir.try_clone().map_err(|error| SaveError::io("open", path, error))?;
+        let made = platform::make_folder(&dir, hidden).and_then(|()| platform::open_folder(&dir, hidden));
+        let root = made.map_err(|error| {
+            // Nothing is in it. If it was there before, it is not empty, or goes with its record.
+            let _ = platform::remove_folder(&dir, hidden);
+            SaveError::io("make a folder in", path, error)
+        })?;
         Ok(Self {
             dir,
-            path: folder.path.clone(),
-            wanted: folder.name.clone(),
-            hidden: Some(hidden),
+            path: path.to_owned(),
+            wanted,
+            hidden: hidden.to_owned(),
             root,
             inside: Vec::new(),
             file: None,
@@ -89,10 +125,18 @@ impl FolderSink {
             links: Vec::new(),
             tops: Vec::new(),
             alterations: Vec::new(),
+            journal: Journal::default(),
+            synced: Arc::default(),
+            remade: false,
         })
     }
 
-    fn error(&self, error: io::Error) -> SaveError {
+    /// Device and inode of the hidden folder.
+    pub(super) fn identity(&self) -> Result<(u64, u64), SaveError> {
+        platform::folder_status(&self.root).map(|status| status.identity).map_err(|error| self.error(error))
+    }
+
+    pub(super) fn error(&self, error: io::Error) -> SaveError {
         SaveError::io("write to", &self.path, error)
     }
 
@@ -126,7 +170,7 @@ impl FolderSink {
                 })?;
                 let path = self.below(&name);
                 self.files.push(path);
-                self.file = file.map(|file| (file, modified));
+                self.file = file.map(|file| OpenFile { file, modified, length: 0 });
             }
             EntryKind::Link { target } => {
                 let (folder, folder_modified) = match self.inside.last() {
@@ -143,7 +187,11 @@ impl FolderSink {
     /// Adds to the file that came last.
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         match &mut self.file {
-            Some((file, _)) => file.write_all(bytes).map_err(|error| self.error(error)),
+            Some(open) => {
+                let written = open.file.write_all_at(bytes, open.length);
+                open.length = open.length.saturating_add(bytes.len() as u64);
+                written.map_err(|error| self.error(error))
+            }
             None => Err(SaveError::Bug),
         }
     }
@@ -177,21 +225,24 @@ impl FolderSink {
                 Err(error) if platform::is_name_refused(&error) && wanted != plainest(name) => {
                     (wanted, n) = (plainest(name), 0);
                 }
-                Err(error) => return Err(SaveError::io("make", &self.path.join(path), error)),
+                Err(error) => {
+                    return Err(SaveError::io("make", &self.path.join(path), error));
+                }
             }
         };
         if path.rsplit('/').next() != Some(&*made) {
+            self.journal.add(Note::Name(&made));
             self.alterations.push(Alteration::Renamed { path: path.to_owned(), name: made.clone() });
         }
         if top {
-            self.tops.push(made.clone());
+            self.tops.push(Top { made: made.clone(), placed: None });
         }
         Ok(made)
     }
 
     /// Sets the time of the file that came last, and closes it.
-    fn end_file(&mut self) -> Result<(), SaveError> {
-        if let Some((file, modified)) = self.file.take() {
+    pub(super) fn end_file(&mut self) -> Result<(), SaveError> {
+        if let Some(OpenFile { file, modified, .. }) = self.file.take() {
             if let Some(modified) = modified {
                 platform::set_modified(&file, modified);
             }
@@ -202,7 +253,7 @@ impl FolderSink {
     }
 
     /// Leaves the folders that are deeper than this.
-    fn leave(&mut self, depth: usize) -> Result<(), SaveError> {
+    pub(super) fn leave(&mut self, depth: usize) -> Result<(), SaveError> {
         while self.inside.len() > depth {
             if let Some(Level { folder, modified: Some(modified), .. }) = self.inside.pop() {
                 platform::set_folder_modified(&folder, modified);
@@ -212,24 +263,20 @@ impl FolderSink {
         if self.inside.len() == depth { Ok(()) } else { Err(SaveError::Bug) }
     }
 
-    /// Tries what can still fail: that the hidden folder has its name, that the wanted name is possible, and that there is
-    /// space for the last `length` bytes, which hold at most `entries` entries.
-    pub(super) fn reserve_tail(&self, length: u64, entries: u64) -> Result<(), SaveError> {
+    /// Tries what can still fail: that the hidden folder has its name, and that there is space for the last `length` bytes,
+    /// which hold at most `entries` entries, and for what the journal says of them.
+    pub(super) fn reserve_tail(&self, record: &Record, length: u64, entries: u64) -> Result<(), SaveError> {
         self.check_name()?;
-        if let Some(wanted) = &self.wanted {
-            match platform::make_folder(&self.dir, wanted) {
-                Ok(()) => {
-                    // It was empty a moment ago. If it is not any more, it is somebody's.
-                    let _ = platform::remove_folder(&self.dir, wanted);
-                }
-                Err(error) if platform::is_name_refused(&error) => {
-                    return Err(SaveError::NameRefused { path: self.path.join(wanted), error });
-                }
-                Err(_) => {}
-            }
-        }
         // Each of them takes a block, however small it is, and an inode.
         let made = entries.saturating_add(self.links.len() as u64);
+        let tops = made.saturating_add(self.tops.len() as u64);
+        let notes = length.saturating_add(tops.saturating_mul(NOTE));
+        match record.reserve_journal(0, self.journal.length().saturating_add(notes)) {
+            Err(error) if self.error(error.kind().into()).is_no_space() => {
+                return Err(SaveError::NoSpace { folder: self.path.clone(), needed: length });
+            }
+            reserved => reserved.map_err(|error| self.error(error))?,
+        }
         let needed = length.saturating_add(BLOCK.saturating_mul(made.saturating_add(1)));
         match platform::space(&self.dir) {
             Ok(space) if space.files.is_some_and(|files| files < made) => {
@@ -242,144 +289,58 @@ impl FolderSink {
         }
     }
 
-    /// Puts all of it in its place. Returns where it is.
-    ///
-    /// If that fails, what is here is kept, because nobody else can have the drop any more.
-    pub(super) fn finish(mut self, separate: bool) -> Result<SavedBundle, SaveError> {
-        let synced = self.complete();
-        self.check_name()?;
-        if let (Err(error), Some(hidden)) = (synced, &self.hidden) {
-            let part = self.path.join(hidden);
-            self.hidden = None;
-            return Err(SaveError::NotSynced { part, error: Box::new(error) });
+    /// What a checkpoint has to make durable, now that `position` bytes of the stream are here. Writes the journal. With
+    /// `all`, nothing more comes.
+    pub(super) fn snapshot(
+        &mut self,
+        record: &Record,
+        position: u64,
+        all: bool,
+    ) -> Result<Snapshot, SaveError> {
+        let journal = self.journal.write(record).map_err(|error| self.error(error))?;
+        let root = self.root.try_clone().map_err(|error| self.error(error))?;
+        let files = self.synced.files.load(Ordering::Relaxed);
+        // All of them at the end: their times were set after they were synced.
+        let folders = if all { 0 } else { self.synced.folders.load(Ordering::Relaxed) };
+        let mut paths: Vec<String> = self.files.get(files..).unwrap_or_default().to_vec();
+        paths.extend_from_slice(self.folders.get(folders..).unwrap_or_default());
+        if !all {
+            paths.extend(self.inside.iter().map(|level| level.path.clone()));
         }
-        let Some(hidden) = self.hidden.clone() else { return Err(SaveError::Bug) };
-        let mut paths: Vec<PathBuf> = Vec::new();
-        let whole = separate && self.wanted.is_some();
-        let moves: Vec<_> = match (&self.wanted, whole) {
-            // The hidden folder itself becomes the one that was named.
-            (Some(wanted), true) => vec![(None, wanted.clone())],
-            (Some(wanted), false) => {
-                self.tops.iter().map(|top| (Some(top.clone()), wanted.clone())).collect()
-            }
-            (None, _) => self.tops.iter().map(|top| (Some(top.clone()), top.clone())).collect(),
-        };
-        for (top, wanted) in moves {
-            let placed = match &top {
-                Some(top) => place(&self.root, top, &self.dir, &wanted, &self.path),
-                None => place(&self.dir, &hidden, &self.dir, &wanted, &self.path),
-            };
-            match placed {
-                Ok(name) => {
-                    paths.push(if self.path.as_os_str() == "." { name.into() } else { self.path.join(name) });
-                }
-                Err(error) => {
-                    self.hidden = None;
-                    let part = self.path.join(hidden);
-                    return Err(SaveError::NotRenamed { part, placed: paths, error: Box::new(error) });
-                }
-            }
-        }
-        self.hidden = None;
-        if !whole {
-            // Empty now. Where it cannot be removed the drop is no less saved.
-            let _ = platform::remove_folder(&self.dir, &hidden);
-        }
-        // As for a file: some file systems cannot sync a folder.
-        platform::sync_folder(&self.dir);
-        let files = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        Ok(SavedBundle { paths, files, alterations: std::mem::take(&mut self.alterations) })
-    }
-
-    /// Makes what is still to be made, and has all of it on the disk.
-    fn complete(&mut self) -> Result<(), SaveError> {
-        self.end_file()?;
-        self.leave(0)?;
-        self.make_links()?;
-        self.sync()
-    }
-
-    /// Makes the links, now that nothing more is written: nothing can lead through them.
-    fn make_links(&mut self) -> Result<(), SaveError> {
-        for link in std::mem::take(&mut self.links) {
-            let folder =
-                platform::open_folder(&self.root, &link.folder).map_err(|error| self.error(error))?;
-            let mut n = 0;
-            let made = loop {
-                let name = numbered(&link.name, n);
-                match platform::make_link(&folder, &name, &link.target) {
-                    Ok(()) => break Some(name),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < NAMES_MAX => n += 1,
-                    Err(error) if error.kind() == io::ErrorKind::Unsupported => break None,
-                    Err(error) => return Err(self.error(error)),
-                }
-            };
-            if let Some(modified) = link.folder_modified {
-                platform::set_folder_modified(&folder, modified);
-            }
-            match made {
-                Some(name) if name == link.name => {}
-                Some(name) => self.alterations.push(Alteration::Renamed { path: link.path, name }),
-                None => self.alterations.push(Alteration::LinkLeftOut { path: link.path }),
-            }
-        }
-        Ok(())
-    }
-
-    /// Syncs every file and folder. The whole file system is synced first, where the system can do that: one by one each
-    /// file would wait for the disk. What is synced then says whether that went well.
-    fn sync(&self) -> Result<(), SaveError> {
-        platform::sync_file_system(&self.root);
-        let all: Vec<&str> = self.files.iter().chain(&self.folders).map(String::as_str).collect();
-        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
-        let work = || {
-            while let Some(path) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = platform::sync_at(&self.root, path) {
-                    lock(&failed).get_or_insert(error);
-                    return;
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..SYNCERS.min(all.len() / 64 + 1) {
-                // Fewer threads do the same work.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
-        });
-        match failed.into_inner() {
-            Ok(None) => Ok(()),
-            Ok(Some(error)) => Err(self.error(error)),
-            Err(_) => Err(SaveError::Bug),
-        }
+        Ok(Snapshot {
+            root,
+            paths,
+            position,
+            journal,
+            // More may come to the last one.
+            files: self.files.len() - usize::from(self.file.is_some()),
+            folders: self.folders.len(),
+            synced: self.synced.clone(),
+        })
     }
 
     /// Fails if the hidden name is no longer this folder's: in a folder that others can write to, another user can have
     /// renamed it.
-    fn check_name(&self) -> Result<(), SaveError> {
-        match &self.hidden {
-            Some(hidden) if platform::is_named(&self.dir, hidden, &self.root) => Ok(()),
-            _ => Err(SaveError::PartReplaced { folder: self.path.clone() }),
+    pub(super) fn check_name(&self) -> Result<(), SaveError> {
+        if platform::is_named(&self.dir, &self.hidden, &self.root) {
+            Ok(())
+        } else {
+            Err(SaveError::PartReplaced { folder: self.path.clone() })
         }
     }
-}
 
-impl Drop for FolderSink {
-    fn drop(&mut self) {
+    /// Removes all of it; false if it is still there.
+    pub(super) fn remove(&self) -> bool {
         // By our own random name, and only while it is this folder's. No link in it is followed.
-        if self.check_name().is_ok()
-            && let Some(hidden) = &self.hidden
-        {
-            let _ = self.dir.remove_dir_all(hidden);
-        }
+        self.check_name().is_err() || self.dir.remove_dir_all(&self.hidden).is_ok()
     }
 }
 
 /// Fails if the file system says that it has no room for so many bytes.
-fn room(dir: &Dir, folder: &Folder, needed: u64) -> Result<(), SaveError> {
+fn room(dir: &Dir, path: &Path, needed: u64) -> Result<(), SaveError> {
     match platform::space(dir) {
         Ok(space) if space.free().is_some_and(|free| free < needed) => {
-            Err(SaveError::NoSpace { folder: folder.path.clone(), needed })
+            Err(SaveError::NoSpace { folder: path.to_owned(), needed })
         }
         _ => Ok(()),
     }
@@ -388,19 +349,4 @@ fn room(dir: &Dir, folder: &Folder, needed: u64) -> Result<(), SaveError> {
 /// A name in letters that every file system takes.
 fn plainest(name: &str) -> String {
     name::safe(&name.replace(['<', '>', '"', '|', '?', '*'], "_"))
-}
-
-/// A sink and the path of its hidden folder, for tests.
-#[cfg(test)]
-pub(super) struct Opened {
-    pub(super) sink: FolderSink,
-    pub(super) hidden: PathBuf,
-}
-
-#[cfg(test)]
-pub(super) fn opened(destination: &crate::files::save::Destination) -> Result<Opened, SaveError> {
-    let crate::files::save::Place::Folder(folder) = &destination.0 else { return Err(SaveError::Bug) };
-    let sink = FolderSink::create(folder, 1)?;
-    let hidden = folder.path.join(sink.hidden.as_deref().unwrap_or_default());
-    Ok(Opened { sink, hidden })
 }

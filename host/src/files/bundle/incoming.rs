@@ -1,23 +1,26 @@
-//! A bundle that is being received: its stream is taken apart in order, whichever thread has the next piece.
+//! A bundle that is being received.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
-use deaddrop_core::crypto::digest::PrefixDigest;
-use deaddrop_core::limits::PREFIX_DIGEST_MAX;
-use deaddrop_core::offer::Name;
-use deaddrop_core::wire::{BundleEntry, BundlePart, BundleReader, EntryKind};
-use zeroize::Zeroizing;
+use deaddrop_core::wire::BundleReader;
 
 use super::folder::FolderSink;
+use super::stream::{OrderedWriter, Shared, Sink, State};
+use super::tail::Tail;
 use super::tar::TarSink;
-use crate::files::save::{Destination, Place, SaveError, Spool};
+use crate::files::name;
+use crate::files::save::checkpoint::Checkpoints;
+use crate::files::save::record::{Entry, Record, Stage};
+use crate::files::save::{
+    Claimed, Destination, Folder, KEPT_MIN, Kept, Leftover, Place, SaveError, Spool, Unplaced,
+};
 use crate::lock::lock;
+use crate::platform::sync_folder;
 
-/// How many of the latest bytes are kept, to prove to the sender what is here when a connection is replaced: those of
-/// the digest, and as many again, because threads may be ahead of what is counted.
-const TAIL: u64 = 2 * PREFIX_DIGEST_MAX;
+/// A checkpoint is due after so many bytes.
+const EVERY: u64 = 4 * 1024 * 1024;
 
 /// A bundle that has been saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,72 +60,99 @@ pub(crate) enum FinishedBundle {
     Spooled(Spool),
 }
 
-/// A bundle that is being received. Dropping it before [`finish`](Self::finish) removes all traces of it.
+/// A bundle that is being received. What an earlier process has received goes on in it too.
+///
+/// Dropping it before [`finish`](Self::finish) removes all traces of it, unless [they are kept](Self::keeps).
 #[derive(Debug)]
 pub(crate) struct BundleIncoming {
     shared: Arc<Shared>,
     size: u64,
     stored: u64,
+    /// The bytes of data records among those that are stored. A sender resumes after no others.
+    data: u64,
+    /// What a later process needs to go on. `None` for an archive.
+    record: Option<RecordOf>,
+    checkpoints: Checkpoints,
+    /// `ready` may have been sent: nobody else can have the drop.
+    ready: bool,
+    /// An earlier process began it.
+    resumed: bool,
+    /// An earlier process has received all of it.
+    whole: bool,
 }
 
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// Notified when the position has changed, or nothing more comes.
-    moved: Condvar,
-    /// How many files have been taken apart, whole. Beside the state, so that reading it keeps no thread waiting.
-    files: AtomicU32,
+/// The record, without what is in it: there is a secret.
+#[derive(Clone)]
+struct RecordOf(Arc<Mutex<Record>>);
+
+impl std::fmt::Debug for RecordOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordOf")
+    }
 }
 
-#[derive(Debug)]
-struct State {
-    reader: BundleReader,
-    sink: Sink,
-    /// How many bytes of the stream have been taken apart.
-    position: u64,
-    tail: Zeroizing<Vec<u8>>,
-    /// How many files are whole, and what the last one lacks.
-    files: u32,
-    file_left: u64,
-    /// A thread that had a piece did not store all of it.
-    broken: bool,
-}
-
-#[derive(Debug)]
-enum Sink {
-    Folder(FolderSink),
-    Tar(TarSink),
-}
-
-/// Stores pieces of a bundle from several threads, each when its turn comes.
-#[derive(Clone, Debug)]
-pub(crate) struct OrderedWriter(Arc<Shared>);
-
-/// The turn to store.
-pub(crate) struct Turn<'a> {
-    shared: &'a Shared,
-    state: MutexGuard<'a, State>,
+/// What an earlier process has received of a bundle.
+pub(super) struct Reopened {
+    pub(super) sink: Sink,
+    pub(super) reader: BundleReader,
+    pub(super) tail: Tail,
+    pub(super) files: u32,
+    /// What the last file lacks.
+    pub(super) file_left: u64,
+    pub(super) stage: Stage,
 }
 
 impl BundleIncoming {
-    /// Makes room for a bundle of `size` bytes that is called `name`. Nothing shows under that name yet.
-    pub(crate) fn create(destination: &Destination, name: &Name, size: u64) -> Result<Self, SaveError> {
-        let sink = match &destination.0 {
-            Place::Folder(folder) => Sink::Folder(FolderSink::create(folder, size)?),
-            Place::Spool(_) => Sink::Tar(TarSink::new()),
+    /// Makes room for a bundle. Nothing shows under its name yet.
+    pub(crate) fn create(destination: &Destination, claimed: &Claimed<'_>) -> Result<Self, SaveError> {
+        let Claimed { offer, id, from } = claimed;
+        let (sink, record) = match &destination.0 {
+            Place::Folder(Folder { dir, path, name }) => {
+                let wanted = name.clone().unwrap_or_else(|| name::safe(offer.name.as_str()));
+                let entry = Entry::new(offer, id, *from, false);
+                let (mut record, hidden) = Record::create_for(dir, path, &wanted, entry)?;
+                let made = FolderSink::create(dir, path, name.clone(), &hidden, offer.size);
+                let sink = made.inspect_err(|_| record.remove())?;
+                if let Err(error) = begin(&mut record, &sink) {
+                    if sink.remove() {
+                        record.remove();
+                    }
+                    return Err(error);
+                }
+                (Sink::Folder(Box::new(sink)), Some(RecordOf(Arc::new(Mutex::new(record)))))
+            }
+            Place::Spool(_) => (Sink::Tar(TarSink::new()), None),
         };
-        let tail = usize::try_from(size.min(TAIL)).map_err(|_| SaveError::TooLarge)?;
-        let state = State {
-            reader: BundleReader::new(name.clone(), size),
-            sink,
-            position: 0,
-            tail: Zeroizing::new(vec![0; tail]),
-            files: 0,
-            file_left: 0,
-            broken: false,
-        };
-        let shared = Shared { state: Mutex::new(state), moved: Condvar::new(), files: AtomicU32::new(0) };
-        Ok(Self { shared: Arc::new(shared), size, stored: 0 })
+        let reader = BundleReader::new(offer.name.clone(), offer.size);
+        let tail = Tail::new(offer.size).ok_or(SaveError::TooLarge)?;
+        let new = Reopened { sink, reader, tail, files: 0, file_left: 0, stage: Stage::Receiving };
+        let mut incoming = Self::of(new, record, offer.size);
+        incoming.resumed = false;
+        Ok(incoming)
+    }
+
+    /// Goes on with what an earlier process has received.
+    pub(super) fn reopened(reopened: Reopened, record: Arc<Mutex<Record>>, size: u64) -> Self {
+        Self::of(reopened, Some(RecordOf(record)), size)
+    }
+
+    fn of(from: Reopened, record: Option<RecordOf>, size: u64) -> Self {
+        let Reopened { sink, reader, tail, files, file_left, stage } = from;
+        let whole = stage == Stage::Whole;
+        let stored = if whole { size } else { tail.position() };
+        let state = State { reader, sink, tail, files, file_left, broken: false, failed: false };
+        let shared = Shared { state: Mutex::new(state), moved: Condvar::new(), files: AtomicU32::new(files) };
+        Self {
+            shared: Arc::new(shared),
+            size,
+            stored,
+            data: stored,
+            record,
+            checkpoints: Checkpoints::default(),
+            ready: stage != Stage::Receiving,
+            resumed: true,
+            whole,
+        }
     }
 
     /// Adds the next bytes.
@@ -146,6 +176,24 @@ impl BundleIncoming {
     /// Goes back to the first `stored` bytes. What comes again is skipped: it has been taken apart.
     pub(crate) fn rewind(&mut self, stored: u64) {
         self.stored = self.stored.min(stored);
+        self.data = self.data.min(self.stored);
+    }
+
+    /// All that is stored came in data records: a later fetch can resume after it. From time to time it is made durable
+    /// in another thread.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), SaveError> {
+        self.data = self.stored;
+        let Some(RecordOf(record)) = &self.record else { return Ok(()) };
+        if !self.checkpoints.is_due(self.stored, EVERY) {
+            return Ok(());
+        }
+        let snapshot = lock(&self.shared.state).snapshot(record)?;
+        if let Some((snapshot, path)) = snapshot {
+            let record = record.clone();
+            let begun = self.checkpoints.begin(self.stored, move || snapshot.sync(&record, None));
+            begun.map_err(|error| SaveError::io("write to", &path, error))?;
+        }
+        Ok(())
     }
 
     /// The digest of the first `offset` bytes; `None` for none, or if they are not at hand any more.
@@ -153,18 +201,7 @@ impl BundleIncoming {
         if offset == 0 || offset > self.stored {
             return None;
         }
-        let mut digest = PrefixDigest::new(offset);
-        let range = digest.range();
-        let state = lock(&self.shared.state);
-        if range.start < state.position.saturating_sub(state.tail.len() as u64) {
-            return None;
-        }
-        let (front, back) = state.tail.split_at(state.at(range.start));
-        let len = usize::try_from(range.end - range.start).ok()?;
-        let first = back.get(..len.min(back.len()))?;
-        digest.update(first);
-        digest.update(front.get(..len - first.len())?);
-        Some(digest.finish())
+        lock(&self.shared.state).tail.digest(offset)
     }
 
     /// How many bytes have been added.
@@ -182,126 +219,193 @@ impl BundleIncoming {
         self.size
     }
 
-    /// Tries what can still fail before the sender is asked for the last `length` bytes.
-    pub(crate) fn reserve_tail(&self, length: u64) -> Result<(), SaveError> {
+    /// Whether an earlier process began it.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Whether an earlier process has received all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Tries what can still fail before the sender is asked for the last `length` bytes, and has a later process know that
+    /// nobody else can have the drop then.
+    pub(crate) fn reserve_tail(&mut self, length: u64) -> Result<(), SaveError> {
         let mut state = lock(&self.shared.state);
         let most = BundleReader::most_entries(length);
         let entries = state.reader.entries_left().map_or(most, |left| most.min(left.into()));
-        match &mut state.sink {
-            Sink::Folder(folder) => folder.reserve_tail(length, entries),
-            Sink::Tar(tar) => tar.reserve_tail(length, entries),
-        }
-    }
-
-    /// Puts the bundle in its place, once everything in it is on the disk.
-    pub(crate) fn finish(self) -> Result<FinishedBundle, SaveError> {
-        if self.stored != self.size {
-            return Err(SaveError::Truncated { stored: self.stored, size: self.size });
-        }
-        // No thread stores any more.
-        let shared = Arc::try_unwrap(self.shared).map_err(|_| SaveError::Bug)?;
-        let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.reader.finish()?;
-        match state.sink {
-            Sink::Folder(folder) => {
-                let separate = state.reader.head().is_some_and(|head| head.separate);
-                folder.finish(separate).map(FinishedBundle::Saved)
-            }
-            Sink::Tar(tar) => tar.finish().map(FinishedBundle::Spooled),
-        }
-    }
-}
-
-impl Shared {
-    /// Takes the bytes at `offset` apart, and counts the files that are whole with them.
-    fn store(&self, state: &mut State, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
-        let stored = state.store(offset, bytes);
-        self.files.store(state.files, Ordering::Relaxed);
-        stored
-    }
-}
-
-impl State {
-    /// Takes the bytes at `offset` apart, but for those that have been.
-    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SaveError> {
-        let known = usize::try_from(self.position.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut input = bytes.get(known..).unwrap_or_default();
-        if offset > self.position || self.position.checked_add(input.len() as u64).is_none() {
-            return Err(SaveError::Bug);
-        }
-        self.keep(input);
-        self.position += input.len() as u64;
-        while let Some(part) = self.reader.next(&mut input)? {
-            let ends_file = match &part {
-                BundlePart::Head(_) => false,
-                BundlePart::Entry(BundleEntry { kind: EntryKind::File { size, .. }, .. }) => {
-                    self.file_left = *size;
-                    *size == 0
+        match (&mut state.sink, &self.record) {
+            (Sink::Tar(tar), _) => tar.reserve_tail(length, entries)?,
+            (Sink::Folder(folder), Some(RecordOf(record))) => {
+                let mut record = lock(record);
+                if folder.wanted.is_some() {
+                    // For the next process, should this one end in between.
+                    record.entry.trying = true;
+                    let _ = record.write();
+                    let tried = folder.try_wanted_name();
+                    record.entry.trying = false;
+                    let _ = record.write();
+                    tried?;
                 }
-                BundlePart::Entry(_) => false,
-                BundlePart::Content(bytes) => {
-                    self.file_left = self.file_left.saturating_sub(bytes.len() as u64);
-                    self.file_left == 0
+                folder.reserve_tail(&record, length, entries)?;
+                record.entry.stage = Stage::Ready;
+                // That of a large drop is on the disk since it began.
+                let written = if self.size >= KEPT_MIN { record.write() } else { record.write_durably() };
+                if let Err(error) = written {
+                    record.entry.stage = Stage::Receiving;
+                    return Err(folder.error(error));
                 }
-            };
-            match (part, &mut self.sink) {
-                (BundlePart::Head(_), _) => {}
-                (BundlePart::Entry(entry), Sink::Folder(sink)) => sink.entry(&entry)?,
-                (BundlePart::Entry(entry), Sink::Tar(sink)) => sink.entry(&entry)?,
-                (BundlePart::Content(bytes), Sink::Folder(sink)) => sink.content(bytes)?,
-                (BundlePart::Content(bytes), Sink::Tar(sink)) => sink.content(bytes)?,
+                sync_folder(record.dir());
+                self.ready = true;
             }
-            self.files = self.files.saturating_add(ends_file.into());
+            _ => return Err(SaveError::Bug),
         }
         Ok(())
     }
 
-    /// Where a position of the stream is in the ring of the latest bytes.
-    fn at(&self, position: u64) -> usize {
-        let at = position.checked_rem(self.tail.len() as u64).unwrap_or(0);
-        usize::try_from(at).unwrap_or(0)
-    }
-
-    /// Keeps the latest bytes.
-    fn keep(&mut self, bytes: &[u8]) {
-        let skipped = bytes.len().saturating_sub(self.tail.len());
-        let bytes = bytes.get(skipped..).unwrap_or_default();
-        let at = self.at(self.position.saturating_add(skipped as u64));
-        let (front, back) = self.tail.split_at_mut(at);
-        let (first, rest) = bytes.split_at(bytes.len().min(back.len()));
-        back.get_mut(..first.len()).unwrap_or_default().copy_from_slice(first);
-        front.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
-    }
-}
-
-impl OrderedWriter {
-    /// The turn to store the bytes at `offset`, once all before it are stored, or at once if `wait` is false. `None` if it
-    /// is not their turn, or never will be.
-    pub(crate) fn turn(&self, offset: u64, wait: bool) -> Option<Turn<'_>> {
-        let shared = &*self.0;
-        let mut state = if wait { lock(&shared.state) } else { shared.state.try_lock().ok()? };
-        while state.position < offset && !state.broken && wait {
-            state = shared.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+    /// Puts the bundle in its place, once everything in it is on the disk. If that fails, what is here is kept, because
+    /// nobody else can have the drop any more.
+    pub(crate) fn finish(mut self) -> Result<(FinishedBundle, Leftover), Unplaced> {
+        match self.place() {
+            Ok(finished) => {
+                let record = self.record.take().map(|RecordOf(record)| record);
+                Ok((finished, Leftover::of_bundle(record)))
+            }
+            Err(error) => {
+                let record = self.record.as_ref().map(|RecordOf(record)| record.clone());
+                let leftover = Box::new(Leftover::of_bundle(record));
+                Err(Unplaced { kept: self.kept(), error, leftover })
+            }
         }
-        (state.position >= offset && !state.broken).then_some(Turn { shared, state })
     }
 
-    /// Says that a thread does not store what it has, so that no other waits for it.
-    pub(crate) fn break_off(&self) {
-        lock(&self.0.state).broken = true;
-        self.0.moved.notify_all();
+    fn place(&mut self) -> Result<FinishedBundle, SaveError> {
+        if self.stored != self.size {
+            return Err(SaveError::Truncated { stored: self.stored, size: self.size });
+        }
+        let checkpointed = self.checkpoints.wait();
+        let mut state = lock(&self.shared.state);
+        // No thread stores any more.
+        state.broken = true;
+        if !self.whole {
+            state.reader.finish()?;
+        }
+        let separate = state.reader.head().is_some_and(|head| head.separate);
+        let State { sink, files, .. } = &mut *state;
+        match sink {
+            Sink::Tar(tar) => tar.finish().map(FinishedBundle::Spooled),
+            Sink::Placed(saved) => Ok(FinishedBundle::Saved(saved.clone())),
+            Sink::Folder(folder) => {
+                let Some(RecordOf(record)) = &self.record else { return Err(SaveError::Bug) };
+                checkpointed.map_err(|error| folder.error(error))?;
+                if let Err(error) = folder.check_name() {
+                    // Nothing of it is here any more.
+                    let mut record = lock(record);
+                    let stage = Stage::Ready;
+                    (record.entry.stage, record.entry.durable, record.entry.journal) = (stage, 0, 0);
+                    (self.stored, self.data, self.whole) = (0, 0, false);
+                    let _ = record.write_durably();
+                    return Err(error);
+                }
+                if !self.whole {
+                    let snapshot = folder.whole(&lock(record), self.size)?;
+                    let synced = snapshot.sync(record, Some(Stage::Whole));
+                    synced.map_err(|error| folder.error(error))?;
+                    self.whole = true;
+                }
+                folder.make_links()?;
+                let paths = folder.place(separate)?;
+                let alterations = std::mem::take(&mut folder.alterations);
+                Ok(FinishedBundle::Saved(SavedBundle { paths, files: *files, alterations }))
+            }
+        }
+    }
+
+    /// Whether what is here stays when this is dropped, for a later fetch to go on with.
+    pub(crate) fn keeps(&self) -> bool {
+        self.record.is_some() && (self.ready || self.resumed || self.whole || self.data >= KEPT_MIN)
+    }
+
+    /// What stays when this is dropped.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let RecordOf(record) = self.record.as_ref().filter(|_| self.keeps())?;
+        let record = lock(record);
+        let stored = if self.whole { self.size } else { record.entry.durable };
+        Some(Kept { path: record.path(), stored, size: self.size, is_ours: self.ready, is_archive: false })
+    }
+
+    /// Begins to make durable what is to be kept, in another thread. The receiver is closed once that is done.
+    pub(crate) fn sync(&mut self) -> async_channel::Receiver<()> {
+        let (done, ended) = async_channel::bounded(1);
+        if let (true, false, Some(RecordOf(record))) = (self.keeps(), self.whole, &self.record) {
+            let mut state = lock(&self.shared.state);
+            state.broken = true;
+            if let Ok(Some((snapshot, _))) = state.snapshot(record) {
+                let record = record.clone();
+                let mut checkpoints = std::mem::take(&mut self.checkpoints);
+                // Without the thread, less is found by a later fetch.
+                let _ = std::thread::Builder::new().spawn(move || {
+                    // What is not durable is not counted.
+                    let _ = checkpoints.wait().and_then(|()| snapshot.sync(&record, None));
+                    // With its lock, which is free once that is said to be done.
+                    drop(record);
+                    drop(done);
+                });
+            }
+        }
+        ended
+    }
+
+    /// Forgets it: nothing is kept.
+    pub(crate) fn discard(mut self) {
+        (self.ready, self.resumed, self.data) = (false, false, 0);
     }
 }
 
-impl Turn<'_> {
-    /// Stores the bytes at `offset`.
-    pub(crate) fn store(&mut self, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
-        self.shared.store(&mut self.state, bytes, offset)
-    }
-}
-
-impl Drop for Turn<'_> {
+impl Drop for BundleIncoming {
     fn drop(&mut self) {
+        let mut state = lock(&self.shared.state);
+        // A thread that waits for its turn gets none.
+        state.broken = true;
         self.shared.moved.notify_all();
+        let keeps = self.keeps();
+        if let (Some(RecordOf(record)), false) = (&self.record, keeps) {
+            let removed = if let Sink::Folder(folder) = &state.sink { folder.remove() } else { true };
+            // As long as it is there, a later fetch knows the folder.
+            if removed {
+                lock(record).remove();
+            }
+        }
+    }
+}
+
+/// Has the record know the hidden folder, on the disk before there is much else to be written before it.
+fn begin(record: &mut Record, sink: &FolderSink) -> Result<(), SaveError> {
+    record.entry.part = sink.identity()?;
+    let written = if record.entry.size >= KEPT_MIN {
+        let written = record.write_durably();
+        sync_folder(record.dir());
+        written
+    } else {
+        record.write()
+    };
+    written.map_err(|error| sink.error(error))
+}
+
+#[cfg(test)]
+impl BundleIncoming {
+    /// A bundle from nobody.
+    pub(super) fn of_nobody(destination: &Destination, name: &str, size: u64) -> Result<Self, SaveError> {
+        let mut offer = crate::files::save::nobodys_offer(name, size);
+        offer.kind = deaddrop_core::offer::Kind::Directory;
+        Self::create(destination, &crate::files::save::claimed_by_nobody(&offer))
+    }
+
+    /// Makes all of it durable that is here.
+    pub(super) fn sync_now(&mut self) {
+        self.data = KEPT_MIN;
+        let synced = self.sync();
+        assert!(synced.recv_blocking().is_err());
     }
 }

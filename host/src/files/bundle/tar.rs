@@ -86,9 +86,10 @@ impl TarSink {
     }
 
     /// Ends the archive.
-    pub(super) fn finish(mut self) -> Result<Spool, SaveError> {
+    pub(super) fn finish(&mut self) -> Result<Spool, SaveError> {
         self.pad()?;
-        match self.builder.into_inner().map_err(spooling)? {
+        let nothing = Builder::new(Spooling::Memory(Zeroizing::default()));
+        match std::mem::replace(&mut self.builder, nothing).into_inner().map_err(spooling)? {
             Spooling::Memory(memory) => Ok(Spool::memory(memory)),
             Spooling::File(file) => {
                 file.sync_all().map_err(spooling)?;

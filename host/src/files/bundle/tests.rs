@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
 use deaddrop_core::wire::{BundleEntry, EntryKind};
 use rustix::fs::{FileType, Mode, mknodat};
@@ -17,6 +18,8 @@ use super::obstacle::Obstacle;
 use super::source::{BundleOptions, BundleSource};
 use crate::files::save::{Destination, SaveError};
 use crate::files::source::SourceError;
+use crate::files::target::Finished;
+use crate::files::unfinished::Unfinished;
 
 const PLAIN: BundleOptions = BundleOptions { follow: false, skip_unsendable: false };
 
@@ -93,12 +96,14 @@ fn stream(source: &BundleSource, piece: usize) -> Vec<u8> {
 
 fn receive(out: &Path, name: &Name, bytes: &[u8], piece: usize) -> Result<FinishedBundle, SaveError> {
     let destination = Destination::path(out).unwrap();
-    let mut incoming = BundleIncoming::create(&destination, name, bytes.len() as u64)?;
+    let mut incoming = BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64)?;
     for part in bytes.chunks(piece) {
         incoming.append(part)?;
     }
     incoming.reserve_tail(1)?;
-    incoming.finish()
+    let (finished, mut leftover) = incoming.finish().map_err(|unplaced| unplaced.error)?;
+    leftover.remove();
+    Ok(finished)
 }
 
 fn saved(out: &Path, name: &Name, bytes: &[u8]) -> SavedBundle {
@@ -355,61 +360,119 @@ fn a_bundle_that_is_given_up_half_way_leaves_nothing() {
     let bytes = stream(&source, 1 << 20);
     let destination = Destination::path(to.path()).unwrap();
     for part in [1, bytes.len() / 2, bytes.len() - 1] {
-        let mut incoming = BundleIncoming::create(&destination, &name, bytes.len() as u64).unwrap();
+        let mut incoming =
+            BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64).unwrap();
         incoming.append(&bytes[..part]).unwrap();
         let there = tree(to.path());
-        assert!(there.keys().all(|path| path.to_string_lossy().starts_with(".deaddrop-")), "{there:?}");
-        let hidden = fs::read_dir(to.path()).unwrap().next().unwrap().unwrap();
-        assert_eq!(hidden.metadata().unwrap().mode() & 0o777, 0o700);
+        assert!(
+            there.keys().all(|path| path.to_string_lossy().starts_with(".photos.deaddrop-")),
+            "{there:?}"
+        );
+        for entry in fs::read_dir(to.path()).unwrap() {
+            let metadata = entry.unwrap().metadata().unwrap();
+            assert_eq!(metadata.mode() & 0o777, if metadata.is_dir() { 0o700 } else { 0o600 });
+        }
         drop(incoming);
         assert_eq!(tree(to.path()).len(), 0);
     }
     // Whole, but not to be finished.
-    let mut incoming = BundleIncoming::create(&destination, &name, bytes.len() as u64 + 1).unwrap();
+    let mut incoming =
+        BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64 + 1).unwrap();
     assert!(incoming.append(&bytes).is_err());
     drop(incoming);
     assert_eq!(tree(to.path()).len(), 0);
 }
 
+/// The hidden folder in a folder.
+fn hidden(folder: &Path) -> PathBuf {
+    let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.is_dir() && path.to_string_lossy().contains("/.")).expect("a hidden folder")
+}
+
+/// The stream of a bundle with these entries, whose files have one byte each.
+fn bundle_of(entries: &[(&str, EntryKind<'_>)]) -> Vec<u8> {
+    use deaddrop_core::wire::{BUNDLE_BUFFER, BundleHead};
+    let (mut stream, mut buffer) = (Vec::new(), [0; BUNDLE_BUFFER]);
+    let files = entries.iter().filter(|(_, kind)| matches!(kind, EntryKind::File { .. })).count();
+    let head =
+        BundleHead { entries: u32::try_from(entries.len()).unwrap(), bytes: files as u64, separate: false };
+    let len = head.emit(&mut buffer).unwrap();
+    stream.extend_from_slice(&buffer[..len]);
+    for (path, kind) in entries {
+        let len = BundleEntry { path, kind: *kind, modified: None }.emit(&mut buffer).unwrap();
+        stream.extend_from_slice(&buffer[..len]);
+        if matches!(kind, EntryKind::File { .. }) {
+            stream.push(b'0' + u8::try_from(stream.len() % 10).unwrap());
+        }
+    }
+    stream
+}
+
+/// Opens what an earlier process has left.
+fn opened(found: &mut Unfinished) -> crate::files::target::Target {
+    found.open().unwrap();
+    found.take().unwrap()
+}
+
+const FILE: EntryKind<'_> = EntryKind::File { size: 1, executable: false };
+
 #[test]
 fn names_that_a_file_system_folds_into_one_are_kept_apart() {
     let to = tempfile::tempdir().unwrap();
     let destination = Destination::path(to.path()).unwrap();
-    let Ok(super::folder::Opened { mut sink, hidden }) = super::folder::opened(&destination) else {
-        panic!()
-    };
-    let entry = |path, kind| BundleEntry { path, kind, modified: None };
-    let file = EntryKind::File { size: 1, executable: false };
-    sink.entry(&entry("d", EntryKind::Folder)).unwrap();
-    sink.entry(&entry("d/README", file)).unwrap();
-    sink.content(b"1").unwrap();
-    // As if this file system took the next two for names that are there.
-    fs::write(hidden.join("d/readme"), "folded").unwrap();
-    fs::create_dir(hidden.join("d/sub")).unwrap();
-    sink.entry(&entry("d/readme", file)).unwrap();
-    sink.content(b"2").unwrap();
-    sink.entry(&entry("d/sub", EntryKind::Folder)).unwrap();
-    sink.entry(&entry("d/sub/x", file)).unwrap();
-    sink.content(b"3").unwrap();
-    let saved = sink.finish(false).unwrap();
-    assert_eq!(fs::read(to.path().join("d/readme (1)")).unwrap(), b"2");
-    assert_eq!(fs::read(to.path().join("d/sub (1)/x")).unwrap(), b"3");
+    let entries = [
+        ("d", EntryKind::Folder),
+        ("d/README", FILE),
+        ("d/readme", FILE),
+        ("d/sub", EntryKind::Folder),
+        ("d/sub/x", FILE),
+    ];
+    let (front, all) = (bundle_of(&entries[..2]).len(), bundle_of(&entries));
     let renamed = |path: &str, name: &str| Alteration::Renamed { path: path.into(), name: name.into() };
-    assert_eq!(saved.alterations, [renamed("d/readme", "readme (1)"), renamed("d/sub", "sub (1)")]);
+    for resumed in [false, true] {
+        let mut incoming = BundleIncoming::of_nobody(&destination, "d", all.len() as u64).unwrap();
+        incoming.append(&all[..front]).unwrap();
+        // As if this file system took the next two for names that are there.
+        fs::write(hidden(to.path()).join("d/readme"), "folded").unwrap();
+        fs::create_dir(hidden(to.path()).join("d/sub")).unwrap();
+        incoming.append(&all[front..all.len() - 1]).unwrap();
+        let finished = if resumed {
+            incoming.sync_now();
+            drop(incoming);
+            let mut found = destination.unfinished(None);
+            let mut target = opened(&mut found[0]);
+            assert_eq!(target.stored(), all.len() as u64 - 1);
+            target.append(&all[all.len() - 1..]).unwrap();
+            let (Finished::Bundle(saved), mut leftover) = target.finish().unwrap() else { panic!("other") };
+            leftover.remove();
+            saved
+        } else {
+            incoming.append(&all[all.len() - 1..]).unwrap();
+            let Ok((FinishedBundle::Saved(saved), mut leftover)) = incoming.finish() else {
+                panic!("spooled")
+            };
+            leftover.remove();
+            saved
+        };
+        let top = &finished.paths[0];
+        assert_eq!(fs::read(top.join("readme (1)")).unwrap().len(), 1);
+        assert_eq!(fs::read(top.join("sub (1)/x")).unwrap(), all[all.len() - 1..]);
+        assert_eq!(finished.alterations, [renamed("d/readme", "readme (1)"), renamed("d/sub", "sub (1)")]);
+    }
 }
 
 #[test]
 fn a_hidden_folder_that_another_exchanges_is_not_taken_for_ours() {
     let to = tempfile::tempdir().unwrap();
     let destination = Destination::path(to.path()).unwrap();
-    let Ok(super::folder::Opened { mut sink, hidden }) = super::folder::opened(&destination) else {
-        panic!()
-    };
-    sink.entry(&BundleEntry { path: "d", kind: EntryKind::Folder, modified: None }).unwrap();
+    let all = bundle_of(&[("d", EntryKind::Folder), ("d/x", FILE)]);
+    let mut incoming = BundleIncoming::of_nobody(&destination, "d", all.len() as u64).unwrap();
+    incoming.append(&all).unwrap();
+    let hidden = hidden(to.path());
     fs::rename(&hidden, to.path().join("moved")).unwrap();
     fs::create_dir_all(hidden.join("d")).unwrap();
-    assert!(matches!(sink.reserve_tail(1, 0), Err(SaveError::PartReplaced { .. })));
-    assert!(matches!(sink.finish(false), Err(SaveError::PartReplaced { .. })));
+    assert!(matches!(incoming.reserve_tail(1), Err(SaveError::PartReplaced { .. })));
+    assert!(matches!(incoming.finish().unwrap_err().error, SaveError::PartReplaced { .. }));
     assert!(hidden.join("d").exists(), "what is not ours is not removed");
 }
 
@@ -421,9 +484,10 @@ fn a_spooled_bundle_is_a_tar_archive() {
         write(&root.join("large"), &vec![9; large], 0o600, 1_700_000_000);
         let (source, name) = BundleSource::walk(std::slice::from_ref(&root), PLAIN).unwrap();
         let bytes = stream(&source, 1 << 20);
-        let mut incoming = BundleIncoming::create(&Destination::spool(), &name, bytes.len() as u64).unwrap();
+        let mut incoming =
+            BundleIncoming::of_nobody(&Destination::spool(), name.as_str(), bytes.len() as u64).unwrap();
         bytes.chunks(10_000).for_each(|part| incoming.append(part).unwrap());
-        let FinishedBundle::Spooled(spool) = incoming.finish().unwrap() else { panic!("saved") };
+        let Ok((FinishedBundle::Spooled(spool), _)) = incoming.finish() else { panic!("saved") };
         assert_eq!(spool.in_memory().is_some(), large == 0);
         let mut archive = tar::Archive::new(spool);
         let mut arrived = Tree::new();
@@ -453,14 +517,13 @@ fn a_spooled_bundle_is_a_tar_archive() {
 
 #[test]
 fn the_digest_of_what_came_is_that_of_its_bytes_and_what_comes_again_is_skipped() {
-    use deaddrop_core::crypto::digest::PrefixDigest;
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = from.path().join("d");
     write(&root.join("a"), &(0..5_000_000_u32).map(|n| n.to_le_bytes()[1]).collect::<Vec<_>>(), 0o600, 1);
     let (source, name) = BundleSource::walk(std::slice::from_ref(&root), PLAIN).unwrap();
     let bytes = stream(&source, 1 << 20);
     let destination = Destination::path(to.path()).unwrap();
-    let mut incoming = BundleIncoming::create(&destination, &name, bytes.len() as u64).unwrap();
+    let mut incoming = BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64).unwrap();
     let mut at = 0;
     for piece in [1, 100_000, 3_000_000, 700_000] {
         incoming.append(&bytes[at..at + piece]).unwrap();
@@ -475,7 +538,7 @@ fn the_digest_of_what_came_is_that_of_its_bytes_and_what_comes_again_is_skipped(
     incoming.rewind(1_000_000);
     incoming.append(&bytes[1_000_000..3_900_000]).unwrap();
     incoming.append(&bytes[3_900_000..]).unwrap();
-    incoming.finish().unwrap();
+    incoming.finish().unwrap().1.remove();
     assert_eq!(tree(&to.path().join("d")), tree(&root));
 }
 
@@ -487,7 +550,8 @@ fn threads_store_in_order_and_none_waits_for_one_that_fails() {
     let bytes = stream(&source, 1 << 20);
     let destination = Destination::path(to.path()).unwrap();
     for fails_at in [None, Some(20)] {
-        let mut incoming = BundleIncoming::create(&destination, &name, bytes.len() as u64).unwrap();
+        let mut incoming =
+            BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64).unwrap();
         let (writer, next) = (incoming.writer(), std::sync::atomic::AtomicUsize::new(0));
         let pieces: Vec<_> = bytes.chunks(1_000).collect();
         let work = || {
@@ -510,7 +574,7 @@ fn threads_store_in_order_and_none_waits_for_one_that_fails() {
         drop(writer);
         if fails_at.is_none() {
             incoming.advance(bytes.len() as u64);
-            incoming.finish().unwrap();
+            incoming.finish().unwrap().1.remove();
             assert_eq!(tree(&to.path().join("photos")), tree(&root));
         }
     }
@@ -526,26 +590,175 @@ fn take_all_names(folder: &Path, name: &str) {
 }
 
 #[test]
-fn what_cannot_get_its_name_is_kept_and_said_to_be_where_it_is() {
+fn what_cannot_get_its_name_is_kept_and_has_it_from_the_next_process() {
     let from = tempfile::tempdir().unwrap();
     let (first, last) = (from.path().join("a"), from.path().join("b"));
     write(&first.join("x"), b"1", 0o600, 0);
     write(&last.join("y"), b"2", 0o600, 0);
-    let to = tempfile::tempdir().unwrap();
-    take_all_names(to.path(), "b");
+    symlink("y", last.join("z")).unwrap();
     for (paths, saved) in [(vec![last.clone()], &[][..]), (vec![first, last], &["a"][..])] {
+        let to = tempfile::tempdir().unwrap();
+        take_all_names(to.path(), "b");
         let (source, name) = BundleSource::walk(&paths, PLAIN).unwrap();
-        let error = receive(to.path(), &name, &stream(&source, 50), 50).unwrap_err();
-        let text = error.to_string();
-        let SaveError::NotRenamed { part, placed, .. } = error else { panic!("{error}") };
-        assert_eq!(fs::read(part.join("b/y")).unwrap(), b"2");
-        let saved: Vec<_> = saved.iter().map(|name| to.path().join(name)).collect();
-        assert_eq!(placed, saved);
-        assert!(text.contains(part.to_str().unwrap()), "{text}");
-        // Nothing is said to be in the hidden folder that is not.
-        assert_eq!(text.contains("the drop is whole in"), saved.is_empty(), "{text}");
-        for path in saved {
-            assert!(text.contains(path.to_str().unwrap()) && path.join("x").exists(), "{text}");
-        }
+        let bytes = stream(&source, 50);
+        let destination = Destination::path(to.path()).unwrap();
+        let mut incoming =
+            BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64).unwrap();
+        incoming.append(&bytes).unwrap();
+        let unplaced = incoming.finish().unwrap_err();
+        assert!(matches!(unplaced.error, SaveError::NamesTaken { .. }), "{}", unplaced.error);
+        let kept = unplaced.kept.unwrap();
+        // With the lock of the record.
+        drop(unplaced.leftover);
+        assert!(kept.is_whole());
+        assert_eq!(fs::read(kept.path.join("b/y")).unwrap(), b"2");
+        fs::remove_file(to.path().join("b")).unwrap();
+        let mut found = destination.unfinished(None).remove(0);
+        assert!(found.open().unwrap().is_whole());
+        let Ok((Finished::Bundle(bundle), mut leftover)) = found.take().unwrap().finish() else { panic!() };
+        leftover.remove();
+        let expected: Vec<_> = saved.iter().chain(&["b"]).map(|name| to.path().join(name)).collect();
+        assert_eq!((bundle.paths, bundle.files), (expected, 1 + u32::try_from(saved.len()).unwrap()));
+        assert_eq!(fs::read_link(to.path().join("b/z")).unwrap(), Path::new("y"));
+        assert!(!kept.path.exists());
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 10_000 + saved.len(), "and nothing beside them");
     }
+}
+
+/// Receives as far as `at`, ends as a process that is killed, and gives what the next one finds.
+fn killed_at(to: &Path, name: &Name, bytes: &[u8], at: usize) -> Unfinished {
+    let destination = Destination::path(to).unwrap();
+    let mut incoming = BundleIncoming::of_nobody(&destination, name.as_str(), bytes.len() as u64).unwrap();
+    incoming.append(&bytes[..at]).unwrap();
+    incoming.sync_now();
+    drop(incoming);
+    let mut found = destination.unfinished(None);
+    assert_eq!(found.len(), 1);
+    found.remove(0)
+}
+
+#[test]
+fn a_later_process_goes_on_at_any_byte() {
+    let from = tempfile::tempdir().unwrap();
+    let root = photos(from.path());
+    let (source, name) = BundleSource::walk(std::slice::from_ref(&root), PLAIN).unwrap();
+    let bytes = stream(&source, 1 << 20);
+    // Within headers, between them and within contents.
+    let (front, back) = (1..150, bytes.len() - 150..bytes.len());
+    let places = front.step_by(7).chain((150..back.start).step_by(7_919)).chain(back.step_by(7));
+    for at in places {
+        let to = tempfile::tempdir().unwrap();
+        let mut found = killed_at(to.path(), &name, &bytes, at);
+        // What the process wrote after its last checkpoint.
+        fs::create_dir_all(hidden(to.path()).join("zzz/later")).unwrap();
+        let digest = {
+            let mut digest = PrefixDigest::new(at as u64);
+            digest.update(&bytes[..at]);
+            digest.finish()
+        };
+        let target = found.open().unwrap();
+        assert_eq!((target.stored(), target.prefix_digest(at as u64)), (at as u64, Some(digest)), "{at}");
+        let mut target = found.take().unwrap();
+        target.append(&bytes[at..]).unwrap();
+        let Ok((Finished::Bundle(saved), mut leftover)) = target.finish() else { panic!("{at}") };
+        leftover.remove();
+        assert_eq!((saved.files, &saved.alterations[..]), (10, &[][..]), "{at}");
+        assert_eq!(tree(&to.path().join("photos")), tree(&root), "{at}");
+        assert_eq!(fs::read_dir(to.path()).unwrap().count(), 1, "{at}");
+    }
+}
+
+#[test]
+fn a_hidden_folder_that_is_not_what_it_was_is_left_alone() {
+    let from = tempfile::tempdir().unwrap();
+    let root = photos(from.path());
+    let (source, name) = BundleSource::walk(std::slice::from_ref(&root), PLAIN).unwrap();
+    let bytes = stream(&source, 1 << 20);
+    type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+    let changes: &[Change<'_>] = &[
+        ("a file is gone", &|hidden| fs::remove_file(hidden.join("photos/a.jpg")).unwrap()),
+        ("a file is longer", &|hidden| fs::write(hidden.join("photos/a.jpg"), "more than before").unwrap()),
+        ("a file has two names", &|hidden| {
+            fs::hard_link(hidden.join("photos/a.jpg"), hidden.parent().unwrap().join("other")).unwrap();
+        }),
+        ("a link in place of a file", &|hidden| {
+            fs::remove_file(hidden.join("photos/a.jpg")).unwrap();
+            symlink("run.sh", hidden.join("photos/a.jpg")).unwrap();
+        }),
+        ("a link in place of a folder", &|hidden| {
+            fs::rename(hidden.join("photos/a"), hidden.join("photos/b")).unwrap();
+            symlink("b", hidden.join("photos/a")).unwrap();
+        }),
+        ("another folder", &|hidden| {
+            fs::rename(hidden, hidden.parent().unwrap().join("moved")).unwrap();
+            fs::create_dir(hidden).unwrap();
+            fs::write(hidden.join("mine"), "mine").unwrap();
+        }),
+        ("a link in its place", &|hidden| {
+            fs::rename(hidden, hidden.parent().unwrap().join("moved")).unwrap();
+            symlink("moved", hidden).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let to = tempfile::tempdir().unwrap();
+        let mut found = killed_at(to.path(), &name, &bytes, bytes.len() - 1);
+        let hidden = hidden(to.path());
+        change(&hidden);
+        let before = tree(to.path());
+        assert!(matches!(found.open(), Err(SaveError::NotResumable { .. })), "{what}");
+        assert_eq!(tree(to.path()).len(), before.len(), "{what}");
+        // A restart goes past it, and leaves alone what is not ours.
+        found.restart().unwrap();
+        let target = found.open().unwrap();
+        assert_eq!(target.stored(), 0, "{what}");
+        let mut target = found.take().unwrap();
+        target.append(&bytes).unwrap();
+        let Ok((Finished::Bundle(_), mut leftover)) = target.finish() else { panic!("{what}") };
+        leftover.remove();
+        assert_eq!(tree(&to.path().join("photos")), tree(&root), "{what}");
+        if *what == "another folder" {
+            assert_eq!(fs::read(hidden.join("mine")).unwrap(), b"mine");
+        }
+        assert_eq!(to.path().join("moved").exists(), hidden.exists() || hidden.is_symlink(), "{what}");
+    }
+}
+
+#[test]
+fn other_bytes_in_a_file_are_in_the_digest_that_the_sender_compares() {
+    let from = tempfile::tempdir().unwrap();
+    let (source, name) = BundleSource::walk(&[photos(from.path())], PLAIN).unwrap();
+    let bytes = stream(&source, 1 << 20);
+    let (to, at) = (tempfile::tempdir().unwrap(), bytes.len() - 1);
+    let mut found = killed_at(to.path(), &name, &bytes, at);
+    fs::write(hidden(to.path()).join("photos/a.jpg"), "PICTURE").unwrap();
+    let mut digest = PrefixDigest::new(at as u64);
+    digest.update(&bytes[..at]);
+    let there = found.open().unwrap().prefix_digest(at as u64).unwrap();
+    assert_ne!(there, digest.finish());
+}
+
+#[test]
+fn only_stale_folders_of_our_own_are_swept() {
+    let from = tempfile::tempdir().unwrap();
+    let (source, name) = BundleSource::walk(&[photos(from.path())], PLAIN).unwrap();
+    let bytes = stream(&source, 1 << 20);
+    let to = tempfile::tempdir().unwrap();
+    let found = killed_at(to.path(), &name, &bytes, bytes.len() / 2);
+    let (ours, destination) = (hidden(to.path()), Destination::path(to.path()).unwrap());
+    assert!(destination.unfinished(None).is_empty(), "it is locked");
+    found.expire();
+    // Not in the place that the record tells of any more.
+    fs::rename(&ours, to.path().join("moved")).unwrap();
+    fs::create_dir_all(ours.join("photos")).unwrap();
+    let record = fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().path());
+    let record = record.into_iter().find(|path| path.to_string_lossy().ends_with(".record")).unwrap();
+    let kept = fs::read(&record).unwrap();
+    assert!(destination.unfinished(None).is_empty());
+    assert!(ours.join("photos").exists() && to.path().join("moved/photos").exists(), "not that folder");
+    assert!(!record.exists());
+    fs::remove_dir_all(&ours).unwrap();
+    fs::rename(to.path().join("moved"), &ours).unwrap();
+    fs::write(&record, kept).unwrap();
+    assert!(destination.unfinished(None).is_empty());
+    assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
 }

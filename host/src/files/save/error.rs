@@ -58,27 +58,10 @@ pub enum SaveError {
         /// What the system says.
         error: io::Error,
     },
-    /// The file with what an earlier process received is not as it left it: shorter, a link, or of another user.
+    /// What an earlier process received is not as it left it: shorter, a link, another folder, or of another user.
     NotResumable {
-        /// The file.
+        /// The file, or the hidden folder.
         path: PathBuf,
-    },
-    /// A folder is whole, but cannot be given its name; it is kept under its hidden one. Of separate entries it is those
-    /// that have not got theirs.
-    NotRenamed {
-        /// The hidden folder.
-        part: PathBuf,
-        /// The separate entries that have got their names.
-        placed: Vec<PathBuf>,
-        /// Why it cannot be renamed.
-        error: Box<SaveError>,
-    },
-    /// All of a folder has arrived, and the system could not write it to the disk; what is there of it is kept.
-    NotSynced {
-        /// The hidden folder.
-        part: PathBuf,
-        /// Why it cannot be written.
-        error: Box<SaveError>,
     },
     /// A drop that could not be put out cannot be kept either: there is no folder for it.
     NoPlace,
@@ -162,16 +145,6 @@ impl fmt::Display for SaveError {
                 write!(f, "{} is not as an earlier fetch left it", path.display())
             }
             Self::NoPlace => f.write_str("there is no folder to keep the drop in"),
-            Self::NotRenamed { part, placed, error } if placed.is_empty() => {
-                write!(f, "{error}; the drop is whole in {}", part.display())
-            }
-            Self::NotRenamed { part, placed, error } => {
-                write!(f, "{error}; the rest of the drop is in {}; already saved:", part.display())?;
-                placed.iter().try_for_each(|path| write!(f, " {}", path.display()))
-            }
-            Self::NotSynced { part, error } => {
-                write!(f, "{error}; what the disk has taken is in {}", part.display())
-            }
             Self::Io { operation, path, error } => {
                 write!(f, "cannot {operation} {}: {error}", path.display())
             }
@@ -191,7 +164,6 @@ impl std::error::Error for SaveError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { error, .. } | Self::NameRefused { error, .. } => Some(error),
-            Self::NotRenamed { error, .. } | Self::NotSynced { error, .. } => Some(error),
             Self::Randomness(error) => Some(error),
             Self::Bundle(error) => Some(error),
             _ => None,

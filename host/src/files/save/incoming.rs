@@ -128,7 +128,11 @@ impl Incoming {
 
     /// Goes on with what an earlier process has recorded, in a folder, where the drop is to get the name `wanted`
     /// unless it has one.
-    pub(super) fn open(record: Arc<Mutex<Record>>, folder: &Path, wanted: String) -> Result<Self, SaveError> {
+    pub(in crate::files) fn open(
+        record: Arc<Mutex<Record>>,
+        folder: &Path,
+        wanted: String,
+    ) -> Result<Self, SaveError> {
         let mut entry = lock(&record);
         let dir = entry.dir().try_clone().map_err(|error| SaveError::io("open", folder, error))?;
         let (temporary, size, stage) = (entry.part().to_owned(), entry.entry.size, entry.entry.stage);
@@ -476,4 +480,4 @@ impl Incoming {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::files) mod tests;

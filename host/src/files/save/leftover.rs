@@ -57,9 +57,14 @@ impl fmt::Debug for Leftover {
 }
 
 impl Leftover {
-    /// Of a spooled bundle, which is kept in this folder if it cannot be put out.
-    pub(crate) fn of_archive(folder: Option<PathBuf>) -> Self {
-        Self { archive: folder, ..Self::default() }
+    /// The same of a spooled bundle, which is kept in this folder if it cannot be put out.
+    pub(crate) fn kept_in(self, folder: Option<PathBuf>) -> Self {
+        Self { archive: folder, ..self }
+    }
+
+    /// Of a bundle that is in its place.
+    pub(in crate::files) fn of_bundle(record: Option<Arc<Mutex<Record>>>) -> Self {
+        Self { record, ..Self::default() }
     }
 
     /// Removes it.

@@ -9,30 +9,30 @@ use cap_std::fs::Dir;
 use super::error::SaveError;
 use super::record::{SUFFIX, is_ours};
 use crate::files::place::place;
-use crate::platform::{self, is_named, sync_folder};
+use crate::platform::{self, FileKind, is_named, sync_folder};
 
 /// What is between the drop's name and random characters in the name of a part file.
-pub(super) const MARK: &str = ".deaddrop-";
+pub(in crate::files) const MARK: &str = ".deaddrop-";
 /// Random characters in the name of a part file.
-pub(super) const RANDOM: usize = 16;
+pub(in crate::files) const RANDOM: usize = 16;
 /// The longest name that a file may have, in bytes.
 const FILE_NAME_MAX: usize = 255;
 
 /// The file that becomes the received one.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) file: File,
-    pub(super) dir: Dir,
-    pub(super) folder: PathBuf,
+pub(in crate::files) struct Part {
+    pub(in crate::files) file: File,
+    pub(in crate::files) dir: Dir,
+    pub(in crate::files) folder: PathBuf,
     /// Its name as long as it is a part; `None` once it has its own.
     temporary: Option<String>,
     /// The name that it is to have, or has.
-    pub(super) wanted: String,
+    pub(in crate::files) wanted: String,
 }
 
 impl Part {
     /// Makes a part file under this hidden name.
-    pub(super) fn create(
+    pub(in crate::files) fn create(
         dir: &Dir,
         folder: &Path,
         temporary: &str,
@@ -47,7 +47,7 @@ impl Part {
     ///
     /// It has to be a regular file of this user, with one name and at least so many bytes. What is beyond them is cut
     /// off.
-    pub(super) fn open(
+    pub(in crate::files) fn open(
         dir: &Dir,
         folder: &Path,
         temporary: &str,
@@ -73,7 +73,7 @@ impl Part {
 
     /// The whole file that an earlier process has given its name already: the one in the folder with this device, inode
     /// and size that has not the name of a part. A part that is a second name for it is removed.
-    pub(super) fn placed(
+    pub(in crate::files) fn placed(
         dir: &Dir,
         folder: &Path,
         temporary: &str,
@@ -102,17 +102,17 @@ impl Part {
     }
 
     /// Device and inode.
-    pub(super) fn identity(&self) -> (u64, u64) {
+    pub(in crate::files) fn identity(&self) -> (u64, u64) {
         platform::status(&self.file).map_or((0, 0), |status| status.identity)
     }
 
     /// Its path.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(in crate::files) fn path(&self) -> PathBuf {
         self.folder.join(self.temporary.as_deref().unwrap_or(&self.wanted))
     }
 
     /// Gives the file its name, unless it has it; returns its path.
-    pub(super) fn place(&mut self) -> Result<PathBuf, SaveError> {
+    pub(in crate::files) fn place(&mut self) -> Result<PathBuf, SaveError> {
         if let Some(temporary) = self.temporary.as_deref() {
             self.check_name()?;
             let placed = place(&self.dir, temporary, &self.dir, &self.wanted, &self.folder);
@@ -139,7 +139,7 @@ impl Part {
 
     /// Fails if the temporary name is no longer this file's: in a folder that others can write to, another user can
     /// remove the part or put a file or a link in its place.
-    pub(super) fn check_name(&self) -> Result<(), SaveError> {
+    pub(in crate::files) fn check_name(&self) -> Result<(), SaveError> {
         match &self.temporary {
             Some(name) if !is_named(&self.dir, name, &self.file) => {
                 Err(SaveError::PartReplaced { folder: self.folder.clone() })
@@ -149,12 +149,12 @@ impl Part {
     }
 
     /// Whether something has the wanted name, so that the file system takes it.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(in crate::files) fn is_taken(&self) -> bool {
         platform::is_taken(&self.dir, &self.wanted)
     }
 
     /// Removes the empty folder that a process has left which ended while it tried the wanted name.
-    pub(super) fn remove_tried(dir: &Dir, wanted: &str) {
+    pub(in crate::files) fn remove_tried(dir: &Dir, wanted: &str) {
         let _ = platform::remove_folder(dir, wanted);
     }
 
@@ -162,7 +162,7 @@ impl Part {
     ///
     /// Makes a folder under the name, and removes it, because programs that watch for new files do not take it for
     /// the drop. Whatever else prevents the folder, such as a full disk, says nothing about the name.
-    pub(super) fn try_wanted_name(&self) -> Result<(), SaveError> {
+    pub(in crate::files) fn try_wanted_name(&self) -> Result<(), SaveError> {
         match platform::make_folder(&self.dir, &self.wanted) {
             Ok(()) => {
                 let remove = || platform::remove_folder(&self.dir, &self.wanted);
@@ -179,7 +179,7 @@ impl Part {
     }
 
     /// Removes it, as long as it is a part.
-    pub(super) fn remove(&self) {
+    pub(in crate::files) fn remove(&self) {
         // By our own random name, never by the peer's, and only while it is this file's.
         if let Some(temporary) = &self.temporary
             && is_named(&self.dir, temporary, &self.file)
@@ -192,7 +192,7 @@ impl Part {
 /// A new hidden name for the part file of a drop.
 ///
 /// The drop's name is in it, so that a person sees what it is of; it is cut where it would be too long.
-pub(super) fn hidden_name(wanted: &str) -> Result<String, SaveError> {
+pub(in crate::files) fn hidden_name(wanted: &str) -> Result<String, SaveError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(SaveError::Randomness)?;
     let end = format!("{MARK}{:016x}", u64::from_be_bytes(random));
@@ -202,15 +202,27 @@ pub(super) fn hidden_name(wanted: &str) -> Result<String, SaveError> {
 }
 
 /// Whether this is the name of a part file, such as [`hidden_name`] makes.
-pub(super) fn is_hidden_name(name: &str) -> bool {
+pub(in crate::files) fn is_hidden_name(name: &str) -> bool {
     let Some((_, random)) = name.rsplit_once(MARK) else { return false };
     name.starts_with('.') && random.len() == RANDOM && random.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 /// Removes the part file of this name, if it is a file of this user.
-pub(super) fn remove_ours(dir: &Dir, name: &str) {
+pub(in crate::files) fn remove_ours(dir: &Dir, name: &str) {
     if open_ours(dir, name).is_ok_and(|file| file.is_some()) {
         let _ = dir.remove_file(name);
+    }
+}
+
+/// Removes the hidden folder of this name with all that is in it, if it is the one with this inode, and this user's. No link
+/// in it is followed. False if it is still there.
+pub(in crate::files) fn remove_our_folder(dir: &Dir, name: &str, inode: u64) -> bool {
+    match platform::status_at(dir, name) {
+        Ok(status) if status.kind != FileKind::Folder || !platform::belongs_to_us_at(dir, name) => true,
+        Ok(status) if status.identity.1 == inode => dir.remove_dir_all(name).is_ok(),
+        // Its process ended right after it made the folder, and it is empty.
+        Ok(_) if inode == 0 => platform::remove_folder(dir, name).is_ok(),
+        Ok(_) | Err(_) => true,
     }
 }
 
@@ -224,12 +236,12 @@ fn open_ours(dir: &Dir, name: &str) -> Result<Option<File>, ()> {
 }
 
 /// Makes a file that only this user can read.
-pub(super) fn create_new(dir: &Dir, name: &str, folder: &Path) -> Result<File, SaveError> {
+pub(in crate::files) fn create_new(dir: &Dir, name: &str, folder: &Path) -> Result<File, SaveError> {
     platform::make_private(dir, name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
 /// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
-pub(super) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
+pub(in crate::files) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
     // Past it a write fails, which is too late once nobody else can have the drop.
     if let Some(limit) = platform::file_size_limit()
         && limit < size

@@ -2,7 +2,7 @@
 //!
 //! It is a file with two slots that are written in turn, each with a number that grows and a checksum. A crash in the
 //! midst of a write leaves the other slot as it was, so that there is always a valid one. It is never replaced, because
-//! its lock says whether a process is at work on the drop.
+//! its lock says whether a process is at work on the drop. Behind the slots that of a bundle has a journal (decision 0039).
 
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,11 +16,13 @@ use deaddrop_core::offer::{Kind, Name, Offer};
 use deaddrop_core::token::{FetchId, Token};
 use zeroize::Zeroizing;
 
+use super::error::SaveError;
+use super::part::hidden_name;
 use crate::address::Address;
 use crate::platform::{self, FileExt, FileKind, is_named};
 
 /// What the name of a record adds to that of its part file.
-pub(super) const SUFFIX: &str = ".record";
+pub(in crate::files) const SUFFIX: &str = ".record";
 
 /// The first bytes of a slot; the last of them is the version of this form.
 const MAGIC: &[u8; 8] = b"ddpart\0\x01";
@@ -30,12 +32,14 @@ const PROTOCOL: u8 = 1;
 const SLOT: usize = 512;
 /// Where the second slot begins: on another page than the first, which a torn write therefore leaves alone.
 const SECOND: u64 = 4_096;
+/// Where the journal of a bundle begins, behind the slots.
+const JOURNAL: u64 = 2 * SECOND;
 /// Bytes of the checksum at the end of a slot.
 const CHECKSUM: usize = 32;
 
 /// How far a fetch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::files) enum Stage {
     /// Its claim may lapse.
     Receiving,
     /// `ready` may have been sent: nobody else can have the drop any more.
@@ -46,33 +50,35 @@ pub(super) enum Stage {
 
 /// What is recorded of a fetch.
 #[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) stage: Stage,
-    pub(super) token: Token,
-    pub(super) kind: Kind,
-    pub(super) name: Name,
-    pub(super) size: u64,
+pub(in crate::files) struct Entry {
+    pub(in crate::files) stage: Stage,
+    pub(in crate::files) token: Token,
+    pub(in crate::files) kind: Kind,
+    pub(in crate::files) name: Name,
+    pub(in crate::files) size: u64,
     /// The drop is printed or passed on, and has no file of its own unless it is kept.
-    pub(super) spooled: bool,
+    pub(in crate::files) spooled: bool,
     /// A folder may stand under the drop's name, made to see whether the file system takes that.
-    pub(super) trying: bool,
+    pub(in crate::files) trying: bool,
     /// The sender has noted that the drop is here.
-    pub(super) told: bool,
+    pub(in crate::files) told: bool,
     /// Bytes from the start of the drop that are durable, without a gap and without the final record.
-    pub(super) durable: u64,
+    pub(in crate::files) durable: u64,
     /// When the drop can be had no more, in seconds of Unix time: the end of its TTL and of the longest grace.
-    pub(super) expires: u64,
+    pub(in crate::files) expires: u64,
     /// Where its sender was.
-    pub(super) from: SocketAddr,
-    /// Device and inode of the part file.
-    pub(super) part: (u64, u64),
+    pub(in crate::files) from: SocketAddr,
+    /// Device and inode of the part file, or of the hidden folder.
+    pub(in crate::files) part: (u64, u64),
+    /// Bytes of the journal that belong to the durable bytes: how the stream of a bundle was taken apart.
+    pub(in crate::files) journal: u64,
     /// The fetch id: a secret of the claim.
     id: Zeroizing<[u8; 16]>,
 }
 
 impl Entry {
     /// Of a drop that has just been claimed.
-    pub(super) fn new(offer: &Offer, id: &FetchId, from: SocketAddr, spooled: bool) -> Self {
+    pub(in crate::files) fn new(offer: &Offer, id: &FetchId, from: SocketAddr, spooled: bool) -> Self {
         Self {
             stage: Stage::Receiving,
             token: offer.token,
@@ -86,20 +92,21 @@ impl Entry {
             expires: now().saturating_add((offer.ttl_left + GRACE_MAX).as_secs()),
             from,
             part: (0, 0),
+            journal: 0,
             id: Zeroizing::new(*id.as_bytes()),
         }
     }
 
-    pub(super) fn id(&self) -> FetchId {
+    pub(in crate::files) fn id(&self) -> FetchId {
         FetchId::from_bytes(*self.id)
     }
 
-    pub(super) fn set_id(&mut self, id: &FetchId) {
+    pub(in crate::files) fn set_id(&mut self, id: &FetchId) {
         self.id.copy_from_slice(id.as_bytes());
     }
 
     /// The drop as its sender offered it. What is left of its TTL is what was left of it and of the grace.
-    pub(super) fn offer(&self) -> Offer {
+    pub(in crate::files) fn offer(&self) -> Offer {
         Offer {
             token: self.token,
             kind: self.kind,
@@ -111,7 +118,7 @@ impl Entry {
     }
 
     /// Whether nobody can have the drop from its sender any more.
-    pub(super) fn is_expired(&self) -> bool {
+    pub(in crate::files) fn is_expired(&self) -> bool {
         self.expires < now()
     }
 
@@ -143,6 +150,7 @@ impl Entry {
         // A name has at most 255 bytes.
         to.put(&[u8::try_from(name.len()).unwrap_or(0)]);
         to.put(name);
+        to.put(&self.journal.to_be_bytes());
         let (content, checksum) = slot.split_at_mut(SLOT - CHECKSUM);
         checksum.copy_from_slice(&checksum_of(content));
         slot
@@ -173,7 +181,8 @@ impl Entry {
         let ip = Address::from_source(Ipv6Addr::from(from.take::<16>()?).to_canonical());
         let port = u16::from_be_bytes(from.take()?);
         let [len] = from.take()?;
-        let name = from.0.get(..len.into())?;
+        let (name, rest) = from.0.split_at_checked(len.into())?;
+        let journal = Reader(rest).number()?;
         let entry = Self {
             stage,
             token,
@@ -187,6 +196,7 @@ impl Entry {
             expires,
             from: ip.at(port),
             part: (device, inode),
+            journal,
             id,
         };
         (entry.durable <= size).then_some((number, entry))
@@ -232,8 +242,8 @@ fn now() -> u64 {
 }
 
 /// The record of a drop, locked against other processes for as long as this is held.
-pub(super) struct Record {
-    pub(super) entry: Entry,
+pub(in crate::files) struct Record {
+    pub(in crate::files) entry: Entry,
     file: File,
     dir: Dir,
     /// As the caller wrote it, for messages.
@@ -246,7 +256,7 @@ pub(super) struct Record {
 }
 
 /// What was found under the name of a record.
-pub(super) enum Found {
+pub(in crate::files) enum Found {
     /// A record that no other process is at work on.
     Record(Box<Record>),
     /// Another process is at work on it.
@@ -257,7 +267,12 @@ pub(super) enum Found {
 
 impl Record {
     /// Makes the record of the part file `part`, which is to be made after it.
-    pub(super) fn create(dir: &Dir, folder: &Path, part: &str, entry: Entry) -> Result<Self, std::io::Error> {
+    pub(in crate::files) fn create(
+        dir: &Dir,
+        folder: &Path,
+        part: &str,
+        entry: Entry,
+    ) -> Result<Self, std::io::Error> {
         let name = format!("{part}{SUFFIX}");
         let file = platform::make_private(dir, &name)?;
         let locked = file.try_lock().is_ok();
@@ -276,15 +291,36 @@ impl Record {
         Ok(record)
     }
 
+    /// The same under a new hidden name with the drop's `wanted` name in it; returns the hidden name too.
+    pub(in crate::files) fn create_for(
+        dir: &Dir,
+        folder: &Path,
+        wanted: &str,
+        entry: Entry,
+    ) -> Result<(Self, String), SaveError> {
+        let mut hidden = hidden_name(wanted)?;
+        let made = match Self::create(dir, folder, &hidden, entry.clone()) {
+            // The file system does not take the drop's name, which is said once the drop is to get it.
+            Err(error) if error.kind() != std::io::ErrorKind::StorageFull => {
+                hidden = hidden_name("")?;
+                Self::create(dir, folder, &hidden, entry)
+            }
+            made => made,
+        };
+        let record = made.map_err(|error| SaveError::io("make a file in", folder, error))?;
+        Ok((record, hidden))
+    }
+
     /// Makes another record of the same fetch, for a part file of this name. This one is to be removed then.
-    pub(super) fn renamed(&self, part: &str) -> Result<Self, std::io::Error> {
-        let mut renamed = Self::create(&self.dir, &self.folder, part, self.entry.clone())?;
+    pub(in crate::files) fn renamed(&self, part: &str) -> Result<Self, std::io::Error> {
+        let entry = Entry { journal: 0, ..self.entry.clone() };
+        let mut renamed = Self::create(&self.dir, &self.folder, part, entry)?;
         renamed.write_durably()?;
         Ok(renamed)
     }
 
     /// Opens and locks the record of this name, if it is one, and ours.
-    pub(super) fn open(dir: &Dir, folder: &Path, name: &str) -> Found {
+    pub(in crate::files) fn open(dir: &Dir, folder: &Path, name: &str) -> Found {
         let Ok(file) = platform::open_file(dir, name) else { return Found::Other };
         if !is_ours(&file) {
             return Found::Other;
@@ -323,7 +359,7 @@ impl Record {
     }
 
     /// Writes the entry, over the older slot.
-    pub(super) fn write(&mut self) -> Result<(), std::io::Error> {
+    pub(in crate::files) fn write(&mut self) -> Result<(), std::io::Error> {
         let number = self.number + 1;
         let at = if number.is_multiple_of(2) { SECOND } else { 0 };
         self.file.write_all_at(&self.entry.encode(number)[..], at)?;
@@ -332,38 +368,65 @@ impl Record {
     }
 
     /// The same, and has it on the disk.
-    pub(super) fn write_durably(&mut self) -> Result<(), std::io::Error> {
+    pub(in crate::files) fn write_durably(&mut self) -> Result<(), std::io::Error> {
         self.write()?;
         self.file.sync_data()
     }
 
+    /// Writes a part of the journal, at its offset in that. It counts once the entry says so.
+    pub(in crate::files) fn write_journal(&self, bytes: &[u8], offset: u64) -> Result<(), std::io::Error> {
+        self.file.write_all_at(bytes, JOURNAL.saturating_add(offset))
+    }
+
+    /// Has what was written on the disk.
+    pub(in crate::files) fn sync(&self) -> Result<(), std::io::Error> {
+        self.file.sync_data()
+    }
+
+    /// Sets aside space for so many more bytes of the journal behind `offset`. A file system that cannot promise space is
+    /// believed.
+    pub(in crate::files) fn reserve_journal(&self, offset: u64, more: u64) -> Result<(), std::io::Error> {
+        platform::reserve(&self.file, JOURNAL.saturating_add(offset), more)
+    }
+
+    /// The journal as far as it counts.
+    pub(in crate::files) fn journal(&self) -> Result<Vec<u8>, std::io::Error> {
+        let there = self.file.metadata()?.len().saturating_sub(JOURNAL);
+        if there < self.entry.journal {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; usize::try_from(self.entry.journal).map_err(std::io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, JOURNAL)?;
+        Ok(bytes)
+    }
+
     /// Whether no other process can be at work on it.
-    pub(super) fn is_locked(&self) -> bool {
+    pub(in crate::files) fn is_locked(&self) -> bool {
         self.locked
     }
 
     /// The name of its part file.
-    pub(super) fn part(&self) -> &str {
+    pub(in crate::files) fn part(&self) -> &str {
         self.name.strip_suffix(SUFFIX).unwrap_or(&self.name)
     }
 
     /// The path of its part file.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(in crate::files) fn path(&self) -> PathBuf {
         self.folder.join(self.part())
     }
 
-    pub(super) fn dir(&self) -> &Dir {
+    pub(in crate::files) fn dir(&self) -> &Dir {
         &self.dir
     }
 
     /// How long ago it or its part was written last.
-    pub(super) fn idle(&self) -> Duration {
+    pub(in crate::files) fn idle(&self) -> Duration {
         let modified = self.file.metadata().and_then(|metadata| metadata.modified());
         modified.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default()
     }
 
     /// Removes it, if its name is still its own.
-    pub(super) fn remove(&self) {
+    pub(in crate::files) fn remove(&self) {
         if is_named(&self.dir, &self.name, &self.file) {
             let _ = self.dir.remove_file(&self.name);
         }
@@ -371,7 +434,7 @@ impl Record {
 }
 
 /// Whether a file is a regular one of this user, with one name.
-pub(super) fn is_ours(file: &File) -> bool {
+pub(in crate::files) fn is_ours(file: &File) -> bool {
     let status = platform::status(file);
     status.is_ok_and(|status| status.kind == FileKind::Regular && status.names == 1)
         && platform::belongs_to_us(file)

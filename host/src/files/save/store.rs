@@ -1,7 +1,6 @@
 //! Where the bytes of an incoming drop are kept: in memory, in a file without a name, or in a part file.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -16,8 +15,8 @@ use crate::platform::{self, sync_folder};
 
 /// A spooled drop of up to this size is held in memory and never touches a disk.
 pub(in crate::files) const MEMORY_MAX: u64 = 1024 * 1024;
-/// A part file with less than this is not kept when its fetch ends: it is soon fetched again.
-pub(super) const KEPT_MIN: u64 = 8 * 1024 * 1024;
+/// What is here of a drop is not kept when its fetch ends, if it is less than this: it is soon fetched again.
+pub(in crate::files) const KEPT_MIN: u64 = 8 * 1024 * 1024;
 
 /// Where the bytes of a drop are.
 pub(super) enum Store {
@@ -76,16 +75,7 @@ pub(super) fn part_and_record(
     let Folder { dir, path, .. } = folder;
     let size = entry.size;
     space(dir, path, size)?;
-    let mut hidden = hidden_name(&wanted)?;
-    let made = match Record::create(dir, path, &hidden, entry.clone()) {
-        // The file system does not take the drop's name, which is said once the drop is to get it.
-        Err(error) if error.kind() != io::ErrorKind::StorageFull => {
-            hidden = hidden_name("")?;
-            Record::create(dir, path, &hidden, entry)
-        }
-        made => made,
-    };
-    let mut record = made.map_err(|error| SaveError::io("make a file in", path, error))?;
+    let (mut record, hidden) = Record::create_for(dir, path, &wanted, entry)?;
     let part = Part::create(dir, path, &hidden, wanted).and_then(|part| {
         record.entry.part = part.identity();
         // On the disk before there is much else to be written before it.

@@ -114,6 +114,39 @@ pub(crate) fn kind_at(at: &Dir, name: &str, follow: bool) -> io::Result<FileKind
     })
 }
 
+/// What the system says of what has this name, and not of what a link there leads to.
+pub(crate) fn status_at(at: &Dir, name: &str) -> io::Result<Status> {
+    let metadata = at.symlink_metadata(name)?;
+    Ok(Status {
+        kind: if metadata.is_file() {
+            FileKind::Regular
+        } else if metadata.is_dir() {
+            FileKind::Folder
+        } else if metadata.is_symlink() {
+            FileKind::Link
+        } else {
+            FileKind::Other
+        },
+        identity: (metadata.dev(), metadata.ino()),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        names: metadata.nlink(),
+        executable: metadata.mode() & 0o100 != 0,
+    })
+}
+
+/// Whether what has this name is owned by the user that this process runs for.
+pub(crate) fn belongs_to_us_at(at: &Dir, name: &str) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    at.symlink_metadata(name).is_ok_and(|metadata| metadata.uid() == uid)
+}
+
+/// The same of an open folder.
+pub(crate) fn folder_belongs_to_us(folder: &Dir) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    folder.dir_metadata().is_ok_and(|metadata| metadata.uid() == uid)
+}
+
 /// What the system says of an open folder.
 pub(crate) fn folder_status(folder: &Dir) -> io::Result<Status> {
     let metadata = folder.dir_metadata()?;

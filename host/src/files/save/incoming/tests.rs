@@ -7,13 +7,13 @@ use deaddrop_core::token::Token;
 use super::*;
 use crate::files::save::store::unnamed;
 
-pub(super) fn offer(name: &str, size: u64) -> Offer {
+pub(in crate::files) fn offer(name: &str, size: u64) -> Offer {
     let (token, name) = (Token::from_bytes([7; 16]), Name::new(name).unwrap());
     let ttl_left = Duration::from_secs(60);
     Offer { token, kind: Kind::File, name, size, ttl_left, fetches_left: 1 }
 }
 
-pub(super) fn claimed(offer: &Offer) -> Claimed<'_> {
+pub(in crate::files) fn claimed(offer: &Offer) -> Claimed<'_> {
     static ID: FetchId = FetchId::from_bytes([9; 16]);
     Claimed { offer, id: &ID, from: (Ipv4Addr::LOCALHOST, 1).into() }
 }
@@ -37,7 +37,10 @@ fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
     let mut found = destination.unfinished(None);
     let mut found = found.remove(0);
     assert!(found.is_whole() && found.open().unwrap().is_whole());
-    let Ok((FinishedFile::Saved(path), mut leftover)) = found.take().unwrap().finish() else { panic!() };
+    let Ok((crate::files::target::Finished::Saved(path), mut leftover)) = found.take().unwrap().finish()
+    else {
+        panic!()
+    };
     leftover.remove();
     assert_eq!(path, folder.path().join("a"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -9,16 +9,16 @@ use std::time::Duration;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use deaddrop_core::limits::{LEASE, RECORD_MIN};
-use deaddrop_core::offer::Offer;
+use deaddrop_core::offer::{Kind, Offer};
 use deaddrop_core::token::{FetchId, TokenPrefix};
 use log::debug;
 
-use super::error::SaveError;
-use super::incoming::Incoming;
-use super::part::{Part, hidden_name, is_hidden_name, remove_ours};
-use super::record::{Found, Record, SUFFIX, Stage};
-use super::{Destination, Place};
-use crate::files::name;
+use super::bundle::reopen;
+use super::name;
+use super::save::part::{Part, hidden_name, is_hidden_name, remove_our_folder, remove_ours};
+use super::save::record::{Entry, Found, Record, SUFFIX, Stage};
+use super::save::{Destination, Incoming, Place, SaveError};
+use super::target::Target;
 use crate::lock::lock;
 
 /// A drop that an earlier fetch has begun to receive and that is not finished, locked against other processes.
@@ -27,11 +27,12 @@ use crate::lock::lock;
 pub struct Unfinished {
     record: Arc<Mutex<Record>>,
     folder: PathBuf,
-    wanted: String,
+    /// The name that the caller has chosen.
+    wanted: Option<String>,
     offer: Offer,
     from: SocketAddr,
     stage: Stage,
-    incoming: Option<Incoming>,
+    incoming: Option<Target>,
 }
 
 impl Destination {
@@ -50,13 +51,11 @@ impl Destination {
         for record in records(&dir, folder) {
             if record.is_locked() && is_stale(&dir, folder, &record) {
                 debug!("files: what an earlier fetch left is stale, and removed");
-                remove_ours(&dir, record.part());
-                record.remove();
+                remove(&record);
             } else if token.is_none_or(|token| token.matches(&record.entry.token))
                 && record.entry.spooled == spooled
             {
-                let wanted = wanted.cloned().unwrap_or_else(|| name::safe(record.entry.name.as_str()));
-                found.push(Unfinished::of(record, folder, wanted));
+                found.push(Unfinished::of(record, folder, wanted.cloned()));
             }
         }
         found
@@ -79,14 +78,38 @@ fn records(dir: &Dir, folder: &Path) -> Vec<Record> {
 fn is_stale(dir: &Dir, folder: &Path, record: &Record) -> bool {
     let entry = &record.entry;
     let here = || {
+        if is_folder(entry) {
+            return reopen::is_here(dir, folder, record);
+        }
         dir.symlink_metadata(record.part()).is_ok()
             || Part::placed(dir, folder, record.part(), entry.part, entry.size).is_some()
     };
     entry.is_expired() && (entry.stage != Stage::Whole || !here())
 }
 
+/// Whether what is here is a hidden folder, and no file.
+fn is_folder(entry: &Entry) -> bool {
+    entry.kind == Kind::Directory && !entry.spooled
+}
+
+/// Removes what is here of a drop, if it is ours, and its record.
+fn remove(record: &Record) {
+    if remove_part(record) {
+        record.remove();
+    }
+}
+
+/// Removes what is here of a drop, if it is ours. False if a part of it is still there.
+fn remove_part(record: &Record) -> bool {
+    if is_folder(&record.entry) {
+        return remove_our_folder(record.dir(), record.part(), record.entry.part.1);
+    }
+    remove_ours(record.dir(), record.part());
+    true
+}
+
 impl Unfinished {
-    fn of(record: Record, folder: &Path, wanted: String) -> Self {
+    fn of(record: Record, folder: &Path, wanted: Option<String>) -> Self {
         let (offer, from, stage) = (record.entry.offer(), record.entry.from, record.entry.stage);
         let record = Arc::new(Mutex::new(record));
         Self { record, folder: folder.to_owned(), wanted, offer, from, stage, incoming: None }
@@ -138,8 +161,7 @@ impl Unfinished {
     /// Removes it, because nothing can come of it any more.
     pub(crate) fn clear(&self) {
         let record = lock(&self.record);
-        remove_ours(record.dir(), record.part());
-        record.remove();
+        remove(&record);
     }
 
     /// Forgets the bytes that are here, and keeps the claim: [`Receiver::resume`](crate::Receiver::resume) begins with
@@ -150,11 +172,11 @@ impl Unfinished {
     pub fn restart(&mut self) -> Result<(), SaveError> {
         self.incoming = None;
         let mut record = lock(&self.record);
-        remove_ours(record.dir(), record.part());
+        remove_part(&record);
         if record.entry.stage == Stage::Whole {
             record.entry.stage = Stage::Ready;
         }
-        (record.entry.durable, self.stage) = (0, record.entry.stage);
+        (record.entry.durable, record.entry.journal, self.stage) = (0, 0, record.entry.stage);
         let failed = |error| SaveError::io("write to", &self.folder, error);
         if record.dir().symlink_metadata(record.part()).is_ok() {
             // Something that is not ours stands in its place, and is left alone.
@@ -166,7 +188,7 @@ impl Unfinished {
 
     /// Makes its TTL and grace pass.
     #[cfg(test)]
-    pub(super) fn expire(self) {
+    pub(in crate::files) fn expire(self) {
         let mut record = lock(&self.record);
         record.entry.expires = 0;
         record.write().unwrap();
@@ -186,9 +208,16 @@ impl Unfinished {
     }
 
     /// Opens and checks what is here.
-    pub(crate) fn open(&mut self) -> Result<&mut Incoming, SaveError> {
+    pub(crate) fn open(&mut self) -> Result<&mut Target, SaveError> {
         if self.incoming.is_none() {
-            let incoming = Incoming::open(self.record.clone(), &self.folder, self.wanted.clone())?;
+            let (record, wanted) = (self.record.clone(), self.wanted.clone());
+            let folder = is_folder(&lock(&record).entry);
+            let incoming = if folder {
+                Target::Bundle(reopen::reopen(record, &self.folder, wanted)?, None)
+            } else {
+                let wanted = wanted.unwrap_or_else(|| name::safe(self.offer.name.as_str()));
+                Target::One(Incoming::open(record, &self.folder, wanted)?)
+            };
             self.stage = lock(&self.record).entry.stage;
             self.incoming = Some(incoming);
         }
@@ -203,7 +232,7 @@ impl Unfinished {
     }
 
     /// What [`open`](Self::open) has opened.
-    pub(crate) fn take(&mut self) -> Option<Incoming> {
+    pub(crate) fn take(&mut self) -> Option<Target> {
         self.incoming.take()
     }
 }
