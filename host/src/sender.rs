@@ -358,6 +358,11 @@ impl Sender {
         self.spec.ttl
     }
 
+    /// How many receivers may have it, each of them whole.
+    pub fn fetches(&self) -> u8 {
+        self.spec.fetches
+    }
+
     /// The addresses at which others reach this machine, the best first.
     pub fn addresses(&self) -> Vec<Address> {
         self.announcement.addresses()

@@ -61,6 +61,9 @@ fn a_folder_is_one_drop() {
     }
     assert_eq!(names(here.path()), ["mine", "photos", "photos (1)"]);
     assert_eq!(sending.exit_code(), 0);
+    let fetched = sending.events.iter().filter(|event| event["event"] == "fetched");
+    let counts: Vec<_> = fetched.map(|event| (event["fetched"].as_u64(), event["of"].as_u64())).collect();
+    assert_eq!(counts, [1, 2, 3].map(|n| (Some(n), Some(3))));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn ready<'a>(sender: &'a Sender, addresses: &'a [Address], again: bool) -> Event
 /// Serves the drop until it ends, or until a signal ends it.
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
     let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
-    let mut changed = None;
+    let (mut changed, mut fetched) = (None, 0);
     let progress = sender.progress();
     let read = || progress.receivers().iter().map(Progress::from).collect();
     // Goes on across events, so that a slow terminal keeps no receiver waiting.
@@ -104,7 +104,9 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
                 }
             }
             SenderEvent::Fetched { by } => {
-                ui.show(&Event::Fetched { token: sender.token(), by, size: sender.size() }).await?;
+                fetched += 1;
+                let (token, size, of) = (sender.token(), sender.size(), sender.fetches());
+                ui.show(&Event::Fetched { token, by, size, fetched, of }).await?;
             }
             SenderEvent::Guessing { source, failures } => {
                 if let Some(message) = guesses.line(Instant::now(), source, failures) {

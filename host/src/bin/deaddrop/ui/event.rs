@@ -147,6 +147,10 @@ pub(crate) enum Event<'a> {
         by: Address,
         /// The drop's size in bytes.
         size: u64,
+        /// How many receivers have it now.
+        fetched: u8,
+        /// How many may have it.
+        of: u8,
     },
     /// The TTL passed.
     Expired {

@@ -67,8 +67,9 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Claimed { .. } | Event::Lapsed { .. } => {}
         // On a terminal its own lines show it.
         Event::Progress { .. } => {}
-        Event::Fetched { by, size, .. } => {
-            lines.notices = format!("Fetched by {by}, {}\n", Bytes(*size)).into_bytes();
+        Event::Fetched { by, size, fetched, of, .. } => {
+            let count = if *of > 1 { format!(" ({fetched} of {of} fetched)") } else { String::new() };
+            lines.notices = format!("Fetched by {by}, {}{count}\n", Bytes(*size)).into_bytes();
         }
         Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
         Event::Passphrase { text: Some(text), .. } => {

@@ -140,8 +140,8 @@ fn json_fields_are_the_contract() {
         )
     );
     assert_eq!(
-        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9 }),
-        format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9}}"#)
+        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched: 2, of: 3 }),
+        format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9,"fetched":2,"of":3}}"#)
     );
     assert_eq!(
         json(&Event::Claimed { token: TOKEN, by: ip() }),
@@ -245,6 +245,15 @@ fn quiet_hides_notices_and_nothing_else() {
     assert_ne!(shown(false, true, true, &offer(&name)).0, "");
     assert_ne!(shown(false, true, true, &Event::Error { code: "c", message: "m" }).1, "");
     assert_ne!(shown(false, true, true, &received(&name, Content::Saved(Path::new("x")))).1, "");
+}
+
+#[test]
+fn a_sender_for_several_says_how_many_have_it() {
+    let said = |fetched, of| {
+        shown(false, false, true, &Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched, of }).1
+    };
+    assert_eq!(said(1, 1), "Fetched by 192.168.1.7, 9 bytes\n");
+    assert_eq!(said(2, 3), "Fetched by 192.168.1.7, 9 bytes (2 of 3 fetched)\n");
 }
 
 #[test]
