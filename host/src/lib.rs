@@ -52,7 +52,7 @@ pub use deaddrop_core::discovery::{Known, OfferEvent};
 pub use deaddrop_core::drops::{Lapse, PutError};
 pub use deaddrop_core::offer::{EndReason, Kind, Name, NameError, Offer};
 pub use deaddrop_core::text;
-pub use deaddrop_core::token::{Token, TokenPrefix};
+pub use deaddrop_core::token::{Instance, Token, TokenPrefix};
 pub use error::Error;
 pub use fetch::error::FetchError;
 pub use fetch::progress::FetchProgress;

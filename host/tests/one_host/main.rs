@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auto_fetch;
 mod broken;
 mod bundle_resume;
 mod bundles;
@@ -26,5 +27,7 @@ mod standard_input;
 
 #[test]
 fn neighbour() {
-    support::play(&[&support::actor::ROLES[..], &memory::ROLES, &standard_input::ROLES].concat());
+    support::play(
+        &[&support::actor::ROLES[..], &auto_fetch::ROLES, &memory::ROLES, &standard_input::ROLES].concat(),
+    );
 }

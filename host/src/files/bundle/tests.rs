@@ -583,7 +583,7 @@ fn threads_store_in_order_and_none_waits_for_one_that_fails() {
 
 /// Takes all numbered variants of a name too.
 fn take_all_names(folder: &Path, name: &str) {
-    for n in 0..=9_999 {
+    for n in 0..=crate::files::place::PLACES_MAX {
         let name = if n == 0 { name.to_owned() } else { format!("{name} ({n})") };
         fs::File::create(folder.join(name)).unwrap();
     }

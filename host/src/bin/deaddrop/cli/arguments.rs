@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::overview::overview;
 use super::suggestion::{meant, question};
-use super::{Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew, SendFile};
+use super::{AutoFetch, Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew, Run, SendFile};
 use crate::exit::Failure;
 
 /// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
@@ -73,10 +73,34 @@ fn version() -> String {
 /// What is wrong only in combination.
 fn check(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Run(run) => check_run(run),
         Command::SendFile(send) => check_send_file(send),
         Command::Fetch(fetch) => check_fetch(fetch),
         Command::Room(Room { action: RoomAction::New(new) }) => check_room(new),
         _ => Ok(()),
+    }
+}
+
+fn check_run(run: &Run) -> Result<(), Failure> {
+    if run.auto_fetch != AutoFetch::None {
+        return match run.out {
+            Some(_) => Ok(()),
+            None => Err(Failure::usage(
+                "--auto-fetch needs a folder for what is fetched: name it with --out, as in --out inbox",
+            )),
+        };
+    }
+    let given = [
+        ("--out", run.out.is_some()),
+        ("--max-size", run.max_size.is_some()),
+        ("--max-total", run.max_total.is_some()),
+        ("--keep-free", run.keep_free.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::usage(format!(
+            "{flag} is for what is fetched, and nothing is: give --auto-fetch messages or --auto-fetch all too"
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -20,9 +20,9 @@ use deaddrop_core::limits::UDP_PORT;
 pub(crate) use arguments::{Parsed, parse, wants_json};
 pub(crate) use from::{From, Host, Named};
 pub(crate) use room::{Room, RoomAction, RoomAdd, RoomNew};
-pub(crate) use values::{RoomName, Text};
+pub(crate) use values::{AutoFetch, RoomName, Text};
 
-use values::{any_port, fetches, out, port, ttl, wait};
+use values::{any_port, fetches, out, out_folder, port, size, ttl, wait};
 
 /// The program's name. argh's description of the command line has the name of the type instead.
 pub(crate) const NAME: &str = "deaddrop";
@@ -112,6 +112,17 @@ impl Command {
     }
 }
 
+/// The limits of what `run` fetches, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Of one drop.
+    pub(crate) size: u64,
+    /// Of all that is in the folder.
+    pub(crate) total: u64,
+    /// What stays free on its disk.
+    pub(crate) free: u64,
+}
+
 /// Where the passphrase of the room comes from, as the command line has it.
 #[derive(Debug, Default)]
 pub(crate) struct RoomArgs {
@@ -188,8 +199,31 @@ macro_rules! command {
 
 command! {
     /// Show what is offered in the room, until interrupted.
-    #[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
-    Run {}
+    #[argh(
+        subcommand,
+        name = "run",
+        help_triggers("-h", "--help"),
+        example = "{command_name} --room-name work",
+        example = "{command_name} --auto-fetch all --out inbox --max-size 500M",
+        note = "With --auto-fetch, what is fetched is saved in the folder, a message as a file too,\nand nothing that exists is overwritten. A drop that would exceed a limit is left\nalone and told once; one that fails is tried again, six times in all."
+    )]
+    Run {
+        /// fetch drops as they appear into the folder that --out names: messages, all, or none (none)
+        #[argh(option, arg_name = "kinds", default = "AutoFetch::None")]
+        pub(crate) auto_fetch: AutoFetch,
+        /// the folder for what is fetched
+        #[argh(option, arg_name = "path", from_str_fn(out_folder))]
+        pub(crate) out: Option<PathBuf>,
+        /// fetch no drop that is larger: bytes, or as in 500k, 20M, 2G (2G)
+        #[argh(option, arg_name = "size", from_str_fn(size))]
+        pub(crate) max_size: Option<u64>,
+        /// fetch nothing that makes the folder hold more (10G)
+        #[argh(option, arg_name = "size", from_str_fn(size))]
+        pub(crate) max_total: Option<u64>,
+        /// fetch nothing that leaves less free on the disk (1G)
+        #[argh(option, arg_name = "size", from_str_fn(size))]
+        pub(crate) keep_free: Option<u64>,
+    }
 }
 
 command! {
@@ -309,6 +343,17 @@ command! {
         /// time to listen for others: seconds, or as in 90s, 5m (5s)
         #[argh(option, arg_name = "time", from_str_fn(wait))]
         pub(crate) wait: Option<Duration>,
+    }
+}
+
+impl Run {
+    /// The limits of what is fetched, with the usual ones where none is given.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            size: self.max_size.unwrap_or(2 << 30),
+            total: self.max_total.unwrap_or(10 << 30),
+            free: self.keep_free.unwrap_or(1 << 30),
+        }
     }
 }
 

@@ -112,6 +112,57 @@ fn time(text: &str, low: Duration, high: Duration) -> Result<Duration, String> {
     })
 }
 
+/// A size as people write it: bytes as a plain number, or a number with a unit, of powers of 1,024.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim_start().to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        "t" => Some(40),
+        _ => None,
+    };
+    let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
+    size.ok_or_else(|| {
+        "give a size in bytes (4096) or with a unit of powers of 1,024 (500k, 20M, 2G, 1T)".into()
+    })
+}
+
+/// Which drops are fetched as they appear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AutoFetch {
+    /// None.
+    None,
+    /// Messages alone.
+    Messages,
+    /// Messages, files and folders.
+    All,
+}
+
+impl FromStr for AutoFetch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "messages" => Ok(Self::Messages),
+            "all" => Ok(Self::All),
+            _ => Err("give messages, all, or none".into()),
+        }
+    }
+}
+
+/// The folder for what is fetched unattended.
+pub(super) fn out_folder(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text == "-" {
+        return Err("give a folder that exists".into());
+    }
+    Ok(text.into())
+}
+
 pub(super) fn ttl(text: &str) -> Result<Duration, String> {
     time(text, TTL_MIN, TTL_MAX)
 }
@@ -210,6 +261,27 @@ mod tests {
             assert!(ttl(bad).is_err(), "{bad}");
         }
         assert_eq!(wait("0s"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_size_may_be_written_as_people_write_it() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4_096),
+            ("500k", 512_000),
+            ("20M", 20 << 20),
+            ("2G", 2 << 30),
+            ("2 GiB", 2 << 30),
+            ("2gb", 2 << 30),
+            ("1T", 1 << 40),
+            (" 7 ", 7),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "G", "-1", "1.5G", "2X", "2GG", "18446744073709551616", "99999999999T", "\u{661}"] {
+            assert!(size(bad).unwrap_err().contains("500k, 20M, 2G"), "{bad}");
+        }
     }
 
     #[test]

@@ -329,7 +329,8 @@ async fn put_out(
     }
 }
 
-async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
+/// Warns if the sender of a drop that is here could not be told.
+pub(super) async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
     if confirmed {
         return Ok(());
     }
@@ -341,7 +342,7 @@ async fn warn_unconfirmed(ui: &Ui, confirmed: bool) -> Result<(), Failure> {
 }
 
 /// Warns if others can reach what was received. It was made for its owner only, which some file systems do not know.
-async fn warn_exposed(ui: &Ui, paths: &[PathBuf]) -> Result<(), Failure> {
+pub(super) async fn warn_exposed(ui: &Ui, paths: &[PathBuf]) -> Result<(), Failure> {
     let exposed = |path: &&PathBuf| platform::access_at(path).is_ok_and(|access| access.exposed);
     let Some(path) = paths.iter().find(exposed) else { return Ok(()) };
     let message = format!(

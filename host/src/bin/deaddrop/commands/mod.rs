@@ -13,10 +13,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use deaddrop::{BundleOptions, Sender, SenderBuilder, Zeroizing};
+use deaddrop::{BundleOptions, Sender, SenderBuilder};
 use smol::future;
 
-use crate::cli::{Command, Fetch, From, NetArgs, RoomAction, RoomArgs, SendFile};
+use crate::cli::{AutoFetch, Command, Fetch, From, RoomAction, RoomArgs, SendFile};
 use crate::exit::{Exit, Failure};
 use crate::passphrase::{self, Surroundings};
 use crate::platform;
@@ -27,7 +27,7 @@ use crate::ui::{Event, Ui};
 /// A command whose arguments, terminal and files have been read.
 #[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
 enum Job {
-    Run(NetArgs, Zeroizing<String>),
+    Run(run::Job),
     Send(send::Job),
     Fetch(fetch::Job),
     Room(RoomAction),
@@ -47,7 +47,7 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
         // Nothing has been offered or claimed yet, so that a signal ends it as it stands.
         let stopped = async { Err(signals.wait().await) };
         match future::or(stopped, prepare(command, ui, signals)).await? {
-            Job::Run(net, passphrase) => run::run(ui, signals, net, passphrase).await,
+            Job::Run(job) => run::run(ui, signals, job).await,
             Job::Send(job) => send::send(ui, signals, job).await,
             Job::Fetch(job) => fetch::fetch(ui, signals, job).await,
             Job::Doctor(job) => {
@@ -93,7 +93,11 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
     Ok(match command {
         Command::Run(mut args) => {
             let passphrase = find(args.take_room()).await?;
-            Job::Run(args.net(), passphrase)
+            let fetching = match (args.auto_fetch, args.out.clone()) {
+                (AutoFetch::None, _) | (_, None) => None,
+                (kinds, Some(out)) => Some(run::Fetching { kinds, out, limits: args.limits() }),
+            };
+            Job::Run(run::Job { net: args.net(), passphrase, fetching })
         }
         Command::SendMsg(mut args) => {
             let typed = args.message.as_ref().is_some_and(|text| text.expose() != "-");

@@ -56,6 +56,9 @@ fn defaults_are_the_contract() {
     assert_eq!((send.ttl.as_secs(), send.fetches, send.udp_port, send.tcp_port), (120, 1, 48_555, None));
     let Command::SendFile(send) = command(&["send-file", "x"]) else { panic!() };
     assert_eq!((send.ttl.as_secs(), send.fetches), (300, 1));
+    let Command::Run(run) = command(&["run"]) else { panic!() };
+    assert_eq!(run.auto_fetch, AutoFetch::None);
+    assert_eq!(run.limits(), crate::cli::Limits { size: 2 << 30, total: 10 << 30, free: 1 << 30 });
     let Command::Fetch(fetch) = command(&["fetch"]) else { panic!() };
     assert_eq!((fetch.wait, fetch.senders(), fetch.to_stdout()), (None, Vec::new(), false));
 }
@@ -118,7 +121,9 @@ fn what_cannot_be_meant_is_refused() {
     assert!(refusal(&["fetch", "--from", "bob,10.0.0.7:1", "--port", "2"]).contains("different"));
     assert!(refusal(&["fetch", "--token", "9f3"]).contains("26 characters"));
     assert!(refusal(&["run", "--json=yes"]).contains("no value"));
-    assert!(refusal(&["run", "--exec=rm"]).contains("--exec"));
+    assert!(refusal(&["run", "--auto-fetch", "all"]).contains("--out"));
+    assert!(refusal(&["run", "--auto-fetch", "all", "--out", "-"]).contains("a folder that exists"));
+    assert!(refusal(&["run", "--auto-fetch", "none", "--out", "x"]).contains("--out is for"));
     assert!(refusal(&["send-file"]).contains("path"));
     assert!(refusal(&["run", "--room"]).contains("--room"));
 }
@@ -151,14 +156,14 @@ fn a_slip_is_answered_with_what_may_be_meant() {
 fn a_flag_before_the_command_is_told_its_place() {
     assert!(refusal(&["--json", "run"]).contains("deaddrop run --json"));
     assert!(refusal(&["-vv", "run"]).contains("deaddrop run -vv"));
-    assert!(refusal(&["--out=x", "fetch"]).contains("deaddrop fetch --out"));
+    assert!(refusal(&["--token=x", "fetch"]).contains("deaddrop fetch --token"));
     assert!(!refusal(&["--room=hunter2", "run"]).contains("hunter"), "the value may be a passphrase");
     assert!(refusal(&["--verzion"]).contains("did you mean --version?"));
 }
 
 #[test]
 fn flags_that_are_not_built_are_absent() {
-    for flag in ["--auto-fetch", "--max-size", "--exec", "--mdns", "--words"] {
+    for flag in ["--mdns", "--words"] {
         assert!(refusal(&["run", flag, "1"]).contains(flag));
     }
 }

@@ -1,0 +1,206 @@
+//! Takes one drop, into the folder, and confirms it.
+
+use std::cell::OnceCell;
+use std::time::{Duration, Instant, SystemTime};
+
+use deaddrop::{
+    Claim, Content as Stored, Destination, Error, FetchError, FetchProgress, FoundOffer, Kind, Known, Offer,
+    Place, Receiver, Stopper, Unconfirmed, Unfinished,
+};
+use smol::{Timer, future};
+
+use super::fetcher::Fetcher;
+use super::queue::{Outcome, key};
+use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
+use crate::commands::progress::watch;
+use crate::exit::Failure;
+use crate::messages;
+use crate::ui::{Content, Event, Progress};
+
+/// For how long a sender is asked that does not answer. A drop that fails is tried again later anyway.
+const WAIT: Duration = Duration::from_secs(3);
+/// The same where the sender keeps the connection waiting for a place.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a fetch looks whether it is to give way.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a drop was taken.
+pub(super) struct Taken {
+    pub(super) outcome: Outcome,
+    /// The word and the reason of a failure.
+    pub(super) why: (&'static str, String),
+    /// How many files it has.
+    pub(super) files: u64,
+}
+
+impl Fetcher<'_> {
+    /// Takes a drop.
+    pub(super) async fn take(&self, known: &Known) -> Result<Taken, Failure> {
+        let (stopper, progress, since) = (Stopper::default(), OnceCell::new(), Instant::now());
+        let receiver = self.receiver.clone().wait(WAIT).patience(PATIENCE).stopped_by(&stopper);
+        let receiving = self.receive(&receiver, known, &progress);
+        let stopping = async {
+            loop {
+                let stop = async {
+                    self.signals.wait().await;
+                    true
+                };
+                let look = async {
+                    Timer::after(LOOK).await;
+                    let stored = progress.get().map_or(0, FetchProgress::stored);
+                    self.queue.borrow().is_to_give_way(Instant::now(), key(known), since, stored)
+                };
+                if future::or(stop, look).await {
+                    stopper.stop();
+                    return future::pending().await;
+                }
+            }
+        };
+        match future::or(receiving, stopping).await {
+            Ok(unconfirmed) => {
+                let files = self.complete(&known.offer, unconfirmed).await?;
+                Ok(Taken { outcome: Outcome::Received, why: ("", String::new()), files })
+            }
+            Err(error) => Ok(self.failed(known, error)),
+        }
+    }
+
+    async fn receive(
+        &self,
+        receiver: &Receiver,
+        known: &Known,
+        progress: &OnceCell<FetchProgress>,
+    ) -> Result<Unconfirmed, Error> {
+        let token = known.offer.token;
+        let found = FoundOffer::from((known, vec![known.from]));
+        let claim = match self.unfinished(known) {
+            Some(mut unfinished) => match receiver.resume(&mut unfinished, &[found.place()]).await {
+                Err(Error::Fetch(FetchError::PrefixDiffers)) => {
+                    unfinished.restart()?;
+                    receiver.resume(&mut unfinished, &[found.place()]).await?
+                }
+                claimed => claimed?,
+            },
+            None => receiver.claim(&found).await?,
+        };
+        let destination = Destination::path(match claim.offer().kind {
+            Kind::Message => self.job.out.join(message_name(SystemTime::now(), &token.to_string())),
+            _ => self.job.out.clone(),
+        })?;
+        // It is set once.
+        let progress = progress.get_or_init(|| claim.progress());
+        let is_folder = claim.offer().kind == Kind::Directory;
+        let read = || {
+            let files = is_folder.then(|| progress.files());
+            vec![Progress { id: 0, by: None, stored: progress.stored(), files }]
+        };
+        let receiving = receive(claim, &destination);
+        if self.ui.is_for_people() {
+            // The lines of a terminal show the transfers of one drop.
+            return receiving.await;
+        }
+        future::or(receiving, watch(self.ui, (token, known.offer.size), read)).await
+    }
+
+    /// What an earlier fetch has left of the drop.
+    fn unfinished(&self, known: &Known) -> Option<Unfinished> {
+        let token = known.offer.token;
+        // The folder is read through for it, so only if there may be something.
+        if !self.kept.borrow().contains(&token) {
+            return None;
+        }
+        let found = Destination::path(&self.job.out).ok()?.unfinished(Some(&token.into()));
+        found.into_iter().next()
+    }
+
+    /// Confirms a drop that is here, and tells of it. Returns how many files it has.
+    async fn complete(&self, offer: &Offer, unconfirmed: Unconfirmed) -> Result<u64, Failure> {
+        let content = unconfirmed.content().clone();
+        let confirmed = unconfirmed.confirm().await;
+        self.kept.borrow_mut().remove(&offer.token);
+        let (shown, paths, files) = match &content {
+            Stored::Saved(path) => (Content::Saved(path), std::slice::from_ref(path), 1),
+            Stored::Bundle(saved) => (Content::Bundle(&saved.paths, saved.files), &*saved.paths, saved.files),
+            Stored::Spooled(_) => return Err(Failure::failed("a drop that was to be saved was not")),
+        };
+        self.ui.show(&Event::received(offer, shown)).await?;
+        warn_unconfirmed(self.ui, confirmed).await?;
+        if let Stored::Bundle(saved) = &content {
+            for alteration in &saved.alterations {
+                let (code, message) = messages::alteration(alteration);
+                self.ui.show(&Event::Warning { code, message: &message }).await?;
+            }
+        }
+        warn_exposed(self.ui, paths).await?;
+        Ok(files.into())
+    }
+
+    /// What follows from an error.
+    fn failed(&self, known: &Known, error: Error) -> Taken {
+        let mut kept_some = false;
+        let error = match error {
+            Error::Kept { kept, error } => {
+                kept_some = kept.stored > 0;
+                self.kept.borrow_mut().insert(known.offer.token);
+                *error
+            }
+            error => error,
+        };
+        let outcome = match &error {
+            Error::Stopped if kept_some => Outcome::GaveWay,
+            Error::Fetch(FetchError::Gone | FetchError::Expired | FetchError::Unknown) => Outcome::Over,
+            Error::Fetch(
+                FetchError::MessageTooLong(_) | FetchError::Unsupported(_) | FetchError::WrongKind(_),
+            ) => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+        let slow = "it came so slowly that others had to be let through";
+        let why = if matches!(error, Error::Stopped) { slow.into() } else { Failure::from(error).message };
+        Taken { outcome, why: ("not-fetched", why), files: 0 }
+    }
+
+    /// Finishes a drop that an earlier run had received whole, or all but its last record.
+    pub(super) async fn finish(&self, mut unfinished: Unfinished) -> Result<(), Failure> {
+        let receiver = self.receiver.clone().wait(WAIT).patience(PATIENCE).stopped_by(self.signals.stopper());
+        let (offer, from) = (unfinished.offer().clone(), unfinished.from());
+        let at = [Place::new([from.into()], Some(from.port()))];
+        let received = async {
+            let claim = receiver.resume(&mut unfinished, &at).await?;
+            claim.receive(&Destination::path(&self.job.out)?).await
+        };
+        match received.await {
+            Ok(unconfirmed) => self.complete(&offer, unconfirmed).await.map(drop),
+            // It is tried again by the next run, and is removed once it is stale.
+            Err(error) => {
+                let failure = self.signals.failure(error);
+                if self.signals.received().is_some() {
+                    return Ok(());
+                }
+                self.ui.show(&Event::Warning { code: "unfinished", message: &failure.message }).await
+            }
+        }
+    }
+}
+
+/// Boxed: the future is large, and stands in each of the lanes otherwise.
+async fn receive(claim: Claim, destination: &Destination) -> Result<Unconfirmed, Error> {
+    Box::pin(claim.receive(destination)).await
+}
+
+/// The name of the file of a message, by the time in UTC and its token, so that no two are alike.
+fn message_name(now: SystemTime, token: &str) -> String {
+    let time = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
+    format!("message-{time}-{token}.txt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_named_by_its_time_and_its_token() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let token = "cp2j3z761xdq7dfjzs3z499z44";
+        assert_eq!(message_name(time, token), "message-20270115T080000Z-cp2j3z761xdq7dfjzs3z499z44.txt");
+    }
+}
