@@ -8,6 +8,7 @@ mod broken;
 mod bundle_resume;
 mod bundles;
 mod events;
+mod exec;
 mod exit_codes;
 mod limits;
 mod memory;

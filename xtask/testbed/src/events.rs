@@ -81,6 +81,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_ends_in_one_way() {
+        let executed = |how: &str| {
+            checked(&format!(r#"{{"event":"executed","token":"{TOKEN}","timed_out":true{how}}}"#))
+        };
+        assert!(executed(r#","code":0"#).is_ok() && executed(r#","signal":9"#).is_ok());
+        assert!(executed("").is_err() && executed(r#","code":0,"signal":9"#).is_err());
+    }
+
+    #[test]
     fn a_sender_says_all_that_it_serves() {
         assert!(checked(r#"{"event":"ready","addresses":["fe80::1%eth0","::1","10.0.0.1"]}"#).is_ok());
         assert!(checked(r#"{"event":"ready","addresses":["bob"]}"#).is_err());

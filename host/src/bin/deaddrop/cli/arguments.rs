@@ -82,6 +82,14 @@ fn check(command: &Command) -> Result<(), Failure> {
 }
 
 fn check_run(run: &Run) -> Result<(), Failure> {
+    if run.exec.is_none() && !run.arguments.is_empty() {
+        return Err(Failure::usage(
+            "there is an argument too many: this command takes options only, and arguments for the program of --exec",
+        ));
+    }
+    if run.exec.is_none() && run.exec_timeout.is_some() {
+        return Err(Failure::usage("--exec-timeout is for the program of --exec: give that too"));
+    }
     if run.auto_fetch != AutoFetch::None {
         return match run.out {
             Some(_) => Ok(()),
@@ -95,6 +103,7 @@ fn check_run(run: &Run) -> Result<(), Failure> {
         ("--max-size", run.max_size.is_some()),
         ("--max-total", run.max_total.is_some()),
         ("--keep-free", run.keep_free.is_some()),
+        ("--exec", run.exec.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Failure::usage(format!(

@@ -22,7 +22,7 @@ pub(crate) use from::{From, Host, Named};
 pub(crate) use room::{Room, RoomAction, RoomAdd, RoomNew};
 pub(crate) use values::{AutoFetch, RoomName, Text};
 
-use values::{any_port, fetches, out, out_folder, port, size, ttl, wait};
+use values::{any_port, exec_timeout, fetches, out, out_folder, port, program, size, ttl, wait};
 
 /// The program's name. argh's description of the command line has the name of the type instead.
 pub(crate) const NAME: &str = "deaddrop";
@@ -205,7 +205,9 @@ command! {
         help_triggers("-h", "--help"),
         example = "{command_name} --room-name work",
         example = "{command_name} --auto-fetch all --out inbox --max-size 500M",
-        note = "With --auto-fetch, what is fetched is saved in the folder, a message as a file too,\nand nothing that exists is overwritten. A drop that would exceed a limit is left\nalone and told once; one that fails is tried again, six times in all."
+        example = "{command_name} --auto-fetch messages --out inbox --exec /usr/local/bin/notify -- --title deaddrop",
+        note = "With --auto-fetch, what is fetched is saved in the folder, a message as a file too,\nand nothing that exists is overwritten. A drop that would exceed a limit is left\nalone and told once; one that fails is tried again, six times in all.",
+        note = "The program of --exec is run without a shell, one at a time, and gets a message or\na file on standard input, and DEADDROP_KIND, DEADDROP_NAME, DEADDROP_SIZE,\nDEADDROP_TOKEN, DEADDROP_FROM and DEADDROP_PATH in its environment. The name is as\nits sender wrote it. What it prints goes to standard error."
     )]
     Run {
         /// fetch drops as they appear into the folder that --out names: messages, all, or none (none)
@@ -223,6 +225,15 @@ command! {
         /// fetch nothing that leaves less free on the disk (1G)
         #[argh(option, arg_name = "size", from_str_fn(size))]
         pub(crate) keep_free: Option<u64>,
+        /// program to run for each drop that was fetched; its arguments stand after --
+        #[argh(option, arg_name = "path", from_str_fn(program))]
+        pub(crate) exec: Option<PathBuf>,
+        /// time after which the program is ended: seconds, or as in 90s, 5m (60s)
+        #[argh(option, arg_name = "time", from_str_fn(exec_timeout))]
+        pub(crate) exec_timeout: Option<Duration>,
+        /// arguments of the program that --exec names, as they are
+        #[argh(positional, arg_name = "argument")]
+        pub(crate) arguments: Vec<String>,
     }
 }
 

@@ -131,6 +131,16 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// The limit of time of a program.
+pub(super) fn exec_timeout(text: &str) -> Result<Duration, String> {
+    time(text, Duration::from_secs(1), Duration::from_secs(86_400))
+}
+
+/// A program.
+pub(super) fn program(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("give a program".into()) } else { Ok(text.into()) }
+}
+
 /// Which drops are fetched as they appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AutoFetch {

@@ -95,7 +95,12 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             let passphrase = find(args.take_room()).await?;
             let fetching = match (args.auto_fetch, args.out.clone()) {
                 (AutoFetch::None, _) | (_, None) => None,
-                (kinds, Some(out)) => Some(run::Fetching { kinds, out, limits: args.limits() }),
+                (kinds, Some(out)) => {
+                    let timeout = args.exec_timeout.unwrap_or(run::EXEC_TIMEOUT);
+                    let arguments = std::mem::take(&mut args.arguments);
+                    let exec = args.exec.take().map(|program| run::Exec { program, arguments, timeout });
+                    Some(run::Fetching { kinds, out, limits: args.limits(), exec })
+                }
             };
             Job::Run(run::Job { net: args.net(), passphrase, fetching })
         }

@@ -1,13 +1,16 @@
 //! `deaddrop run`: browse, and show offers as they come and go. Fetches them too, if it is told to.
 
 mod allowance;
+mod exec;
 mod fetcher;
 mod queue;
+mod service;
 mod taking;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::time::Duration;
 
 use deaddrop::{AddressChanges, Browser, OfferEvent, Receiver, Room, Zeroizing};
 use smol::future;
@@ -17,7 +20,11 @@ use crate::cli::{AutoFetch, Limits, NetArgs};
 use crate::exit::Failure;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
+pub(super) use exec::Exec;
 use fetcher::Fetcher;
+
+/// How long the program of `--exec` may take, unless something else is said.
+pub(super) const EXEC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What to show, and what to fetch.
 pub(super) struct Job {
@@ -37,6 +44,8 @@ pub(super) struct Fetching {
     pub(super) out: PathBuf,
     /// How much of them.
     pub(super) limits: Limits,
+    /// What to run for each of them.
+    pub(super) exec: Option<Exec>,
 }
 
 /// Browses until a signal ends it.
@@ -45,6 +54,7 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
     warn_weak(ui, &passphrase).await?;
     if let Some(fetching) = &fetching {
         fetcher::check(&fetching.out)?;
+        fetching.exec.as_ref().map_or(Ok(()), Exec::check)?;
     }
     let deriving = Room::derive(passphrase);
     let mut browser = open_browser(ui, &net).await?;

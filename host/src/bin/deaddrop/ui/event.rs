@@ -158,6 +158,20 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_text")]
         token: Token,
     },
+    /// The program that is run for each received drop has ended.
+    Executed {
+        /// Names the drop.
+        #[serde(serialize_with = "as_text")]
+        token: Token,
+        /// Its exit code, if it ended by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<i32>,
+        /// The number of the signal that ended it otherwise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        /// Whether its time was over.
+        timed_out: bool,
+    },
     /// A passphrase was made.
     Passphrase {
         /// The passphrase; absent if it went into a file.

@@ -71,6 +71,16 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             let count = if *of > 1 { format!(" ({fetched} of {of} fetched)") } else { String::new() };
             lines.notices = format!("Fetched by {by}, {}{count}\n", Bytes(*size)).into_bytes();
         }
+        Event::Executed { code: Some(0), timed_out: false, .. } => {}
+        Event::Executed { token, code, signal, timed_out } => {
+            let why = if *timed_out { "its time was over, and it ended" } else { "ended" };
+            let how = match (code, signal) {
+                (Some(code), _) => format!("with exit code {code}"),
+                (None, Some(signal)) => format!("by signal {signal}"),
+                (None, None) => "in an unknown way".into(),
+            };
+            lines.notices = format!("deaddrop: the program run for {token}: {why} {how}\n").into_bytes();
+        }
         Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
         Event::Passphrase { text: Some(text), .. } => {
             // Set aside before, so that no copy is left behind by growing.

@@ -157,6 +157,15 @@ fn json_fields_are_the_contract() {
             format!(r#"{{"event":"lapsed","token":"{t}","by":"192.168.1.7","why":"{word}"}}"#)
         );
     }
+    let executed = |code, signal, timed_out| json(&Event::Executed { token: TOKEN, code, signal, timed_out });
+    assert_eq!(
+        executed(Some(3), None, false),
+        format!(r#"{{"event":"executed","token":"{t}","code":3,"timed_out":false}}"#)
+    );
+    assert_eq!(
+        executed(None, Some(15), true),
+        format!(r#"{{"event":"executed","token":"{t}","signal":15,"timed_out":true}}"#)
+    );
     assert_eq!(json(&Event::Expired { token: TOKEN }), format!(r#"{{"event":"expired","token":"{t}"}}"#));
     assert_eq!(
         json(&Event::Warning { code: "guessing", message: "m" }),

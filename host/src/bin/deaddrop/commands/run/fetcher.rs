@@ -34,6 +34,8 @@ pub(super) struct Fetcher<'a> {
     allowance: Mutex<Allowance>,
     /// Drops of which a part is kept in the folder.
     pub(super) kept: RefCell<HashSet<Token>>,
+    /// One program at a time, in the order of the drops.
+    pub(super) turn: Mutex<()>,
 }
 
 /// Checks the folder for what is fetched.
@@ -51,7 +53,7 @@ impl<'a> Fetcher<'a> {
     pub(super) async fn new(ui: &'a Ui, signals: &'a Signals, receiver: Receiver, job: Fetching) -> Self {
         let allowance = Mutex::new(Allowance::of(&job.out, job.limits).await);
         let (queue, changed, kept) = (RefCell::default(), Changed::new(), RefCell::default());
-        Self { ui, signals, receiver, job, queue, changed, allowance, kept }
+        Self { ui, signals, receiver, job, queue, changed, allowance, kept, turn: Mutex::new(()) }
     }
 
     /// An offer has appeared or ended.

@@ -1,14 +1,17 @@
 //! Takes one drop, into the folder, and confirms it.
 
 use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use deaddrop::{
-    Claim, Content as Stored, Destination, Error, FetchError, FetchProgress, FoundOffer, Kind, Known, Offer,
-    Place, Receiver, Stopper, Unconfirmed, Unfinished,
+    Claim, Content as Stored, Destination, Endpoint, Error, FetchError, FetchProgress, FoundOffer, Kind,
+    Known, Offer, Place, Receiver, Stopper, Unconfirmed, Unfinished,
 };
 use smol::{Timer, future};
 
+use super::exec::Ended;
 use super::fetcher::Fetcher;
 use super::queue::{Outcome, key};
 use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
@@ -58,7 +61,7 @@ impl Fetcher<'_> {
         };
         match future::or(receiving, stopping).await {
             Ok(unconfirmed) => {
-                let files = self.complete(&known.offer, unconfirmed).await?;
+                let files = self.complete(&known.offer, known.from, unconfirmed).await?;
                 Ok(Taken { outcome: Outcome::Received, why: ("", String::new()), files })
             }
             Err(error) => Ok(self.failed(known, error)),
@@ -114,7 +117,12 @@ impl Fetcher<'_> {
     }
 
     /// Confirms a drop that is here, and tells of it. Returns how many files it has.
-    async fn complete(&self, offer: &Offer, unconfirmed: Unconfirmed) -> Result<u64, Failure> {
+    async fn complete(
+        &self,
+        offer: &Offer,
+        from: SocketAddr,
+        unconfirmed: Unconfirmed,
+    ) -> Result<u64, Failure> {
         let content = unconfirmed.content().clone();
         let confirmed = unconfirmed.confirm().await;
         self.kept.borrow_mut().remove(&offer.token);
@@ -132,7 +140,29 @@ impl Fetcher<'_> {
             }
         }
         warn_exposed(self.ui, paths).await?;
+        self.execute(offer, from, paths).await?;
         Ok(files.into())
+    }
+
+    /// Runs the program for a drop that is here, if there is one.
+    async fn execute(&self, offer: &Offer, from: SocketAddr, paths: &[PathBuf]) -> Result<(), Failure> {
+        let Some(exec) = &self.job.exec else { return Ok(()) };
+        let _turn = self.turn.lock().await;
+        let (token, program) = (offer.token, exec.program.display());
+        if self.signals.received().is_some() {
+            let message =
+                format!("{program} was not run for {token}, which is fetched, because this command ends");
+            return self.ui.show(&Event::Warning { code: "exec-failed", message: &message }).await;
+        }
+        match exec.run(self.signals, (offer, Endpoint(from)), paths).await {
+            Ok(Ended { code, signal, timed_out }) => {
+                self.ui.show(&Event::Executed { token, code, signal, timed_out }).await
+            }
+            Err(error) => {
+                let message = format!("{program} could not be run for {token}, which is fetched: {error}");
+                self.ui.show(&Event::Warning { code: "exec-failed", message: &message }).await
+            }
+        }
     }
 
     /// What follows from an error.
@@ -169,7 +199,7 @@ impl Fetcher<'_> {
             claim.receive(&Destination::path(&self.job.out)?).await
         };
         match received.await {
-            Ok(unconfirmed) => self.complete(&offer, unconfirmed).await.map(drop),
+            Ok(unconfirmed) => self.complete(&offer, from, unconfirmed).await.map(drop),
             // It is tried again by the next run, and is removed once it is stale.
             Err(error) => {
                 let failure = self.signals.failure(error);
