@@ -20,6 +20,7 @@ mod races;
 mod resume;
 mod room_command;
 mod rooms;
+mod service;
 mod signals;
 mod sizes;
 mod sources;

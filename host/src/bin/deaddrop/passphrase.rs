@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::{Zeroize, Zeroizing};
@@ -57,6 +58,21 @@ pub(crate) async fn passphrase(
     surroundings: Surroundings,
     signals: &Signals,
 ) -> Result<Zeroizing<String>, Failure> {
+    Ok(find(args, surroundings, signals).await?.passphrase)
+}
+
+/// A passphrase, and the file that it is from.
+pub(crate) struct Found {
+    pub(crate) passphrase: Zeroizing<String>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// The same as [`passphrase`], with the file to read it from again, if it is from one.
+pub(crate) async fn find(
+    args: RoomArgs,
+    surroundings: Surroundings,
+    signals: &Signals,
+) -> Result<Found, Failure> {
     choose(args, surroundings, async || ask("Room passphrase: ", signals, &TO_JOIN).await).await
 }
 
@@ -71,7 +87,14 @@ pub(crate) async fn given(
         Ok(Zeroizing::new(String::new()))
     });
     let found = found.await;
-    if absent { Ok(None) } else { found.map(Some) }
+    if absent { Ok(None) } else { found.map(|found| Some(found.passphrase)) }
+}
+
+/// The passphrase in a room file.
+pub(crate) async fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let (source, path) = (path.display().to_string(), path.to_owned());
+    // On a thread of its own: a pipe can keep us waiting, and a signal is to end that.
+    checked(smol::unblock(move || room_file::read(&path)).await?, &source)
 }
 
 /// The passphrase of a room to be kept: asked for twice on a terminal, so that a slip is not kept with it. Read from
@@ -105,15 +128,15 @@ async fn choose(
     args: RoomArgs,
     surroundings: Surroundings,
     ask: impl AsyncFnOnce() -> Result<Zeroizing<String>, Failure>,
-) -> Result<Zeroizing<String>, Failure> {
+) -> Result<Found, Failure> {
+    let found = |passphrase| Found { passphrase, file: None };
     let Surroundings { variable, rooms } = surroundings;
     if let Some(room) = args.room {
-        return checked(room.into_inner(), "--room");
+        return checked(room.into_inner(), "--room").map(found);
     }
-    // On a thread of its own: a pipe can keep us waiting, and a signal is to end that.
-    let from_file = async |path: std::path::PathBuf| {
-        let source = path.display().to_string();
-        checked(smol::unblock(move || room_file::read(&path)).await?, &source)
+    let from_file = async |path: PathBuf| {
+        let passphrase = from_file(&path).await?;
+        Ok(Found { passphrase, file: Some(path) })
     };
     if let Some(path) = args.room_file {
         return from_file(path).await;
@@ -126,13 +149,13 @@ async fn choose(
             value.into_encoded_bytes().zeroize();
             Failure::usage(format!("the passphrase in {VARIABLE} is not UTF-8 text: set it as UTF-8"))
         })?;
-        return checked(Zeroizing::new(value), VARIABLE);
+        return checked(Zeroizing::new(value), VARIABLE).map(found);
     }
     let default = rooms.map(|rooms| rooms.find(&RoomName::default_room())).transpose()?.flatten();
     if let Some(path) = default {
         return from_file(path).await;
     }
-    checked(ask().await?, "the terminal")
+    checked(ask().await?, "the terminal").map(found)
 }
 
 fn checked(passphrase: Zeroizing<String>, source: &str) -> Result<Zeroizing<String>, Failure> {

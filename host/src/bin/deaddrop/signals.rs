@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use deaddrop::{Error, Stopper};
+use event_listener::Event;
 
 use crate::exit::Failure;
 use crate::platform::{self, Request, Requests, Terminal};
@@ -18,6 +19,12 @@ pub(crate) struct Signals(Arc<Inner>);
 struct Inner {
     first: AtomicU8,
     stopper: Stopper,
+    /// SIGHUP asks to read the room file again, and ends nothing.
+    reloads: AtomicBool,
+    /// Notified when it has come.
+    hung_up: Event,
+    /// It has come, and was not heeded yet.
+    reload: AtomicBool,
     /// The terminal while a question waits on it, with its echo off.
     terminal: Mutex<Option<Arc<Terminal>>>,
 }
@@ -45,6 +52,22 @@ impl Signals {
     pub(crate) async fn wait(&self) -> Failure {
         self.0.stopper.stopped().await;
         self.received().unwrap_or_else(Failure::interrupted)
+    }
+
+    /// From now on SIGHUP asks to read the room file again.
+    pub(crate) fn reload_on_hangup(&self) {
+        self.0.reloads.store(true, Ordering::Release);
+    }
+
+    /// Waits until the room file is to be read again. Dropping the future loses nothing.
+    pub(crate) async fn reload(&self) {
+        loop {
+            let hung_up = self.0.hung_up.listen();
+            if self.0.reload.swap(false, Ordering::AcqRel) {
+                return;
+            }
+            hung_up.await;
+        }
     }
 
     /// The failure for an error of the library: the signal, if that was the reason.
@@ -79,8 +102,13 @@ impl Signals {
                     self.with_terminal(Terminal::take_again);
                     continue;
                 }
+                Request::HangUp if self.0.reloads.load(Ordering::Acquire) => {
+                    self.0.reload.store(true, Ordering::Release);
+                    self.0.hung_up.notify(usize::MAX);
+                    continue;
+                }
                 Request::Interrupt => INTERRUPT,
-                Request::Terminate => TERMINATE,
+                Request::HangUp | Request::Terminate => TERMINATE,
             };
             // The first signal decides how the process ends: a later one finds it set.
             let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);

@@ -92,7 +92,9 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
     let find = async |room: RoomArgs| passphrase::passphrase(room, Surroundings::ours(), signals).await;
     Ok(match command {
         Command::Run(mut args) => {
-            let passphrase = find(args.take_room()).await?;
+            let room = args.take_room();
+            let passphrase::Found { passphrase, file } =
+                passphrase::find(room, Surroundings::ours(), signals).await?;
             let fetching = match (args.auto_fetch, args.out.clone()) {
                 (AutoFetch::None, _) | (_, None) => None,
                 (kinds, Some(out)) => {
@@ -102,7 +104,7 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
                     Some(run::Fetching { kinds, out, limits: args.limits(), exec })
                 }
             };
-            Job::Run(run::Job { net: args.net(), passphrase, fetching })
+            Job::Run(run::Job { net: args.net(), passphrase, room_file: file, fetching })
         }
         Command::SendMsg(mut args) => {
             let typed = args.message.as_ref().is_some_and(|text| text.expose() != "-");

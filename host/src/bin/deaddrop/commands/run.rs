@@ -7,21 +7,25 @@ mod queue;
 mod service;
 mod taking;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use deaddrop::{AddressChanges, Browser, OfferEvent, Receiver, Room, Zeroizing};
+use deaddrop::{AddressChanges, Browser, EndReason, OfferEvent, Receiver, Room, Zeroizing};
 use smol::future;
 
 use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{AutoFetch, Limits, NetArgs};
 use crate::exit::Failure;
+use crate::passphrase;
+use crate::platform;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
 pub(super) use exec::Exec;
 use fetcher::Fetcher;
+use service::{Manager, Status};
 
 /// How long the program of `--exec` may take, unless something else is said.
 pub(super) const EXEC_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +36,8 @@ pub(super) struct Job {
     pub(super) net: NetArgs,
     /// The room.
     pub(super) passphrase: Zeroizing<String>,
+    /// The file that it is from.
+    pub(super) room_file: Option<PathBuf>,
     /// Absent if nothing is fetched.
     pub(super) fetching: Option<Fetching>,
 }
@@ -50,7 +56,7 @@ pub(super) struct Fetching {
 
 /// Browses until a signal ends it.
 pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
-    let Job { net, passphrase, fetching } = job;
+    let Job { net, passphrase, room_file, fetching } = job;
     warn_weak(ui, &passphrase).await?;
     if let Some(fetching) = &fetching {
         fetcher::check(&fetching.out)?;
@@ -64,47 +70,124 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
         Some(fetching) => Some(Fetcher::new(ui, signals, receiver, fetching).await),
         None => None,
     };
-    ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None, again: false }).await?;
-    let (warnings, changes) = (browser.warnings(), browser.address_changes());
-    let telling = future::or(tell_of_moves(ui, &changes), warn_of_discovery(ui, &warnings));
-    let browsing = future::or(browse(ui, signals, &mut browser, fetcher.as_ref()), telling);
-    let Some(fetcher) = &fetcher else { return browsing.await.map(|never| match never {}) };
-    let mut fetching = pin!(fetcher.run());
-    let ended = future::or(async { browsing.await.map(|never| match never {}) }, &mut fetching).await;
-    if signals.received().is_some() {
-        // What is under way gives its claims back, or keeps what it has.
-        fetching.await?;
+    // The end of a terminal ends what runs on it. A service has none.
+    let room_file = room_file.filter(|_| !platform::has_terminal());
+    if room_file.is_some() {
+        signals.reload_on_hangup();
     }
+    let (manager, offered) = (Manager::ours(), Cell::new(0));
+    let listener = Listener { ui, signals, net, room_file, fetcher: fetcher.as_ref(), offered: &offered };
+    listener.ready(&browser).await?;
+    let status = || Status { offered: offered.get(), fetched: fetcher.as_ref().map(|it| it.fetched.get()) };
+    let telling = service::tend(manager.as_ref(), &status);
+    let listening = future::or(listener.listen(browser), telling);
+    let ended = match &fetcher {
+        None => listening.await.map(|never| match never {}),
+        Some(fetcher) => {
+            let mut fetching = pin!(fetcher.run());
+            let ended = async { listening.await.map(|never| match never {}) };
+            let ended = future::or(ended, &mut fetching).await;
+            manager.iter().for_each(Manager::stopping);
+            if signals.received().is_some() {
+                // What is under way gives its claims back, or keeps what it has.
+                fetching.await?;
+            }
+            ended
+        }
+    };
+    manager.iter().for_each(Manager::stopping);
     ended
 }
 
-async fn browse(
-    ui: &Ui,
-    signals: &Signals,
-    browser: &mut Browser,
-    fetcher: Option<&Fetcher<'_>>,
-) -> Result<Infallible, Failure> {
-    loop {
-        let event = async { Ok(browser.next_event().await) };
-        let event = future::or(async { Err(signals.wait().await) }, event).await?;
-        match &event {
-            OfferEvent::Appeared { offer: known } => {
-                ui.show(&Event::offer(&known.offer, known.from)).await?;
-            }
-            OfferEvent::Gone { token, reason, .. } => {
-                ui.show(&Event::Gone { token: *token, reason: *reason }).await?;
-            }
-        }
-        if let Some(fetcher) = fetcher {
-            fetcher.heard(event);
-        }
-    }
+/// What listens.
+struct Listener<'a> {
+    ui: &'a Ui,
+    signals: &'a Signals,
+    net: NetArgs,
+    /// Read again when it is asked for.
+    room_file: Option<PathBuf>,
+    fetcher: Option<&'a Fetcher<'a>>,
+    /// How many drops are offered.
+    offered: &'a Cell<usize>,
 }
 
-/// Shows that this machine has other addresses, whenever it has.
-async fn tell_of_moves(ui: &Ui, changes: &AddressChanges) -> Result<Infallible, Failure> {
-    loop {
-        let addresses = changes.next().await;
-        ui.show(&Event::Ready { addresses: &addresses, serving: None, again: true }).await?;
+impl Listener<'_> {
+    async fn ready(&self, browser: &Browser) -> Result<(), Failure> {
+        self.ui.show(&Event::Ready { addresses: &browser.addresses(), serving: None, again: false }).await
+    }
+
+    /// Shows that this machine has other addresses, whenever it has.
+    async fn tell_of_moves(&self, changes: &AddressChanges) -> Result<Infallible, Failure> {
+        loop {
+            let addresses = changes.next().await;
+            self.ui.show(&Event::Ready { addresses: &addresses, serving: None, again: true }).await?;
+        }
+    }
+
+    /// Listens until a signal comes, in the room that the room file names.
+    async fn listen(&self, mut browser: Browser) -> Result<Infallible, Failure> {
+        loop {
+            let (warnings, changes) = (browser.warnings(), browser.address_changes());
+            let telling = future::or(self.tell_of_moves(&changes), warn_of_discovery(self.ui, &warnings));
+            let passphrase =
+                future::or(self.browse(&mut browser), async { telling.await.map(|never| match never {}) })
+                    .await?;
+            warn_weak(self.ui, &passphrase).await?;
+            let room = derive(Room::derive(passphrase), self.signals).await?;
+            let receiver = Receiver::new(&room).network(network(&self.net));
+            for known in browser.offers() {
+                let gone = Event::Gone { token: known.offer.token, reason: EndReason::Lost };
+                self.ui.show(&gone).await?;
+            }
+            self.offered.set(0);
+            browser = open_browser(self.ui, &self.net).await?;
+            receiver.browse(&mut browser);
+            if let Some(fetcher) = self.fetcher {
+                fetcher.join(receiver);
+            }
+            self.ready(&browser).await?;
+        }
+    }
+
+    /// Shows what is offered, until the room file was read again: the passphrase in it.
+    async fn browse(&self, browser: &mut Browser) -> Result<Zeroizing<String>, Failure> {
+        loop {
+            let event = async { Ok(Some(browser.next_event().await)) };
+            let reload = async {
+                self.signals.reload().await;
+                Ok(None)
+            };
+            let stopped = async { Err(self.signals.wait().await) };
+            match (future::or(stopped, future::or(reload, event)).await?, &self.room_file) {
+                (Some(event), _) => {
+                    // An offer appears again when its sender has moved.
+                    self.offered.set(browser.offers().count());
+                    self.heard(event).await?;
+                }
+                (None, Some(path)) => match passphrase::from_file(path).await {
+                    Ok(passphrase) => return Ok(passphrase),
+                    Err(failure) => {
+                        let message = format!("{}; still in the room of before", failure.message);
+                        self.ui.show(&Event::Warning { code: "room-file", message: &message }).await?;
+                    }
+                },
+                (None, None) => {}
+            }
+        }
+    }
+
+    async fn heard(&self, event: OfferEvent) -> Result<(), Failure> {
+        match &event {
+            OfferEvent::Appeared { offer: known } => {
+                self.ui.show(&Event::offer(&known.offer, known.from)).await?;
+            }
+            OfferEvent::Gone { token, reason, .. } => {
+                self.ui.show(&Event::Gone { token: *token, reason: *reason }).await?;
+            }
+        }
+        if let Some(fetcher) = self.fetcher {
+            fetcher.heard(event);
+        }
+        Ok(())
     }
 }

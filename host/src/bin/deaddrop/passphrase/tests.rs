@@ -9,6 +9,14 @@ async fn never() -> Result<Zeroizing<String>, Failure> {
     panic!("asked")
 }
 
+async fn choose(
+    args: RoomArgs,
+    surroundings: Surroundings,
+    ask: impl AsyncFnOnce() -> Result<Zeroizing<String>, Failure>,
+) -> Result<Zeroizing<String>, Failure> {
+    super::choose(args, surroundings, ask).await.map(|found| found.passphrase)
+}
+
 /// No variable, and no home.
 fn nowhere() -> Surroundings {
     Surroundings { variable: None, rooms: None }

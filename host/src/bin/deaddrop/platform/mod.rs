@@ -4,7 +4,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `access` | who else can reach a file, and where configuration is |
+//! | `disk` | what a file system has left, and what a file takes of it |
 //! | `process` | core dumps, memory that may be swapped, how many files can be open |
+//! | `programs` | programs with a process group of their own |
+//! | `service` | the socket of the service manager |
 //! | `signals` | what asks the process to end, to stop or to go on |
 //! | `streams` | standard input and standard output without std's buffers |
 //! | `terminal` | echo, size and foreground of a terminal |
@@ -13,7 +16,9 @@
 mod unix;
 
 #[cfg(unix)]
-pub(crate) use unix::{access::*, process::*, signals::*, streams::*, terminal::*};
+pub(crate) use unix::{
+    access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
+};
 
 /// Who can reach a file beside the user that this process runs for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +34,21 @@ pub(crate) struct Access {
 pub(crate) enum Request {
     /// A person at the terminal wants it to end.
     Interrupt,
+    /// The terminal is gone, or a service is to read its configuration again.
+    HangUp,
     /// Something else does.
     Terminate,
     /// It is to stop until it is told to go on: [`suspend`] does that.
     Suspend,
     /// It was stopped, and goes on.
     GoOn,
+}
+
+/// What a file system has left.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    /// For others than the administrator.
+    pub(crate) bytes: u64,
+    /// Files that can still be made, and all; 0 and 0 where there is no such number.
+    pub(crate) files: (u64, u64),
 }

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use deaddrop::text::Bytes;
-use rustix::fs::statvfs;
 
 use crate::cli::Limits;
+use crate::platform::{self, Left};
 
 /// What a file takes at least: thousands of empty ones are not nothing.
 const FILE_MIN: u64 = 4096;
@@ -65,14 +64,6 @@ pub(super) struct Allowance {
     measured: Instant,
 }
 
-/// What a file system has left.
-#[derive(Clone, Copy)]
-struct Left {
-    bytes: u64,
-    /// Files that can still be made, and all; 0 and 0 where there is no such number.
-    files: (u64, u64),
-}
-
 impl Allowance {
     /// Measures the folder.
     pub(super) async fn of(folder: &Path, limits: Limits) -> Self {
@@ -88,10 +79,7 @@ impl Allowance {
         }
         let folder = self.folder.clone();
         // A file system that does not say is not judged.
-        let left = smol::unblock(move || statvfs(&folder).ok()).await.map(|stat| Left {
-            bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
-            files: (stat.f_favail, stat.f_files),
-        });
+        let left = smol::unblock(move || platform::left(&folder)).await;
         self.decide(size, left)?;
         self.used = self.used.saturating_add(charge(size));
         self.under_way = self.under_way.saturating_add(charge(size));
@@ -152,13 +140,13 @@ fn taken(metadata: &fs::Metadata) -> u64 {
     if metadata.is_dir() {
         return FILE_MIN;
     }
-    charge(metadata.len().max(metadata.blocks().saturating_mul(512)))
+    charge(platform::taken(metadata))
 }
 
 /// Checks that the folder is one, and can be read and written.
 pub(super) fn check(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder)?;
-    Ok(rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?)
+    platform::writable(folder)
 }
 
 #[cfg(test)]

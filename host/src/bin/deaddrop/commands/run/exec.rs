@@ -1,24 +1,18 @@
 //! Runs a program for each drop that was received: without a shell, one at a time, and within a limit of time.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use deaddrop::{Endpoint, Kind, Offer};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use smol::{Timer, future};
 
 use super::service;
 use crate::exit::Failure;
 use crate::passphrase;
+use crate::platform::{self, Group};
 use crate::signals::Signals;
 
 /// How long a program may take to end that was asked to because its time is over.
@@ -59,10 +53,7 @@ impl Exec {
     /// # Errors
     /// If there is not.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        let runs = |path: &Path| {
-            path.metadata()
-                .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-        };
+        let runs = platform::is_program;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = match self.program.components().count() {
             1 if !self.program.as_os_str().as_encoded_bytes().contains(&b'/') => {
@@ -86,10 +77,9 @@ impl Exec {
         (offer, from): (&Offer, Endpoint),
         paths: &[PathBuf],
     ) -> io::Result<Ended> {
-        let mut child = self.start(offer, from, paths)?;
-        let group = Pid::from_child(&child);
+        let (group, mut child) = self.start(offer, from, paths)?;
         // It is not reaped before the end, so that its id names no other group meanwhile.
-        let mut ended = smol::unblock(move || wait(group));
+        let mut ended = smol::unblock(move || group.wait());
         let stopping = async {
             signals.wait().await;
             Some(Cause::Stopped)
@@ -104,28 +94,23 @@ impl Exec {
         };
         let cause = future::or(by_itself, future::or(stopping, late)).await;
         if let Some(cause) = &cause {
-            // A group that has ended takes no signal.
-            let _ = kill_process_group(group, Signal::TERM);
+            group.terminate();
             let grace = if matches!(cause, Cause::TimedOut) { GRACE } else { GRACE_AT_END };
             let grace = async {
                 Timer::after(grace).await;
             };
             future::or(async { (&mut ended).await }, grace).await;
             // Also those that it has started.
-            let _ = kill_process_group(group, Signal::KILL);
+            group.kill();
         }
         let status = smol::unblock(move || reap(&mut child)).await?;
         let timed_out = matches!(cause, Some(Cause::TimedOut));
-        Ok(Ended { code: status.code(), signal: status.signal(), timed_out })
+        Ok(Ended { code: status.code(), signal: platform::signal(status), timed_out })
     }
 
-    fn start(&self, offer: &Offer, from: Endpoint, paths: &[PathBuf]) -> io::Result<Child> {
+    fn start(&self, offer: &Offer, from: Endpoint, paths: &[PathBuf]) -> io::Result<(Group, Child)> {
         let stdin = match (offer.kind, paths) {
-            (Kind::Message | Kind::File, [path]) => {
-                let mut options = OpenOptions::new();
-                let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-                options.read(true).custom_flags(flags).open(path)?.into()
-            }
+            (Kind::Message | Kind::File, [path]) => platform::open_no_link(path)?.into(),
             _ => Stdio::null(),
         };
         let mut all = OsString::new();
@@ -146,21 +131,12 @@ impl Exec {
             .env("DEADDROP_PATH", all)
             // The passphrase is no business of it, nor is the supervision of this process.
             .env_remove(passphrase::VARIABLE)
-            .stdin(stdin)
-            // Standard output is for our own events.
-            .stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?))
-            .process_group(0);
+            .stdin(stdin);
         service::VARIABLES.iter().for_each(|variable| {
             command.env_remove(variable);
         });
-        command.spawn()
+        Group::start(&mut command)
     }
-}
-
-/// Waits for the end of a process without reaping it.
-fn wait(process: Pid) {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while let Err(Errno::INTR) = waitid(WaitId::Pid(process), options) {}
 }
 
 fn reap(child: &mut Child) -> io::Result<ExitStatus> {

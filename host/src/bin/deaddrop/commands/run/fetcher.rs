@@ -1,6 +1,6 @@
 //! Fetches drops as they appear, a few at a time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ const SWEEP: Duration = Duration::from_secs(600);
 pub(super) struct Fetcher<'a> {
     pub(super) ui: &'a Ui,
     pub(super) signals: &'a Signals,
-    pub(super) receiver: Receiver,
+    /// A member of the room, which can become another.
+    pub(super) receiver: RefCell<Receiver>,
     pub(super) job: Fetching,
     pub(super) queue: RefCell<Queue>,
     changed: Changed,
@@ -36,6 +37,8 @@ pub(super) struct Fetcher<'a> {
     pub(super) kept: RefCell<HashSet<Token>>,
     /// One program at a time, in the order of the drops.
     pub(super) turn: Mutex<()>,
+    /// How many drops were fetched.
+    pub(super) fetched: Cell<u64>,
 }
 
 /// Checks the folder for what is fetched.
@@ -53,7 +56,19 @@ impl<'a> Fetcher<'a> {
     pub(super) async fn new(ui: &'a Ui, signals: &'a Signals, receiver: Receiver, job: Fetching) -> Self {
         let allowance = Mutex::new(Allowance::of(&job.out, job.limits).await);
         let (queue, changed, kept) = (RefCell::default(), Changed::new(), RefCell::default());
-        Self { ui, signals, receiver, job, queue, changed, allowance, kept, turn: Mutex::new(()) }
+        let receiver = RefCell::new(receiver);
+        Self {
+            ui,
+            signals,
+            receiver,
+            job,
+            queue,
+            changed,
+            allowance,
+            kept,
+            turn: Mutex::new(()),
+            fetched: Cell::new(0),
+        }
     }
 
     /// An offer has appeared or ended.
@@ -67,6 +82,12 @@ impl<'a> Fetcher<'a> {
             OfferEvent::Gone { token, instance, .. } => queue.gone((instance, token)),
         }
         self.changed.notify(usize::MAX);
+    }
+
+    /// The room is another now. Fetches that are under way go on.
+    pub(super) fn join(&self, receiver: Receiver) {
+        self.receiver.replace(receiver);
+        self.queue.borrow_mut().clear();
     }
 
     fn is_wanted(&self, kind: Kind) -> bool {

@@ -122,6 +122,13 @@ impl Queue {
         self.take_turns();
     }
 
+    /// All offers have ended. Fetches that are under way go on.
+    pub(super) fn clear(&mut self) {
+        self.entries.retain(|entry| entry.state == State::Running);
+        self.entries.iter_mut().for_each(|entry| entry.gone = true);
+        self.take_turns();
+    }
+
     /// The offer to fetch now. Each is to be ended.
     pub(super) fn next(&mut self, now: Instant) -> Option<Known> {
         if self.running(|_| true) >= PARALLEL {

@@ -40,7 +40,7 @@ impl Fetcher<'_> {
     /// Takes a drop.
     pub(super) async fn take(&self, known: &Known) -> Result<Taken, Failure> {
         let (stopper, progress, since) = (Stopper::default(), OnceCell::new(), Instant::now());
-        let receiver = self.receiver.clone().wait(WAIT).patience(PATIENCE).stopped_by(&stopper);
+        let receiver = self.receiver.borrow().clone().wait(WAIT).patience(PATIENCE).stopped_by(&stopper);
         let receiving = self.receive(&receiver, known, &progress);
         let stopping = async {
             loop {
@@ -126,6 +126,7 @@ impl Fetcher<'_> {
         let content = unconfirmed.content().clone();
         let confirmed = unconfirmed.confirm().await;
         self.kept.borrow_mut().remove(&offer.token);
+        self.fetched.set(self.fetched.get() + 1);
         let (shown, paths, files) = match &content {
             Stored::Saved(path) => (Content::Saved(path), std::slice::from_ref(path), 1),
             Stored::Bundle(saved) => (Content::Bundle(&saved.paths, saved.files), &*saved.paths, saved.files),
@@ -191,7 +192,8 @@ impl Fetcher<'_> {
 
     /// Finishes a drop that an earlier run had received whole, or all but its last record.
     pub(super) async fn finish(&self, mut unfinished: Unfinished) -> Result<(), Failure> {
-        let receiver = self.receiver.clone().wait(WAIT).patience(PATIENCE).stopped_by(self.signals.stopper());
+        let receiver =
+            self.receiver.borrow().clone().wait(WAIT).patience(PATIENCE).stopped_by(self.signals.stopper());
         let (offer, from) = (unfinished.offer().clone(), unfinished.from());
         let at = [Place::new([from.into()], Some(from.port()))];
         let received = async {

@@ -51,6 +51,7 @@ impl Requests {
                 Signal::Tstp => continue,
                 Signal::Cont => Request::GoOn,
                 Signal::Int => Request::Interrupt,
+                Signal::Hup => Request::HangUp,
                 _ => Request::Terminate,
             });
         }

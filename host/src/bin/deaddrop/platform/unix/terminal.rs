@@ -11,6 +11,9 @@ use rustix::termios::{
 };
 use smol::Async;
 
+/// The controlling terminal of the process that opens it.
+const CONTROLLING: &str = "/dev/tty";
+
 /// The controlling terminal, and the question that waits on it.
 pub(crate) struct Terminal {
     /// Opened for this question, so that no other program's use of the terminal becomes non-blocking.
@@ -20,11 +23,16 @@ pub(crate) struct Terminal {
     question: &'static str,
 }
 
+/// Whether this process has a controlling terminal.
+pub(crate) fn has_terminal() -> bool {
+    File::open(CONTROLLING).is_ok()
+}
+
 impl Terminal {
     /// # Errors
     /// If this process has no terminal.
     pub(crate) fn open(question: &'static str) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let file = OpenOptions::new().read(true).write(true).open(CONTROLLING)?;
         Ok(Self { file: Async::new(file)?, before: Mutex::default(), question })
     }
 
