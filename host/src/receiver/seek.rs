@@ -30,6 +30,9 @@ const STALLED_MAX: Duration = Duration::from_secs(8);
 /// slow network that loses packets.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long the transfer has to follow a lead before it gets another.
+const FOLLOWED_WITHIN: Duration = Duration::from_millis(250);
+
 /// Looks for the sender of one transfer.
 pub(crate) struct Seeker {
     network: Network,
@@ -74,8 +77,11 @@ impl Seeker {
         // Addresses that have answered, while the one that is used did too.
         let mut others: Vec<SocketAddr> = Vec::new();
         let (mut found, mut changes) = (self.leave_old_address(&browser), browser.changes());
+        let mut connected = self.leads.connection().is_some();
         loop {
-            if self.leads.connection().is_none() {
+            let was_connected = std::mem::replace(&mut connected, self.leads.connection().is_some());
+            // Once, when it is lost: what was heard then is worth a try. What is given after that is known.
+            if was_connected && !connected {
                 others.clear();
             }
             let known = [&others[..], &self.leads.tried()].concat();
@@ -107,6 +113,8 @@ impl Seeker {
             self.leads.give(routes.map(|target| target.routes).unwrap_or_default());
             others.extend(at);
             found = true;
+            // The transfer goes on with it meanwhile, whatever is heard.
+            sleep_until(clock::now() + FOLLOWED_WITHIN).await;
         }
     }
 
