@@ -132,7 +132,8 @@ fn stalled_before_commit(host: &Host, folder: &Path, port: u16, token: &str) -> 
     let up = 49 + 3 * 512;
     let (relay, by) = relay(host, port, None, Some(up));
     let from = format!("{}:{by}", host.ip);
-    let arguments = ["fetch", "--json", "--from", &from, "--token", token];
+    // On another port for beacons: it would find the sender past the relay otherwise.
+    let arguments = ["fetch", "--json", "--udp-port", "48599", "--from", &from, "--token", token];
     (relay, spawn(host, folder, ROOM, &arguments, b""))
 }
 

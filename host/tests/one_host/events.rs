@@ -45,7 +45,7 @@ fn a_message_from_first_to_last() {
             { "event": "ready", "addresses": ["127.0.0.1"], "port": 48_556, "token": "TOKEN",
               "kind": "message", "name": "", "size": 6, "ttl_ms": 60_000 },
             { "event": "claimed", "token": "TOKEN", "by": "127.0.0.1" },
-            { "event": "fetched", "token": "TOKEN", "by": "127.0.0.1", "size": 6 },
+            { "event": "fetched", "token": "TOKEN", "by": "127.0.0.1", "size": 6, "fetched": 1, "of": 1 },
         ])
     );
     let offer = json!({ "event": "offer", "token": "TOKEN", "from": "127.0.0.1:48556", "kind": "message",

@@ -70,7 +70,9 @@ pub fn fetch(host: &Host, folder: &Path, from: &Host, token: &str, more: &[&str]
 /// made its part file.
 pub fn stalled_fetch(host: &Host, folder: &Path, port: u16, token: &str, bytes: u64) -> (Process, Process) {
     let (mut relay, by) = actor::relay(host, port, Some(bytes), None);
-    let arguments = ["fetch", "--json", "--from", &format!("{}:{by}", host.ip), "--token", token];
+    let from = format!("{}:{by}", host.ip);
+    // On another port for beacons: it would find the sender past the relay otherwise.
+    let arguments = ["fetch", "--json", "--udp-port", "48599", "--from", &from, "--token", token];
     let fetching = spawn(host, folder, ROOM, &arguments, b"");
     relay.event("stalled");
     // The bytes can be on their way before the receiver has made the file. Its record is there first.
