@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::support::{Host, Lan, Process, fetch, names, noise, send_file, write};
 
 /// The most memory either side may ever have had resident.
-const MEMORY_KIB: u64 = 64 * 1024;
+/// The program itself counts too, and without optimisation it is some 20 MiB larger.
+const MEMORY_KIB: u64 = if cfg!(debug_assertions) { 80 * 1024 } else { 64 * 1024 };
 
 #[test]
 fn files_around_the_size_of_a_record_arrive_equal() {
