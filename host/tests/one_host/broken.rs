@@ -126,6 +126,25 @@ fn a_confirmation_takes_another_connection_if_its_own_breaks() {
     assert_eq!(sending.exit_code(), 0);
 }
 
+#[test]
+fn a_transfer_whose_way_to_the_sender_is_gone_finds_another() {
+    let lan = Lan::alone();
+    let host = &lan.hosts[0];
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = noise(3, 20 << 20);
+    let path = write(folder.path(), "moved.bin", &content);
+    let (mut sending, token, port) = send_file(host, folder.path(), &path, &[]);
+    let (mut relay, by) = relay(host, port, Some(4 << 20), None);
+    let from = format!("{}:{by}", host.ip);
+    let arguments = ["fetch", "--json", "--from", &from, "--token", &token];
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+    relay.event("stalled");
+    drop(relay);
+    assert_eq!(fetching.exit_code(), 0, "{:?}", fetching.events);
+    assert!(std::fs::read(here.path().join("moved.bin")).unwrap() == content);
+    assert_eq!(sending.exit_code(), 0);
+}
+
 /// A fetch through a relay that lets all through but the confirmation.
 fn stalled_before_commit(host: &Host, folder: &Path, port: u16, token: &str) -> (Process, Process) {
     // The handshake's second message, and a record each for `list`, `fetch` and `ready`.
