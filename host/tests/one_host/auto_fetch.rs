@@ -188,6 +188,8 @@ fn senders_that_stall_keep_nothing_of_other_hosts_from_being_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large");
     fs::File::create(&large).unwrap().set_len(256 << 20).unwrap();
+    // So that none has come before its sender is stopped.
+    stalls.limit_rate(20_000).unwrap();
     let mut fetching = fetcher(host, folder.path(), "all", &[]);
     // As many as are fetched at once. Each stops in the midst of it.
     let mut stalled: Vec<_> = (0..4).map(|_| send_file(stalls, folder.path(), &large, &[]).0).collect();
