@@ -113,10 +113,13 @@ fn a_room_file_that_cannot_be_private_comes_through_a_pipe() {
     let message = refused.last()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("cat room.txt | deaddrop ... --room-file /dev/stdin"), "{message}");
     assert!(message.contains("DEADDROP_ROOM="), "{message}");
-    let mut command = host.command("sh");
-    command.args(["-c", "cat room.txt | \"$0\" run --json --room-file /dev/stdin", deaddrop()]);
-    command.current_dir(folder.path()).env_remove("DEADDROP_ROOM");
-    Process::from_command(command, "run with a piped room".into()).event("ready");
+    // As behind `cat`, without a shell whose end would leave the program behind.
+    let mut command = host.command(deaddrop());
+    command.args(["run", "--json", "--room-file", "/dev/stdin"]).env_remove("DEADDROP_ROOM");
+    let mut piped = Process::from_command(command, "run with a piped room".into());
+    piped.say(ROOM.as_bytes());
+    piped.close_input();
+    piped.event("ready");
 }
 
 #[test]

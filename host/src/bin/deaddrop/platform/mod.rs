@@ -3,7 +3,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `access` | who else can reach a file, and where configuration is |
+//! | `access` | whether other users can reach a file, and where configuration is |
 //! | `disk` | what a file system has left, and what a file takes of it |
 //! | `process` | core dumps, memory that may be swapped, how many files can be open |
 //! | `programs` | programs with a process group of their own |
@@ -20,7 +20,7 @@ pub(crate) use unix::{
     access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
 };
 
-/// Who can reach a file beside the user that this process runs for.
+/// Whether users other than the one that this process runs for can reach a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     /// It belongs to another user than this one and the administrator.

@@ -1,4 +1,4 @@
-//! Who else can reach a file, and where configuration is.
+//! Whether other users can reach a file, and where configuration is.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -12,17 +12,17 @@ use crate::shell::quoted;
 /// Mode bits by which others reach a file.
 const OTHERS: u32 = 0o077;
 
-/// Who can reach an open file.
+/// Whether others can reach an open file.
 pub(crate) fn access(file: &File) -> io::Result<Access> {
     file.metadata().map(|metadata| access_by(&metadata))
 }
 
-/// Who can reach the file at a path, or a link there itself.
+/// Whether others can reach the file at a path, or a link there itself.
 pub(crate) fn access_at(path: &Path) -> io::Result<Access> {
     fs::symlink_metadata(path).map(|metadata| access_by(&metadata))
 }
 
-/// Who can reach the file at a path, where a link leads to if there is one. `None` of a folder.
+/// Whether others can reach the file at a path, or the file that a link there leads to. `None` of a folder.
 pub(crate) fn access_of_file(path: &Path) -> io::Result<Option<Access>> {
     fs::metadata(path).map(|metadata| (!metadata.is_dir()).then(|| access_by(&metadata)))
 }
