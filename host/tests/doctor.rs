@@ -247,7 +247,7 @@ fn what_the_firewall_of_this_machine_does_is_named() {
             rules(
                 "input",
                 "drop",
-                &format!("{lo}ct state established,related accept\nmeta l4proto ipv6-icmp accept"),
+                &format!("{lo}ct state established,related accept\nmeta l4proto 58 accept"),
             ),
             "beacons-kept-out",
             &["nft insert rule"],
@@ -257,18 +257,14 @@ fn what_the_firewall_of_this_machine_does_is_named() {
             rules(
                 "input",
                 "drop",
-                &format!("{lo}ct state established accept\nmeta l4proto {{ udp, ipv6-icmp }} accept"),
+                &format!("{lo}ct state established accept\nmeta l4proto {{ 17, 58 }} accept"),
             ),
             "firewall-closed",
             &["connections to TCP port 48556", "tcp dport 48556-48571 accept"],
         ),
         (
             "answers do not come in",
-            rules(
-                "input",
-                "drop",
-                &format!("{lo}meta l4proto {{ tcp, ipv6-icmp }} accept\nudp dport 48555 accept"),
-            ),
+            rules("input", "drop", &format!("{lo}meta l4proto {{ 6, 58 }} accept\nudp dport 48555 accept")),
             "firewall-closed",
             &["answers from UDP port 48555", "udp sport 48555 udp dport 32768-60999 accept"],
         ),
