@@ -84,19 +84,32 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
     let ended = match &fetcher {
         None => listening.await.map(|never| match never {}),
         Some(fetcher) => {
-            let mut fetching = pin!(fetcher.run());
-            let ended = async { listening.await.map(|never| match never {}) };
-            let ended = future::or(ended, &mut fetching).await;
-            manager.iter().for_each(Manager::stopping);
-            if signals.received().is_some() {
-                // What is under way gives its claims back, or keeps what it has.
-                fetching.await?;
-            }
-            ended
+            let stopping = || manager.iter().for_each(Manager::stopping);
+            until_both_end(listening, fetcher.run(), || signals.received(), stopping).await
         }
     };
     manager.iter().for_each(Manager::stopping);
     ended
+}
+
+/// Listens and fetches. A signal ends both, and what is fetched then gives its claim back, or is kept; either may notice
+/// it first. An error of one ends the other at once.
+async fn until_both_end(
+    listening: impl Future<Output = Result<Infallible, Failure>>,
+    fetching: impl Future<Output = Result<(), Failure>>,
+    signal: impl Fn() -> Option<Failure>,
+    stopping: impl Fn(),
+) -> Result<(), Failure> {
+    let mut fetching = pin!(fetching);
+    let listened = async { Err(listening.await.map(|never| match never {})) };
+    let first = future::or(listened, async { Ok((&mut fetching).await) }).await;
+    stopping();
+    match (first, signal()) {
+        (Ok(fetched), Some(failure)) => fetched.and(Err(failure)),
+        (Ok(fetched), None) => fetched,
+        (Err(listened), Some(_)) => fetching.await.and(listened),
+        (Err(listened), None) => listened,
+    }
 }
 
 /// What listens.
@@ -189,5 +202,45 @@ impl Listener<'_> {
             fetcher.heard(event);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::block_on;
+
+    use super::*;
+
+    async fn forever() -> Result<Infallible, Failure> {
+        future::pending().await
+    }
+
+    #[test]
+    fn a_signal_that_the_fetches_notice_first_ends_both() {
+        // What listens is still busy with a line that nobody reads.
+        let stopped = || Some(Failure::terminated());
+        let ended = block_on(until_both_end(forever(), async { Ok(()) }, stopped, || ()));
+        assert_eq!(ended.unwrap_err().code, Failure::terminated().code);
+    }
+
+    #[test]
+    fn a_signal_that_the_listener_notices_first_waits_for_what_is_fetched() {
+        let (fetched, listening) = (Cell::new(false), async { Err(Failure::terminated()) });
+        let fetching = async {
+            future::yield_now().await;
+            fetched.set(true);
+            Ok(())
+        };
+        let ended = block_on(until_both_end(listening, fetching, || Some(Failure::terminated()), || ()));
+        assert!(ended.is_err() && fetched.get());
+    }
+
+    #[test]
+    fn an_error_of_one_does_not_wait_for_the_other() {
+        let ended = block_on(until_both_end(forever(), async { Err(Failure::failed("x")) }, || None, || ()));
+        assert_eq!(ended.unwrap_err().message, "x");
+        let listening = async { Err(Failure::failed("y")) };
+        let ended = block_on(until_both_end(listening, future::pending(), || None, || ()));
+        assert_eq!(ended.unwrap_err().message, "y");
     }
 }
