@@ -138,6 +138,29 @@ fn a_hang_up_has_the_room_file_read_again() {
 }
 
 #[test]
+fn a_room_file_that_makes_no_room_changes_nothing() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let mut service = service(host, folder.path(), &[], &[]);
+    // It can be read, and a passphrase has no control characters.
+    room(folder.path(), "another lantern\tharbour", 0o600);
+    service.signal(Signal::HUP);
+    let warning = service.event("warning");
+    assert_eq!(warning["code"], "room-file");
+    assert!(warning["message"].as_str().unwrap().contains("still in the room of before"), "{warning}");
+
+    // Nothing comes out of a pipe to which nobody writes: the offers of before are shown all the same.
+    fs::remove_file(folder.path().join("room.txt")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("room.txt"), rustix::fs::FileType::Fifo, mode, 0)
+        .unwrap();
+    service.signal(Signal::HUP);
+    let (_sending, token, _) = send_message(host, folder.path(), "still there", &[]);
+    assert_eq!(service.event("offer")["token"], token);
+    ends(&mut service, SIGNALS[1]);
+}
+
+#[test]
 fn the_end_of_its_terminal_ends_it_also_with_a_room_file() {
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();

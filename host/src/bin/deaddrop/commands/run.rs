@@ -9,6 +9,7 @@ mod taking;
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
@@ -142,11 +143,9 @@ impl Listener<'_> {
         loop {
             let (warnings, changes) = (browser.warnings(), browser.address_changes());
             let telling = future::or(self.tell_of_moves(&changes), warn_of_discovery(self.ui, &warnings));
-            let passphrase =
+            let room =
                 future::or(self.browse(&mut browser), async { telling.await.map(|never| match never {}) })
                     .await?;
-            warn_weak(self.ui, &passphrase).await?;
-            let room = derive(Room::derive(passphrase), self.signals).await?;
             let receiver = Receiver::new(&room).network(network(&self.net));
             for known in browser.offers() {
                 let gone = Event::Gone { token: known.offer.token, reason: EndReason::Lost };
@@ -162,29 +161,45 @@ impl Listener<'_> {
         }
     }
 
-    /// Shows what is offered, until the room file was read again: the passphrase in it.
-    async fn browse(&self, browser: &mut Browser) -> Result<Zeroizing<String>, Failure> {
+    /// Shows what is offered, until the room file was read again: the room that it names.
+    async fn browse(&self, browser: &mut Browser) -> Result<Room, Failure> {
+        // Beside the offers: the file may be a pipe, to which nobody writes.
+        let mut reading = pin!(self.read_again());
         loop {
-            let event = async { Ok(Some(browser.next_event().await)) };
-            let reload = async {
-                self.signals.reload().await;
-                Ok(None)
-            };
+            let event = async { Ok(ControlFlow::Continue(browser.next_event().await)) };
+            let read = async { (&mut reading).await.map(ControlFlow::Break) };
             let stopped = async { Err(self.signals.wait().await) };
-            match (future::or(stopped, future::or(reload, event)).await?, &self.room_file) {
-                (Some(event), _) => {
+            match future::or(stopped, future::or(read, event)).await? {
+                ControlFlow::Break(room) => return Ok(room),
+                ControlFlow::Continue(event) => {
                     // An offer appears again when its sender has moved.
                     self.offered.set(browser.offers().count());
                     self.heard(event).await?;
                 }
-                (None, Some(path)) => match passphrase::from_file(path).await {
-                    Ok(passphrase) => return Ok(passphrase),
-                    Err(failure) => {
-                        let message = format!("{}; still in the room of before", failure.message);
-                        self.ui.show(&Event::Warning { code: "room-file", message: &message }).await?;
-                    }
-                },
-                (None, None) => {}
+            }
+        }
+    }
+
+    /// Reads the room file when it is asked for, until there is a room in it.
+    async fn read_again(&self) -> Result<Room, Failure> {
+        let Some(path) = &self.room_file else { return future::pending().await };
+        loop {
+            self.signals.reload().await;
+            let room = async {
+                let passphrase = passphrase::from_file(path).await?;
+                // Not every passphrase that can be read makes a room.
+                let room = derive(Room::derive(passphrase.clone()), self.signals).await?;
+                Ok::<_, Failure>((passphrase, room))
+            };
+            match room.await {
+                Ok((passphrase, room)) => {
+                    warn_weak(self.ui, &passphrase).await?;
+                    return Ok(room);
+                }
+                Err(failure) => {
+                    let message = format!("{}; still in the room of before", failure.message);
+                    self.ui.show(&Event::Warning { code: "room-file", message: &message }).await?;
+                }
             }
         }
     }
