@@ -154,6 +154,23 @@ fn a_folder_that_is_not_there_is_told_at_the_start() {
 }
 
 #[test]
+fn a_folder_that_is_removed_later_is_not_taken_for_the_name_of_a_file() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let mut fetching = fetcher(host, folder.path(), "all", &[]);
+    let inbox = folder.path().join("inbox");
+    fs::remove_dir(&inbox).unwrap();
+    let file = write(folder.path(), "a.txt", b"content");
+    let (mut sending, ..) = send_file(host, folder.path(), &file, &[]);
+    assert_eq!(sending.event("lapsed")["why"], "released");
+    assert_eq!(names(folder.path()), ["a.txt"]);
+    // It is tried again, and fetched once the folder is there.
+    fs::create_dir(&inbox).unwrap();
+    assert_eq!(path(&fetching.event("received")), inbox.join("a.txt"));
+    assert_eq!(sending.exit_code(), 0);
+}
+
+#[test]
 fn a_fetch_that_was_cut_goes_on_in_the_next_run() {
     let lan = Lan::of(2);
     let [sends, host] = &lan.hosts[..] else { unreachable!("two hosts") };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use deaddrop::{Destination, Kind, Known, OfferEvent, Receiver, Token};
+use deaddrop::{Destination, Kind, Known, OfferEvent, Receiver, SaveError, Token};
 use event_listener::Event as Changed;
 use smol::lock::Mutex;
 use smol::{Timer, future};
@@ -69,6 +69,12 @@ impl<'a> Fetcher<'a> {
             turn: Mutex::new(()),
             fetched: Cell::new(0),
         }
+    }
+
+    /// The folder for what is fetched, which somebody can have removed meanwhile.
+    pub(super) fn folder(&self) -> Result<Destination, SaveError> {
+        // With a slash at its end: without it the path of a folder that is gone would be the name of a new file.
+        Destination::path(self.job.out.join(""))
     }
 
     /// An offer has appeared or ended.
@@ -176,7 +182,7 @@ impl<'a> Fetcher<'a> {
     /// Goes on with drops that an earlier run has received to the end, or nearly so, and that nobody else can have; then
     /// removes from time to time what is stale.
     async fn see_to_leftovers(&self) -> Result<(), Failure> {
-        let Ok(folder) = Destination::path(&self.job.out) else { return Ok(()) };
+        let Ok(folder) = self.folder() else { return Ok(()) };
         let (ours, others): (Vec<_>, Vec<_>) =
             folder.unfinished(None).into_iter().partition(|unfinished| unfinished.is_ours());
         self.kept.borrow_mut().extend(others.iter().map(|unfinished| unfinished.offer().token));

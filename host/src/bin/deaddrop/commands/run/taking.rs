@@ -86,10 +86,12 @@ impl Fetcher<'_> {
             },
             None => receiver.claim(&found).await?,
         };
-        let destination = Destination::path(match claim.offer().kind {
-            Kind::Message => self.job.out.join(message_name(SystemTime::now(), &token.to_string())),
-            _ => self.job.out.clone(),
-        })?;
+        let destination = match claim.offer().kind {
+            Kind::Message => {
+                Destination::path(self.job.out.join(message_name(SystemTime::now(), &token.to_string())))
+            }
+            _ => self.folder(),
+        }?;
         // It is set once.
         let progress = progress.get_or_init(|| claim.progress());
         let is_folder = claim.offer().kind == Kind::Directory;
@@ -112,7 +114,7 @@ impl Fetcher<'_> {
         if !self.kept.borrow().contains(&token) {
             return None;
         }
-        let found = Destination::path(&self.job.out).ok()?.unfinished(Some(&token.into()));
+        let found = self.folder().ok()?.unfinished(Some(&token.into()));
         found.into_iter().next()
     }
 
@@ -198,7 +200,7 @@ impl Fetcher<'_> {
         let at = [Place::new([from.into()], Some(from.port()))];
         let received = async {
             let claim = receiver.resume(&mut unfinished, &at).await?;
-            claim.receive(&Destination::path(&self.job.out)?).await
+            claim.receive(&self.folder()?).await
         };
         match received.await {
             Ok(unconfirmed) => self.complete(&offer, from, unconfirmed).await.map(drop),
