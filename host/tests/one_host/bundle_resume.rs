@@ -180,3 +180,22 @@ fn a_folder_that_is_discarded_is_removed_and_its_claim_given_back() {
     assert_eq!(scene.sending.event("lapsed")["why"], "released");
     assert_eq!(event(&scene.goes_on(&["--wait", "1"]), "resumed"), None);
 }
+
+#[test]
+fn what_is_discarded_and_stays_is_not_said_to_be_removed() {
+    let scene = scene();
+    scene.ended_by(Signal::INT);
+    let hidden = scene.hidden();
+    // Something else has its name: it is not the fetch's to remove.
+    fs::rename(&hidden, scene.here.path().join("moved")).unwrap();
+    fs::create_dir(&hidden).unwrap();
+    write(&hidden, "precious", b"1");
+    let from = format!("{}:{}", scene.host().ip, scene.port);
+    let arguments = ["fetch", "--json", "--discard", "--from", &from, "--token", &scene.token];
+    let mut discarding = spawn(scene.host(), scene.here.path(), ROOM, &arguments, b"");
+    assert_eq!(discarding.exit_code(), 1, "{:?}", discarding.events);
+    let message = discarding.last()["message"].as_str().unwrap();
+    let name = hidden.file_name().unwrap().to_str().unwrap();
+    assert!(message.contains(name) && message.contains("by hand"), "{message}");
+    assert_eq!(fs::read(hidden.join("precious")).unwrap(), b"1");
+}

@@ -186,6 +186,12 @@ pub(super) async fn discard(
     let ours = unfinished.is_ours() && !unfinished.is_whole();
     let was_at = [was_at(&unfinished)];
     receiver.discard(unfinished, if job.at.is_empty() { &was_at } else { &job.at }).await;
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::failed(format!(
+            "{} cannot be removed, or is not what this user's fetch has left: remove it by hand",
+            path.display()
+        )));
+    }
     ui.notice(&format!("Removed what was in {}", path.display())).await?;
     if ours {
         ui.notice("Its sender gives the drop to nobody else, and says in the end that nobody confirmed it.")
