@@ -385,6 +385,20 @@ fn large_packets_that_are_lost_are_named() {
     diagnosis.is("large-packets-lost", &["10.77.0.1:48556", "large packets do not reach it", "mtu 1280"]);
 }
 
+#[test]
+fn a_machine_that_answers_one_datagram_a_second_gets_large_packets() {
+    let lan = Lan::of(2);
+    let [sender, here] = &lan.hosts[..] else { unreachable!("two hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    // As Linux does it after the first six, so that a doctor that is run again finds.
+    sender.load_rules(
+        "table inet t {\n chain output {\n type filter hook output priority 0;\n \
+         icmp type destination-unreachable limit rate over 1/second burst 1 packets drop\n }\n}\n",
+    );
+    let (_sending, _, _) = send_message(sender, folder.path(), "slow to answer", &[]);
+    examine(here, folder.path(), &[]).is("found", &["a sender answers"]);
+}
+
 /// The rules that the guide gives, as they stand there.
 fn rules_of_the_guide() -> &'static str {
     const GUIDE: &str = include_str!("../docs/troubleshooting.md");

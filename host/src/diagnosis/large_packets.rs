@@ -21,30 +21,50 @@ use crate::transport::socket::{Socket, sleep_until};
 const PORT: u16 = 33_434;
 /// How long the answer may take.
 const WITHIN: Duration = Duration::from_millis(400);
-/// Datagrams of each size, in bytes: the first that is answered will do.
+/// Datagrams of the size that is asked first, in bytes: the first that is answered will do.
 const TRIES: usize = 2;
 /// Sizes of packets, of Ethernet and of its jumbo frames. The system cuts what is larger than its own MTU, so that it
 /// arrives.
 const SIZES: [usize; 2] = [1_500, 9_000];
+/// How often a size has to be lost, each time after a pause and before a small one that is answered. Systems answer only so
+/// many datagrams in a second: Linux one, after six at once, whoever asks (icmp(7), `icmp_ratelimit`).
+const LOST: usize = 2;
+/// After it a system answers again.
+const PAUSE: Duration = Duration::from_millis(1_200);
 
 /// Whether small datagrams are answered there and large ones are not. False where nothing is known.
 pub(super) async fn are_lost(route: Route) -> bool {
-    if !matches!(is_answered(route, 1).await, Ok(true)) {
+    if !matches!(is_answered(route, 1, TRIES).await, Ok(true)) {
         return false;
     }
     let headers = if route.to.is_ipv4() { 28 } else { 48 };
     for size in SIZES {
-        if matches!(is_answered(route, size - headers).await, Ok(false)) {
-            // A machine answers only so many in a second, so a small one has to be answered again.
-            return matches!(is_answered(route, 1).await, Ok(true));
+        if is_lost(route, size - headers).await {
+            return true;
         }
     }
     false
 }
 
-async fn is_answered(route: Route, bytes: usize) -> io::Result<bool> {
+/// Whether datagrams of this size are not answered, and small ones are.
+async fn is_lost(route: Route, bytes: usize) -> bool {
+    if !matches!(is_answered(route, bytes, 1).await, Ok(false)) {
+        return false;
+    }
+    for _ in 0..LOST {
+        sleep_until(clock::now() + PAUSE).await;
+        let large = is_answered(route, bytes, 1).await;
+        // Without an answer to either, the machine has answered too many, or has gone.
+        if !matches!(large, Ok(false)) || !matches!(is_answered(route, 1, 1).await, Ok(true)) {
+            return false;
+        }
+    }
+    true
+}
+
+async fn is_answered(route: Route, bytes: usize, tries: usize) -> io::Result<bool> {
     let socket = Socket::new(open(route)?)?;
-    for _ in 0..TRIES {
+    for _ in 0..tries {
         match socket.get_ref().send(&vec![0; bytes]) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(true),
