@@ -123,6 +123,13 @@ fn interfaces_of_all_kinds_are_not_called_ill() {
 }
 
 #[test]
+fn loopback_that_is_down_is_no_firewall() {
+    let lan = Lan::of(2);
+    lan.hosts[1].ip_command("link set lo down");
+    is_healthy(&lan, "without loopback");
+}
+
+#[test]
 fn two_doctors_find_each_other() {
     let lan = Lan::of(2);
     let folder = tempfile::tempdir().unwrap();
