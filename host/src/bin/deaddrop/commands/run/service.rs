@@ -15,6 +15,9 @@ pub(super) const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATC
 /// How often it is told how this process does, at most.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// The shortest pause between two signs of life.
+const BEAT_MIN: Duration = Duration::from_millis(10);
+
 /// The socket of the service manager.
 pub(super) struct Manager {
     socket: ManagerSocket,
@@ -29,9 +32,7 @@ impl Manager {
         let socket = ManagerSocket::connect(&path?)?;
         let ours = pid.is_none_or(|pid| pid.to_str() == Some(&std::process::id().to_string()));
         let span = span.filter(|_| ours).and_then(|span| span.to_str()?.parse().ok());
-        // Half of the time after which it would take us for dead.
-        let beat = span.filter(|span| *span > 0).map(|span: u64| Duration::from_micros(span / 2));
-        Some(Self { socket, beat })
+        Some(Self { socket, beat: span.and_then(beat) })
     }
 
     /// Tells it that this process ends.
@@ -43,6 +44,13 @@ impl Manager {
     fn tell(&self, lines: &str) {
         self.socket.tell(lines);
     }
+}
+
+/// How often to tell a manager that takes this process for dead after so many microseconds: in half of that time. `None`
+/// if it does not.
+fn beat(span: u64) -> Option<Duration> {
+    // Nobody means less than a few milliseconds, and a pause of nothing would leave no time for anything else.
+    (span > 0).then(|| Duration::from_micros(span / 2).max(BEAT_MIN))
 }
 
 /// How a listener does.
@@ -78,6 +86,19 @@ pub(super) async fn tend<T>(manager: Option<&Manager>, status: &impl Fn() -> Sta
         if now != told {
             manager.tell(&format!("STATUS={now}"));
             told = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manager_hears_twice_in_its_time_and_never_without_a_pause() {
+        let of = [(0, None), (1, Some(10_000)), (15_000, Some(10_000)), (3_000_000, Some(1_500_000))];
+        for (span, pause) in of {
+            assert_eq!(beat(span), pause.map(Duration::from_micros), "{span}");
         }
     }
 }
