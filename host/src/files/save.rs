@@ -31,6 +31,8 @@ pub use spool::Spool;
 pub(in crate::files) use store::{KEPT_MIN, MEMORY_MAX, temporary_folder, unnamed_file};
 pub(crate) use writer::PositionedWriter;
 
+use crate::platform;
+
 /// Where a received drop goes.
 ///
 /// ```
@@ -86,16 +88,14 @@ impl Destination {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(SaveError::io("save to", out, error)),
         }
-        let written = out.as_os_str().as_encoded_bytes();
-        // `Path` leaves out a last `/` and `/.`, which say that it is a folder.
-        if written.ends_with(b"/") || written.ends_with(b"/.") {
+        if platform::is_written_as_folder(out) {
             return Err(SaveError::NoFolder { path: out.to_owned() });
         }
         let parent = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        if is_of_the_kernel(parent) {
+        if platform::is_of_the_kernel(parent) {
             return Err(SaveError::NotRegular { path: out.to_owned() });
         }
         let name = out
@@ -136,14 +136,6 @@ impl Destination {
         })?;
         Ok(Self(Place::Folder(Folder { dir, path: path.to_owned(), name })))
     }
-}
-
-/// Whether a folder holds devices and processes rather than files. `/dev/stdout` may lead to a regular file, and a file
-/// beside it would still be none that anybody asked for.
-fn is_of_the_kernel(folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return false };
-    // POSIX shared memory: a folder for files.
-    ["/dev", "/proc", "/sys"].iter().any(|root| folder.starts_with(root)) && !folder.starts_with("/dev/shm")
 }
 
 #[cfg(test)]

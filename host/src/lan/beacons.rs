@@ -220,11 +220,9 @@ impl InterfaceSockets {
     /// Receives on the shared port too. Without it, answers to our own solicits are still received.
     fn bind_shared(&mut self, port: u16) -> io::Result<()> {
         self.shared = Some(match self.interface.address {
-            IpAddr::V4(_) => socket_v4(&self.interface, Ipv4Addr::UNSPECIFIED, port)?,
-            IpAddr::V6(_) => {
-                // Bound to the group, it receives nothing that was sent to an address: what it receives was sent on
-                // this link, since no router passes the group on.
-                let socket = socket_v6(&self.interface, GROUP, port)?;
+            IpAddr::V4(own) => socket_v4(&self.interface, platform::broadcast_receiver(own), port)?,
+            IpAddr::V6(own) => {
+                let socket = socket_v6(&self.interface, platform::group_receiver(GROUP, own), port)?;
                 SockRef::from(&socket).join_multicast_v6(&GROUP, self.interface.index)?;
                 socket
             }

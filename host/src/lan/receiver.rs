@@ -14,6 +14,7 @@ use deaddrop_core::wire::{BEACON_LEN, Beacon};
 use super::beacons::BeaconSockets;
 use super::interfaces::Interface;
 use crate::clock;
+use crate::platform;
 use crate::transport::socket::{Socket, sleep_until};
 
 /// Datagrams of one socket that are received in a row before the next socket has its turn.
@@ -87,7 +88,10 @@ impl BeaconSocket {
     fn receive(&self) -> io::Result<Option<(Arrival, Beacon)>> {
         // One byte more than a beacon has, so that a longer datagram shows.
         let mut bytes = [0; BEACON_LEN + 1];
-        let (len, from) = self.socket.get_ref().recv_from(&mut bytes)?;
+        let (len, from) = match self.socket.get_ref().recv_from(&mut bytes) {
+            Err(error) if platform::is_of_a_datagram(&error) => return Ok(None),
+            received => received?,
+        };
         let Some(Ok(beacon)) = bytes.get(..len).map(Beacon::parse) else { return Ok(None) };
         let arrival =
             Arrival { from, attached: self.interface.attached(from), loopback: self.interface.is_loopback() };

@@ -16,9 +16,13 @@
 
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{clock::*, files::*, folders::*, interfaces::*, net::*, poll::*};
+#[cfg(windows)]
+pub(crate) use windows::{clock::*, files::*, folders::*, interfaces::*, net::*, poll::*};
 
 /// What a file or folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,7 @@ use deaddrop::{
 pub(crate) use diagnosis::{diagnosis, not_found};
 
 use crate::exit::{Exit, Failure};
-use crate::platform::is_out_of_files;
-use crate::resources::MORE_FILES;
+use crate::platform::{MORE_FILES, is_out_of_files};
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

@@ -121,7 +121,8 @@ async fn twice(
 
 /// The failure of a user without a home, who has no rooms with names.
 pub(crate) fn homeless() -> Failure {
-    Failure::usage("rooms with names need a folder for them: set HOME or XDG_CONFIG_HOME to an absolute path")
+    let variables = platform::CONFIGURATION_VARIABLES;
+    Failure::usage(format!("rooms with names need a folder for them: set {variables} to an absolute path"))
 }
 
 async fn choose(

@@ -19,9 +19,6 @@ const MEMORY: usize = 56 << 20;
 /// Threads beside the main one: the reactor's, one that derives the room's secret, one for each stream that is written to.
 const THREADS: usize = 4;
 
-/// What to do where too few files can be open at once.
-pub(crate) const MORE_FILES: &str = "raise the limit with ulimit -n 256, or close other programs";
-
 /// Checks that there is enough for a command to start.
 ///
 /// # Errors
@@ -49,7 +46,8 @@ fn descriptors(count: usize) -> Result<(), Failure> {
     opened.map(drop).map_err(|error| {
         let limit = platform::file_limit().map_or("none".into(), |limit| limit.to_string());
         Failure::failed(format!(
-            "not enough files can be open at once ({error}; the limit of this process is {limit}): {MORE_FILES}"
+            "not enough files can be open at once ({error}; the limit of this process is {limit}): {}",
+            platform::MORE_FILES
         ))
     })
 }
@@ -59,9 +57,9 @@ fn memory() -> Result<(), Failure> {
     let mut reserved: Vec<u8> = Vec::new();
     reserved.try_reserve_exact(MEMORY).map_err(|_| {
         Failure::failed(format!(
-            "not enough memory: the room's secret is derived in 32 MiB, and {} MiB are needed in all: raise the limit \
-             with ulimit -v, or close other programs",
-            MEMORY >> 20
+            "not enough memory: the room's secret is derived in 32 MiB, and {} MiB are needed in all: {}",
+            MEMORY >> 20,
+            platform::MORE_MEMORY
         ))
     })
 }
@@ -81,8 +79,8 @@ fn threads() -> Result<(), Failure> {
             Ok(thread) => started.push(thread),
             Err(error) => {
                 failed = Err(Failure::failed(format!(
-                    "not enough threads can be started ({error}): raise the limit of this user's processes with \
-                     ulimit -u, or that of the container, or close other programs"
+                    "not enough threads can be started ({error}): {}",
+                    platform::MORE_THREADS
                 )));
                 break;
             }

@@ -79,11 +79,7 @@ pub(crate) fn text(
 /// Refuses a room file that others can read, or that belongs to someone else.
 pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
     // Where neither can be mended: a secret mounted into a container, sudo, a file system without modes.
-    let instead = format!(
-        "or pass on what is in it: cat {path} | deaddrop ... --room-file /dev/stdin, or {VARIABLE}=\"$(cat {path})\" \
-         deaddrop ...",
-        path = quoted(&path.display().to_string())
-    );
+    let instead = format!("or pass on what is in it: {}", platform::pass_on(path, VARIABLE));
     if access.foreign {
         return Err(Failure::usage(format!(
             "the room file {} belongs to another user: make one of your own, {instead}",
@@ -125,7 +121,7 @@ pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
     line.push(b'\n');
     let written = platform::access(&made).and_then(|access| match access.exposed {
         false => made.write_all(&line).and_then(|()| made.sync_all()),
-        true => Err(io::Error::other("its file system keeps no modes, so that others could read it")),
+        true => Err(io::Error::other("its file system does not keep others from reading it")),
     });
     let failed = |error| file(format!("cannot write the room file {place}: {error}; choose another place"));
     let named = written.map_err(failed).and_then(|()| {

@@ -470,7 +470,11 @@ impl Old<'_> {
             let at = level.folder.as_ref().unwrap_or(root);
             for name in platform::names(at).map_err(failed)? {
                 let metadata = at.symlink_metadata(&name).map_err(failed)?;
-                if level.inodes.contains(&cap_std::fs::MetadataExt::ino(&metadata)) {
+                // What is recorded has a name of UTF-8.
+                let identity = name.to_str().map(|name| platform::identity_at(at, name));
+                if let Some((_, inode)) = identity.transpose().map_err(failed)?
+                    && level.inodes.contains(&inode)
+                {
                     continue;
                 }
                 let removed =

@@ -199,6 +199,20 @@ pub(crate) fn is_name_refused(error: &io::Error) -> bool {
     is_any(error, &[Errno::INVAL, Errno::NAMETOOLONG, Errno::ILSEQ])
 }
 
+/// Whether a path says that it is a folder: by a last `/` or `/.`, which [`Path`] leaves out.
+pub(crate) fn is_written_as_folder(path: &Path) -> bool {
+    let written = path.as_os_str().as_encoded_bytes();
+    written.ends_with(b"/") || written.ends_with(b"/.")
+}
+
+/// Whether a folder holds devices and processes rather than files. `/dev/stdout` may lead to a regular file, and a file
+/// beside it would still be none that anybody asked for.
+pub(crate) fn is_of_the_kernel(folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    // POSIX shared memory: a folder for files.
+    ["/dev", "/proc", "/sys"].iter().any(|root| folder.starts_with(root)) && !folder.starts_with("/dev/shm")
+}
+
 /// Has the names in a folder on the disk, where its file system knows that.
 pub(crate) fn sync_folder(folder: &Dir) {
     let _ = folder.open(".").and_then(|folder| folder.sync_all());

@@ -1,6 +1,7 @@
 //! Sockets: sharing ports, binding to an interface, interfaces by name and number.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 
 use rustix::io::Errno;
@@ -34,9 +35,26 @@ pub(crate) fn bind_to_interface_v6(socket: &Socket, interface: Option<NonZeroU32
     socket.bind_device_by_index_v6(interface)
 }
 
+/// The address on which broadcasts of one interface are received, by a socket that is bound to the interface.
+pub(crate) fn broadcast_receiver(_interface: Ipv4Addr) -> Ipv4Addr {
+    Ipv4Addr::UNSPECIFIED
+}
+
+/// The address on which what is sent to a group is received: the group's own, so that nothing is received that was sent
+/// to an address. What is received was sent on this link, since no router passes the group on.
+pub(crate) fn group_receiver(group: Ipv6Addr, _interface: Ipv6Addr) -> Ipv6Addr {
+    group
+}
+
 /// Whether an error says that a connection has begun, and that the socket tells how it ended.
 pub(crate) fn is_in_progress(error: &io::Error) -> bool {
     is_any(error, &[Errno::INPROGRESS])
+}
+
+/// Whether an error is of one datagram alone, and the next can be received. There is none here: a datagram that is longer
+/// than the buffer is cut.
+pub(crate) fn is_of_a_datagram(_: &io::Error) -> bool {
+    false
 }
 
 /// Whether an error says that the system has no such family of addresses, not built in or switched off.

@@ -14,9 +14,15 @@
 
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
+    access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
+};
+#[cfg(windows)]
+pub(crate) use windows::{
     access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
 };
 
@@ -30,6 +36,7 @@ pub(crate) struct Access {
 }
 
 /// What the system asks of the process.
+#[cfg_attr(windows, expect(dead_code, reason = "no process is stopped there"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// A person at the terminal wants it to end.

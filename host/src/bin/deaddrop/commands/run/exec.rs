@@ -79,7 +79,8 @@ impl Exec {
     ) -> io::Result<Ended> {
         let (group, mut child) = self.start(offer, from, paths)?;
         // It is not reaped before the end, so that its id names no other group meanwhile.
-        let mut ended = smol::unblock(move || group.wait());
+        let waiting = group.clone();
+        let mut ended = smol::unblock(move || waiting.wait());
         let stopping = async {
             signals.wait().await;
             Some(Cause::Stopped)

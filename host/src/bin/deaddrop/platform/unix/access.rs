@@ -40,6 +40,12 @@ pub(crate) fn keep_private(path: &Path) -> String {
     format!("chmod 600 {}", quoted(&path.display().to_string()))
 }
 
+/// What passes on to a command the passphrase in a file that it refuses.
+pub(crate) fn pass_on(path: &Path, variable: &str) -> String {
+    let path = quoted(&path.display().to_string());
+    format!("cat {path} | deaddrop ... --room-file /dev/stdin, or {variable}=\"$(cat {path})\" deaddrop ...")
+}
+
 /// Makes a folder, and those above it that are missing, that this user alone can enter.
 pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -54,6 +60,9 @@ pub(crate) fn make_private_file(path: &Path) -> io::Result<File> {
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+/// Where a user says which folder that is.
+pub(crate) const CONFIGURATION_VARIABLES: &str = "HOME or XDG_CONFIG_HOME";
 
 /// The folder of this user's configuration; none of a user without a home.
 pub(crate) fn configuration_folder() -> Option<PathBuf> {

@@ -41,6 +41,13 @@ pub(crate) fn raise_file_limit(wanted: u64) {
     }
 }
 
+/// What to do where too few files can be open at once.
+pub(crate) const MORE_FILES: &str = "raise the limit with ulimit -n 256, or close other programs";
+/// What to do where there is too little memory.
+pub(crate) const MORE_MEMORY: &str = "raise the limit with ulimit -v, or close other programs";
+/// What to do where too few threads can be started.
+pub(crate) const MORE_THREADS: &str = "raise the limit of this user's processes with ulimit -u, or that of the container, or close other programs";
+
 /// How many files can be open at once, if there is such a limit.
 pub(crate) fn file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// The process group of a program, whose leader is not reaped while this is used.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Group(Pid);
 
 impl Group {
@@ -25,18 +25,18 @@ impl Group {
     }
 
     /// Waits for the end of its leader without reaping it, so that its id names no other group meanwhile.
-    pub(crate) fn wait(self) {
+    pub(crate) fn wait(&self) {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = waitid(WaitId::Pid(self.0), options) {}
     }
 
     /// Asks all of it to end. A group that has ended takes no signal.
-    pub(crate) fn terminate(self) {
+    pub(crate) fn terminate(&self) {
         let _ = kill_process_group(self.0, Signal::TERM);
     }
 
     /// Ends all of it.
-    pub(crate) fn kill(self) {
+    pub(crate) fn kill(&self) {
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 }

@@ -1,0 +1,75 @@
+//! Who else can reach a file, and where configuration is.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::platform::Access;
+
+/// The right to read who can reach a file (`READ_CONTROL`).
+const READ_CONTROL: u32 = 0x0002_0000;
+/// Opens a link itself (`FILE_FLAG_OPEN_REPARSE_POINT`), and folders too (`FILE_FLAG_BACKUP_SEMANTICS`).
+const NO_FOLLOW: u32 = 0x0220_0000;
+
+/// Who can reach an open file.
+pub(crate) fn access(file: &File) -> io::Result<Access> {
+    let deaddrop_windows::access::Access { foreign, exposed } = deaddrop_windows::access::access(file)?;
+    Ok(Access { foreign, exposed })
+}
+
+/// Who can reach the file at a path, or a link there itself.
+pub(crate) fn access_at(path: &Path) -> io::Result<Access> {
+    access(&File::options().access_mode(READ_CONTROL).custom_flags(NO_FOLLOW).open(path)?)
+}
+
+/// Who can reach the file at a path, where a link leads to if there is one. `None` of a folder.
+pub(crate) fn access_of_file(path: &Path) -> io::Result<Option<Access>> {
+    if fs::metadata(path)?.is_dir() {
+        return Ok(None);
+    }
+    access(&File::options().access_mode(READ_CONTROL).open(path)?).map(Some)
+}
+
+/// The command by which a user keeps a file to itself.
+pub(crate) fn keep_private(path: &Path) -> String {
+    format!("icacls \"{}\" /inheritance:r /grant:r \"%USERNAME%:F\"", path.display())
+}
+
+/// What passes on to a command the passphrase in a file that it refuses.
+pub(crate) fn pass_on(path: &Path, variable: &str) -> String {
+    format!("set /p {variable}=<\"{}\", and then the command without --room-file", path.display())
+}
+
+/// Makes a folder, and those above it that are missing, that this user alone can enter.
+pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_private_folders(above)?;
+    }
+    match deaddrop_windows::files::make_private_folder(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a file that this user alone can read, to be written. It neither opens what exists nor follows a link.
+pub(crate) fn make_private_file(path: &Path) -> io::Result<File> {
+    deaddrop_windows::files::make_private_file(path, false)
+}
+
+/// Makes the names in a folder durable. The system has no such call; NTFS keeps a journal of them.
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Where a user says which folder that is.
+pub(crate) const CONFIGURATION_VARIABLES: &str = "APPDATA";
+
+/// The folder of this user's configuration; none of a user without one.
+pub(crate) fn configuration_folder() -> Option<PathBuf> {
+    std::env::var_os("APPDATA").map(PathBuf::from).filter(|path| path.is_absolute())
+}

@@ -1,0 +1,10 @@
+//! Windows, from 10 on.
+
+pub(super) mod access;
+pub(super) mod disk;
+pub(super) mod process;
+pub(super) mod programs;
+pub(super) mod service;
+pub(super) mod signals;
+pub(super) mod streams;
+pub(super) mod terminal;

@@ -1,0 +1,26 @@
+//! Standard input and standard output without std's buffers.
+
+use std::fs::File;
+use std::io;
+use std::os::windows::io::AsHandle;
+use std::path::Path;
+
+use winapi_util::file::information;
+
+/// Standard input.
+pub(crate) fn stdin() -> io::Result<File> {
+    io::stdin().as_handle().try_clone_to_owned().map(File::from)
+}
+
+/// Whether a path leads to what standard input is, whatever its name. Only a file can be both here.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    let identity = |file: File| information(file).map(|it| (it.volume_serial_number(), it.file_index()));
+    let (of_path, of_stdin) = (File::open(path).and_then(identity), stdin().and_then(identity));
+    matches!((of_path, of_stdin), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Standard output. What is written there is UTF-8, which a console is told.
+pub(crate) fn stdout() -> io::Result<File> {
+    deaddrop_windows::console::write_utf_8();
+    io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
