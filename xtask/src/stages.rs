@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::demo;
 use crate::dist;
-use crate::environment::prerequisites::{self, Prerequisite};
+use crate::environment::prerequisites::{self, Prerequisite, WINDOWS, WINDOWS_COMPILER};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain::{self, Target};
 use crate::firmware::board::{BOARDS, Board, EMULATED};
@@ -59,6 +59,12 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },
     Stage { name: "portable", when: When::Test, requires: &[], run: portable },
+    Stage {
+        name: "windows",
+        when: When::Test,
+        requires: &[Prerequisite::WindowsTarget, Prerequisite::WindowsCompiler],
+        run: windows,
+    },
     Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
     Stage { name: "xtask", when: When::Test, requires: &[], run: xtask },
     Stage {
@@ -234,6 +240,15 @@ fn portable(repo: &Repo, size: Size) -> Result<String, Failure> {
     let without = ["--locked", "-p", "deaddrop", "--no-default-features"];
     captured(repo.cargo(["check"]).args(without).args(["--features", "cli"]))?;
     tests(repo.cargo(["test"].into_iter().chain(without).chain(["--lib", "cipher"])), size)
+}
+
+/// The program for Windows, compiled and not run.
+fn windows(repo: &Repo, _: Size) -> Result<String, Failure> {
+    let mut cargo = repo.cargo(["check", "--locked", "-p", "deaddrop", "--target", WINDOWS]);
+    // Of ring's build. The one with threads of Windows' own is the only one that is asked for.
+    cargo.env("CC_x86_64_pc_windows_gnu", WINDOWS_COMPILER).env("RUSTFLAGS", "-D warnings");
+    captured(&mut cargo)?;
+    Ok("compiled, not run".to_owned())
 }
 
 fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {

@@ -1,8 +1,6 @@
 //! The processors for which releases are built, each as a static program for Linux.
 
-use std::path::Path;
-
-use crate::environment::repo::{Repo, captured, succeeds};
+use crate::environment::repo::{Repo, succeeds};
 use crate::environment::toolchain;
 
 /// A processor.
@@ -90,9 +88,7 @@ impl Architecture {
 
     /// Whether the active toolchain has the standard library for it.
     pub(crate) fn has_library(self, repo: &Repo) -> bool {
-        let words = ["--print", "target-libdir", "--target", self.triple()];
-        captured(repo.program(toolchain::rustc()).args(words))
-            .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+        toolchain::has_library(repo, self.triple())
     }
 
     /// Whether the C compiler is there, and the headers of a C library, whose declarations ring reads.

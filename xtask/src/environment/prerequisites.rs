@@ -14,6 +14,10 @@ const CARGO_AUDITABLE: &str = "0.7.7";
 const CARGO_CYCLONEDX: &str = "0.5.9";
 const CARGO_DEB: &str = "3.8.0";
 
+/// The target of the program for Windows, and its C compiler.
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
+pub(crate) const WINDOWS_COMPILER: &str = "x86_64-w64-mingw32-gcc-win32";
+
 /// Makes the device node `/dev/net/tun`.
 const TUN_NODE: &str = "mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200";
 
@@ -66,6 +70,10 @@ pub(crate) enum Prerequisite {
     CCompiler(Architecture),
     /// QEMU's emulation of processes for this processor.
     ProcessEmulator(Architecture),
+    /// The standard library for Windows.
+    WindowsTarget,
+    /// A C compiler for Windows, for ring, which links its programs too.
+    WindowsCompiler,
     /// Writes the list of dependencies into a program.
     CargoAuditable,
     /// Writes the list of dependencies as a file, a software bill of materials.
@@ -126,6 +134,8 @@ impl Prerequisite {
             Self::StaticTarget(architecture) => architecture.triple(),
             Self::CCompiler(architecture) => architecture.c_compiler(),
             Self::ProcessEmulator(architecture) => architecture.emulator(),
+            Self::WindowsTarget => WINDOWS,
+            Self::WindowsCompiler => WINDOWS_COMPILER,
             Self::CargoAuditable => "cargo-auditable",
             Self::CargoCyclonedx => "cargo-cyclonedx",
             Self::CargoDeb => "cargo-deb",
@@ -177,6 +187,8 @@ impl Prerequisite {
             }
             Self::StaticTarget(architecture) => architecture.has_library(repo),
             Self::CCompiler(architecture) => architecture.has_c_compiler(repo),
+            Self::WindowsTarget => toolchain::has_library(repo, WINDOWS),
+            Self::WindowsCompiler => succeeds(repo.program(WINDOWS_COMPILER).arg("--version")),
             Self::ProcessEmulator(architecture) => architecture.can_run(repo),
         }
     }
@@ -214,6 +226,8 @@ impl Prerequisite {
             Self::StaticTarget(architecture) => vec![Source::RustupTarget(architecture.triple())],
             Self::CCompiler(architecture) => vec![Source::Apt(architecture.c_packages())],
             Self::ProcessEmulator(_) => vec![Source::Apt(&["qemu-user-static"])],
+            Self::WindowsTarget => vec![Source::RustupTarget(WINDOWS)],
+            Self::WindowsCompiler => vec![Source::Apt(&["gcc-mingw-w64-x86-64-win32"])],
             Self::CargoAuditable => vec![Source::Cargo("cargo-auditable", CARGO_AUDITABLE)],
             Self::CargoCyclonedx => vec![Source::Cargo("cargo-cyclonedx", CARGO_CYCLONEDX)],
             Self::CargoDeb => vec![Source::Cargo("cargo-deb", CARGO_DEB)],

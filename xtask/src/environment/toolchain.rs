@@ -141,6 +141,12 @@ fn active_sysroot(repo: &Repo) -> Option<PathBuf> {
     Some(PathBuf::from(path.trim()))
 }
 
+/// Whether the active toolchain has the standard library for this target.
+pub(crate) fn has_library(repo: &Repo, triple: &str) -> bool {
+    captured(repo.program(rustc()).args(["--print", "target-libdir", "--target", triple]))
+        .is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+}
+
 /// The compiler that our cargo calls.
 pub(crate) fn rustc() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from)

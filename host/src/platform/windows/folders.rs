@@ -196,7 +196,7 @@ pub(crate) fn identity_at(at: &Dir, name: &str) -> io::Result<(u64, u64)> {
 
 /// Whether a name in a folder is that of an open file or folder.
 pub(crate) fn is_named(at: &Dir, name: &str, open: impl AsHandle) -> bool {
-    let open = open.as_handle().try_clone_to_owned().and_then(|open| information(&File::from(open)));
+    let open = open.as_handle().try_clone_to_owned().and_then(|open| information(File::from(open)));
     let open = open.map(|open| (open.volume_serial_number(), open.file_index()));
     // A volume that has no number says 0, and so does one under wine of a file that was renamed while it was open.
     let same = |one: (u64, u64), other: (u64, u64)| {
