@@ -10,7 +10,6 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::exit::Failure;
 use crate::passphrase::VARIABLE;
 use crate::platform::{self, Access};
-use crate::shell::quoted;
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {

@@ -87,7 +87,9 @@ impl Part {
             if metadata.len() != size || !metadata.is_file() || is_hidden_name(&wanted) || !same() {
                 continue;
             }
-            let file = dir.open(&wanted).ok()?.into_std();
+            // Some systems sync only what is open to be written. Its owner may have taken that right from it since.
+            let to_read = || dir.open(&wanted).map(cap_std::fs::File::into_std);
+            let file = platform::open_file(dir, &wanted).or_else(|_| to_read()).ok()?;
             if !platform::belongs_to_us(&file) || !is_named(dir, &wanted, &file) {
                 continue;
             }
