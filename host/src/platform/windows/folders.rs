@@ -224,10 +224,15 @@ pub(crate) fn make_link(at: &Dir, name: &str, target: &str) -> io::Result<()> {
     // A link to a folder is of another kind than one to a file.
     let to_folder = path.parent().is_some_and(|folder| folder.join(&target).is_dir());
     let made = if to_folder {
-        std::os::windows::fs::symlink_dir(target, path)
+        std::os::windows::fs::symlink_dir(target, &path)
     } else {
-        std::os::windows::fs::symlink_file(target, path)
+        std::os::windows::fs::symlink_file(target, &path)
     };
+    // Wine says that it has made a link, and has made nothing.
+    let made = made.and_then(|()| match fs::symlink_metadata(&path) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(io::Error::from_raw_os_error(PRIVILEGE)),
+    });
     made.map_err(|error| {
         if error.raw_os_error() == Some(PRIVILEGE) || is_any(&error, &NO_LINKS) {
             io::ErrorKind::Unsupported.into()
