@@ -3,7 +3,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `access` | whether other users can reach a file, and where configuration is |
+//! | `access` | whether other users can reach a file, and where configuration and state are |
 //! | `disk` | what a file system has left, and what a file takes of it |
 //! | `process` | core dumps, memory that may be swapped, how many files can be open |
 //! | `programs` | programs with a process group of their own |

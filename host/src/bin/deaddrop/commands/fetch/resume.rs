@@ -10,6 +10,7 @@ use deaddrop::{
 
 use super::Job;
 use crate::exit::Failure;
+use crate::platform;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
 
@@ -23,11 +24,9 @@ pub(super) struct Places {
     pub(super) to_file: bool,
 }
 
-/// The folder for what is printed and has to be kept: `deaddrop` in the folder of the XDG base directories for state.
+/// The folder for what is printed and has to be kept.
 pub(super) fn state_folder() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("deaddrop"))
+    platform::state_folder().map(|state| state.join("deaddrop"))
 }
 
 /// What an earlier fetch has left of the drop that is wanted. Without a token that is a drop which nobody else can have

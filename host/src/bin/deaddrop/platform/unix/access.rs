@@ -1,4 +1,4 @@
-//! Whether other users can reach a file, and where configuration is.
+//! Whether other users can reach a file, and where configuration and state are.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -75,6 +75,12 @@ fn configuration_below(configuration: Option<OsString>, home: Option<PathBuf>) -
     let configuration = configuration.map(PathBuf::from).filter(|path| path.is_absolute());
     let home = home.filter(|home| home.is_absolute()).map(|home| home.join(".config"));
     configuration.or(home)
+}
+
+/// The folder of what programs of this user keep between runs: that of the XDG base directories for state.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
 }
 
 #[cfg(test)]

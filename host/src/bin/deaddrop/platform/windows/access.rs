@@ -1,4 +1,4 @@
-//! Who else can reach a file, and where configuration is.
+//! Whether other users can reach a file, and where configuration and state are.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,18 +12,18 @@ const READ_CONTROL: u32 = 0x0002_0000;
 /// Opens a link itself (`FILE_FLAG_OPEN_REPARSE_POINT`), and folders too (`FILE_FLAG_BACKUP_SEMANTICS`).
 const NO_FOLLOW: u32 = 0x0220_0000;
 
-/// Who can reach an open file.
+/// Whether others can reach an open file.
 pub(crate) fn access(file: &File) -> io::Result<Access> {
     let deaddrop_windows::access::Access { foreign, exposed } = deaddrop_windows::access::access(file)?;
     Ok(Access { foreign, exposed })
 }
 
-/// Who can reach the file at a path, or a link there itself.
+/// Whether others can reach the file at a path, or a link there itself.
 pub(crate) fn access_at(path: &Path) -> io::Result<Access> {
     access(&File::options().access_mode(READ_CONTROL).custom_flags(NO_FOLLOW).open(path)?)
 }
 
-/// Who can reach the file at a path, where a link leads to if there is one. `None` of a folder.
+/// Whether others can reach the file at a path, or the file that a link there leads to. `None` of a folder.
 pub(crate) fn access_of_file(path: &Path) -> io::Result<Option<Access>> {
     if fs::metadata(path)?.is_dir() {
         return Ok(None);
@@ -71,5 +71,14 @@ pub(crate) const CONFIGURATION_VARIABLES: &str = "APPDATA";
 
 /// The folder of this user's configuration; none of a user without one.
 pub(crate) fn configuration_folder() -> Option<PathBuf> {
-    std::env::var_os("APPDATA").map(PathBuf::from).filter(|path| path.is_absolute())
+    folder("APPDATA")
+}
+
+/// The folder of what programs of this user keep between runs, on this machine alone.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    folder("LOCALAPPDATA")
+}
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
