@@ -5,3 +5,4 @@ pub(crate) mod prerequisites;
 pub(crate) mod random;
 pub(crate) mod repo;
 pub(crate) mod toolchain;
+pub(crate) mod wine;

@@ -16,6 +16,7 @@ mod noalloc;
 mod scale;
 mod stages;
 mod test;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ enum Command {
     Manual(manual::Manual),
     Noalloc(noalloc::Noalloc),
     Scale(scale::Scale),
+    Windows(windows::Windows),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Manual(manual) => manual::run(&repo, &manual),
         Command::Noalloc(noalloc) => noalloc::run(&repo, &noalloc),
         Command::Scale(scale) => scale::run(&repo, &scale),
+        Command::Windows(windows) => windows::run(&repo, &windows),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

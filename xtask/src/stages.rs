@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::demo;
 use crate::dist;
-use crate::environment::prerequisites::{self, Prerequisite, WINDOWS, WINDOWS_COMPILER};
+use crate::environment::prerequisites::{self, Prerequisite};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain::{self, Target};
 use crate::firmware::board::{BOARDS, Board, EMULATED};
@@ -16,6 +16,7 @@ use crate::firmware::{emulated, images};
 use crate::manual::MANUAL;
 use crate::noalloc;
 use crate::stages::stage::{Size, Stage, When};
+use crate::windows;
 
 /// The target of the no-alloc image and of the emulated board.
 const M3: Prerequisite = Prerequisite::BareMetal(Target::Thumbv7m);
@@ -62,7 +63,14 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage {
         name: "windows",
         when: When::Test,
-        requires: &[Prerequisite::WindowsTarget, Prerequisite::WindowsCompiler],
+        requires: &[
+            Prerequisite::Clippy,
+            Prerequisite::WindowsTarget,
+            Prerequisite::WindowsCompiler,
+            Prerequisite::Wine,
+            Prerequisite::Namespaces,
+            Prerequisite::Ip,
+        ],
         run: windows,
     },
     Stage { name: "firmware-host", when: When::Test, requires: &[], run: firmware_host },
@@ -242,13 +250,19 @@ fn portable(repo: &Repo, size: Size) -> Result<String, Failure> {
     tests(repo.cargo(["test"].into_iter().chain(without).chain(["--lib", "cipher"])), size)
 }
 
-/// The program for Windows, compiled and not run.
-fn windows(repo: &Repo, _: Size) -> Result<String, Failure> {
-    let mut cargo = repo.cargo(["check", "--locked", "-p", "deaddrop", "--target", WINDOWS]);
-    // Of ring's build. The one with threads of Windows' own is the only one that is asked for.
-    cargo.env("CC_x86_64_pc_windows_gnu", WINDOWS_COMPILER).env("RUSTFLAGS", "-D warnings");
-    captured(&mut cargo)?;
-    Ok("compiled, not run".to_owned())
+/// The program for Windows: its tests under wine. Its lints at full size only, because clippy checks all dependencies once
+/// more, for that target.
+fn windows(repo: &Repo, size: Size) -> Result<String, Failure> {
+    if size == Size::Full {
+        let packages = ["-p", "deaddrop", "-p", "deaddrop-windows"];
+        captured(windows::cargo(repo, "clippy").args(packages).args(["--", "-D", "warnings"]))?;
+    }
+    let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
+    let output = captured(repo.program(ourselves).arg("windows"))?;
+    match counts(&output) {
+        (0, _) => Err(Failure(format!("{output}no test ran"))),
+        (passed, _) => Ok(format!("{passed} tests under wine")),
+    }
 }
 
 fn xtask(repo: &Repo, size: Size) -> Result<String, Failure> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::environment::architecture::Architecture;
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 use crate::environment::toolchain::{self, Target};
+use crate::environment::wine::Wine;
 
 /// The release of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -74,6 +75,8 @@ pub(crate) enum Prerequisite {
     WindowsTarget,
     /// A C compiler for Windows, for ring, which links its programs too.
     WindowsCompiler,
+    /// Runs programs for Windows.
+    Wine,
     /// Writes the list of dependencies into a program.
     CargoAuditable,
     /// Writes the list of dependencies as a file, a software bill of materials.
@@ -136,6 +139,7 @@ impl Prerequisite {
             Self::ProcessEmulator(architecture) => architecture.emulator(),
             Self::WindowsTarget => WINDOWS,
             Self::WindowsCompiler => WINDOWS_COMPILER,
+            Self::Wine => "wine64",
             Self::CargoAuditable => "cargo-auditable",
             Self::CargoCyclonedx => "cargo-cyclonedx",
             Self::CargoDeb => "cargo-deb",
@@ -189,6 +193,7 @@ impl Prerequisite {
             Self::CCompiler(architecture) => architecture.has_c_compiler(repo),
             Self::WindowsTarget => toolchain::has_library(repo, WINDOWS),
             Self::WindowsCompiler => succeeds(repo.program(WINDOWS_COMPILER).arg("--version")),
+            Self::Wine => Wine::find(repo).is_some(),
             Self::ProcessEmulator(architecture) => architecture.can_run(repo),
         }
     }
@@ -228,6 +233,7 @@ impl Prerequisite {
             Self::ProcessEmulator(_) => vec![Source::Apt(&["qemu-user-static"])],
             Self::WindowsTarget => vec![Source::RustupTarget(WINDOWS)],
             Self::WindowsCompiler => vec![Source::Apt(&["gcc-mingw-w64-x86-64-win32"])],
+            Self::Wine => vec![Source::Apt(&["wine64"])],
             Self::CargoAuditable => vec![Source::Cargo("cargo-auditable", CARGO_AUDITABLE)],
             Self::CargoCyclonedx => vec![Source::Cargo("cargo-cyclonedx", CARGO_CYCLONEDX)],
             Self::CargoDeb => vec![Source::Cargo("cargo-deb", CARGO_DEB)],

@@ -17,7 +17,7 @@ fn scarce(table: &str) -> Option<String> {
     let mib = kib / 1024;
     (mib < SCARCE).then(|| {
         format!(
-            "only {mib} MiB are free on the disk of target/, which may be why; a full run of tests takes 6 GB: make room"
+            "only {mib} MiB are free on the disk of target/, which may be why; a full run of tests takes 7 GB: make room"
         )
     })
 }

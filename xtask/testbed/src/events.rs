@@ -38,7 +38,7 @@ pub fn checked(line: &str) -> Result<Value, String> {
 /// Whether this is deaddrop with `--json`, itself or behind programs such as `nsenter` and `strace`: its standard output
 /// then holds events alone.
 pub(crate) fn are_from(command: &Command) -> bool {
-    let is_deaddrop = |word: &OsStr| Path::new(word).file_name().is_some_and(|name| name == "deaddrop");
+    let is_deaddrop = |word: &OsStr| Path::new(word).file_stem().is_some_and(|name| name == "deaddrop");
     let mut words = std::iter::once(command.get_program()).chain(command.get_args());
     words.any(is_deaddrop) && words.any(|word| word == "--json")
 }

@@ -1,0 +1,50 @@
+//! `windows`: the program for Windows, compiled, and tested under wine together with the one for Linux.
+
+mod prefix;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use argh::FromArgs;
+use testbed::scratch::Scratch;
+
+use crate::environment::prerequisites::{WINDOWS, WINDOWS_COMPILER};
+use crate::environment::repo::{Failure, Repo, built, shown_run};
+use crate::environment::wine::Wine;
+
+/// Build deaddrop for Windows, and test it under wine together with deaddrop for Linux: in network
+/// namespaces and a wine prefix of their own, which are removed.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "windows")]
+pub(crate) struct Windows {
+    /// run only the tests whose names hold this
+    #[argh(option, arg_name = "name")]
+    only: Option<String>,
+}
+
+/// Builds and tests.
+pub(crate) fn run(repo: &Repo, windows: &Windows) -> Result<(), Failure> {
+    let wine = Wine::find(repo).ok_or_else(|| Failure::new("wine64 is not there"))?;
+    let program = build(repo)?;
+    let folder = Scratch::new()?;
+    let prefix = prefix::make(repo, &wine, folder.path())?;
+    let mut cargo = repo.cargo(["test", "--locked", "-p", "deaddrop", "--test", "wine", "--"]);
+    cargo.arg("--ignored").args(&windows.only);
+    cargo.env("DEADDROP_TEST_WINE_PREFIX", prefix).env("DEADDROP_TEST_WINDOWS_PROGRAM", program);
+    cargo.env("DEADDROP_TEST_WINE", wine.loader).env("DEADDROP_TEST_WINESERVER", wine.server);
+    shown_run(&mut cargo)
+}
+
+/// A cargo command that compiles for Windows.
+pub(crate) fn cargo(repo: &Repo, command: &str) -> Command {
+    let mut cargo = repo.cargo([command, "--locked", "--target", WINDOWS]);
+    // For ring. Debian has one with threads of POSIX too, which needs a library beside the program.
+    cargo.env("CC_x86_64_pc_windows_gnu", WINDOWS_COMPILER);
+    cargo
+}
+
+/// Builds the program, which has no warnings, and gives its path.
+fn build(repo: &Repo) -> Result<PathBuf, Failure> {
+    let mut cargo = cargo(repo, "build");
+    built(cargo.args(["-p", "deaddrop", "--bin", "deaddrop"]).env("RUSTFLAGS", "-D warnings"), "deaddrop")
+}

@@ -1,0 +1,34 @@
+//! A prefix of wine: the drive and the registry of a machine with Windows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::environment::prerequisites::WINDOWS_COMPILER;
+use crate::environment::repo::{Failure, Repo, captured};
+use crate::environment::wine::Wine;
+
+/// Stands in for a library of Windows that wine 8 lacks.
+const PROCESS_PRNG: &str = "xtask/src/windows/process_prng.c";
+
+/// Makes a prefix in a folder.
+pub(super) fn make(repo: &Repo, wine: &Wine, folder: &Path) -> Result<PathBuf, Failure> {
+    let prefix = folder.join("prefix");
+    fs::create_dir(&prefix).map_err(Failure::at(prefix.display()))?;
+    let of_prefix = |program: &Path, words: &[&str]| {
+        let mut command = repo.program(program);
+        // Neither .NET nor HTML, which it would ask for, and no entries in a desktop's menu.
+        command.args(words).env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
+        command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env_remove("DISPLAY");
+        captured(&mut command).map(drop)
+    };
+    let made = of_prefix(&wine.loader, &["wineboot", "--init"]);
+    // It writes the registry as it ends.
+    let ended = of_prefix(&wine.server, &["--wait"]);
+    made.and(ended)?;
+    let library = prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
+    if !library.exists() {
+        let mut compiler = repo.program(WINDOWS_COMPILER);
+        captured(compiler.args(["-shared", PROCESS_PRNG, "-ladvapi32", "-o"]).arg(library))?;
+    }
+    Ok(prefix)
+}
