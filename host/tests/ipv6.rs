@@ -101,6 +101,49 @@ fn a_sender_without_a_link_local_address() {
     hand_over(&lan, "[2001:db8:77::1]:48556");
 }
 
+/// What the system says of the addresses of an interface with this flag.
+fn addresses_with(host: &Host, flag: &str) -> String {
+    let shown = host.command("ip").args(["-6", "address", "show", "dev", "eth0", flag]).output().unwrap();
+    assert!(shown.status.success(), "{shown:?}");
+    String::from_utf8(shown.stdout).unwrap()
+}
+
+#[test]
+fn an_address_that_another_machine_has_is_not_used_and_one_that_is_being_checked_is_later() {
+    let lan = Lan::of(2).with_ipv6_alone(&[GLOBAL]);
+    let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    sender.ip_command("address flush dev eth0");
+    receiver.add_ipv6("eth0", &[LINK_LOCAL], 5);
+    // The sender looks for duplicates, as every system does, and there is one.
+    sender.ip_command("address add fe80::5/64 dev eth0");
+    support::wait_for(|| addresses_with(sender, "dadfailed").contains("fe80::5"));
+    let mut refused = spawn(sender, folder.path(), ROOM, &["run", "--json", "--interface", "eth0"], b"");
+    assert_eq!(refused.exit_code(), 2);
+    let message = text(refused.last(), "message");
+    let said = "eth0 cannot be used: another machine on its link has its only address, fe80::5";
+    assert!(message.contains(said), "{message}");
+
+    // Another of its addresses takes the place of that one. One that is deprecated is named after the others.
+    sender.ip_command("address add 2001:db8:77::a/64 dev eth0 preferred_lft 0 nodad");
+    sender.add_ipv6("eth0", &[GLOBAL], 9);
+    let mut listening = listener(receiver, folder.path());
+    let (mut sending, token, _) = send_message(sender, folder.path(), "unmistakable", &[]);
+    let addresses = &sending.events.last().unwrap()["addresses"];
+    assert_eq!(*addresses, json!(["2001:db8:77::9", "2001:db8:77::a", "127.0.0.1"]));
+    assert_eq!(listening.event("offer")["from"], "[2001:db8:77::9]:48556");
+
+    // An address is used once the system has found that nobody else has it, and no sooner.
+    sender.ip_command("address add fe80::6/64 dev eth0");
+    let ready = sending.event("ready");
+    assert!(!addresses_with(sender, "tentative").contains("fe80::6"), "{ready}");
+    let expected = json!(["2001:db8:77::9", "2001:db8:77::a", "fe80::6%eth0", "127.0.0.1"]);
+    assert_eq!(ready["addresses"], expected);
+    let mut fetching = search(receiver, folder.path(), &token);
+    assert_eq!(fetching.event("received")["text"], "unmistakable");
+    assert_eq!(sending.exit_code(), 0);
+}
+
 #[test]
 fn a_sender_at_both_families_is_shown_once_by_ipv4() {
     hand_over(&Lan::of(2).with_ipv6(&[LINK_LOCAL, GLOBAL]), "10.77.0.1:48556");

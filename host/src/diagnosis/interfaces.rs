@@ -67,22 +67,12 @@ fn has_name(interface: &Interface, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
     use crate::lan::unused::Unused;
 
     fn interface(name: &str, index: u32, address: &str, prefix: u8) -> Interface {
-        let address: IpAddr = address.parse().unwrap();
-        Interface {
-            name: name.into(),
-            index,
-            address,
-            addresses: vec![(address, prefix)],
-            point_to_point: name.starts_with("tun"),
-            on_link: Vec::new(),
-            port_of: None,
-        }
+        let point_to_point = name.starts_with("tun");
+        Interface { point_to_point, ..Interface::for_tests(name, index, &[(address, prefix)]) }
     }
 
     #[test]

@@ -157,10 +157,14 @@ impl BeaconSockets {
 
     /// The addresses at which this machine can be reached, the best first.
     pub(crate) fn addresses(&self) -> Vec<Address> {
-        let mut addresses: Vec<Address> =
-            self.sockets.iter().flat_map(|sockets| sockets.interface.own()).collect();
-        addresses.sort_by_key(Address::rank);
-        addresses
+        let interfaces = self.sockets.iter().map(|sockets| &sockets.interface);
+        let mut addresses: Vec<(bool, Address)> = interfaces
+            .flat_map(|interface| {
+                interface.own().map(|address| (interface.deprecated.contains(&address.ip()), address))
+            })
+            .collect();
+        addresses.sort_by_key(|(deprecated, address)| (address.rank(), *deprecated));
+        addresses.into_iter().map(|(_, address)| address).collect()
     }
 
     /// Sends a beacon to everybody on every interface. Errors are ignored: the next beacon may pass.

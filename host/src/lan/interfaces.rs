@@ -9,7 +9,7 @@ use if_addrs::{IfAddr, get_if_addrs};
 
 use super::unused::Unused;
 use crate::address::{Address, index_of};
-use crate::platform::{self, Link};
+use crate::platform::{self, Ipv6State, Link, Standing};
 
 /// What one family of addresses has on one interface: an IPv4 address and its network, or everything of IPv6. An
 /// interface with several IPv4 addresses has several of these.
@@ -22,13 +22,16 @@ pub(crate) struct Interface {
     /// This machine's address on it that beacons come from. Of IPv6 the link-local one, which every interface is to have
     /// (RFC 4291, section 2.1); where there is none, the first of the others.
     pub(crate) address: IpAddr,
-    /// This machine's addresses on it, in order, each with how many bits of it are the network's.
+    /// This machine's addresses on it that are of use now, in order, each with how many bits of it are the network's. Those
+    /// that are deprecated are the last.
     pub(crate) addresses: Vec<(IpAddr, u8)>,
     /// Whether the link is point to point.
     pub(crate) point_to_point: bool,
     /// Networks that are reached through it without a gateway, beside those of its addresses: of IPv4 on a link that is point
     /// to point, and where an address is alone in its network.
     pub(crate) on_link: Vec<Ipv4Network>,
+    /// Those of its addresses in whose place others are to be taken (RFC 4862, section 5.5.4).
+    pub(crate) deprecated: Vec<IpAddr>,
     /// The bridge or bond that it is a port of.
     pub(crate) port_of: Option<String>,
 }
@@ -209,7 +212,8 @@ impl std::error::Error for InterfaceError {
 /// The interfaces that are up and have an address, in the system's order, those with IPv4 first.
 pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     let up = get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up);
-    let mut interfaces = gathered(up.filter_map(from_system));
+    let states = ipv6_states();
+    let mut interfaces = gathered(up.filter_map(|one| from_system(one, &states)));
     let links = links();
     for interface in &mut interfaces {
         let link = links.iter().find(|link| link.index == interface.index);
@@ -231,6 +235,11 @@ pub(super) fn links() -> Vec<Link> {
     platform::links().unwrap_or_default()
 }
 
+/// What the system says of its IPv6 addresses; nothing where it does not.
+pub(super) fn ipv6_states() -> Vec<Ipv6State> {
+    platform::ipv6_states().unwrap_or_default()
+}
+
 /// The same, with what IPv6 has on one interface in one place.
 fn gathered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
     let (mut interfaces, mut v6): (Vec<Interface>, Vec<Interface>) = (Vec::new(), Vec::new());
@@ -239,6 +248,7 @@ fn gathered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
             interfaces.push(one);
         } else if let Some(known) = v6.iter_mut().find(|known| known.index == one.index) {
             known.addresses.extend(one.addresses);
+            known.deprecated.extend(one.deprecated);
         } else {
             v6.push(one);
         }
@@ -246,7 +256,10 @@ fn gathered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
     // The system's order changes with time.
     v6.sort_by_key(|interface| interface.index);
     for interface in &mut v6 {
-        interface.addresses.sort_unstable();
+        interface.deprecated.sort_unstable();
+        interface
+            .addresses
+            .sort_unstable_by_key(|(ip, prefix)| (interface.deprecated.contains(ip), *ip, *prefix));
         let link_local = |(ip, _): &&(IpAddr, u8)| Address::from(*ip).is_link_local();
         let beacons = interface.addresses.iter().find(link_local).or(interface.addresses.first());
         interface.address = beacons.map_or(interface.address, |(ip, _)| *ip);
@@ -255,12 +268,15 @@ fn gathered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
     interfaces
 }
 
-fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
+fn from_system(interface: if_addrs::Interface, states: &[Ipv6State]) -> Option<Interface> {
     let (address, prefix) = match interface.addr {
         IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
         IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
     };
-    if address.is_unspecified() {
+    let known = states.iter().find(|state| Some(state.index) == interface.index && state.ip == address);
+    let standing = known.map_or(Standing::Preferred, |state| state.standing);
+    // With one that another machine has, or may have, nothing can be sent.
+    if address.is_unspecified() || standing >= Standing::Tentative {
         return None;
     }
     Some(Interface {
@@ -270,6 +286,7 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
         addresses: vec![(address, prefix)],
         point_to_point: interface.is_p2p,
         on_link: Vec::new(),
+        deprecated: if standing == Standing::Deprecated { vec![address] } else { Vec::new() },
         port_of: None,
     })
 }
@@ -277,16 +294,26 @@ fn from_system(interface: if_addrs::Interface) -> Option<Interface> {
 #[cfg(test)]
 impl Interface {
     /// One with these addresses.
-    pub(super) fn for_tests(name: &str, index: u32, addresses: &[(&str, u8)]) -> Self {
+    pub(crate) fn for_tests(name: &str, index: u32, addresses: &[(&str, u8)]) -> Self {
         let addresses: Vec<(IpAddr, u8)> =
             addresses.iter().map(|(ip, prefix)| (ip.parse().unwrap(), *prefix)).collect();
-        let (address, on_link) = (addresses[0].0, Vec::new());
-        Self { name: name.into(), index, address, addresses, point_to_point: false, on_link, port_of: None }
+        Self {
+            name: name.into(),
+            index,
+            address: addresses[0].0,
+            addresses,
+            point_to_point: false,
+            on_link: Vec::new(),
+            deprecated: Vec::new(),
+            port_of: None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn interface(name: &str, index: u32, addresses: &[(&str, u8)]) -> Interface {
@@ -328,6 +355,41 @@ mod tests {
         let sources: Vec<String> = ordered.iter().map(|interface| interface.address.to_string()).collect();
         assert_eq!(sources, ["10.0.0.1", "10.0.0.2", "fe80::1", "2001:db8::9"]);
         assert_eq!(gathered(found.into_iter().rev())[2..], ordered[2..], "whatever the system's order");
+    }
+
+    #[test]
+    fn an_address_that_is_deprecated_gives_way_to_others_of_its_kind() {
+        let old =
+            |ip: &str| Interface { deprecated: vec![ip.parse().unwrap()], ..interface("a", 2, &[(ip, 64)]) };
+        let found = [
+            old("2001:db8::1"),
+            interface("a", 2, &[("2001:db8::2", 64)]),
+            old("fe80::1"),
+            interface("a", 2, &[("fe80::2", 64)]),
+        ];
+        let gathered = gathered(found.into_iter());
+        let all: Vec<String> = gathered[0].own().map(|address| address.ip().to_string()).collect();
+        assert_eq!(all, ["2001:db8::2", "fe80::2", "2001:db8::1", "fe80::1"]);
+        assert_eq!(gathered[0].address.to_string(), "fe80::2");
+        // It is used where there is no other.
+        assert_eq!(super::gathered([old("fe80::1")].into_iter())[0].address.to_string(), "fe80::1");
+    }
+
+    #[test]
+    fn an_address_is_left_out_until_the_system_may_use_it() {
+        let loopback = || get_if_addrs().unwrap().into_iter().find(|one| one.ip() == Ipv4Addr::LOCALHOST);
+        let (mut one, ip) = (loopback().expect("lo"), Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7));
+        one.addr = IfAddr::V6(if_addrs::Ifv6Addr { ip, netmask: ip, broadcast: None, prefixlen: 64 });
+        let found = |index: u32, standing| {
+            let states = [Ipv6State { index, ip, standing }];
+            from_system(one.clone(), &states).map(|interface| interface.deprecated.len())
+        };
+        let index = one.index.unwrap();
+        assert_eq!(found(index, Standing::Preferred), Some(0));
+        assert_eq!(found(index, Standing::Deprecated), Some(1));
+        assert_eq!(found(index, Standing::Tentative), None);
+        assert_eq!(found(index, Standing::Duplicate), None);
+        assert_eq!(found(index + 1, Standing::Duplicate), Some(0), "the same address elsewhere");
     }
 
     #[test]

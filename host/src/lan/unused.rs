@@ -1,14 +1,15 @@
 //! Which interfaces are not used, and why.
 //!
-//! Used is every interface that is up, has a carrier and has an address, but for the ports of a bridge or bond: what
+//! Used is every interface that is up, has a carrier and has an address that no other machine has, but for the ports of a bridge or bond: what
 //! arrives at a port is the bridge's, which is used in its place. Interfaces that the user names are used, ports too, and no
 //! others.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
-use super::interfaces::{Interface, InterfaceError, interfaces, links};
+use super::interfaces::{Interface, InterfaceError, interfaces, ipv6_states, links};
 use crate::network::Network;
-use crate::platform::Link;
+use crate::platform::{Ipv6State, Link, Standing};
 
 /// An interface that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,11 @@ pub enum Unused {
     NoCarrier,
     /// It has neither an IPv4 nor an IPv6 address.
     NoAddress,
+    /// Its only address is also that of another machine on the link: duplicate address detection has failed (RFC 4862,
+    /// section 5.4).
+    Duplicate(Ipv6Addr),
+    /// The system still asks whether another machine has its only address.
+    Tentative(Ipv6Addr),
     /// It is a port of this bridge, bond or team, which has the network's traffic.
     PortOf(String),
     /// Others were named.
@@ -44,6 +50,15 @@ impl fmt::Display for Unused {
                 f.write_str("it has no carrier: its cable is out, or it has joined no network")
             }
             Self::NoAddress => f.write_str("it has no address"),
+            Self::Duplicate(ip) => {
+                write!(
+                    f,
+                    "another machine on its link has its only address, {ip} too: give one of them another address"
+                )
+            }
+            Self::Tentative(ip) => {
+                write!(f, "the system is still checking that no other machine has its only address, {ip}")
+            }
             Self::PortOf(master) => write!(f, "it is a port of {master}, which stands for it"),
             Self::NotChosen => f.write_str("others were named"),
         }
@@ -72,18 +87,29 @@ const RUNNING: u32 = 0x40;
 /// ```
 pub fn unused_interfaces(network: &Network) -> Result<Vec<UnusedInterface>, InterfaceError> {
     let all = interfaces().map_err(InterfaceError::Unreadable)?;
-    Ok(judged(&links(), &all, network))
+    Ok(judged(&links(), &all, &ipv6_states(), network))
 }
 
-fn judged(links: &[Link], all: &[Interface], network: &Network) -> Vec<UnusedInterface> {
+fn judged(
+    links: &[Link],
+    all: &[Interface],
+    states: &[Ipv6State],
+    network: &Network,
+) -> Vec<UnusedInterface> {
     let unused = links.iter().filter_map(|link| {
-        let why = why(link, links, all, &network.interfaces)?;
+        let why = why(link, links, all, states, &network.interfaces)?;
         Some(UnusedInterface { name: link.name.clone(), why })
     });
     unused.collect()
 }
 
-fn why(link: &Link, links: &[Link], all: &[Interface], chosen: &[String]) -> Option<Unused> {
+fn why(
+    link: &Link,
+    links: &[Link],
+    all: &[Interface],
+    states: &[Ipv6State],
+    chosen: &[String],
+) -> Option<Unused> {
     let mut here = all.iter().filter(|interface| interface.index == link.index);
     let is_chosen = chosen.iter().any(|name| {
         *name == link.name || all.iter().any(|one| one.index == link.index && one.is_meant_by(name))
@@ -93,9 +119,21 @@ fn why(link: &Link, links: &[Link], all: &[Interface], chosen: &[String]) -> Opt
         _ if link.flags & UP == 0 => Unused::Down,
         Some(master) if !is_chosen => Unused::PortOf(master.into()),
         _ if link.flags & RUNNING == 0 => Unused::NoCarrier,
-        _ if here.next().is_none() => Unused::NoAddress,
+        _ if here.next().is_none() => no_address(link, states),
         _ => return None,
     })
+}
+
+/// Why an interface has no address that is of use.
+fn no_address(link: &Link, states: &[Ipv6State]) -> Unused {
+    let with = |standing| states.iter().find(|it| it.index == link.index && it.standing == standing);
+    if let Some(state) = with(Standing::Duplicate) {
+        Unused::Duplicate(state.ip)
+    } else if let Some(state) = with(Standing::Tentative) {
+        Unused::Tentative(state.ip)
+    } else {
+        Unused::NoAddress
+    }
 }
 
 /// The error of an interface that was named and is not used.
@@ -103,7 +141,8 @@ pub(crate) fn not_usable(name: &str) -> InterfaceError {
     let all = interfaces().unwrap_or_default();
     let links = links();
     let named = [name.to_owned()];
-    let why = links.iter().find(|link| link.name == name).and_then(|link| why(link, &links, &all, &named));
+    let link = links.iter().find(|link| link.name == name);
+    let why = link.and_then(|link| why(link, &links, &all, &ipv6_states(), &named));
     match why {
         Some(why) => InterfaceError::Unusable { name: name.into(), why },
         None => {
@@ -134,6 +173,14 @@ mod tests {
             link(7, "veth1", on, "veth", Some(6)),
             link(8, "blue", on, "vrf", None),
             link(9, "eth3", on, "", Some(8)),
+            link(10, "eth4", on, "", None),
+            link(11, "eth5", on, "", None),
+        ];
+        let ip = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7);
+        let states = [
+            Ipv6State { index: 2, ip, standing: Standing::Duplicate },
+            Ipv6State { index: 10, ip, standing: Standing::Tentative },
+            Ipv6State { index: 11, ip, standing: Standing::Duplicate },
         ];
         let address = |index: u32, name: &str| Interface::for_tests(name, index, &[("10.0.0.1", 24)]);
         let all = [
@@ -147,7 +194,10 @@ mod tests {
         let judged = |chosen: &[&str]| -> Vec<(String, Unused)> {
             let interfaces = chosen.iter().map(|name| (*name).into()).collect();
             let network = Network { interfaces, ..Network::default() };
-            judged(&links, &all, &network).into_iter().map(|unused| (unused.name, unused.why)).collect()
+            judged(&links, &all, &states, &network)
+                .into_iter()
+                .map(|unused| (unused.name, unused.why))
+                .collect()
         };
         let expected = [
             ("eth1", Unused::NoCarrier),
@@ -155,6 +205,8 @@ mod tests {
             ("wwan0", Unused::NoAddress),
             ("veth1", Unused::PortOf("docker0".into())),
             ("blue", Unused::NoAddress),
+            ("eth4", Unused::Tentative(ip)),
+            ("eth5", Unused::Duplicate(ip)),
         ];
         assert_eq!(judged(&[]), expected.map(|(name, why)| (name.to_owned(), why)));
         let named = judged(&["veth1", "eth2"]);

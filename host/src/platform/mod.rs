@@ -14,6 +14,8 @@
 //! | `net` | sharing ports, binding to an interface, interfaces by name and number |
 //! | `poll` | waiting for several sockets at once |
 
+use std::net::Ipv6Addr;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -45,6 +47,28 @@ pub(crate) struct Link {
     pub(crate) kind: String,
     /// The interface that it belongs to.
     pub(crate) master: Option<u32>,
+}
+
+/// What a system says of one of its IPv6 addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ipv6State {
+    /// The number of its interface.
+    pub(crate) index: u32,
+    pub(crate) ip: Ipv6Addr,
+    pub(crate) standing: Standing,
+}
+
+/// What an IPv6 address may be used for (RFC 4862, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// For everything.
+    Preferred,
+    /// It still works, and others are to be taken in its place.
+    Deprecated,
+    /// For nothing yet: the system asks whether another machine has it.
+    Tentative,
+    /// For nothing: another machine has it.
+    Duplicate,
 }
 
 /// What a system says of a file or folder.

@@ -1,17 +1,7 @@
 use super::*;
 
 fn interface(address: &str, prefix: u8) -> Interface {
-    let address: IpAddr = address.parse().unwrap();
-    let addresses = vec![(address, prefix)];
-    Interface {
-        name: "eth0".into(),
-        index: 7,
-        address,
-        addresses,
-        point_to_point: false,
-        on_link: Vec::new(),
-        port_of: None,
-    }
+    Interface::for_tests("eth0", 7, &[(address, prefix)])
 }
 
 /// What these rules of the chain `input` with the policy drop keep out of eth0.

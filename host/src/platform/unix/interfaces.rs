@@ -1,9 +1,9 @@
 //! What the system says of its interfaces, and that they have changed. Systems other than Linux say neither here.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use super::netlink::{Notifications, links, on_link};
+pub(crate) use super::netlink::{Notifications, ipv6_states, links, on_link};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use silent::{Notifications, links, on_link};
+pub(crate) use silent::{Notifications, ipv6_states, links, on_link};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod silent {
@@ -12,7 +12,7 @@ mod silent {
     use std::net::Ipv4Addr;
     use std::os::fd::{AsFd, BorrowedFd};
 
-    use crate::platform::Link;
+    use crate::platform::{Ipv6State, Link};
 
     pub(crate) struct Notifications(Infallible);
 
@@ -33,6 +33,10 @@ mod silent {
     }
 
     pub(crate) fn links() -> io::Result<Vec<Link>> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn ipv6_states() -> io::Result<Vec<Ipv6State>> {
         Err(ErrorKind::Unsupported.into())
     }
 

@@ -2,7 +2,7 @@
 //! in this file.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-use crate::platform::Link;
+use crate::platform::{Ipv6State, Link, Standing};
 
 /// The groups of notifications: `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100;
@@ -53,20 +53,29 @@ impl AsFd for Notifications {
     }
 }
 
-/// Types of messages: `NLMSG_ERROR`, `NLMSG_DONE`, `RTM_NEWLINK`, `RTM_GETLINK`, `RTM_NEWROUTE`, `RTM_GETROUTE`.
+/// Types of messages: `NLMSG_ERROR`, `NLMSG_DONE`, `RTM_NEWLINK`, `RTM_GETLINK`, `RTM_NEWADDR`, `RTM_GETADDR`,
+/// `RTM_NEWROUTE`, `RTM_GETROUTE`.
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 const NEW_LINK: u16 = 16;
 const GET_LINK: u16 = 18;
+const NEW_ADDRESS: u16 = 20;
+const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x1 | 0x300;
 /// Bytes of the header of a message.
 const HEADER: usize = 16;
-/// `AF_INET`, and `RTN_UNICAST`: a route to other machines.
+/// `AF_INET`, `AF_INET6`, and `RTN_UNICAST`: a route to other machines.
 const INET: u8 = 2;
+const INET6: u8 = 10;
 const UNICAST: u8 = 1;
+/// `IFA_F_OPTIMISTIC`, `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`.
+const OPTIMISTIC: u32 = 0x04;
+const DAD_FAILED: u32 = 0x08;
+const DEPRECATED: u32 = 0x20;
+const TENTATIVE: u32 = 0x40;
 /// Room for what the kernel puts into one datagram of a list, 32 KiB at most.
 const DATAGRAM: usize = 64 * 1024;
 /// Lists longer than this are cut off: that of a router of the internet has a million routes.
@@ -100,6 +109,44 @@ fn link(info: &[u8], bytes: &[u8]) -> Option<Link> {
         }
     }
     Some(link)
+}
+
+/// All IPv6 addresses of this machine, also those that are of no use yet.
+pub(crate) fn ipv6_states() -> io::Result<Vec<Ipv6State>> {
+    let mut states = Vec::new();
+    // `struct ifaddrmsg`: the family, and zeros.
+    dump(GET_ADDRESS, &[INET6, 0, 0, 0, 0, 0, 0, 0], |kind, body| {
+        if let (NEW_ADDRESS, Some((address, attributes))) = (kind, body.split_at_checked(8)) {
+            states.extend(state(address, attributes));
+        }
+    })?;
+    Ok(states)
+}
+
+fn state(address: &[u8], bytes: &[u8]) -> Option<Ipv6State> {
+    let (mut flags, index) = (u32::from(*address.get(2)?), number(address, 4)?);
+    let (mut own, mut local) = (None, None);
+    for (kind, value) in attributes(bytes) {
+        let ip = || <[u8; 16]>::try_from(value).ok().map(Ipv6Addr::from);
+        match kind {
+            // `IFA_ADDRESS`, which is that of the far end where there is an `IFA_LOCAL`; `IFA_FLAGS`.
+            1 => own = ip(),
+            2 => local = ip(),
+            8 => flags = number(value, 0).unwrap_or(flags),
+            _ => {}
+        }
+    }
+    let standing = if flags & DAD_FAILED != 0 {
+        Standing::Duplicate
+    } else if flags & TENTATIVE != 0 && flags & OPTIMISTIC == 0 {
+        // An optimistic address may be used while the system still asks (RFC 4429).
+        Standing::Tentative
+    } else if flags & DEPRECATED != 0 {
+        Standing::Deprecated
+    } else {
+        Standing::Preferred
+    };
+    Some(Ipv6State { index, ip: local.or(own)?, standing })
 }
 
 /// The IPv4 networks that are reached without a gateway: the number of the interface, and network and prefix.
@@ -208,6 +255,31 @@ mod tests {
             assert!(link(&info, &all[..len]).is_some(), "{len}");
         }
         assert!(link(&info[..11], &all).is_none());
+    }
+
+    #[test]
+    fn the_flags_of_an_address_say_what_it_is_good_for() {
+        let attribute = |kind: u16, value: &[u8]| {
+            [&[u8::try_from(4 + value.len()).unwrap(), 0][..], &kind.to_ne_bytes(), value].concat()
+        };
+        let (own, far) = (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7), Ipv6Addr::LOCALHOST);
+        let ip = attribute(1, &own.octets());
+        let head = |flags: u8| [INET6, 64, flags, 0, 3, 0, 0, 0];
+        let standing = |flags: u8, more: &[u8]| state(&head(flags), &[&ip, more].concat()).unwrap().standing;
+        assert_eq!(standing(0x80, &[]), Standing::Preferred);
+        assert_eq!(standing(0x40, &[]), Standing::Tentative);
+        assert_eq!(standing(0x44, &[]), Standing::Preferred, "optimistic");
+        assert_eq!(standing(0x48, &[]), Standing::Duplicate);
+        assert_eq!(standing(0xa0, &[]), Standing::Deprecated);
+        // The long form of the flags decides.
+        assert_eq!(standing(0x40, &attribute(8, &0x180_u32.to_ne_bytes())), Standing::Preferred);
+        // Of a link that is point to point both ends are named.
+        let ends = [attribute(1, &far.octets()), attribute(2, &own.octets())].concat();
+        assert_eq!(state(&head(0), &ends).map(|state| (state.index, state.ip)), Some((3, own)));
+        for len in 0..ip.len() {
+            assert!(state(&head(0), &ip[..len]).is_none(), "{len}");
+        }
+        assert!(state(&head(0)[..7], &ip).is_none());
     }
 
     #[test]
