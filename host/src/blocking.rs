@@ -14,7 +14,7 @@
 //! # fn main() -> Result<(), deaddrop::Error> {
 //! let room = Room::from_passphrase("copper lantern harbour ninety")?;
 //! // Beacons stay on loopback, on a port of their own; the system chooses the TCP port.
-//! let network = Network { udp_port: 48_713, interfaces: vec!["lo".into()] };
+//! let network = Network { udp_port: 48_713, interfaces: vec!["lo".into()], mdns: false };
 //! let message = b"the door code is 4711".to_vec();
 //! let sender = Sender::message(message)?
 //!     .ttl(Duration::from_secs(120))
@@ -203,7 +203,7 @@ impl Sender {
     /// std::fs::create_dir(here.join("received"))?;
     ///
     /// let room = Room::from_passphrase("copper lantern harbour ninety")?;
-    /// let network = Network { udp_port: 48_714, interfaces: vec!["lo".into()] };
+    /// let network = Network { udp_port: 48_714, interfaces: vec!["lo".into()], mdns: false };
     /// let drop = Sender::bundle([here.join("photos")], &BundleOptions::default())?;
     /// let sender = drop.tcp_port(0).network(network).offer(&room)?;
     /// let (token, port, stopper) = (sender.token(), sender.port(), sender.stopper());

@@ -187,7 +187,7 @@ impl SenderBuilder {
 /// # fn main() -> Result<(), deaddrop::Error> {
 /// let room = Room::from_passphrase("copper lantern harbour ninety")?;
 /// // Beacons stay on loopback, on a port of their own; the system chooses the TCP port.
-/// let network = Network { udp_port: 48_712, interfaces: vec!["lo".into()] };
+/// let network = Network { udp_port: 48_712, interfaces: vec!["lo".into()], mdns: false };
 /// let message = b"the door code is 4711".to_vec();
 /// let mut sender = Sender::message(message)?.tcp_port(0).network(network).offer(&room)?;
 /// let (token, port) = (sender.token(), sender.port());

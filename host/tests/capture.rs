@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use blake2::{Blake2b512, Blake2s256};
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
@@ -13,7 +13,11 @@ use deaddrop_core::token::{Token, TokenPrefix};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_256};
-use support::{Capture, Lan, Neighbour, ROOM, Traffic, fetch, listener, noise, say, send_file, send_message};
+use simple_dns::Packet;
+use simple_dns::rdata::RData;
+use support::{
+    Beacon, Capture, Lan, Neighbour, ROOM, Traffic, fetch, noise, say, send_file, send_message, spawn,
+};
 
 /// A form of a secret, and its name in a failure of the test.
 type Needle = (String, Vec<u8>);
@@ -120,24 +124,25 @@ fn secrets(tokens: &[&str]) -> Vec<Needle> {
 }
 
 /// A message and a file, offered, seen, fetched and confirmed.
-fn exchange(lan: &Lan) -> (Traffic, [String; 2]) {
+fn exchange(lan: &Lan, more: &[&str]) -> (Traffic, [String; 2]) {
     let [sender, receiver, third] = &lan.hosts[..] else { unreachable!("three hosts") };
     let folder = tempfile::tempdir().unwrap();
     let path = support::write(folder.path(), FILE_NAME, &noise(7, SIZE));
     let here = tempfile::tempdir().unwrap();
 
     let capture = Capture::start(lan);
-    let mut listening = listener(third, folder.path());
-    let (mut sending, message, _) = send_message(sender, folder.path(), MESSAGE, &[]);
+    let mut listening = spawn(third, folder.path(), ROOM, &[&["run", "--json"], more].concat(), b"");
+    listening.event("ready");
+    let (mut sending, message, _) = send_message(sender, folder.path(), MESSAGE, more);
     assert_eq!(listening.event("offer")["token"], message);
-    let mut fetching = fetch(receiver, here.path(), sender, &message, &[]);
+    let mut fetching = fetch(receiver, here.path(), sender, &message, more);
     assert_eq!(fetching.exit_code(), 0);
     assert_eq!(listening.event("gone")["reason"], "fetched");
     assert_eq!(sending.exit_code(), 0);
 
-    let (mut sending, file, _) = send_file(sender, folder.path(), &path, &[]);
+    let (mut sending, file, _) = send_file(sender, folder.path(), &path, more);
     assert_eq!(listening.event("offer")["name"], FILE_NAME);
-    let mut fetching = fetch(receiver, here.path(), sender, &file, &[]);
+    let mut fetching = fetch(receiver, here.path(), sender, &file, more);
     assert_eq!(fetching.exit_code(), 0);
     assert_eq!(sending.exit_code(), 0);
     let traffic = capture.end();
@@ -147,12 +152,12 @@ fn exchange(lan: &Lan) -> (Traffic, [String; 2]) {
 
 #[test]
 fn nothing_secret_is_on_the_wire() {
-    search(&exchange(&Lan::of(3)), 10);
+    search(&exchange(&Lan::of(3), &[]), 10);
 }
 
 #[test]
 fn nothing_secret_is_on_the_wire_of_ipv6() {
-    let exchanged = exchange(&Lan::of(3).with_ipv6_alone(&["fe80::", "2001:db8:77::"]));
+    let exchanged = exchange(&Lan::of(3).with_ipv6_alone(&["fe80::", "2001:db8:77::"]), &[]);
     // One packet where IPv4 has two broadcasts; and a repetition is the same packet, which is counted once.
     search(&exchanged, 5);
     let (traffic, _) = exchanged;
@@ -164,6 +169,59 @@ fn nothing_secret_is_on_the_wire_of_ipv6() {
     let others = datagrams.iter().filter(|((_, to), _)| to.ip().is_multicast() && *to != group);
     assert_eq!(others.count(), 0);
     assert_eq!(traffic.hop_limits(), BTreeSet::from([255]));
+}
+
+#[test]
+fn multicast_dns_says_what_a_beacon_says_and_no_more() {
+    let lan = Lan::of(3).with_ipv6(&["fe80::"]);
+    for host in &lan.hosts {
+        host.filter("udp dport 48555").unwrap();
+    }
+    let exchanged = exchange(&lan, &["--mdns"]);
+    search(&exchanged, 10);
+    let (traffic, _) = exchanged;
+    let datagrams = traffic.datagrams();
+    let beacons = || datagrams.iter().filter_map(|(_, payload)| Beacon::parse(payload).ok());
+    let known: BTreeSet<String> =
+        beacons().map(|beacon| HEXLOWER.encode(beacon.instance.as_bytes())).collect();
+    let messages: Vec<_> = datagrams.iter().filter(|((_, to), _)| to.port() == 5_353).collect();
+    let mut senders = BTreeSet::new();
+    for ((from, to), payload) in &messages {
+        assert!(from.port() == 5_353 && to.ip().is_multicast(), "{from} to {to}");
+        let packet = Packet::parse(payload).expect("a message");
+        assert_eq!(packet.id(), 0);
+        // Nothing is between the lines: what was understood makes the same bytes again.
+        assert_eq!(packet.build_bytes_vec_compressed().unwrap(), *payload);
+        assert!(packet.additional_records.is_empty() && packet.name_servers.is_empty());
+        let mut names: Vec<String> = packet.questions.iter().map(|it| it.qname.to_string()).collect();
+        for record in &packet.answers {
+            names.push(record.name.to_string());
+            assert!([0, 40].contains(&record.ttl), "{record:?}");
+            match &record.rdata {
+                RData::PTR(pointer) => names.push(pointer.0.to_string()),
+                RData::SRV(srv) => {
+                    let [p0, p1] = srv.priority.to_be_bytes();
+                    let [w0, w1] = srv.weight.to_be_bytes();
+                    let said = (srv.port, u32::from_be_bytes([p0, p1, w0, w1]));
+                    assert!(beacons().any(|beacon| (beacon.port, beacon.revision) == said), "{srv:?}");
+                    names.push(srv.target.to_string());
+                }
+                RData::TXT(text) => assert_eq!(text.iter_raw().count(), 0),
+                RData::A(a) => assert_eq!(Ipv4Addr::from_bits(a.address).to_string(), lan.hosts[0].ip),
+                RData::AAAA(a) => assert_eq!(Ipv6Addr::from_bits(a.address).to_string(), "fe80::1"),
+                other => panic!("{other:?}"),
+            }
+        }
+        for name in names {
+            let label = name.trim_end_matches("._deaddrop._tcp.local").trim_end_matches(".local");
+            if label != "_deaddrop._tcp" {
+                assert!(known.contains(label), "{name} has a label that no beacon has");
+                senders.insert(label.to_owned());
+            }
+        }
+    }
+    assert!(messages.len() >= 6, "{} messages", messages.len());
+    assert_eq!(senders.len(), 2, "each run has a label of its own: {senders:?}");
 }
 
 /// Searches an exchange for all that is secret.

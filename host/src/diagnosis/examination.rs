@@ -52,7 +52,7 @@ const CONTACTS_WITHIN: Duration = Duration::from_secs(90);
 ///
 /// # fn main() -> Result<(), deaddrop::Error> {
 /// // A port of its own, and loopback alone: that reaches nobody.
-/// let network = Network { udp_port: 48_713, interfaces: vec!["lo".into()] };
+/// let network = Network { udp_port: 48_713, interfaces: vec!["lo".into()], mdns: false };
 /// let mut examination = Examination::new(&network).listen_for(Duration::ZERO);
 /// smol::block_on(async {
 ///     while let Some(findings) = examination.next().await? {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deaddrop_core::discovery::{Advertiser, Arrival};
+use deaddrop_core::discovery::Advertiser;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
 use deaddrop_core::wire::{Beacon, BeaconKind};
@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::lan::beacons::BeaconSockets;
 use crate::lan::interfaces::Interface;
 use crate::lan::neighbours::Neighbours;
-use crate::lan::receiver::BeaconReceiver;
+use crate::lan::receiver::{BeaconReceiver, Received};
 use crate::network::Network;
 use crate::serve::accept::{Only, accept};
 use crate::serve::server::Server;
@@ -114,6 +114,7 @@ impl Presence {
                 while ASK_AT.get(asked).is_some_and(|at| begun + *at <= now) {
                     asked += 1;
                     self.ask();
+                    self.beacons.ask_by_mdns();
                 }
                 let due = [ASK_AT.get(asked).map(|at| begun + *at), advertiser.poll_timeout()];
                 let due = due.into_iter().flatten().fold(begun + span, Instant::min);
@@ -156,7 +157,8 @@ impl Presence {
 
     fn receive(&mut self, advertiser: &mut Advertiser<ANSWERED>) {
         let Self { receiver, beacons, own, heard, listeners, senders, instance, .. } = self;
-        receiver.receive(|arrival: &Arrival, beacon| {
+        receiver.receive(|received| {
+            let Received::Beacon(arrival, beacon) = received else { return };
             let from = Address::from(arrival.from);
             if beacon.instance == *instance {
                 own.insert(from);

@@ -8,7 +8,9 @@ use deaddrop_core::time::Instant;
 use smol::future;
 
 use super::beacons::BeaconSockets;
-use super::receiver::BeaconReceiver;
+use super::mdns::message::asks;
+use super::mdns::responder::Responder;
+use super::receiver::{BeaconReceiver, Received};
 use crate::address::Address;
 use crate::serve::server::Server;
 use crate::{clock, random::system};
@@ -22,6 +24,8 @@ pub(crate) struct Announcement {
     beacons: BeaconSockets,
     receiver: BeaconReceiver,
     advertiser: Box<Advertiser<ANSWERED>>,
+    /// Says by multicast DNS what the advertiser says, where that was asked for.
+    responder: Responder,
     /// The TCP port that the server serves on.
     port: u16,
 }
@@ -31,7 +35,7 @@ impl Announcement {
     pub(crate) fn new(server: Arc<Server>, beacons: BeaconSockets, port: u16) -> io::Result<Self> {
         let receiver = BeaconReceiver::of(&beacons)?;
         let advertiser = Box::new(Advertiser::new(server.instance()));
-        Ok(Self { server, beacons, receiver, advertiser, port })
+        Ok(Self { server, beacons, receiver, advertiser, responder: Responder::default(), port })
     }
 
     /// The addresses at which this machine can be reached, the best first.
@@ -46,8 +50,17 @@ impl Announcement {
         self.advertiser.set(now, self.server.live().map(|revision| (self.port, revision)), &mut system());
         while let Some(beacon) = self.advertiser.poll_transmit(now, &mut system()) {
             self.beacons.broadcast(&beacon);
+            if self.beacons.mdns().is_some() {
+                self.responder.handle_beacon(now, &beacon);
+            }
         }
-        [tick, self.advertiser.poll_timeout(), self.beacons.due()].into_iter().fold(None, Instant::earliest)
+        while let Some(transmit) = self.responder.poll_transmit(now) {
+            if let Some(mdns) = self.beacons.mdns() {
+                mdns.announce(&transmit.beacon, transmit.on);
+            }
+        }
+        let due = [tick, self.advertiser.poll_timeout(), self.responder.due(), self.beacons.due()];
+        due.into_iter().fold(None, Instant::earliest)
     }
 
     /// Looks at the machine's interfaces if the system has told of a change: true if there is one.
@@ -56,6 +69,7 @@ impl Announcement {
         let changed = self.beacons.refresh_if_due(now);
         if changed {
             self.advertiser.reannounce(now);
+            self.responder.announce(now);
             // Without handles to the new sockets, solicits go unanswered until the next change; the regular announcements
             // still go out.
             if let Ok(receiver) = BeaconReceiver::of(&self.beacons) {
@@ -72,10 +86,17 @@ impl Announcement {
 
     /// Handles the beacons that have arrived: solicits are answered.
     pub(crate) fn receive(&mut self) {
-        let Self { receiver, advertiser, beacons, .. } = self;
-        receiver.receive(|arrival, beacon| {
-            if let Some(answer) = advertiser.handle_beacon(clock::now(), arrival, beacon) {
-                beacons.answer(&answer, arrival.from);
+        let Self { receiver, advertiser, responder, beacons, server, .. } = self;
+        receiver.receive(|received| match received {
+            Received::Beacon(arrival, beacon) => {
+                if let Some(answer) = advertiser.handle_beacon(clock::now(), arrival, beacon) {
+                    beacons.answer(&answer, arrival.from);
+                }
+            }
+            Received::Mdns(interface, message) => {
+                if asks(message, server.instance()) {
+                    responder.asked(clock::now(), interface, &mut system());
+                }
             }
         });
     }

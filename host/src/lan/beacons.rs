@@ -14,6 +14,7 @@ use log::{debug, trace};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
+use super::mdns::sockets::MdnsSockets;
 use super::unused::not_usable;
 use super::watch::InterfaceWatch;
 use crate::address::Address;
@@ -22,12 +23,14 @@ use crate::network::Network;
 use crate::platform;
 
 /// The hop limit of what is sent over IPv6: the highest, which no router leaves as it is.
-const HOPS: u32 = 255;
+pub(super) const HOPS: u32 = 255;
 
 /// The beacon sockets of one process.
 pub(crate) struct BeaconSockets {
     network: Network,
     sockets: Vec<InterfaceSockets>,
+    /// Where it was asked for.
+    mdns: Option<MdnsSockets>,
     watch: InterfaceWatch,
 }
 
@@ -47,7 +50,8 @@ pub struct SkippedInterface {
     /// The system's name for it.
     pub interface: String,
     /// The shared UDP port, if only that could not be bound: beacons are sent on this interface, but none is received
-    /// except answers to our own solicits. `None` if the interface is not used at all.
+    /// except answers to our own solicits; of multicast DNS, 5353, nothing is sent either. `None` if the interface is not
+    /// used at all.
     pub receive_unavailable: Option<u16>,
     /// What the system says.
     pub error: io::Error,
@@ -58,7 +62,8 @@ impl BeaconSockets {
     pub(crate) fn open(network: &Network) -> Result<(Self, Vec<SkippedInterface>), InterfaceError> {
         // Before the first look, so that no change is between the two.
         let watch = InterfaceWatch::new(clock::now());
-        let mut beacons = Self { network: network.clone(), sockets: Vec::new(), watch };
+        let mdns = network.mdns.then(MdnsSockets::default);
+        let mut beacons = Self { network: network.clone(), sockets: Vec::new(), mdns, watch };
         let (_, skipped) = beacons.refresh().map_err(InterfaceError::Unreadable)?;
         for SkippedInterface { interface, error, .. } in
             skipped.iter().filter(|it| it.receive_unavailable.is_none())
@@ -145,6 +150,11 @@ impl BeaconSockets {
                 }
             }
         }
+        if let Some(mdns) = &mut self.mdns {
+            let (others, not_open) = mdns.refresh(self.sockets.iter().map(|sockets| &sockets.interface));
+            changed |= others;
+            skipped.extend(not_open);
+        }
         let shared = self.sockets.iter().all(|sockets| sockets.shared.is_some());
         self.watch.looked(clock::now(), shared && skipped.is_empty());
         Ok((changed, skipped))
@@ -200,7 +210,19 @@ impl BeaconSockets {
         }
     }
 
-    /// A second handle to every socket, with the interface that it is bound to.
+    /// Asks for senders by multicast DNS, where that was asked for.
+    pub(crate) fn ask_by_mdns(&self) {
+        if let Some(mdns) = &self.mdns {
+            mdns.ask();
+        }
+    }
+
+    /// The sockets of multicast DNS, where it was asked for.
+    pub(super) fn mdns(&self) -> Option<&MdnsSockets> {
+        self.mdns.as_ref()
+    }
+
+    /// A second handle to every socket for beacons, with the interface that it is bound to.
     pub(crate) fn handles(&self) -> io::Result<Vec<(UdpSocket, Interface)>> {
         let mut handles = Vec::new();
         for sockets in &self.sockets {
@@ -255,7 +277,7 @@ fn outcome<T>(result: &io::Result<T>) -> String {
     result.as_ref().map_or_else(ToString::to_string, |_| "sent".into())
 }
 
-fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
+pub(super) fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     socket.set_broadcast(true)?;
@@ -271,7 +293,7 @@ fn socket_v4(interface: &Interface, address: Ipv4Addr, port: u16) -> io::Result<
     Ok(socket.into())
 }
 
-fn socket_v6(interface: &Interface, address: Ipv6Addr, port: u16) -> io::Result<UdpSocket> {
+pub(super) fn socket_v6(interface: &Interface, address: Ipv6Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     socket.set_only_v6(true)?;

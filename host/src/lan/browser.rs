@@ -15,17 +15,18 @@ use smol::{Executor, future};
 use super::beacons::{BeaconSockets, SkippedInterface};
 use super::catalogue::Catalogue;
 use super::interfaces::InterfaceError;
-use super::receiver::BeaconReceiver;
+use super::mdns::querier::Querier;
+use super::receiver::{BeaconReceiver, Received};
 use super::shown::Shown;
 use super::warnings::{BrowserWarnings, Watch};
 use crate::address::Address;
-use crate::clock;
 use crate::fetch::contact::Contact;
 use crate::fetch::credentials::Credentials;
 use crate::fetch::error::ConnectionError;
 use crate::fetch::probe::{Listing, probe_peer};
 use crate::network::Network;
 use crate::transport::socket::sleep_until;
+use crate::{clock, random::system};
 
 /// Follows what is offered on the LAN.
 ///
@@ -38,7 +39,7 @@ use crate::transport::socket::sleep_until;
 ///
 /// # fn main() -> Result<(), deaddrop::Error> {
 /// // One interface, and a port of its own, so that nobody else is heard.
-/// let network = Network { udp_port: 48_711, interfaces: vec!["lo".into()] };
+/// let network = Network { udp_port: 48_711, interfaces: vec!["lo".into()], mdns: false };
 /// let browser = Browser::open(&network)?;
 /// assert!(browser.addresses().iter().all(|address| address.is_loopback()));
 /// assert_eq!(browser.offers().count(), 0);
@@ -50,6 +51,8 @@ pub struct Browser {
     skipped: Vec<SkippedInterface>,
     receiver: BeaconReceiver,
     catalogue: Catalogue,
+    /// Asks by multicast DNS too, where that was asked for.
+    querier: Option<Querier>,
     watch: Watch,
     credentials: Option<Arc<Credentials>>,
     probes: Executor<'static>,
@@ -109,6 +112,7 @@ impl Browser {
             skipped,
             receiver,
             catalogue: Catalogue::new(),
+            querier: network.mdns.then(|| Querier::new(clock::now(), &mut system())),
             watch: Watch::new(clock::now()),
             credentials: None,
             probes: Executor::new(),
@@ -226,6 +230,9 @@ impl Browser {
         while let Some(beacon) = self.catalogue.poll_transmit() {
             self.beacons.broadcast(&beacon);
         }
+        if self.querier.as_mut().is_some_and(|querier| querier.poll(clock::now())) {
+            self.beacons.ask_by_mdns();
+        }
     }
 
     /// How often the machine's interfaces have changed.
@@ -259,6 +266,9 @@ impl Browser {
     async fn step(&mut self) {
         if self.beacons.refresh_if_due(clock::now()) {
             self.catalogue.resolicit();
+            if let Some(querier) = &mut self.querier {
+                querier.restart(clock::now(), &mut system());
+            }
             self.changes = self.changes.wrapping_add(1);
             if let Some(addresses) = Address::others(&mut self.told, self.beacons.addresses()) {
                 // Those that were not read are old.
@@ -271,7 +281,8 @@ impl Browser {
         }
         self.solicit();
         let held = self.held.iter().map(|(until, _)| *until);
-        let mut due = held.map(Some).fold(self.beacons.due(), Instant::earliest);
+        let asking = self.querier.as_ref().map(Querier::due);
+        let mut due = held.map(Some).chain([asking]).fold(self.beacons.due(), Instant::earliest);
         if let Some(credentials) = &self.credentials {
             let (probes, next) = self.catalogue.handle_timeout();
             let looks = self.shown.look(clock::now(), &self.catalogue);
@@ -318,7 +329,9 @@ impl Browser {
             None => {}
         }
         let Self { receiver, catalogue, shown, watch, .. } = self;
-        receiver.receive(|arrival, beacon| {
+        receiver.receive(|received| {
+            // Questions are for senders.
+            let Received::Beacon(arrival, beacon) = received else { return };
             catalogue.handle_beacon(arrival, beacon);
             if beacon.kind != BeaconKind::Solicit {
                 let at = Address::from(arrival.from).at(beacon.port);

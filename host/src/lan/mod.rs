@@ -5,6 +5,7 @@ pub(crate) mod beacons;
 pub(crate) mod browser;
 mod catalogue;
 pub(crate) mod interfaces;
+pub(crate) mod mdns;
 pub(crate) mod neighbours;
 pub(crate) mod receiver;
 mod shown;

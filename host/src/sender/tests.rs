@@ -9,7 +9,7 @@ use crate::fetch::error::FetchError;
 /// A sender on loopback, on ports of its own.
 fn sender(udp_port: u16) -> Sender {
     let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
-    let network = Network { udp_port, interfaces: vec!["lo".into()] };
+    let network = Network { udp_port, interfaces: vec!["lo".into()], mdns: false };
     Sender::message(b"drop".to_vec()).unwrap().tcp_port(0).network(network).offer(&room).unwrap()
 }
 
@@ -52,7 +52,7 @@ type Receiving = Option<Instant>;
 
 fn receiver(udp_port: u16) -> crate::Receiver {
     let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
-    let network = Network { udp_port, interfaces: vec!["lo".into()] };
+    let network = Network { udp_port, interfaces: vec!["lo".into()], mdns: false };
     crate::Receiver::new(&room).network(network).wait(Duration::ZERO)
 }
 

@@ -6,8 +6,8 @@ use std::fmt::Display;
 use std::io;
 
 use deaddrop::{
-    Alteration, BrowserWarning, Error, FetchError, InterfaceError, NameError, PortError, PutError, SaveError,
-    SkippedInterface, SourceError,
+    Alteration, BrowserWarning, Error, FetchError, InterfaceError, NameError, Network, PortError, PutError,
+    SaveError, SkippedInterface, SourceError,
 };
 
 pub(crate) use diagnosis::{diagnosis, not_found};
@@ -247,6 +247,11 @@ fn advise(failure: impl FnOnce(String) -> Failure, fact: &impl Display, advice: 
 pub(crate) fn skipped(skipped: &SkippedInterface) -> String {
     let SkippedInterface { interface, error, .. } = skipped;
     match skipped.receive_unavailable {
+        Some(Network::MDNS_PORT) => format!(
+            "nothing is said or heard by multicast DNS on {interface}: {error}; beacons are used all the same. If a \
+             program holds UDP port {} alone, end it",
+            Network::MDNS_PORT
+        ),
         Some(port) => format!(
             "nothing is heard on UDP port {port} of {interface}: {error}; end the program that holds it, or agree \
              with the others on another --udp-port"

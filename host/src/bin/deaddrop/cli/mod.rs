@@ -141,6 +141,8 @@ pub(crate) struct NetArgs {
     pub(crate) udp_port: u16,
     /// `--interface`; empty means all.
     pub(crate) interfaces: Vec<String>,
+    /// `--mdns`
+    pub(crate) mdns: bool,
     /// Whether `-v` asks for what is not used too.
     pub(crate) verbose: bool,
 }
@@ -168,6 +170,9 @@ macro_rules! command {
             /// network interface to use, instead of all; may be given several times
             #[argh(option, arg_name = "interface")]
             pub(crate) interface: Vec<String>,
+            /// find each other by multicast DNS too, where the network passes no broadcast; give it on both sides
+            #[argh(switch)]
+            pub(crate) mdns: bool,
             /// print events as JSON, one object a line, on standard output
             #[argh(switch)]
             pub(crate) json: bool,
@@ -190,6 +195,7 @@ macro_rules! command {
                 NetArgs {
                     udp_port: self.udp_port,
                     interfaces: self.interface.clone(),
+                    mdns: self.mdns,
                     verbose: self.verbose > 0,
                 }
             }

@@ -15,7 +15,7 @@ use crate::ui::{Event, Ui};
 
 /// The network as the options name it.
 pub(super) fn network(net: &NetArgs) -> Network {
-    Network { udp_port: net.udp_port, interfaces: net.interfaces.clone() }
+    Network { udp_port: net.udp_port, interfaces: net.interfaces.clone(), mdns: net.mdns }
 }
 
 /// Begins to receive beacons and asks who is there, while the room's secret is still being derived.
