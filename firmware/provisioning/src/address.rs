@@ -1,6 +1,7 @@
 //! How a board gets its IPv4 address.
 
 use core::net::Ipv4Addr;
+use core::str::FromStr;
 
 /// How a board gets its IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,29 @@ pub struct Ipv4Network {
     address: Ipv4Addr,
     prefix: u8,
     gateway: Option<Ipv4Addr>,
+}
+
+/// An address with the prefix length of its network, as people write it: `192.168.1.7/24`. Whether a host can have it shows
+/// when it becomes an [`Address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixed {
+    /// Before the slash.
+    pub address: Ipv4Addr,
+    /// Behind it, in bits.
+    pub prefix: u8,
+}
+
+/// The text is no address with a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotPrefixed;
+
+/// Why two settings make no [`Address`]. `Display` says what to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsError {
+    /// There is a gateway and no address.
+    GatewayAlone,
+    /// The static address is illegal.
+    Address(Prefixed, AddressError),
 }
 
 /// Why a static address is illegal.
@@ -84,6 +108,53 @@ impl Ipv4Network {
         host == 0 || host == self.hosts()
     }
 }
+
+impl Address {
+    /// A static address, or DHCP where there is none, as the commands that provision a board take them.
+    pub fn from_settings(
+        address: Option<Prefixed>,
+        gateway: Option<Ipv4Addr>,
+    ) -> Result<Self, SettingsError> {
+        match (address, gateway) {
+            (None, None) => Ok(Self::Dhcp),
+            (None, Some(_)) => Err(SettingsError::GatewayAlone),
+            (Some(given), gateway) => Ipv4Network::new(given.address, given.prefix, gateway)
+                .map(Self::Static)
+                .map_err(|error| SettingsError::Address(given, error)),
+        }
+    }
+}
+
+impl FromStr for Prefixed {
+    type Err = NotPrefixed;
+
+    fn from_str(text: &str) -> Result<Self, NotPrefixed> {
+        let (address, prefix) = text.split_once('/').ok_or(NotPrefixed)?;
+        let address = address.parse().map_err(|_| NotPrefixed)?;
+        Ok(Self { address, prefix: prefix.parse().map_err(|_| NotPrefixed)? })
+    }
+}
+
+impl core::fmt::Display for NotPrefixed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("give an address with the prefix of its network, such as 192.168.1.7/24")
+    }
+}
+
+impl core::error::Error for NotPrefixed {}
+
+impl core::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::GatewayAlone => f.write_str("--gateway goes with --address: DHCP brings its own"),
+            Self::Address(Prefixed { address, prefix }, error) => {
+                write!(f, "--address {address}/{prefix}: {error}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SettingsError {}
 
 impl core::fmt::Display for AddressError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -1,4 +1,5 @@
-//! What a board is provisioned with, as bytes: written by `cargo xtask firmware config` and `flash`, read by every board.
+//! What a board is provisioned with, as bytes: written by `deaddrop board-page` and by
+//! `cargo xtask firmware config` and `flash`, read by every board.
 //!
 //! - [`record`]: the provisioning record, which a board reads at every start and never writes: the PRS of its room, and
 //!   how it gets its address.
@@ -17,6 +18,6 @@ mod field;
 pub mod record;
 pub mod seed;
 
-pub use address::{Address, Ipv4Network};
+pub use address::{Address, Ipv4Network, Prefixed};
 pub use record::{ProvisioningError, ProvisioningRecord, RECORD_LEN};
 pub use seed::{SEED_RECORD_LEN, Seed, SeedRecord};

@@ -4,6 +4,7 @@
 mod support;
 
 mod auto_fetch;
+mod board_page;
 mod broken;
 mod bundle_resume;
 mod bundles;

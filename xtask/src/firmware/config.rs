@@ -2,12 +2,11 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use argh::FromArgs;
 use deaddrop_core::derive;
 use deaddrop_provisioning::record::Mode;
-use deaddrop_provisioning::{Address, Ipv4Network, ProvisioningRecord, RECORD_LEN};
+use deaddrop_provisioning::{Address, Prefixed, ProvisioningRecord, RECORD_LEN};
 use zeroize::Zeroizing;
 
 use super::board::{self, Board};
@@ -39,29 +38,10 @@ pub(crate) struct Config {
     out: PathBuf,
 }
 
-/// An address with a prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Prefixed {
-    address: Ipv4Addr,
-    prefix: u8,
-}
-
-impl FromStr for Prefixed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text
-            .split_once('/')
-            .and_then(|(address, prefix)| Some((address.parse().ok()?, prefix.parse().ok()?)));
-        let (address, prefix) =
-            parsed.ok_or_else(|| format!("{text:?} is no address with a prefix, such as 192.168.1.7/24"))?;
-        Ok(Self { address, prefix })
-    }
-}
-
 /// Derives, and writes the file.
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
-    let address = address(config.address, config.gateway)?;
+    let address =
+        Address::from_settings(config.address, config.gateway).map_err(|error| Failure(error.to_string()))?;
     let passphrase = room::passphrase(&config.room_file)?;
     let room = derive::room_secret(&passphrase).map_err(Failure::at("the passphrase"))?;
     let record = ProvisioningRecord { prs: room.prs(), address, mode: Mode { auto: config.auto } };
@@ -74,19 +54,10 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn address(address: Option<Prefixed>, gateway: Option<Ipv4Addr>) -> Result<Address, Failure> {
-    match (address, gateway) {
-        (None, None) => Ok(Address::Dhcp),
-        (None, Some(_)) => Err(Failure::new("--gateway goes with --address: DHCP brings its own")),
-        (Some(Prefixed { address, prefix }), gateway) => Ipv4Network::new(address, prefix, gateway)
-            .map(Address::Static)
-            .map_err(Failure::at(format!("--address {address}/{prefix}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use deaddrop_provisioning::Ipv4Network;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
@@ -138,6 +109,17 @@ mod tests {
         let network = Ipv4Network::new([10, 1, 2, 3].into(), 16, Some([10, 1, 0, 1].into())).unwrap();
         assert_eq!(record.address, Address::Static(network));
         assert!(record.mode.auto);
+    }
+
+    /// The installed command has the same test.
+    #[test]
+    fn the_file_is_the_documented_page() {
+        let document = include_str!("../../../firmware/docs/provisioning.md");
+        let block = document.split("```").find_map(|block| block.strip_prefix("hex page\n")).unwrap();
+        let bytes: Vec<u8> =
+            block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let words = ["--address", "192.168.1.7/24", "--gateway", "192.168.1.1", "--auto"];
+        assert_eq!(made("page", &words).unwrap(), bytes);
     }
 
     #[test]

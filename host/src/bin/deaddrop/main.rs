@@ -6,6 +6,7 @@ mod exit;
 mod messages;
 mod passphrase;
 mod platform;
+mod private_file;
 mod prompt;
 mod qr;
 mod resources;

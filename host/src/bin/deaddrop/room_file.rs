@@ -1,8 +1,8 @@
 //! Room files: a passphrase in a file that only its owner can read.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::{Zeroize, Zeroizing};
@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::exit::Failure;
 use crate::passphrase::VARIABLE;
 use crate::platform::{self, Access};
+use crate::private_file;
 
 /// Reads a room file. Its last line end is dropped; everything else is the passphrase.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -95,110 +96,27 @@ pub(crate) fn private(path: &Path, access: Access) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a passphrase into a new file that only its owner can read. Folders that are missing are made, for the owner
-/// only too. Nothing that exists is overwritten, and no link is followed. The file gets its name once all of it is
-/// durable: a part of a passphrase is another room.
+/// Writes a passphrase into a new file that only its owner can read, as [`private_file`] does. A part of a passphrase is
+/// another room, so there is never a part of one.
 pub(crate) fn create(path: &Path, passphrase: &str) -> Result<(), Failure> {
-    let place = path.display();
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        platform::make_private_folders(folder).map_err(|error| {
-            file(format!("cannot make the folder {}: {error}; check its path and rights", folder.display()))
-        })?;
-    }
-    let refuse = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(path),
-        _ => file(format!("cannot make the room file {place}: {error}; check its path and rights")),
-    };
-    // A link that leads nowhere is there too.
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(exists(path));
-    }
-    let hidden = hidden(path).map_err(refuse)?;
-    let mut made = platform::make_private_file(&hidden).map_err(refuse)?;
     let mut line = Zeroizing::new(Vec::with_capacity(passphrase.len() + 1));
     line.extend_from_slice(passphrase.as_bytes());
     line.push(b'\n');
-    let written = platform::access(&made).and_then(|access| match access.exposed {
-        false => made.write_all(&line).and_then(|()| made.sync_all()),
-        true => Err(io::Error::other("its file system does not keep others from reading it")),
-    });
-    let failed = |error| file(format!("cannot write the room file {place}: {error}; choose another place"));
-    let named = written.map_err(failed).and_then(|()| {
-        // Unlike a rename it replaces nothing.
-        fs::hard_link(&hidden, path).map_err(refuse)
-    });
-    // By our own random name.
-    let _ = fs::remove_file(&hidden);
-    named?;
-    platform::sync_folder(folder_of(path)).map_err(failed)
-}
-
-/// The folder that a path names something in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A name beside this one that nothing has: no room's name, and random.
-fn hidden(path: &Path) -> io::Result<PathBuf> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    Ok(folder_of(path).join(format!(".deaddrop-{}.new", data_encoding::HEXLOWER.encode(&random))))
-}
-
-/// The refusal to write where something is already.
-pub(crate) fn exists(path: &Path) -> Failure {
-    Failure::usage(format!(
-        "{} is there already, and is not overwritten: choose another name, or remove it first",
-        path.display()
-    ))
-}
-
-fn file(message: String) -> Failure {
-    Failure::new(crate::exit::Exit::Failed, "file", message)
+    private_file::create(path, "room file", &line)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::fs;
 
     use super::*;
 
     #[test]
-    fn a_new_file_is_for_its_owner_only_and_so_are_its_folders() {
+    fn what_is_created_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config/deaddrop/rooms/work");
+        let path = folder.path().join("rooms/work");
         create(&path, "four random words here").unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
-        assert_eq!(mode(&path), 0o600);
-        for made in path.ancestors().skip(1).take(3) {
-            assert_eq!(mode(made), 0o700, "{}", made.display());
-        }
         assert_eq!(fs::read(&path).unwrap(), b"four random words here\n");
         assert_eq!(read(&path).unwrap().as_str(), "four random words here");
-    }
-
-    #[test]
-    fn nothing_that_exists_is_overwritten_and_no_link_is_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        fs::write(at("file"), "precious").unwrap();
-        symlink(at("elsewhere"), at("dangling")).unwrap();
-        fs::create_dir(at("folder")).unwrap();
-        for name in ["file", "dangling", "folder"] {
-            let failure = create(&at(name), "passphrase").unwrap_err();
-            assert_eq!(failure.exit.code(), 2);
-            assert!(failure.message.contains("is there already") && !failure.message.contains("passphrase"));
-        }
-        assert_eq!(fs::read(at("file")).unwrap(), b"precious");
-        assert!(!at("elsewhere").exists());
-    }
-
-    #[test]
-    fn a_place_where_nothing_can_be_made_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("file"), "").unwrap();
-        let failure = create(&folder.path().join("file/room"), "passphrase").unwrap_err();
-        assert_eq!((failure.exit.code(), failure.code), (1, "file"));
-        assert!(failure.message.contains("cannot make the folder"), "{}", failure.message);
     }
 }

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality, SubCommandInfo};
 use deaddrop_core::limits::VERSION;
+use deaddrop_provisioning::Address;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::overview::overview;
 use super::suggestion::{meant, question};
-use super::{AutoFetch, Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew, Run, SendFile};
+use super::{AutoFetch, BoardPage, Cli, Command, Fetch, NAME, Room, RoomAction, RoomNew, Run, SendFile};
 use crate::exit::Failure;
 
 /// What asks for help. Behind a verb, `help` alone does not: it is a message like any other.
@@ -77,6 +78,7 @@ fn check(command: &Command) -> Result<(), Failure> {
         Command::SendFile(send) => check_send_file(send),
         Command::Fetch(fetch) => check_fetch(fetch),
         Command::Room(Room { action: RoomAction::New(new) }) => check_room(new),
+        Command::BoardPage(page) => check_board_page(page),
         _ => Ok(()),
     }
 }
@@ -136,6 +138,20 @@ fn check_room(new: &RoomNew) -> Result<(), Failure> {
         return Err(Failure::usage("--json and --qr both want standard output: leave one out"));
     }
     Ok(())
+}
+
+fn check_board_page(page: &BoardPage) -> Result<(), Failure> {
+    if page.json && page.out.is_none() {
+        return Err(Failure::usage("--json and the page both want standard output: give --out too"));
+    }
+    if page.seed && page.has_settings() {
+        return Err(Failure::usage(
+            "a seed has no room and no address: make it and the page by two commands, one of them with --seed",
+        ));
+    }
+    Address::from_settings(page.address, page.gateway)
+        .map(drop)
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn check_fetch(fetch: &Fetch) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! options after the message or path, a lone `-`, `-vv`, and options given twice.
 
 mod arguments;
+mod board_page;
 mod from;
 mod overview;
 mod room;
@@ -18,6 +19,7 @@ use deaddrop::TokenPrefix;
 use deaddrop_core::limits::UDP_PORT;
 
 pub(crate) use arguments::{Parsed, parse, wants_json};
+pub(crate) use board_page::BoardPage;
 pub(crate) use from::{From, Host, Named};
 pub(crate) use room::{Room, RoomAction, RoomAdd, RoomNew};
 pub(crate) use values::{AutoFetch, RoomName, Text};
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Room(Room),
     /// Say what is in the way of the others.
     Doctor(Doctor),
+    /// Make the page of flash that makes a board a member.
+    BoardPage(BoardPage),
 }
 
 impl Command {
@@ -84,6 +88,7 @@ impl Command {
             Self::Fetch(fetch) => fetch.json,
             Self::Room(room) => room.json(),
             Self::Doctor(doctor) => doctor.json,
+            Self::BoardPage(page) => page.json,
         }
     }
 
@@ -96,6 +101,7 @@ impl Command {
             Self::Fetch(fetch) => fetch.quiet,
             Self::Room(room) => room.quiet(),
             Self::Doctor(doctor) => doctor.quiet,
+            Self::BoardPage(page) => page.quiet,
         }
     }
 
@@ -106,7 +112,7 @@ impl Command {
             Self::SendMsg(send) => send.verbose,
             Self::SendFile(send) => send.verbose,
             Self::Fetch(fetch) => fetch.verbose,
-            Self::Room(_) => 0,
+            Self::Room(_) | Self::BoardPage(_) => 0,
             Self::Doctor(doctor) => doctor.verbose,
         }
     }

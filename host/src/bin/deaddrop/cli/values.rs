@@ -215,6 +215,13 @@ pub(super) fn room_file(text: &str) -> Result<PathBuf, String> {
     Ok(text.into())
 }
 
+pub(super) fn page_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text == "-" {
+        return Err("give a new file; without --out it goes to standard output".into());
+    }
+    Ok(text.into())
+}
+
 pub(super) fn out(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("give a new file, a folder, or - for standard output".into());

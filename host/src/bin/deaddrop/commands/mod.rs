@@ -1,5 +1,6 @@
 //! The verbs.
 
+mod board_page;
 mod doctor;
 mod fetch;
 mod progress;
@@ -14,6 +15,8 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use deaddrop::{BundleOptions, Sender, SenderBuilder};
+use deaddrop_provisioning::Address;
+use deaddrop_provisioning::record::Mode;
 use smol::future;
 
 use crate::cli::{AutoFetch, Command, Fetch, From, RoomAction, RoomArgs, SendFile};
@@ -32,6 +35,7 @@ enum Job {
     Fetch(fetch::Job),
     Room(RoomAction),
     Doctor(doctor::Job),
+    BoardPage(board_page::Job),
 }
 
 /// Carries a command out. A signal ends it as soon as that is fair to the other side.
@@ -53,6 +57,10 @@ pub(crate) fn execute(command: Command, ui: &Ui, signals: &Signals) -> Exit {
             Job::Doctor(job) => {
                 let stopped = async { Err(signals.wait().await) };
                 future::or(stopped, doctor::doctor(ui, signals, job)).await
+            }
+            Job::BoardPage(job) => {
+                let stopped = async { Err(signals.wait().await) };
+                future::or(stopped, board_page::board_page(ui, job)).await
             }
             // No peer hears of it, so that a signal ends it as it stands too.
             Job::Room(action) => {
@@ -167,6 +175,18 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             let passphrase = passphrase::given(args.take_room(), Surroundings::ours()).await;
             let (From(senders), net) = (args.from.clone().unwrap_or_default(), args.net());
             Job::Doctor(doctor::Job { senders, wait: args.wait, net, passphrase })
+        }
+        Command::BoardPage(mut args) => {
+            board_page::check_out(ui, args.out.as_ref())?;
+            let what = if args.seed {
+                board_page::What::Seed
+            } else {
+                let address = Address::from_settings(args.address, args.gateway)
+                    .map_err(|error| Failure::usage(error.to_string()))?;
+                let passphrase = find(args.take_room()).await?;
+                board_page::What::Page { passphrase, address, mode: Mode { auto: args.auto } }
+            };
+            Job::BoardPage(board_page::Job { what, out: args.out })
         }
         Command::Fetch(mut args) => {
             let passphrase = find(args.take_room()).await?;

@@ -14,7 +14,7 @@ use crate::rooms::Rooms;
 use crate::signals::Signals;
 use crate::strength::stands;
 use crate::ui::{Event, Ui};
-use crate::{qr, room_file, words};
+use crate::{private_file, qr, room_file, words};
 
 /// Makes a room, keeps one, or lists those that are kept.
 pub(super) async fn room(ui: &Ui, signals: &Signals, action: RoomAction) -> Result<(), Failure> {
@@ -66,7 +66,7 @@ async fn keep(ui: &Ui, signals: &Signals, add: RoomAdd) -> Result<(), Failure> {
 fn place(name: &RoomName) -> Result<PathBuf, Failure> {
     let rooms = Rooms::ours().ok_or_else(passphrase::homeless)?;
     match rooms.find(name)? {
-        Some(path) => Err(room_file::exists(&path)),
+        Some(path) => Err(private_file::exists(&path)),
         None => Ok(rooms.path(name)),
     }
 }

@@ -206,6 +206,16 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "as_path")]
         path: &'a Path,
     },
+    /// What a board is provisioned with is in a file.
+    Page {
+        /// The file.
+        #[serde(serialize_with = "as_path")]
+        path: &'a Path,
+        /// Its size in bytes.
+        size: usize,
+        /// Whether it is a seed.
+        seed: bool,
+    },
     /// A check of the network has seen something.
     Check {
         /// The check.

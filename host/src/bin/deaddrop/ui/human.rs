@@ -91,6 +91,14 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         }
         Event::Passphrase { path, .. } => lines.notices = kept(path.unwrap_or(Path::new(""))),
         Event::Added { path, .. } => lines.notices = kept(path),
+        Event::Page { path, seed, .. } => {
+            let next = if *seed {
+                "Write it to one board, to SEED_A, and remove it: two boards with one seed use the same keys.\n"
+            } else {
+                "It makes a board a member of the room: write it to RECORD, and remove it when the boards have it.\n"
+            };
+            lines.notices = [kept(path), next.as_bytes().to_vec()].concat();
+        }
         Event::Room { name, default, .. } => {
             // A script gets the names alone.
             let mark = if *default && out_is_terminal { "  (used where no room is given)" } else { "" };
