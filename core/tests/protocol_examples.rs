@@ -27,8 +27,8 @@ use deaddrop_core::secret::Secret;
 use deaddrop_core::session::{ClientHandshake, ServerHandshake};
 use deaddrop_core::token::{FetchId, Instance, Token};
 use deaddrop_core::wire::{
-    Answer, BUNDLE_BUFFER, Beacon, BeaconKind, Begin, BundleEntry, BundleHead, BundleReader, Ending,
-    EntryKind, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
+    Answer, Attributes, BUNDLE_BUFFER, Beacon, BeaconKind, Begin, BundleEntry, BundleHead, BundleReader,
+    Ending, EntryKind, ErrorCode, FetchRequest, Greeting, Request, Status, Suites,
 };
 use hkdf::Hkdf;
 use rand_core::{TryCryptoRng, TryRng};
@@ -263,7 +263,18 @@ fn messages(examples: &mut Examples) {
         assert_eq!(out[..len], bytes, "{what}");
         assert_eq!(Answer::parse(&bytes), Ok(answer), "{what}");
     }
+    attributes(examples);
     assert_eq!(Answer::parse(&examples.take("burned-with-unknown-key")), Ok(Answer::Burned));
+}
+
+fn attributes(examples: &mut Examples) {
+    let bytes = examples.take("begin-with-attributes");
+    let begin = Answer::parse(&bytes).unwrap();
+    let attributes = Attributes { executable: true, modified: Some(1_700_000_000), space: Some(4_096) };
+    let mut out = [0; limits::CONTROL_PAYLOAD];
+    let len = begin.emit(&mut out).and_then(|len| attributes.append(&mut out, len)).unwrap();
+    assert_eq!(out[..len], bytes);
+    assert_eq!(Attributes::parse(&bytes), Ok(Some(attributes)));
 }
 
 fn bundle(examples: &mut Examples) {

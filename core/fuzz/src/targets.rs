@@ -26,8 +26,8 @@ use deaddrop_core::session::{Channel, ClientHandshake, ClientSession, FetchPlan,
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, FetchId, Instance, Token};
 use deaddrop_core::wire::{
-    Answer, BUNDLE_BUFFER, Beacon, BundleError, BundlePart, BundleReader, ClientHello, EntryKind, Greeting,
-    Request, ServerHello, Suites,
+    Answer, Attributes, BUNDLE_BUFFER, Beacon, BundleError, BundlePart, BundleReader, ClientHello, EntryKind,
+    Greeting, Request, ServerHello, Suites,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -97,10 +97,18 @@ pub fn request(data: &[u8]) {
 
 /// Round trip: what is emitted parses as the same value, and is never longer than the input.
 pub fn answer(data: &[u8]) {
+    let attributes = Attributes::parse(data);
     if let Ok(answer) = Answer::parse(data) {
         let mut out = [0; 492];
         let len = answer.emit(&mut out).expect("what was read can be written");
         assert!(len <= data.len());
+        if let Ok(Some(attributes)) = attributes {
+            let len = attributes.append(&mut out, len).expect("what was read can be written");
+            assert!(len <= data.len());
+            assert_eq!(Attributes::parse(&out[..len]), Ok(Some(attributes)));
+            assert_eq!(Answer::parse(&out[..len]).as_ref(), Ok(&answer));
+        }
+        let len = answer.emit(&mut out).expect("what was read can be written");
         assert_eq!(Answer::parse(&out[..len]), Ok(answer));
     }
 }

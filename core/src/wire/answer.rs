@@ -12,7 +12,7 @@ const OFFER: u64 = 16;
 const ENDING: u64 = 17;
 const FILLER: u64 = 18;
 const END: u64 = 19;
-const BEGIN: u64 = 20;
+pub(super) const BEGIN: u64 = 20;
 const BURNED: u64 = 21;
 const ERROR: u64 = 22;
 

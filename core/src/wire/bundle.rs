@@ -12,8 +12,8 @@ use core::fmt;
 pub use path::{PathFault, check_path, is_inside};
 pub use reader::{BundlePart, BundleReader};
 
-use super::ControlError;
 use super::cbor::{Fields, Writer};
+use super::{ControlError, MODIFIED_MAX};
 use crate::limits::{BUNDLE_ENTRIES_MAX, BUNDLE_HEADER_MAX};
 
 const HEAD: u64 = 32;
@@ -25,8 +25,6 @@ const LINK: u64 = 35;
 pub(super) const LENGTH: usize = 2;
 /// A buffer of this size holds every header with its length.
 pub const BUNDLE_BUFFER: usize = LENGTH + BUNDLE_HEADER_MAX;
-/// The latest modification time: the last second of the year 9999.
-pub const MODIFIED_MAX: u64 = 253_402_300_799;
 
 /// What a bundle promises before its first entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

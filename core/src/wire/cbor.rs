@@ -64,8 +64,14 @@ impl<'b> Fields<'b> {
         if self.find(key)? { Ok(self) } else { Err(ControlError::Malformed) }
     }
 
-    /// Ends the message: skips unknown keys and rejects trailing bytes.
-    pub(super) fn finish(mut self) -> Result<(), ControlError> {
+    /// The fields of the map that comes next. Nothing behind it can be read any more.
+    pub(super) fn into_map(mut self) -> Result<Self, ControlError> {
+        let left = self.shortest(Decoder::map, container_len)?.unwrap_or(0);
+        Ok(Self { left, pending: None, last: None, ..self })
+    }
+
+    /// Skips unknown keys, whose values have at most `depth` levels.
+    pub(super) fn skip_unknown(&mut self, depth: u8) -> Result<(), ControlError> {
         let mut unknown = 0;
         while self.peek()?.is_some() {
             unknown += 1;
@@ -73,8 +79,14 @@ impl<'b> Fields<'b> {
                 return Err(ControlError::Malformed);
             }
             self.pending = None;
-            self.skip(UNKNOWN_DEPTH_MAX)?;
+            self.skip(depth)?;
         }
+        Ok(())
+    }
+
+    /// Ends the message: skips unknown keys and rejects trailing bytes.
+    pub(super) fn finish(mut self) -> Result<(), ControlError> {
+        self.skip_unknown(UNKNOWN_DEPTH_MAX)?;
         if self.decoder.position() == self.decoder.input().len() {
             Ok(())
         } else {
@@ -212,6 +224,22 @@ impl<'o> Writer<'o> {
         let mut encoder = Encoder::new(Cursor::new(out));
         encoder.map(fields + 1)?.u64(TYPE)?.u64(kind)?;
         Ok(Self(encoder))
+    }
+
+    /// Goes on with the message in the first `len` bytes of `out`, which gets one more field.
+    pub(super) fn go_on(out: &'o mut [u8], len: usize) -> Result<Self, ControlError> {
+        // The head of a map of up to 23 fields is one byte.
+        let head = out.first_mut().filter(|head| (0xa0..0xb7).contains(*head));
+        *head.ok_or(ControlError::Malformed)? += 1;
+        let mut cursor = Cursor::new(out);
+        cursor.set_position(len);
+        Ok(Self(Encoder::new(cursor)))
+    }
+
+    /// A map of so many fields, which come next.
+    pub(super) fn map(&mut self, key: u64, fields: u64) -> Result<&mut Self, ControlError> {
+        self.0.u64(key)?.map(fields)?;
+        Ok(self)
     }
 
     /// An unsigned integer.

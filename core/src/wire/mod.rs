@@ -4,6 +4,7 @@
 //! - [`Greeting`], [`ClientHello`], [`ServerHello`]: messages 1 to 3 of the handshake, in clear (section
 //!   4.1).
 //! - [`Request`], [`Answer`]: the control messages inside sealed records, in deterministic CBOR (section 6).
+//! - [`Attributes`]: what hosts add to `begin` for a file (section 6).
 //! - `BundleHead`, `BundleEntry`, `BundleReader`: the content of a drop that is a folder (section 11); with
 //!   the feature `bundle`.
 //!
@@ -14,6 +15,7 @@
 //! Errors keep codes that a later version may define, so that messages can show them.
 
 mod answer;
+mod attributes;
 mod beacon;
 #[cfg(feature = "bundle")]
 mod bundle;
@@ -26,11 +28,12 @@ mod request;
 mod retry;
 
 pub use answer::{Answer, Begin, Ending};
+pub use attributes::{Attributes, MODIFIED_MAX};
 pub use beacon::{BEACON_LEN, Beacon, BeaconError, BeaconKind};
 #[cfg(feature = "bundle")]
 pub use bundle::{
-    BUNDLE_BUFFER, BundleEntry, BundleError, BundleHead, BundlePart, BundleReader, EntryKind, MODIFIED_MAX,
-    PathFault, check_path, is_inside,
+    BUNDLE_BUFFER, BundleEntry, BundleError, BundleHead, BundlePart, BundleReader, EntryKind, PathFault,
+    check_path, is_inside,
 };
 pub use control::ControlError;
 pub use error_code::ErrorCode;

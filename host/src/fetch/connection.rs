@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop_core::limits::{CONNECT_TIMEOUT, CONTROL_RECORD};
+use deaddrop_core::limits::{CONNECT_TIMEOUT, CONTROL_PAYLOAD, CONTROL_RECORD};
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::Instance;
-use deaddrop_core::wire::Greeting;
+use deaddrop_core::wire::{Attributes, Greeting};
 use event_listener::Event;
 
 use super::credentials::Credentials;
@@ -196,6 +196,11 @@ impl ClientConnection {
     /// The bytes of a drop that the last event spoke of.
     pub(crate) fn bytes(&self, len: usize) -> &[u8] {
         self.inbound.buffer.get(..len).unwrap_or_default()
+    }
+
+    /// The attributes of the file that the `begin` of the last event spoke of.
+    pub(crate) fn attributes(&self) -> Result<Option<Attributes>, ClientError> {
+        Attributes::parse(self.bytes(CONTROL_PAYLOAD)).map_err(|_| ClientError::Protocol)
     }
 
     /// Writes out what the session still has to say, and closes. With `drain` it reads and drops what the server has

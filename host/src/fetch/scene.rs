@@ -37,6 +37,13 @@ pub(super) fn scene(size: usize) -> Scene {
     let path = folder.path().join("drop.bin");
     let bytes: Vec<u8> = (0..size).map(|at| (at / 251).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect();
     std::fs::write(&path, &bytes).unwrap();
+    scene_in(folder)
+}
+
+/// A sender of the file `drop.bin` in this folder.
+pub(super) fn scene_in(folder: tempfile::TempDir) -> Scene {
+    let path = folder.path().join("drop.bin");
+    let bytes = std::fs::read(&path).unwrap();
     let source = Source::File(SourceFile::open(&path).unwrap());
     scene_of(folder, source, "drop.bin", bytes)
 }

@@ -8,10 +8,11 @@ use async_channel::{Receiver, Sender, bounded};
 use deaddrop_core::exchange::fetch::Pace;
 use deaddrop_core::exchange::{Fetch, FetchError as CoreError, Step, Wanted};
 use deaddrop_core::limits::HOST;
-use deaddrop_core::offer::Offer;
+use deaddrop_core::offer::{Kind, Offer};
 use deaddrop_core::session::{ClientError, ClientEvent, ClientSession, Close};
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{FetchId, Instance};
+use deaddrop_core::wire::Attributes;
 use smol::future;
 
 use super::bulk::receive_bulk;
@@ -57,6 +58,8 @@ pub(crate) struct Transfer {
     loss_told: bool,
     counters: Arc<Counters>,
     leads: Arc<Leads>,
+    /// What the latest `begin` says of the file.
+    attributes: Option<Attributes>,
     /// What an earlier process has stored: where it ends, and its digest.
     prefix: Option<(u64, [u8; 32])>,
 }
@@ -106,6 +109,7 @@ impl Transfer {
             loss_told: false,
             counters: Arc::default(),
             leads,
+            attributes: None,
             prefix: None,
         }
     }
@@ -126,7 +130,7 @@ impl Transfer {
 
     /// What the record of the claimed drop says.
     pub(crate) fn claimed<'a>(&'a self, offer: &'a Offer) -> Claimed<'a> {
-        Claimed { offer, id: &self.id, from: self.sender }
+        Claimed { offer, id: &self.id, from: self.sender, attributes: self.attributes }
     }
 
     /// From which byte on the drop comes.
@@ -412,7 +416,10 @@ impl Transfer {
                 receive_bulk(&mut self.fetch, connection, incoming, pace, counters, leads, &self.stopper)
                     .await
             }
-            incoming => drive_one(&mut self.fetch, connection, incoming, &self.counters).await,
+            incoming => {
+                let attributes = &mut self.attributes;
+                drive_one(&mut self.fetch, connection, incoming, &self.counters, attributes).await
+            }
         };
         if connection.session.is_confirmed()
             && let Some(instance) = connection.instance
@@ -464,15 +471,20 @@ async fn drive_one(
     connection: &mut ClientConnection,
     incoming: Option<&mut Target>,
     counters: &Counters,
+    attributes: &mut Option<Attributes>,
 ) -> Result<(), ConnectionError> {
     let Some(event) = connection.turn(fetch.poll_timeout()).await? else { return Ok(()) };
     let now = clock::now();
     let begins = matches!(event, ClientEvent::Begin(_));
+    if matches!(&event, ClientEvent::Begin(begin) if begin.kind == Kind::File) {
+        *attributes = connection.attributes()?;
+    }
     let chunk = fetch.handle_event(now, &mut connection.session, event, &mut system());
     let Some(incoming) = incoming else { return Ok(()) };
     if begins && fetch.is_claimed() {
         // Both sides have agreed from where the stream goes on.
         incoming.rewind(fetch.stored());
+        incoming.set_attributes(*attributes);
         counters.count(incoming);
     }
     if let Some(chunk) = chunk {

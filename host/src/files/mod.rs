@@ -1,5 +1,6 @@
 //! Files and messages: the sources of drops, and the safe way to save a received one.
 
+mod attributes;
 pub(crate) mod bundle;
 pub(crate) mod name;
 mod place;

@@ -9,9 +9,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use deaddrop_core::offer::{Kind, Name, NameError};
-use deaddrop_core::wire::PathFault;
+use deaddrop_core::wire::{Attributes, PathFault};
 use zeroize::Zeroizing;
 
+use super::attributes;
 use super::bundle::obstacle::Unsendable;
 use super::bundle::source::BundleSource;
 use crate::platform::{self, FileExt, FileKind, Status};
@@ -204,6 +205,14 @@ impl Source {
         }
     }
 
+    /// What `begin` says of it: of a file alone, as a bundle says it of each of its files.
+    pub(crate) fn attributes(&self) -> Option<Attributes> {
+        match self {
+            Self::File(file) => Some(file.attributes),
+            Self::Bundle(_) | Self::Message(_) | Self::Spool(_) => None,
+        }
+    }
+
     /// Fills `buffer` with the bytes from `offset` on. Fails with `UnexpectedEof` if there are fewer.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match self {
@@ -246,6 +255,7 @@ pub(crate) struct SourceFile {
     file: File,
     path: PathBuf,
     identity: Identity,
+    attributes: Attributes,
 }
 
 /// What tells a file and its contents from another. The change time (ctime) is none of it: it moves with a rename, a
@@ -301,7 +311,8 @@ impl SourceFile {
         if !states_its_size(&file, status.size).map_err(refuse)? {
             return Err(SourceError::NoSize { path: path.to_owned() });
         }
-        Ok(Self { file, path: path.to_owned(), identity: Identity::of(&status) })
+        let attributes = attributes::read(&file, &status).map_err(refuse)?;
+        Ok(Self { file, path: path.to_owned(), identity: Identity::of(&status), attributes })
     }
 
     /// The name to offer it under: `chosen`, or its own.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use deaddrop_core::offer::Kind;
+use deaddrop_core::wire::Attributes;
 
 use super::bundle::incoming::{BundleIncoming, FinishedBundle, SavedBundle};
 use super::bundle::stream::{OrderedWriter, Turn};
@@ -72,6 +73,13 @@ impl Target {
         match self {
             Self::One(one) => one.append(bytes),
             Self::Bundle(bundle, _) => bundle.append(bytes),
+        }
+    }
+
+    /// What `begin` says of a file that is sent by itself.
+    pub(crate) fn set_attributes(&mut self, attributes: Option<Attributes>) {
+        if let Self::One(one) = self {
+            one.set_attributes(attributes);
         }
     }
 

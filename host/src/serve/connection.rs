@@ -178,9 +178,7 @@ impl Connection<'_> {
                 continue;
             }
             self.outbound.grow(self.session.record_len());
-            let len = self
-                .server
-                .with(|serving| self.session.poll_transmit(clock::now(), serving, &mut self.outbound.buffer));
+            let len = self.server.poll_transmit(&mut self.session, &mut self.outbound.buffer);
             match len.map_err(io::Error::other)? {
                 Some(len) => self.outbound.end = len,
                 None => return Ok(Outbound::Idle),

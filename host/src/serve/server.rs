@@ -10,6 +10,7 @@ use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, Se
 use deaddrop_core::guard::{Source as Counted, Warning};
 use deaddrop_core::limits::{HOST, LEASE, LINGER, LINGER_BUSY};
 use deaddrop_core::offer::EndReason;
+use deaddrop_core::session::Misuse;
 use deaddrop_core::time::Instant;
 use deaddrop_core::token::{ConnId, Instance, Token};
 use event_listener::Event;
@@ -241,6 +242,20 @@ impl Server {
             self.changed.notify(usize::MAX);
         }
         self.settle(&mut state);
+    }
+
+    /// Writes the next message of a connection into `out`, and returns its length.
+    pub(crate) fn poll_transmit(
+        &self,
+        session: &mut ServerSession,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Misuse> {
+        let mut state = lock(&self.state);
+        let State { serving, sources, .. } = &mut *state;
+        let attributes = |token: &Token| sources.get(token).and_then(|source| source.attributes());
+        let written = session.poll_transmit_with(clock::now(), serving, out, attributes);
+        self.settle(&mut state);
+        written
     }
 
     /// The source of the drop that a connection is sending is no longer what was offered.

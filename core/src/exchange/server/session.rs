@@ -20,9 +20,9 @@ use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
 use crate::session::{Channel, ServerHandshake};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
-use crate::token::{ConnId, Instance};
+use crate::token::{ConnId, Instance, Token};
 use crate::trace::decision;
-use crate::wire::{Answer, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
+use crate::wire::{Answer, Attributes, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
 
 /// A server's session with one client, as a sans-IO state machine.
 pub struct ServerSession {
@@ -327,6 +327,17 @@ impl ServerSession {
         server: &mut Server<D, F, S, C>,
         out: &mut [u8],
     ) -> Result<Option<usize>, Misuse> {
+        self.poll_transmit_with(now, server, out, |_| None)
+    }
+
+    /// The same, with the attributes that `begin` gives the drop of this token.
+    pub fn poll_transmit_with<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        server: &mut Server<D, F, S, C>,
+        out: &mut [u8],
+        attributes: impl FnOnce(&Token) -> Option<Attributes>,
+    ) -> Result<Option<usize>, Misuse> {
         if !self.plain.is_empty() {
             let len = self.plain.len();
             out.get_mut(..len).ok_or(Misuse::Buffer)?.copy_from_slice(&self.plain);
@@ -355,8 +366,13 @@ impl ServerSession {
             // The claim lapsed before `begin` was sent.
             self.close = Some(Close::Clean);
         }
+        let attributes = match (&dialogue.task, &answer) {
+            (Task::Stream(stream), Answer::Begin(_)) => attributes(&stream.token),
+            _ => None,
+        };
         let sealed = answer
             .emit(record)
+            .and_then(|len| attributes.map_or(Ok(len), |attributes| attributes.append(record, len)))
             .ok()
             .and_then(|len| dialogue.channel.sealer.seal(record, RecordKind::Control, len).ok());
         if sealed.is_none() {

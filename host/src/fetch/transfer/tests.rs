@@ -3,6 +3,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
+mod attributes;
+
 use super::*;
 use crate::fetch::scene::{Scene, folder_scene, scene};
 use crate::lock::lock;

@@ -105,7 +105,7 @@ pub(super) struct Reopened {
 impl BundleIncoming {
     /// Makes room for a bundle. Nothing shows under its name yet.
     pub(crate) fn create(destination: &Destination, claimed: &Claimed<'_>) -> Result<Self, SaveError> {
-        let Claimed { offer, id, from } = claimed;
+        let Claimed { offer, id, from, attributes: _ } = claimed;
         let (sink, record) = match &destination.0 {
             Place::Folder(Folder { dir, path, name }) => {
                 let wanted = name.clone().unwrap_or_else(|| name::safe(offer.name.as_str()));

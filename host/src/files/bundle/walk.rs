@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 use deaddrop_core::limits::BUNDLE_ENTRIES_MAX;
-use deaddrop_core::wire::{MODIFIED_MAX, check_path, is_inside};
+use deaddrop_core::wire::{check_path, is_inside};
 
 use super::obstacle::{Obstacle, Unsendable};
+use crate::files::attributes::modified;
 use crate::files::source::{Identity, SourceError, states_its_size};
 use crate::platform::{self, FileKind, Status};
 
@@ -286,8 +287,4 @@ fn sendable(opened: Option<io::Result<File>>) -> Result<Status, Obstacle> {
         return Err(Obstacle::NoSize);
     }
     Ok(status)
-}
-
-fn modified(status: &Status) -> Option<u64> {
-    u64::try_from(status.modified.0).ok().filter(|at| *at <= MODIFIED_MAX)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
 use super::record::Record;
+use super::writer::lengthen;
 use crate::lock::lock;
 
 /// A checkpoint is due after so many bytes. The next one begins once it is done, so that a slow disk has fewer.
@@ -65,6 +66,7 @@ impl Checkpoints {
 
 /// Makes the file durable, and records that its first `bytes` bytes are.
 pub(in crate::files) fn sync(file: &File, record: &Mutex<Record>, bytes: u64) -> io::Result<()> {
+    lengthen(file, bytes)?;
     file.sync_data()?;
     let mut record = lock(record);
     record.entry.durable = bytes;

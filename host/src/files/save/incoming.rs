@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Offer;
 use deaddrop_core::token::FetchId;
+use deaddrop_core::wire::Attributes;
 use log::debug;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,9 +21,9 @@ use super::part::{Part, remove_ours, space};
 use super::record::{Entry, Record, Stage};
 use super::spool::Spool;
 use super::store::{KEPT_MIN, MEMORY_MAX, Store, part_and_record, spool};
-use super::writer::{PositionedWriter, write_at};
+use super::writer::{Extent, PositionedWriter, lengthen, write_at};
 use super::{Destination, Place};
-use crate::files::name;
+use crate::files::{attributes, name};
 use crate::lock::lock;
 use crate::platform::{self, FileExt, sync_folder};
 
@@ -32,11 +33,15 @@ use crate::platform::{self, FileExt, sync_folder};
 pub(crate) struct Incoming {
     store: Store,
     size: u64,
+    /// The file may have bytes before this that are to be written over. What follows is a hole.
+    fresh: u64,
     stored: u64,
     /// The bytes of data records among those that are stored. A sender resumes after no others.
     data: u64,
     /// What a later process needs to go on. `None` for a spool without a folder for it.
     record: Option<Arc<Mutex<Record>>>,
+    /// What the file gets once it is whole.
+    attributes: Option<Attributes>,
     /// Where a record could not be made, and what it was to say.
     unrecorded: Option<(PathBuf, Entry)>,
     checkpoints: Checkpoints,
@@ -53,6 +58,7 @@ pub(crate) struct Claimed<'a> {
     pub(crate) offer: &'a Offer,
     pub(crate) id: &'a FetchId,
     pub(crate) from: SocketAddr,
+    pub(crate) attributes: Option<Attributes>,
 }
 
 /// Where a drop is that has arrived whole.
@@ -76,14 +82,15 @@ pub(crate) struct Unplaced {
 impl Incoming {
     /// Makes room for a drop. Nothing shows under its name yet.
     pub(crate) fn create(destination: &Destination, claimed: &Claimed<'_>) -> Result<Self, SaveError> {
-        let Claimed { offer, id, from } = claimed;
+        let Claimed { offer, id, from, attributes } = claimed;
         let (name, size) = (&offer.name, offer.size);
+        let needed = attributes.and_then(|attributes| attributes.space).map_or(size, |space| space.min(size));
         let entry = |spooled| Entry::new(offer, id, *from, spooled);
         let mut unrecorded = None;
         let (store, record) = match &destination.0 {
-            Place::Spool(None) => (spool(size)?, None),
+            Place::Spool(None) => (spool(size, needed)?, None),
             Place::Spool(Some(folder)) => {
-                let store = spool(size)?;
+                let store = spool(size, needed)?;
                 let record = record_in(folder, entry(true)).ok();
                 if record.is_none() {
                     // A message is worth more than the record of it: without one it is printed all the same.
@@ -93,7 +100,7 @@ impl Incoming {
             }
             Place::Folder(folder) => {
                 let wanted = folder.name.clone().unwrap_or_else(|| name::safe(name.as_str()));
-                let (part, record) = part_and_record(folder, wanted, entry(false))?;
+                let (part, record) = part_and_record(folder, wanted, entry(false), needed)?;
                 (Store::Part(part), Some(record))
             }
         };
@@ -106,7 +113,7 @@ impl Incoming {
         debug!("files: {size} bytes go to {place}");
         let record = record.map(|record| Arc::new(Mutex::new(record)));
         let mut incoming = Self::of(store, record, size);
-        incoming.unrecorded = unrecorded;
+        (incoming.unrecorded, incoming.attributes) = (unrecorded, *attributes);
         Ok(incoming)
     }
 
@@ -115,9 +122,11 @@ impl Incoming {
         Self {
             store,
             size,
+            fresh: 0,
             stored: 0,
             data: 0,
             record,
+            attributes: None,
             unrecorded,
             checkpoints,
             ready: false,
@@ -156,14 +165,14 @@ impl Incoming {
             };
             match kept {
                 Some(part) => (Store::Kept(part), size, true),
-                None => (spool(size)?, 0, false),
+                None => (spool(size, size)?, 0, false),
             }
         } else if let Some(part) = placed() {
             (Store::Part(part), size, true)
         } else if let Some(part) = Part::open(&dir, folder, &temporary, wanted.clone(), durable)? {
             (Store::Part(part), durable, stage == Stage::Whole)
         } else {
-            space(&dir, folder, size)?;
+            space(&dir, folder, size, size)?;
             (Store::Part(Part::create(&dir, folder, &temporary, wanted)?), 0, false)
         };
         if let Store::Part(part) = &store {
@@ -176,7 +185,7 @@ impl Incoming {
         entry.write().map_err(|error| SaveError::io("write to", folder, error))?;
         drop(entry);
         let mut incoming = Self::of(store, Some(record), size);
-        (incoming.stored, incoming.data) = (stored, stored);
+        (incoming.stored, incoming.data, incoming.fresh) = (stored, stored, stored);
         (incoming.ready, incoming.resumed, incoming.whole) = (stage != Stage::Receiving, true, whole);
         Ok(incoming)
     }
@@ -185,11 +194,12 @@ impl Incoming {
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
         let stored = u64::try_from(bytes.len()).ok().and_then(|more| self.stored.checked_add(more));
         let stored = stored.filter(|stored| *stored <= self.size).ok_or(SaveError::Excess)?;
+        let extent = self.extent();
         match &mut self.store {
             // The capacity was set aside, so it does not move and leave a copy behind.
             Store::Memory(memory) => memory.extend_from_slice(bytes),
-            Store::Unnamed { file, folder } => write_at(file, folder, bytes, self.stored)?,
-            Store::Part(part) => write_at(&part.file, &part.folder, bytes, self.stored)?,
+            Store::Unnamed { file, folder } => write_at(file, folder, bytes, self.stored, extent)?,
+            Store::Part(part) => write_at(&part.file, &part.folder, bytes, self.stored, extent)?,
             Store::Kept(_) => return Err(SaveError::Excess),
         }
         self.stored = stored;
@@ -200,7 +210,12 @@ impl Incoming {
     /// or the system has no descriptor left.
     pub(crate) fn writer(&self) -> Option<PositionedWriter> {
         let (file, folder) = self.file()?;
-        Some(PositionedWriter { file: file.try_clone().ok()?, folder: folder.to_owned(), size: self.size })
+        let file = file.try_clone().ok()?;
+        Some(PositionedWriter { file, folder: folder.to_owned(), extent: self.extent() })
+    }
+
+    fn extent(&self) -> Extent {
+        Extent { fresh: self.fresh, size: self.size }
     }
 
     fn file(&self) -> Option<(&File, &Path)> {
@@ -231,6 +246,10 @@ impl Incoming {
     pub(crate) fn rewind(&mut self, stored: u64) {
         self.stored = self.stored.min(stored);
         self.data = self.data.min(self.stored);
+        // Of an earlier connection.
+        let written =
+            self.file().map(|(file, _)| file.metadata().map_or(u64::MAX, |metadata| metadata.len()));
+        self.fresh = self.fresh.max(written.unwrap_or(0));
         if let Store::Memory(memory) = &mut self.store {
             let kept = usize::try_from(self.stored).unwrap_or(usize::MAX).min(memory.len());
             // `truncate` would leave the bytes behind it unwiped.
@@ -253,10 +272,16 @@ impl Incoming {
             digest.update(memory.get(start..start.checked_add(len)?)?);
         } else {
             let mut bytes = Zeroizing::new(vec![0; len]);
+            lengthen(self.file()?.0, offset).ok()?;
             self.file()?.0.read_exact_at(&mut bytes, range.start).ok()?;
             digest.update(&bytes);
         }
         Some(digest.finish())
+    }
+
+    /// What `begin` says of the file, of each connection anew.
+    pub(crate) fn set_attributes(&mut self, attributes: Option<Attributes>) {
+        self.attributes = attributes.or(self.attributes);
     }
 
     /// How many bytes have been added.
@@ -378,7 +403,11 @@ impl Incoming {
                 Ok(FinishedFile::Spooled(Spool::memory(bytes)))
             }
             Store::Part(part) => {
-                let synced = self.checkpoints.wait().and_then(|()| part.file.sync_all());
+                let waited = self.checkpoints.wait();
+                if let Some(attributes) = &self.attributes {
+                    attributes::apply(attributes, &part.file);
+                }
+                let synced = waited.and_then(|()| part.file.sync_all());
                 synced.map_err(failed(&part.folder))?;
                 if let Some(record) = &self.record {
                     let mut record = lock(record);

@@ -242,8 +242,9 @@ pub(in crate::files) fn create_new(dir: &Dir, name: &str, folder: &Path) -> Resu
     platform::make_private(dir, name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
-/// Fails if the file system says that it has no room for `size` bytes. It may say so later all the same.
-pub(in crate::files) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), SaveError> {
+/// Fails if a file may not have `size` bytes, or the file system says that it has no room for the `needed` ones of them
+/// that are in no hole. It may say so later all the same.
+pub(in crate::files) fn space(dir: &Dir, path: &Path, size: u64, needed: u64) -> Result<(), SaveError> {
     // Past it a write fails, which is too late once nobody else can have the drop.
     if let Some(limit) = platform::file_size_limit()
         && limit < size
@@ -251,8 +252,8 @@ pub(in crate::files) fn space(dir: &Dir, path: &Path, size: u64) -> Result<(), S
         return Err(SaveError::FileSizeLimit { size, limit });
     }
     match platform::space(dir) {
-        Ok(space) if space.free().is_some_and(|free| free < size) => {
-            Err(SaveError::NoSpace { folder: path.to_owned(), needed: size })
+        Ok(space) if space.free().is_some_and(|free| free < needed) => {
+            Err(SaveError::NoSpace { folder: path.to_owned(), needed })
         }
         _ => Ok(()),
     }

@@ -32,13 +32,13 @@ pub(super) enum Store {
 }
 
 /// Where a drop goes that is to be read: to memory, or to a file that has no name any more, so that nothing is left of
-/// it whatever happens.
-pub(super) fn spool(size: u64) -> Result<Store, SaveError> {
+/// it whatever happens. Of its bytes, `needed` need space.
+pub(super) fn spool(size: u64, needed: u64) -> Result<Store, SaveError> {
     if size <= MEMORY_MAX {
         let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
         return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
     }
-    unnamed(&temporary_folder(), size)
+    unnamed(&temporary_folder(), size, needed)
 }
 
 /// The folder for temporary files. An empty name of it is none, as other programs take it.
@@ -47,10 +47,10 @@ pub(in crate::files) fn temporary_folder() -> PathBuf {
     if folder.as_os_str().is_empty() { PathBuf::from("/tmp") } else { folder }
 }
 
-pub(super) fn unnamed(folder: &Path, size: u64) -> Result<Store, SaveError> {
+pub(super) fn unnamed(folder: &Path, size: u64, needed: u64) -> Result<Store, SaveError> {
     let dir = Dir::open_ambient_dir(folder, ambient_authority())
         .map_err(|error| SaveError::io("open the folder", folder, error))?;
-    space(&dir, folder, size)?;
+    space(&dir, folder, size, needed)?;
     Ok(Store::Unnamed { file: without_name(&dir, folder)?, folder: folder.to_owned() })
 }
 
@@ -66,15 +66,16 @@ fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
     platform::make_unnamed(dir, &name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
-/// The part file of a drop, and its record.
+/// The part file of a drop, and its record. Of its bytes, `needed` need space.
 pub(super) fn part_and_record(
     folder: &Folder,
     wanted: String,
     entry: Entry,
+    needed: u64,
 ) -> Result<(Part, Record), SaveError> {
     let Folder { dir, path, .. } = folder;
     let size = entry.size;
-    space(dir, path, size)?;
+    space(dir, path, size, needed)?;
     let (mut record, hidden) = Record::create_for(dir, path, &wanted, entry)?;
     let part = Part::create(dir, path, &hidden, wanted).and_then(|part| {
         record.entry.part = part.identity();

@@ -1,10 +1,10 @@
 //! One open file.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 pub(crate) use std::os::fd::AsFd as AsHandle;
 pub(crate) use std::os::unix::fs::FileExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use cap_std::fs::Dir;
@@ -43,6 +43,12 @@ fn kind(metadata: &Metadata) -> FileKind {
 /// Whether the user that this process runs for owns the file.
 pub(crate) fn belongs_to_us(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// How many bytes a file takes on its disk: fewer than its size if it has holes.
+pub(crate) fn space_of(file: &File) -> io::Result<u64> {
+    // Always in units of 512 bytes, whatever the blocks of the file system.
+    file.metadata().map(|metadata| metadata.blocks().saturating_mul(512))
 }
 
 /// Opens a file to read it, so that it can be refused if it is none: a pipe without a wait for its other end, and a
@@ -88,6 +94,13 @@ pub(crate) fn space(of: impl AsHandle) -> io::Result<Space> {
         // A file system without a table of inodes states none at all.
         files: (stat.f_files != 0).then_some(stat.f_favail),
     })
+}
+
+/// Lets the owner of a file run it as a program. A file system without modes is no reason to fail.
+pub(crate) fn make_executable(file: &File) {
+    if let Ok(metadata) = file.metadata() {
+        let _ = file.set_permissions(Permissions::from_mode(metadata.mode() | 0o100));
+    }
 }
 
 /// Sets when a file was written last, in seconds since 1970. A time that the file system cannot hold is no reason to

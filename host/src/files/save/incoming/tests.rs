@@ -15,7 +15,7 @@ pub(in crate::files) fn offer(name: &str, size: u64) -> Offer {
 
 pub(in crate::files) fn claimed(offer: &Offer) -> Claimed<'_> {
     static ID: FetchId = FetchId::from_bytes([9; 16]);
-    Claimed { offer, id: &ID, from: (Ipv4Addr::LOCALHOST, 1).into() }
+    Claimed { offer, id: &ID, from: (Ipv4Addr::LOCALHOST, 1).into(), attributes: None }
 }
 
 /// A name that no file system takes stands for one that this file system does not take.
@@ -49,7 +49,7 @@ fn a_name_that_is_refused_is_known_in_time_and_loses_no_whole_drop() {
 #[test]
 fn a_large_spooled_drop_leaves_no_name_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let store = unnamed(folder.path(), 3).unwrap();
+    let store = unnamed(folder.path(), 3, 3).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let mut incoming = Incoming::of(store, None, 3);
     incoming.append(b"ab").unwrap();
@@ -67,7 +67,51 @@ fn more_than_the_disk_holds_is_refused_at_once() {
     let destination = Destination::path(folder.path()).unwrap();
     let Err(error) = Incoming::of_nobody(&destination, "a", u64::MAX) else { panic!() };
     assert!(matches!(error, SaveError::NoSpace { .. }));
-    let Err(error) = unnamed(folder.path(), u64::MAX) else { panic!() };
+    let Err(error) = unnamed(folder.path(), u64::MAX, u64::MAX) else { panic!() };
     assert!(matches!(error, SaveError::NoSpace { .. }));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A process that ends where a hole has come finds as much as was recorded, and the digest of it.
+#[test]
+fn a_hole_is_durable_like_other_bytes() {
+    const DATA: u64 = KEPT_MIN + 65_536;
+    let folder = tempfile::tempdir().unwrap();
+    let destination = Destination::path(folder.path()).unwrap();
+    let mut incoming = Incoming::of_nobody(&destination, "a", DATA + 3).unwrap();
+    incoming.append(&[7; 65_536]).unwrap();
+    while incoming.stored() < DATA {
+        incoming.append(&[0; 65_536]).unwrap();
+    }
+    let digest = incoming.prefix_digest(DATA - 65_536).unwrap();
+    incoming.checkpoint().unwrap();
+    incoming.checkpoints.wait().unwrap();
+    drop(incoming);
+    let mut found = destination.unfinished(None).remove(0);
+    found.open().unwrap();
+    let Some(crate::files::target::Target::One(mut incoming)) = found.take() else { panic!() };
+    assert_eq!(incoming.stored(), DATA);
+    assert_eq!(incoming.prefix_digest(DATA - 65_536), Some(digest));
+    incoming.append(b"end").unwrap();
+    let Ok((FinishedFile::Saved(path), mut leftover)) = incoming.finish() else { panic!() };
+    leftover.remove();
+    let bytes = std::fs::read(path).unwrap();
+    assert!(
+        bytes.len() as u64 == DATA + 3
+            && bytes[65_536..].iter().all(|byte| *byte == 0 || b"end".contains(byte))
+    );
+}
+
+#[test]
+fn a_sparse_file_needs_the_space_that_it_takes_at_its_sender() {
+    let folder = tempfile::tempdir().unwrap();
+    let offer = offer("a", 1 << 60);
+    let create = |space| {
+        let attributes = Some(Attributes { space, ..Attributes::default() });
+        let claimed = Claimed { attributes, ..claimed(&offer) };
+        Incoming::create(&Destination::path(folder.path()).unwrap(), &claimed)
+    };
+    assert!(matches!(create(None), Err(SaveError::NoSpace { needed: 0x1000_0000_0000_0000, .. })));
+    assert!(matches!(create(Some(1 << 59)), Err(SaveError::NoSpace { .. })));
+    create(Some(4_096)).unwrap();
 }
