@@ -25,7 +25,7 @@
 //! use core::net::{IpAddr, Ipv4Addr};
 //! use core::time::Duration;
 //! use deaddrop_core::crypto::keys::RoomSecret;
-//! use deaddrop_core::drops::DropSpec;
+//! use deaddrop_core::drops::{DropSpec, Fetches};
 //! use deaddrop_core::exchange::{Fetch, Server, Step, Wanted};
 //! use deaddrop_core::guard::ClientGuard;
 //! use deaddrop_core::limits::HOST;
@@ -45,7 +45,7 @@
 //! let secret = b"hello";
 //! let mut server = Server::<4, 1, 8, 8>::new(now, room.prs(), &HOST, &mut rng);
 //! let (ttl, size) = (Duration::from_secs(60), 5);
-//! let spec = DropSpec { kind: Kind::Message, name: Name::default(), size, ttl, fetches: 1 };
+//! let spec = DropSpec { kind: Kind::Message, name: Name::default(), size, ttl, fetches: Fetches::Counted(1) };
 //! let token = server.drops.put(now, spec, &mut rng)?;
 //! let mut serving = server.open(now, address, &mut rng);
 //!

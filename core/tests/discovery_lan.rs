@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use deaddrop_core::discovery::{Advertiser, Arrival, Browser, OfferEvent, Probe, ProbeError};
-use deaddrop_core::drops::{DropSpec, Drops, Listed};
+use deaddrop_core::drops::{DropSpec, Drops, Fetches, Listed};
 use deaddrop_core::exchange::ListEvent;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::time::Instant;
@@ -99,7 +99,13 @@ impl Lan {
     }
 
     fn put(&mut self, sender: usize, ttl: Duration) -> Token {
-        let spec = DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl, fetches: 1 };
+        let spec = DropSpec {
+            kind: Kind::Message,
+            name: Name::default(),
+            size: 5,
+            ttl,
+            fetches: Fetches::Counted(1),
+        };
         self.senders[sender].drops.put(self.now, spec, &mut self.rng).unwrap()
     }
 

@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use deaddrop_core::drops::{
-    Claimed, Committed, DropEvent, DropSpec, Drops, FetchCounts, Lapse, Listed, PutError, Refusal,
+    Claimed, Committed, DropEvent, DropSpec, Drops, FetchCounts, Fetches, Lapse, Listed, PutError, Refusal,
 };
 use deaddrop_core::limits::{ENDING_LISTED, GRACE_MAX, LEASE, READY_TIMEOUT, SLOW_BYTES, SLOW_WINDOW};
 use deaddrop_core::offer::{EndReason, Kind, Name};
@@ -24,6 +24,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 const PLACES: usize = 3;
+/// Fetches of one drop.
+const FETCHES: usize = 4;
+/// The number of fetches that stands for all receivers here.
+const ALL: u8 = 9;
 const SIZE: u64 = 10 * SLOW_BYTES;
 
 /// Index of a drop, counted back from the youngest; of a fetch id; of a connection.
@@ -64,7 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
     let ttl = prop::sample::select(vec![999, 1_000, 20_000, 90_000, 700_000]);
     prop_oneof![
         7 => (ms, any::<bool>()).prop_map(|(ms, punctual)| Op::Wait(ms, punctual)),
-        1 => (ttl, 0..6_u8).prop_map(|(ttl, fetches)| Op::Put(ttl, fetches)),
+        1 => (ttl, prop::sample::select(vec![0, 1, 2, 3, 4, 5, ALL])).prop_map(|(ttl, fetches)| Op::Put(ttl, fetches)),
         6 => who().prop_map(Op::Claim),
         5 => (who(), prop_oneof![0..SIZE + 9, Just(0), Just(SLOW_BYTES)]).prop_map(|(who, n)| Op::Progress(who, n)),
         2 => who().prop_map(Op::AllSent),
@@ -86,11 +90,13 @@ struct Holder {
     stored: u64,
     judged: (u64, u64),
     done: bool,
+    /// Which of the fetches it has.
+    place: usize,
 }
 
 impl Holder {
-    fn begin(conn: u32, now: u64, done: bool) -> Self {
-        Self { conn, sign: now, sent: None, stored: 0, judged: (now, 0), done }
+    fn begin(conn: u32, now: u64, done: bool, place: usize) -> Self {
+        Self { conn, sign: now, sent: None, stored: 0, judged: (now, 0), done, place }
     }
 }
 
@@ -107,10 +113,16 @@ type Line = (Token, Result<(u64, u8), EndReason>);
 struct Model {
     token: Token,
     fetches: usize,
+    all: bool,
     ttl_end: u64,
     grace_end: u64,
     holders: BTreeMap<u8, Holder>,
-    burned: BTreeSet<u8>,
+    /// When each was burned, and which of the fetches it was.
+    burned: BTreeMap<u8, (u64, usize)>,
+    /// How many were burned, the forgotten ones too.
+    confirmed: usize,
+    /// A final claim gave way.
+    unconfirmed: bool,
     /// Every fetch id whose receiver may have had the whole drop.
     whole: BTreeSet<u8>,
     given: u64,
@@ -137,7 +149,7 @@ impl Model {
     }
 
     fn end(&mut self, at: u64, reason: EndReason, changed: bool) {
-        let unconfirmed = self.holders.values().any(|h| h.done);
+        let unconfirmed = self.unconfirmed || self.holders.values().any(|h| h.done);
         self.holders.clear();
         self.ended = Some(Ended { at, reason, changed });
         self.news.push(DropEvent::Ended { token: self.token, reason, unconfirmed });
@@ -193,14 +205,14 @@ impl Model {
     }
 
     fn claim(&mut self, now: u64, id: u8, conn: u32) -> Result<(), Refusal> {
-        if self.burned.contains(&id) {
+        if self.burned.contains_key(&id) {
             return Err(Refusal::Gone);
         }
         if self.ended.is_some() {
             return Err(self.no());
         }
         if let Some(holder) = self.holders.get_mut(&id) {
-            *holder = Holder::begin(conn, now, holder.done);
+            *holder = Holder::begin(conn, now, holder.done, holder.place);
             return Ok(());
         }
         if self.refuted == Some(id) {
@@ -209,18 +221,37 @@ impl Model {
         if now >= self.ttl_end {
             return Err(Refusal::Expired);
         }
-        if self.holders.len() + self.burned.len() == self.fetches {
-            let next = self.holders.values().filter(|h| !h.done).map(|h| self.over(h).0).min();
+        let full = self.holders.len() + self.burned.len() == self.fetches;
+        if full && (!self.all || !self.give_way(now)) {
+            let silent = |h: &Holder| h.sign + ms(LEASE);
+            let free = |h: &Holder| if h.done { self.all.then(|| silent(h)) } else { Some(self.over(h).0) };
+            let next = self.holders.values().filter_map(free).min();
             let retry = next.map(|at| Duration::from_millis(at.min(self.ttl_end) - now));
             return Err(retry.map_or(Refusal::Gone, |retry_after| Refusal::Busy { retry_after }));
         }
-        self.holders.insert(id, Holder::begin(conn, now, false));
+        let taken: BTreeSet<usize> =
+            self.holders.values().map(|h| h.place).chain(self.burned.values().map(|b| b.1)).collect();
+        let place = (0..self.fetches).find(|place| !taken.contains(place)).expect("a place");
+        self.holders.insert(id, Holder::begin(conn, now, false, place));
         self.news.push(DropEvent::Claimed { token: self.token, conn: ConnId(conn) });
         Ok(())
     }
 
+    /// Frees a place of a drop for all receivers.
+    fn give_way(&mut self, now: u64) -> bool {
+        if let Some(id) = self.burned.iter().min_by_key(|(_, burned)| **burned).map(|(id, _)| *id) {
+            self.burned.remove(&id);
+            return true;
+        }
+        let silent = self.holders.iter().filter(|(_, h)| h.done && h.sign + ms(LEASE) <= now);
+        let Some(id) = silent.min_by_key(|(_, h)| (h.sign, h.place)).map(|(id, _)| *id) else { return false };
+        self.unconfirmed = true;
+        self.lapsed(id, Lapse::Silent);
+        true
+    }
+
     fn holder(&mut self, id: u8, conn: u32) -> Result<&mut Holder, Refusal> {
-        if self.burned.contains(&id) {
+        if self.burned.contains_key(&id) {
             return Err(Refusal::Gone);
         }
         let no = self.no();
@@ -254,15 +285,16 @@ impl Model {
     }
 
     fn commit(&mut self, now: u64, id: u8) -> Result<Committed, Refusal> {
-        if self.burned.contains(&id) {
+        if self.burned.contains_key(&id) {
             return Ok(Committed::Already);
         }
         if !self.holders.get(&id).ok_or(self.no())?.done {
             return Err(Refusal::Malformed);
         }
-        self.holders.remove(&id);
-        self.burned.insert(id);
-        let left = u8::try_from(self.fetches - self.burned.len()).unwrap();
+        let holder = self.holders.remove(&id).expect("a holder");
+        self.burned.insert(id, (now, holder.place));
+        self.confirmed += 1;
+        let left = if self.all { 64 } else { u8::try_from(self.fetches - self.burned.len()).unwrap() };
         self.news.push(DropEvent::Burned { token: self.token, left });
         if left == 0 {
             self.end(now, EndReason::Fetched, false);
@@ -307,7 +339,8 @@ impl Model {
 
     /// Its line in a list.
     fn listed(&self, now: u64) -> Option<Line> {
-        let left = self.fetch_counts().available + self.fetch_counts().claimed;
+        let counted = self.fetch_counts().available + self.fetch_counts().claimed;
+        let left = if self.all { 64 } else { counted };
         match &self.ended {
             Some(e) => (now < e.at + ms(ENDING_LISTED)).then_some((self.token, Err(e.reason))),
             None => (now < self.ttl_end && left > 0).then(|| (self.token, Ok((self.ttl_end - now, left)))),
@@ -317,7 +350,7 @@ impl Model {
 
 /// Table and model together.
 struct Pair {
-    drops: Drops<PLACES, 4>,
+    drops: Drops<PLACES, FETCHES>,
     rng: ChaCha8Rng,
     now: u64,
     models: Vec<Model>,
@@ -358,8 +391,10 @@ impl Pair {
     }
 
     fn put(&mut self, ttl: u64, fetches: u8) {
-        let (at, name) = (self.at(), Name::default());
-        let spec = DropSpec { kind: Kind::File, name, size: SIZE, ttl: Duration::from_millis(ttl), fetches };
+        let (at, name, all) = (self.at(), Name::default(), fetches == ALL);
+        let ttl_of = Duration::from_millis(ttl);
+        let fetches = if all { Fetches::All } else { Fetches::Counted(fetches) };
+        let spec = DropSpec { kind: Kind::File, name, size: SIZE, ttl: ttl_of, fetches };
         let put = self.drops.put(at, spec, &mut self.rng);
         // A drop that ended in this call still has an unpolled event.
         let told = self.models.iter().enumerate().filter(|(_, m)| m.news.is_empty());
@@ -368,7 +403,7 @@ impl Pair {
         let full = self.models.len() == PLACES;
         let expected = match (ttl, fetches) {
             (..1_000, _) => Some(PutError::Ttl),
-            (_, 0 | 5..) => Some(PutError::Fetches { most: 4 }),
+            (_, Fetches::Counted(0 | 5..)) => Some(PutError::Fetches { most: 4 }),
             _ => (full && oldest.is_none()).then_some(PutError::Full),
         };
         assert_eq!(put.err(), expected);
@@ -376,11 +411,14 @@ impl Pair {
         let ttl_end = self.now + ttl;
         let model = Model {
             token,
-            fetches: fetches.into(),
+            fetches: if let Fetches::Counted(count) = fetches { count.into() } else { FETCHES },
+            all,
             ttl_end,
             grace_end: ttl_end + ttl.min(ms(GRACE_MAX)),
             holders: BTreeMap::new(),
-            burned: BTreeSet::new(),
+            burned: BTreeMap::new(),
+            confirmed: 0,
+            unconfirmed: false,
             whole: BTreeSet::new(),
             given: 0,
             wrong_prefixes: 0,
@@ -517,7 +555,10 @@ impl Pair {
         let fresh = self.probes;
         let got = self.drops.claim(at, &token, &id(fresh), ConnId(conn));
         let Ok(model) = self.model(token) else { return assert_eq!(got, Err(Refusal::Unknown)) };
-        let available = model.ended.is_none() && now < model.ttl_end && model.fetch_counts().available > 0;
+        let counts = model.fetch_counts();
+        let silent = |h: &Holder| h.done && h.sign + ms(LEASE) <= now;
+        let gives_way = model.all && (counts.burned > 0 || model.holders.values().any(silent));
+        let available = model.ended.is_none() && now < model.ttl_end && (counts.available > 0 || gives_way);
         assert_eq!(model.claim(now, fresh, conn).is_ok(), available);
         assert_eq!(got.is_ok(), available);
         if available {
@@ -567,9 +608,9 @@ impl Pair {
             assert_eq!(self.drops.wrong_prefixes(&m.token), Some(m.wrong_prefixes));
             let sum = tally.available + tally.claimed + tally.r#final + tally.burned;
             assert_eq!(usize::from(sum), m.fetches);
-            assert!(m.whole.len() <= m.fetches, "more receivers could hold it whole than may");
-            assert!(m.burned.is_subset(&m.whole));
-            assert_eq!(self.seen.get(&m.token).map_or(0, |seen| seen.1), m.burned.len());
+            assert!(m.all || m.whole.len() <= m.fetches, "more receivers could hold it whole than may");
+            assert!(m.burned.keys().all(|id| m.whole.contains(id)));
+            assert_eq!(self.seen.get(&m.token).map_or(0, |seen| seen.1), m.confirmed);
         }
         assert_eq!(self.drops.live(), self.models.iter().filter(|m| m.ended.is_none()).count());
         self.compare_list();
@@ -586,7 +627,7 @@ proptest! {
 
     #[test]
     fn the_table_does_what_the_model_does(
-        fetches in 1..5_u8,
+        fetches in prop::sample::select(vec![1, 2, 3, 4, ALL]),
         ttl in prop::sample::select(vec![20_000, 90_000, 700_000]),
         ops in prop::collection::vec(op(), 0..120),
     ) {

@@ -72,7 +72,13 @@ fn ip(n: u8) -> IpAddr {
 }
 
 fn spec(size: u64, fetches: u8) -> DropSpec {
-    DropSpec { kind: Kind::File, name: Name::new("plans.txt").unwrap(), size, ttl: seconds(600), fetches }
+    DropSpec {
+        kind: Kind::File,
+        name: Name::new("plans.txt").unwrap(),
+        size,
+        ttl: seconds(600),
+        fetches: fetches.into(),
+    }
 }
 
 /// Byte `at` of every drop.

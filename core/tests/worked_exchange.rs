@@ -19,7 +19,7 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind};
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::HOST;
@@ -274,7 +274,8 @@ fn exchange() -> Book {
     let mut serving = Box::new(Server::new(NOW, Prs::new(prs), &HOST, &mut script));
     let file: Vec<u8> = (0..600_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let (kind, name) = (Kind::File, Name::new("plans.txt").unwrap());
-    let spec = DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: 1 };
+    let spec =
+        DropSpec { kind, name, size: 600, ttl: Duration::from_secs(3_600), fetches: Fetches::Counted(1) };
     let token = serving.drops.put(NOW, spec, &mut script).unwrap();
     let address = "192.0.2.1".parse().unwrap();
     let session = serving.open(NOW, address, &mut script);

@@ -96,7 +96,7 @@ pub use crate::files::save::{Destination, Kept};
 pub use crate::files::unfinished::Unfinished;
 use crate::lan::beacons::SkippedInterface;
 use crate::transport::poll;
-use crate::{claim, receiver, sender};
+use crate::{Fetches, claim, receiver, sender};
 
 fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     poll::block_on(future).map_err(Error::Wait)?
@@ -124,7 +124,7 @@ impl SenderBuilder {
     }
 
     /// As [`crate::SenderBuilder::fetches`].
-    pub fn fetches(self, fetches: u8) -> Self {
+    pub fn fetches(self, fetches: impl Into<Fetches>) -> Self {
         Self(self.0.fetches(fetches))
     }
 

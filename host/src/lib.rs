@@ -49,7 +49,7 @@ pub use address::{Address, AddressError, Endpoint};
 pub use claim::{Claim, ConnectionLosses, Content, Received, Unconfirmed};
 pub use deaddrop_core::derive::PassphraseError;
 pub use deaddrop_core::discovery::{Known, OfferEvent};
-pub use deaddrop_core::drops::{Lapse, PutError};
+pub use deaddrop_core::drops::{Fetches, Lapse, PutError};
 pub use deaddrop_core::offer::{EndReason, Kind, Name, NameError, Offer};
 pub use deaddrop_core::text;
 pub use deaddrop_core::token::{Instance, Token, TokenPrefix};

@@ -1,5 +1,6 @@
 //! Offers a drop and serves it until it ends.
 
+mod builder;
 mod event;
 mod progress;
 
@@ -7,10 +8,10 @@ use std::future::pending;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::guard::Warning;
 use deaddrop_core::limits::{FAREWELL_EVERY, LINGER, LINGER_INTERRUPTED, LINGER_MIN};
 use deaddrop_core::offer::{Kind, Name};
@@ -22,156 +23,21 @@ use zeroize::Zeroizing;
 use crate::address::Address;
 use crate::clock;
 use crate::error::Error;
-use crate::files::bundle::obstacle::Unsendable;
 use crate::files::bundle::source::{BundleOptions, BundleSource, ChangedEntry};
-use crate::files::source::{Source, SourceError, SourceFile, SourceMessage, SourceSpool, file_name};
+use crate::files::source::{Source, SourceFile, SourceMessage, SourceSpool, file_name};
 use crate::lan::advertise::Announcement;
-use crate::lan::beacons::{BeaconSockets, SkippedInterface};
-use crate::lan::interfaces::InterfaceError;
+use crate::lan::beacons::SkippedInterface;
 use crate::lan::neighbours::Neighbours;
 use crate::lock::lock;
-use crate::network::Network;
-use crate::room::Room;
 use crate::serve::accept::{Only, accept};
-use crate::serve::listen::listen_on;
 use crate::serve::server::{Server, ServerEvent};
 use crate::stop::Stopper;
 use crate::transport::socket::sleep_until;
 
+pub use builder::SenderBuilder;
 use event::ended;
 pub use event::{Ended, SenderEvent};
 pub use progress::{ReceiverProgress, SenderProgress};
-
-/// How long a drop lives unless something else is said.
-const TTL: Duration = Duration::from_secs(300);
-
-/// A drop that is about to be offered. It lives for five minutes and may be fetched once, unless something else is said.
-#[derive(Debug)]
-#[must_use = "nothing is offered before `offer`"]
-pub struct SenderBuilder {
-    source: Source,
-    name: Name,
-    ttl: Duration,
-    fetches: u8,
-    tcp_port: Option<u16>,
-    network: Network,
-}
-
-impl SenderBuilder {
-    fn new(source: Source, name: Name) -> Self {
-        Self { source, name, ttl: TTL, fetches: 1, tcp_port: None, network: Network::default() }
-    }
-
-    /// How many bytes the drop has.
-    pub fn size(&self) -> u64 {
-        self.source.size()
-    }
-
-    /// How many files a [bundle](Sender::bundle) has; `None` for other drops.
-    pub fn files(&self) -> Option<u32> {
-        match &self.source {
-            Source::Bundle(bundle) => Some(bundle.files()),
-            _ => None,
-        }
-    }
-
-    /// What a [bundle](Sender::bundle) leaves out because it cannot be sent.
-    pub fn left_out(&self) -> &[Unsendable] {
-        match &self.source {
-            Source::Bundle(bundle) => bundle.left_out(),
-            _ => &[],
-        }
-    }
-
-    /// How long the drop can be fetched, counted from [`offer`](Self::offer): 1 second to 7 days. The time that the
-    /// machine sleeps counts.
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// How many receivers may have the drop, each of them whole: 1 to 64.
-    pub fn fetches(mut self, fetches: u8) -> Self {
-        self.fetches = fetches;
-        self
-    }
-
-    /// The name to offer the drop under: 1 to 255 bytes of text without `/` and NUL. A file has its own unless another is
-    /// given, a message has none. A folder arrives under this name; several separate files and folders arrive in one folder
-    /// of this name.
-    ///
-    /// # Errors
-    /// If a drop may not have this name, or no folder can have it.
-    pub fn name(mut self, name: &str) -> Result<Self, Error> {
-        if name.is_empty() {
-            return Err(SourceError::NameEmpty.into());
-        }
-        if let Source::Bundle(bundle) = &mut self.source {
-            bundle.rename(name)?;
-        }
-        self.name = Name::new(name).map_err(SourceError::Name)?;
-        Ok(self)
-    }
-
-    /// Serves on this TCP port, rather than on the first free one of 48556 to 48571. With 0 the system chooses one.
-    /// Receivers follow no announcement of a port below 1024.
-    pub fn tcp_port(mut self, port: u16) -> Self {
-        self.tcp_port = Some(port);
-        self
-    }
-
-    /// Where to announce the drop and to take connections from.
-    pub fn network(mut self, network: Network) -> Self {
-        self.network = network;
-        self
-    }
-
-    /// Takes a port, opens the drop to the members of `room`, and announces it. Connections wait until
-    /// [`Sender::next_event`] is polled; the TTL runs.
-    ///
-    /// # Errors
-    /// If no port is free, an interface that was named is not there, a file's name is not text, or the TTL or the number
-    /// of fetches is out of range.
-    pub fn offer(self, room: &Room) -> Result<Sender, Error> {
-        let (listeners, port) = listen_on(self.tcp_port)?;
-        let (beacons, skipped) = BeaconSockets::open(&self.network)?;
-        let server = Arc::new(Server::new(&room.secret));
-        let changed = if let Source::Bundle(bundle) = &self.source { Some(bundle.changed()) } else { None };
-        let files = self.files();
-        let spec = DropSpec {
-            kind: self.source.kind(),
-            name: self.name,
-            size: self.source.size(),
-            ttl: self.ttl,
-            fetches: self.fetches,
-        };
-        let token = server.put(spec.clone(), self.source)?;
-        let chosen = !self.network.interfaces.is_empty();
-        let only = Arc::new(Mutex::new(chosen.then(|| beacons.addresses())));
-        let mut announcement =
-            Announcement::new(server.clone(), beacons, port).map_err(InterfaceError::Listen)?;
-        announcement.send_due();
-        let told = announcement.addresses();
-        Ok(Sender {
-            server,
-            listeners: Some(listeners),
-            connections: None,
-            port,
-            announcement,
-            skipped,
-            told,
-            token,
-            spec,
-            files,
-            changed,
-            only,
-            stopper: Stopper::default(),
-            withdrawn: false,
-            ended: None,
-            untold_end: false,
-        })
-    }
-}
 
 /// A drop that is offered, and the port that it is served on.
 ///
@@ -359,7 +225,7 @@ impl Sender {
     }
 
     /// How many receivers may have it, each of them whole.
-    pub fn fetches(&self) -> u8 {
+    pub fn fetches(&self) -> Fetches {
         self.spec.fetches
     }
 

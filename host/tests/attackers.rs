@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::exchange::Server;
 use deaddrop_core::limits::{CONTROL_RECORD, HOST, RECORD_MAX, TTL_MAX};
 use deaddrop_core::offer::{Kind, Name};
@@ -414,8 +414,13 @@ fn hoard(_: &[&str]) {
         let (now, mut rng) = (since(start), support::random());
         let mut server = Box::new(Hoard::new(now, room.prs(), &HOST, &mut rng));
         for _ in 0..DROPS {
-            let spec =
-                DropSpec { kind: Kind::Message, name: Name::default(), size: 5, ttl: TTL_MAX, fetches: 1 };
+            let spec = DropSpec {
+                kind: Kind::Message,
+                name: Name::default(),
+                size: 5,
+                ttl: TTL_MAX,
+                fetches: Fetches::Counted(1),
+            };
             server.drops.put(now, spec, &mut rng).expect("a free place");
         }
         let (instance, revision) = (server.instance(), server.drops.revision());

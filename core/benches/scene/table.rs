@@ -34,7 +34,7 @@ fn spec(fetches: usize) -> DropSpec {
         name: Name::new("the plans for the third floor.pdf").unwrap(),
         size: 1 << 30,
         ttl: Duration::from_secs(300),
-        fetches: u8::try_from(fetches).unwrap(),
+        fetches: u8::try_from(fetches).unwrap().into(),
     }
 }
 

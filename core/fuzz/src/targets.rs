@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use deaddrop_core::crypto::keys::{Prs, RoomSecret};
 use deaddrop_core::crypto::record::{Opener, RecordKey, RecordKind, Sealer};
-use deaddrop_core::drops::{DropSpec, Drops};
+use deaddrop_core::drops::{DropSpec, Drops, Fetches};
 use deaddrop_core::exchange::Server;
 use deaddrop_core::guard::{ClientGuard, Guard};
 use deaddrop_core::limits::HOST;
@@ -203,7 +203,7 @@ pub fn server(data: &[u8]) {
     let mut serving = Box::new(Server::<3, 2, 4, 4>::new(now, prs(), &HOST, &mut rng));
     for size in [0, 10, 1_500] {
         let (kind, name) = (Kind::File, Name::default());
-        let spec = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: 2 };
+        let spec = DropSpec { kind, name, size, ttl: Duration::from_secs(60), fetches: Fetches::Counted(2) };
         serving.drops.put(now, spec, &mut rng).expect("there is a place");
     }
     let mut session = serving.open(now, PEER, &mut rng);
@@ -301,7 +301,8 @@ pub fn drops(data: &[u8]) {
         match what % 10 {
             0 => {
                 let (kind, name, ttl) = (Kind::File, Name::default(), Duration::from_secs(n.into()));
-                let spec = DropSpec { kind, name, size: 100_000, ttl, fetches: who % 5 };
+                let fetches = if who % 5 == 4 { Fetches::All } else { Fetches::Counted(who % 5) };
+                let spec = DropSpec { kind, name, size: 100_000, ttl, fetches };
                 tokens.extend(table.put(now, spec, &mut rng));
             }
             1 => drop(table.claim(now, &token, &id, conn)),

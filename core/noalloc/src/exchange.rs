@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::exchange::{Server, ServerSession};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{BOARD, RECORD_OVERHEAD};
@@ -46,7 +46,7 @@ pub(crate) fn run() {
         name: Name::new("plans.txt").unwrap(),
         size: SIZE,
         ttl: Duration::from_secs(600),
-        fetches: 1,
+        fetches: Fetches::Counted(1),
     };
     let token = serving.drops.put(now, spec, &mut rng).unwrap();
     let server = serving.open(now, CLIENT, &mut rng);

@@ -1,7 +1,7 @@
 //! A sender process, with the table sizes of the host's program.
 
 use deaddrop_core::discovery::Advertiser;
-use deaddrop_core::drops::{DropSpec, Drops};
+use deaddrop_core::drops::{DropSpec, Drops, Fetches};
 use deaddrop_core::guard::Guard;
 use deaddrop_core::limits::{FETCHES_MAX, HOST, TTL_MAX};
 use deaddrop_core::offer::{Kind, Name};
@@ -118,8 +118,13 @@ impl Sender {
         high.copy_from_slice(&rng.next_u32().to_be_bytes());
         let instance = Instance::from_bytes(name);
         let mut drops = Box::new(Drops::new(rng));
-        let spec =
-            DropSpec { kind: Kind::Message, name: Name::default(), size: 11, ttl: TTL_MAX, fetches: 1 };
+        let spec = DropSpec {
+            kind: Kind::Message,
+            name: Name::default(),
+            size: 11,
+            ttl: TTL_MAX,
+            fetches: Fetches::Counted(1),
+        };
         let token = drops.put(instant(now), spec, rng).unwrap();
         let advertiser = Box::new(Advertiser::new(instance));
         let guard = Box::new(Guard::new(&HOST, instant(now)));

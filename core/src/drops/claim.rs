@@ -120,6 +120,16 @@ impl Fetch {
         [silent, not_ready, grace].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// From when on it gives way to another receiver, if the drop is for all of them: at once when burned, and after a
+    /// [`LEASE`] of silence when final. `None` otherwise, and while its `burned` event is not polled.
+    pub(super) fn gives_way_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Burned if self.burned.is_none() => Some(self.sign),
+            State::Final => Some(self.sign + LEASE),
+            _ => None,
+        }
+    }
+
     /// available -> claimed.
     pub(super) fn claim(&mut self, now: Instant, id: &FetchId, conn: ConnId, log: &mut Log) {
         // A claim that came and lapsed between two polls gets no event of its own.
@@ -174,6 +184,11 @@ impl Fetch {
     /// claimed -> final; final stays so.
     pub(super) fn finalise(&mut self, now: Instant) {
         self.state = State::Final;
+        self.sign = now;
+    }
+
+    /// Its receiver has confirmed now: the order in which burned fetches give way.
+    pub(super) const fn confirmed_at(&mut self, now: Instant) {
         self.sign = now;
     }
 

@@ -5,11 +5,15 @@ use core::num::NonZeroU64;
 use heapless::Vec;
 
 use super::claim::{Fetch, Log, State};
-use super::types::{Claimed, Committed, DropEvent, DropSpec, FetchCounts, Lapse, Listed, Refusal};
-use crate::limits::{ENDING_LISTED, GRACE_MAX};
+use super::types::{Claimed, Committed, DropEvent, DropSpec, FetchCounts, Fetches, Lapse, Listed, Refusal};
+use crate::limits::{ENDING_LISTED, FETCHES_MAX, GRACE_MAX};
 use crate::offer::{EndReason, Kind, Name, Offer};
 use crate::time::Instant;
 use crate::token::{ConnId, FetchId, Token};
+
+/// The fetches left of a drop for all receivers, in lists and events: most that the wire has.
+#[expect(clippy::cast_possible_truncation, reason = "64 fits")]
+const FETCHES_SHOWN: u8 = FETCHES_MAX as u8;
 
 /// How a drop ended.
 struct Ending {
@@ -33,6 +37,10 @@ pub(super) struct Entry<const F: usize> {
     /// End of the grace: no claims at all from then on.
     grace_end: Instant,
     fetches: Vec<Fetch, F>,
+    /// For all receivers: burned fetches are used again.
+    all: bool,
+    /// A final claim gave way to another receiver without a `commit`.
+    unconfirmed: bool,
     /// The end of the data records handed out so far, to any receiver: no fetch resumes past it.
     given: u64,
     /// Claims that ended because their receiver did not hold the prefix from whose end it asked to resume.
@@ -47,7 +55,11 @@ impl<const F: usize> Entry<F> {
     pub(super) fn new(now: Instant, token: Token, spec: DropSpec) -> Self {
         let ttl_end = now + spec.ttl;
         let mut fetches = Vec::new();
-        while fetches.len() < spec.fetches.into() && fetches.push(Fetch::new()).is_ok() {}
+        let count = match spec.fetches {
+            Fetches::Counted(count) => count.into(),
+            Fetches::All => FETCHES_MAX,
+        };
+        while fetches.len() < count && fetches.push(Fetch::new()).is_ok() {}
         Self {
             token,
             kind: spec.kind,
@@ -56,6 +68,8 @@ impl<const F: usize> Entry<F> {
             ttl_end,
             grace_end: ttl_end + spec.ttl.min(GRACE_MAX),
             fetches,
+            all: F > 1 && spec.fetches == Fetches::All,
+            unconfirmed: false,
             given: 0,
             wrong_prefixes: 0,
             refuted: None,
@@ -80,6 +94,16 @@ impl<const F: usize> Entry<F> {
     /// The number of claims that ended because their receiver did not hold the prefix.
     pub(super) const fn wrong_prefixes(&self) -> u32 {
         self.wrong_prefixes
+    }
+
+    /// Whether it is for all receivers. A table with one fetch a drop has none of these, and no code for them.
+    const fn is_for_all(&self) -> bool {
+        F > 1 && self.all
+    }
+
+    /// Whether a final claim gave way to another receiver.
+    const fn gave_way(&self) -> bool {
+        F > 1 && self.unconfirmed
     }
 
     /// The number of fetches in some states.
@@ -116,7 +140,11 @@ impl<const F: usize> Entry<F> {
         if let Some((at, reason)) = ended {
             return (now < at + ENDING_LISTED).then_some(Listed::Ending { token: self.token, reason });
         }
-        let fetches_left = self.count(|state| matches!(state, State::Available | State::Claimed));
+        let fetches_left = if self.is_for_all() {
+            FETCHES_SHOWN
+        } else {
+            self.count(|state| matches!(state, State::Available | State::Claimed))
+        };
         (now < self.ttl_end && fetches_left > 0).then(|| {
             Listed::Offer(Offer {
                 token: self.token,
@@ -181,7 +209,7 @@ impl<const F: usize> Entry<F> {
         if !self.is_live() {
             return false;
         }
-        let unconfirmed = self.fetches.iter().any(|fetch| fetch.state() == State::Final);
+        let unconfirmed = self.gave_way() || self.fetches.iter().any(|fetch| fetch.state() == State::Final);
         self.fetches.iter_mut().for_each(Fetch::clear);
         self.name = Name::default();
         self.ending = Some(Ending { reason, changed, at: now, unconfirmed, event: Some(log.place()) });
@@ -231,10 +259,30 @@ impl<const F: usize> Entry<F> {
             return Err(Refusal::Expired);
         } else if let Some(fetch) = self.fetches.iter_mut().find(|fetch| fetch.state() == State::Available) {
             fetch.claim(now, id, conn, log);
+        } else if let Some(fetch) = self.used_again(now, log) {
+            fetch.claim(now, id, conn, log);
         } else {
             return Err(self.taken(now));
         }
         Ok(self.claimed())
+    }
+
+    /// A place of a drop for all receivers, when none is available: that of the receiver that confirmed first, else that
+    /// of a final claim that has been silent longest.
+    fn used_again(&mut self, now: Instant, log: &mut Log) -> Option<&mut Fetch> {
+        if !self.is_for_all() {
+            return None;
+        }
+        let fetch = self
+            .fetches
+            .iter_mut()
+            .filter(|fetch| fetch.gives_way_at().is_some_and(|at| at <= now))
+            .min_by_key(|fetch| (fetch.state() == State::Final, fetch.gives_way_at()))?;
+        if fetch.state() == State::Final {
+            self.unconfirmed = true;
+            fetch.lapse(Lapse::Silent, log);
+        }
+        Some(fetch)
     }
 
     /// The description of the drop for its holder.
@@ -244,11 +292,13 @@ impl<const F: usize> Entry<F> {
 
     /// The error when no fetch is available.
     fn taken(&self, now: Instant) -> Refusal {
-        let lapse =
-            self.fetches.iter().filter_map(|fetch| fetch.lapses(self.grace_end)).map(|(at, _)| at).min();
-        match lapse {
+        let free = |fetch: &Fetch| {
+            let lapse = fetch.lapses(self.grace_end).map(|(at, _)| at);
+            lapse.or_else(|| fetch.gives_way_at().filter(|_| self.is_for_all()))
+        };
+        match self.fetches.iter().filter_map(free).min() {
             Some(at) => Refusal::Busy { retry_after: now.until(at.min(self.ttl_end)) },
-            // Final fetches never become available.
+            // Final fetches of a drop whose receivers are counted never become available.
             None => Refusal::Gone,
         }
     }
@@ -295,17 +345,25 @@ impl<const F: usize> Entry<F> {
     }
 
     pub(super) fn commit(&mut self, now: Instant, id: &FetchId, log: &mut Log) -> Result<Committed, Refusal> {
+        let all = self.is_for_all();
         // Fetches not burned, less this one.
-        let left = self.count(|state| state != State::Burned).saturating_sub(1);
+        let left =
+            if all { FETCHES_SHOWN } else { self.count(|state| state != State::Burned).saturating_sub(1) };
         let stranger = self.stranger();
         let fetch = self.fetches.iter_mut().find(|fetch| fetch.is_of(id)).ok_or(stranger)?;
         match fetch.state() {
             State::Burned => return Ok(Committed::Already),
-            State::Final => fetch.burn(left, log),
+            State::Final => {
+                if all {
+                    fetch.confirmed_at(now);
+                }
+                fetch.burn(left, log);
+            }
             // The final record was not sent, so the receiver cannot hold the whole drop.
             State::Claimed | State::Available => return Err(Refusal::Malformed),
         }
-        log.stale = true;
+        // The offer of a drop for all receivers is the same as before, so that nobody need list it again.
+        log.stale |= !all;
         if left == 0 {
             self.end(now, EndReason::Fetched, false, log);
         } else {

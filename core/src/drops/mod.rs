@@ -5,6 +5,10 @@
 //! after its fetch is *final*, and *final* never goes back. So at most N receivers can ever hold the whole
 //! drop, and a broken transfer does not lose it.
 //!
+//! A drop for [all](Fetches::All) receivers has as many places as the table has fetches for a drop. When none is available,
+//! a burned one is used again, then a final one whose receiver is silent. So the fetch ids of the latest receivers alone are
+//! remembered.
+//!
 //! # Use
 //!
 //! After every call, poll events until there are none. Then arm a timer for
@@ -27,7 +31,9 @@ use core::array;
 
 use rand_core::CryptoRng;
 
-pub use types::{Claimed, Committed, DropEvent, DropSpec, FetchCounts, Lapse, Listed, PutError, Refusal};
+pub use types::{
+    Claimed, Committed, DropEvent, DropSpec, FetchCounts, Fetches, Lapse, Listed, PutError, Refusal,
+};
 
 use crate::limits::{FETCHES_MAX, TTL_MAX, TTL_MIN};
 use crate::offer::EndReason;
@@ -69,8 +75,11 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         if !(TTL_MIN..=TTL_MAX).contains(&spec.ttl) {
             return Err(PutError::Ttl);
         }
-        if !(1..=most).contains(&spec.fetches) {
-            return Err(PutError::Fetches { most });
+        match spec.fetches {
+            Fetches::Counted(count) if (1..=most).contains(&count) => {}
+            // With one place there would be nothing to tell a repeated `commit` by. It also spares boards the code.
+            Fetches::All if F > 1 => {}
+            _ => return Err(PutError::Fetches { most }),
         }
         let token = (0..TOKEN_DRAWS)
             .map(|_| Token::random(rng))

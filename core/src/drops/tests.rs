@@ -3,6 +3,7 @@
 extern crate std;
 
 mod claims;
+mod for_all;
 
 use crate::token::ConnId;
 use std::string::ToString;
@@ -40,17 +41,18 @@ impl Bench {
     }
 
     /// A table with one drop of `fetches` on it.
-    fn with(fetches: u8) -> (Self, Token) {
+    fn with(fetches: impl Into<Fetches>) -> (Self, Token) {
         let mut bench = Self::new();
         let token = bench.put(fetches).unwrap();
         (bench, token)
     }
 
-    fn spec(fetches: u8) -> DropSpec {
+    fn spec(fetches: impl Into<Fetches>) -> DropSpec {
+        let fetches = fetches.into();
         DropSpec { kind: Kind::File, name: Name::new("a").unwrap(), size: SIZE, ttl: TTL, fetches }
     }
 
-    fn put(&mut self, fetches: u8) -> Result<Token, PutError> {
+    fn put(&mut self, fetches: impl Into<Fetches>) -> Result<Token, PutError> {
         self.drops.put(self.now, Self::spec(fetches), &mut self.rng)
     }
 
@@ -166,6 +168,8 @@ fn a_spec_is_checked() {
     let mut wide = Drops::<1, 100>::new(&mut b.rng);
     assert_eq!(wide.put(b.now, Bench::spec(65), &mut b.rng), Err(PutError::Fetches { most: 64 }));
     assert!(wide.put(b.now, Bench::spec(64), &mut b.rng).is_ok());
+    let mut narrow = Drops::<1, 1>::new(&mut b.rng);
+    assert_eq!(narrow.put(b.now, Bench::spec(Fetches::All), &mut b.rng), Err(PutError::Fetches { most: 1 }));
 }
 
 #[test]

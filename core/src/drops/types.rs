@@ -17,8 +17,23 @@ pub struct DropSpec {
     pub size: u64,
     /// Its TTL: how long it can be claimed.
     pub ttl: Duration,
-    /// The number of fetches it allows.
-    pub fetches: u8,
+    /// How many receivers may have it.
+    pub fetches: Fetches,
+}
+
+/// How many receivers may have a drop, each of them whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetches {
+    /// So many: 1 to [`FETCHES_MAX`](crate::limits::FETCHES_MAX).
+    Counted(u8),
+    /// All that ask before the TTL ends. Takes a table of several fetches a drop: as many receivers are served at once.
+    All,
+}
+
+impl From<u8> for Fetches {
+    fn from(count: u8) -> Self {
+        Self::Counted(count)
+    }
 }
 
 /// The description of a drop in `begin`.
@@ -72,7 +87,7 @@ impl Listed {
 }
 
 /// The number of fetches of a drop in each state. While the drop is live they add up to the fetches it
-/// allows.
+/// allows; of a drop for all receivers, to the places it has for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FetchCounts {
     /// Unclaimed.
@@ -81,7 +96,7 @@ pub struct FetchCounts {
     pub claimed: u8,
     /// Held by receivers that may have the whole drop; never lapse.
     pub r#final: u8,
-    /// Confirmed.
+    /// Confirmed; of a drop for all receivers, those that are remembered.
     pub burned: u8,
 }
 
@@ -92,7 +107,8 @@ pub struct FetchCounts {
 pub enum Lapse {
     /// Its receiver sent `release`.
     Released,
-    /// No sign of life of its receiver for [`LEASE`](crate::limits::LEASE).
+    /// No sign of life of its receiver for [`LEASE`](crate::limits::LEASE). Of a drop for all receivers a final claim ends
+    /// so too, when another receiver wants its place.
     Silent,
     /// Its receiver stored less than [`SLOW_BYTES`](crate::limits::SLOW_BYTES) in
     /// [`SLOW_WINDOW`](crate::limits::SLOW_WINDOW).
@@ -161,7 +177,8 @@ pub enum DropEvent {
     Burned {
         /// The drop.
         token: Token,
-        /// Number of fetches not burned then.
+        /// Number of fetches not burned then. Of a drop for all receivers always
+        /// [`FETCHES_MAX`](crate::limits::FETCHES_MAX).
         left: u8,
     },
     /// The drop ended, and with it every claim that was left. Its last event.

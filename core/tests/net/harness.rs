@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use deaddrop_core::crypto::record::{Opened, RecordKind};
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::exchange::{Server, ServerSession, SessionEvent};
 use deaddrop_core::guard::ClientGuard;
 use deaddrop_core::limits::{CONTROL_RECORD, Profile};
@@ -64,7 +64,8 @@ impl Harness {
 
     pub fn put(&mut self, size: u64) -> Token {
         let name = Name::new("plans.txt").unwrap();
-        let spec = DropSpec { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: 1 };
+        let spec =
+            DropSpec { kind: Kind::File, name, size, ttl: seconds(3_600), fetches: Fetches::Counted(1) };
         self.serving.drops.put(self.now, spec, &mut self.rng).unwrap()
     }
 

@@ -132,7 +132,7 @@ impl World {
         let mut bytes = vec![0; size];
         self.rng.fill_bytes(&mut bytes);
         let name = Name::new("plans.txt").unwrap();
-        let spec = DropSpec { kind: Kind::File, name, size: size as u64, ttl, fetches };
+        let spec = DropSpec { kind: Kind::File, name, size: size as u64, ttl, fetches: fetches.into() };
         let token = self.serving.drops.put(self.now, spec, &mut self.rng).unwrap();
         self.sources.insert(token, bytes);
         token

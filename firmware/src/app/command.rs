@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::offer::Name;
 use embassy_futures::select::{Either, select};
 
@@ -90,7 +90,10 @@ fn put(app: &AppState, slot: Slot) -> Result<OfferSummary, CommandError> {
         // Valid: it was checked when the entry was made.
         let name = Name::new(held.offered_name()).unwrap_or_default();
         let ttl = app.ttl;
-        (DropSpec { kind: held.kind, name, size: held.size as u64, ttl, fetches: 1 }, Label::of(held.name))
+        (
+            DropSpec { kind: held.kind, name, size: held.size as u64, ttl, fetches: Fetches::Counted(1) },
+            Label::of(held.name),
+        )
     };
     let (kind, size, ttl) = (spec.kind, spec.size, spec.ttl);
     let token = app

@@ -118,7 +118,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use deaddrop_core::crypto::keys::RoomSecret;
-    use deaddrop_core::drops::DropSpec;
+    use deaddrop_core::drops::{DropSpec, Fetches};
     use deaddrop_core::exchange::Server;
     use deaddrop_core::limits::RECORD_MAX;
     use deaddrop_core::offer::{Kind, Name};
@@ -155,7 +155,13 @@ mod tests {
         let mut server = Box::new(LargeServer::new(clock::now(), room.prs(), &HOST, &mut system()));
         for _ in 0..DROPS {
             let ttl = Duration::from_secs(600);
-            let spec = DropSpec { kind: Kind::File, name: Name::default(), size: 1, ttl, fetches: 1 };
+            let spec = DropSpec {
+                kind: Kind::File,
+                name: Name::default(),
+                size: 1,
+                ttl,
+                fetches: Fetches::Counted(1),
+            };
             server.drops.put(clock::now(), spec, &mut system()).unwrap();
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deaddrop_core::crypto::keys::RoomSecret;
-use deaddrop_core::drops::DropSpec;
+use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::exchange::Wanted;
 use deaddrop_core::token::{FetchId, Token};
 use smol::{Async, Executor, future};
@@ -71,7 +71,7 @@ fn scene_of(folder: tempfile::TempDir, source: Source, name: &str, bytes: Vec<u8
         name: deaddrop_core::offer::Name::new(name).unwrap(),
         size: source.size(),
         ttl: Duration::from_secs(60),
-        fetches: 1,
+        fetches: Fetches::Counted(1),
     };
     let token = server.put(spec, source).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -5,6 +5,7 @@ use deaddrop_core::token::TokenPrefix;
 
 use super::*;
 use crate::fetch::error::FetchError;
+use crate::{Network, Room};
 
 /// A sender on loopback, on ports of its own.
 fn sender(udp_port: u16) -> Sender {
@@ -86,6 +87,40 @@ fn a_receiver_that_was_told_busy_is_expected_back() {
     };
     let (asked, _) = smol::block_on(served_until(&mut sender, receive));
     assert!(clock::now() >= asked.unwrap() + LINGER_BUSY);
+}
+
+#[test]
+fn a_drop_for_all_is_had_by_more_receivers_than_can_be_counted_and_ends_with_its_time() {
+    const RECEIVERS: usize = 70;
+    let room = Room { secret: deaddrop_core::crypto::keys::RoomSecret::new([7; 32]) };
+    let network = Network { udp_port: 48_725, interfaces: vec!["lo".into()], mdns: false };
+    let drop = Sender::message(b"drop".to_vec()).unwrap().tcp_port(0).network(network).fetches(Fetches::All);
+    let mut sender = drop.ttl(Duration::from_secs(60)).offer(&room).unwrap();
+    let (port, token) = (sender.port(), TokenPrefix::from(sender.token()));
+    let server = sender.server.clone();
+    let receive = async {
+        for _ in 0..RECEIVERS {
+            let claim = receiver(48_725).claim_from(Ipv4Addr::LOCALHOST.into(), Some(port), token).await;
+            let received = claim.unwrap().message().await.unwrap();
+            assert!(received.confirmed && received.content.as_slice() == b"drop");
+        }
+        // The TTL is over.
+        let later = clock::now() + Duration::from_secs(60);
+        server.with(|serving| serving.handle_timeout(later, &mut crate::random::system()));
+        server.changed.notify(usize::MAX);
+    };
+    let serve = async {
+        let mut fetched = 0;
+        loop {
+            match sender.next_event().await.unwrap() {
+                SenderEvent::Fetched { .. } => fetched += 1,
+                SenderEvent::Ended(ended) => break (fetched, ended),
+                _ => {}
+            }
+        }
+    };
+    let ((), served) = smol::block_on(future::zip(receive, serve));
+    assert_eq!(served, (RECEIVERS, Ended::Expired { unconfirmed: false }));
 }
 
 #[test]

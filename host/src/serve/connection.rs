@@ -255,7 +255,7 @@ mod tests {
     use std::time::Duration;
 
     use deaddrop_core::crypto::keys::RoomSecret;
-    use deaddrop_core::drops::DropSpec;
+    use deaddrop_core::drops::{DropSpec, Fetches};
     use deaddrop_core::limits::{PROGRESS_EVERY, RECORD_MAX};
     use deaddrop_core::offer::Kind;
     use deaddrop_core::session::{ClientEvent, FetchPlan};
@@ -284,8 +284,13 @@ mod tests {
         let name = file.name(None).unwrap();
         let room = RoomSecret::new([1; 32]);
         let (server, credentials) = (Server::new(&room), Arc::new(Credentials::new(&room)));
-        let spec =
-            DropSpec { kind: Kind::File, name, size: size as u64, ttl: Duration::from_secs(60), fetches: 1 };
+        let spec = DropSpec {
+            kind: Kind::File,
+            name,
+            size: size as u64,
+            ttl: Duration::from_secs(60),
+            fetches: Fetches::Counted(1),
+        };
         let token = server.put(spec, Source::File(file)).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();

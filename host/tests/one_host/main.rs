@@ -11,6 +11,7 @@ mod bundles;
 mod events;
 mod exec;
 mod exit_codes;
+mod for_all;
 mod limits;
 mod memory;
 mod names;

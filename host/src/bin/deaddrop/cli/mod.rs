@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
-use deaddrop::TokenPrefix;
+use deaddrop::{Fetches, TokenPrefix};
 use deaddrop_core::limits::UDP_PORT;
 
 pub(crate) use arguments::{Parsed, parse, wants_json};
@@ -268,9 +268,9 @@ command! {
         /// time until the offer ends: seconds, or as in 90s, 5m, 1h30m, 2d (2m)
         #[argh(option, arg_name = "time", default = "Duration::from_secs(120)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,
-        /// how many receivers may take it (1)
-        #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
-        pub(crate) fetches: u8,
+        /// how many receivers may take it: 1 to 64, or all until its time is up (1)
+        #[argh(option, arg_name = "count", default = "Fetches::Counted(1)", from_str_fn(fetches))]
+        pub(crate) fetches: Fetches,
         /// TCP port to serve on (48556 or the next free one)
         #[argh(option, arg_name = "port", from_str_fn(port))]
         pub(crate) tcp_port: Option<u16>,
@@ -301,9 +301,9 @@ command! {
         /// time until the offer ends: seconds, or as in 90s, 5m, 1h30m, 2d (5m)
         #[argh(option, arg_name = "time", default = "Duration::from_secs(300)", from_str_fn(ttl))]
         pub(crate) ttl: Duration,
-        /// how many receivers may take it (1)
-        #[argh(option, arg_name = "count", default = "1", from_str_fn(fetches))]
-        pub(crate) fetches: u8,
+        /// how many receivers may take it: 1 to 64, or all until its time is up (1)
+        #[argh(option, arg_name = "count", default = "Fetches::Counted(1)", from_str_fn(fetches))]
+        pub(crate) fetches: Fetches,
         /// name to offer it under, instead of its own or "stdin"; several files and folders arrive in one folder of this name
         #[argh(option, arg_name = "name")]
         pub(crate) name: Option<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use deaddrop::{Zeroizing, text};
+use deaddrop::{Fetches, Zeroizing, text};
 use deaddrop_core::limits::{FETCHES_MAX, TCP_PORT_MIN, TTL_MAX, TTL_MIN};
 
 /// Bytes of a room's name, as of any file's.
@@ -181,10 +181,13 @@ pub(super) fn wait(text: &str) -> Result<Duration, String> {
     time(text, Duration::ZERO, Duration::from_secs(86_400))
 }
 
-pub(super) fn fetches(text: &str) -> Result<u8, String> {
+pub(super) fn fetches(text: &str) -> Result<Fetches, String> {
+    if text == "all" {
+        return Ok(Fetches::All);
+    }
     let most = u64::try_from(FETCHES_MAX).unwrap_or(u64::MAX);
-    let count = within(text, 1, most, "a count")?;
-    u8::try_from(count).map_err(|error| error.to_string())
+    let count = within(text, 1, most, "a count").map_err(|refusal| format!("{refusal}, or all"))?;
+    u8::try_from(count).map(Fetches::Counted).map_err(|error| error.to_string())
 }
 
 fn port_from(text: &str, low: u16) -> Result<u16, String> {
@@ -242,8 +245,11 @@ mod tests {
                 "give a time from 1 s to 7 d, in seconds (90) or with units (90s, 5m, 1h30m, 2d)".to_owned();
             assert_eq!(ttl(bad), Err(refusal), "{bad}");
         }
-        assert_eq!((fetches("1"), fetches("64")), (Ok(1), Ok(64)));
-        assert!(fetches("0").is_err() && fetches("65").is_err() && fetches("257").is_err());
+        assert_eq!((fetches("1"), fetches("64")), (Ok(Fetches::Counted(1)), Ok(Fetches::Counted(64))));
+        assert_eq!(fetches("all"), Ok(Fetches::All));
+        for bad in ["0", "65", "257", "All", ""] {
+            assert_eq!(fetches(bad), Err("give a count from 1 to 64, or all".to_owned()), "{bad}");
+        }
         assert_eq!((port("1024"), port("65535")), (Ok(1024), Ok(65535)));
         assert!(port("0").is_err() && port("1023").is_err() && port("65536").is_err());
         assert!(any_port("0").is_err() && any_port("1").is_ok());

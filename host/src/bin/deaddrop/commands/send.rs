@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use deaddrop::{
-    Address, Ended, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing,
+    Address, Ended, Fetches, Lapse, ReceiverProgress, Room, Sender, SenderBuilder, SenderEvent, Zeroizing,
 };
 use smol::future;
 
@@ -81,7 +81,7 @@ fn ready<'a>(sender: &'a Sender, addresses: &'a [Address], again: bool) -> Event
 /// Serves the drop until it ends, or until a signal ends it.
 async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Path>) -> Result<(), Failure> {
     let (mut guesses, mut lapses) = (Guesses::default(), Lapses::default());
-    let (mut changed, mut fetched) = (None, 0);
+    let (mut changed, mut fetched) = (None, 0_u64);
     let progress = sender.progress();
     let read = || progress.receivers().iter().map(Progress::from).collect();
     // Goes on across events, so that a slow terminal keeps no receiver waiting.
@@ -104,8 +104,9 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
                 }
             }
             SenderEvent::Fetched { by } => {
-                fetched += 1;
-                let (token, size, of) = (sender.token(), sender.size(), sender.fetches());
+                fetched = fetched.saturating_add(1);
+                let (token, size) = (sender.token(), sender.size());
+                let of = if let Fetches::Counted(count) = sender.fetches() { Some(count) } else { None };
                 ui.show(&Event::Fetched { token, by, size, fetched, of }).await?;
             }
             SenderEvent::Guessing { source, failures } => {
@@ -118,7 +119,9 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
             SenderEvent::Ended(ended) => {
                 // If a terminal does not take that, what follows says so.
                 let _ = ui.end_progress().await;
-                return end(ui, signals, sender, changed.as_deref().or(path), ended).await;
+                // A drop for all receivers has no other end than that of its time.
+                let served = sender.fetches() == Fetches::All && fetched > 0;
+                return end(ui, signals, sender, changed.as_deref().or(path), (ended, served)).await;
             }
             _ => {}
         }
@@ -132,13 +135,13 @@ impl From<&ReceiverProgress> for Progress {
     }
 }
 
-/// Shows how the drop ended.
+/// Shows how the drop ended. `served`: it was for all receivers, and some have it.
 async fn end(
     ui: &Ui,
     signals: &Signals,
     sender: &Sender,
     path: Option<&Path>,
-    ended: Ended,
+    (ended, served): (Ended, bool),
 ) -> Result<(), Failure> {
     let unconfirmed = Event::Warning {
         code: "unconfirmed",
@@ -151,6 +154,9 @@ async fn end(
                 ui.show(&unconfirmed).await?;
             }
             ui.show(&Event::Expired { token: sender.token() }).await?;
+            if served {
+                return Ok(());
+            }
             if maybe {
                 return Err(Failure::expired(
                     "the drop expired unconfirmed: ask its receiver, and send it again if it is not there",

@@ -148,9 +148,10 @@ pub(crate) enum Event<'a> {
         /// The drop's size in bytes.
         size: u64,
         /// How many receivers have it now.
-        fetched: u8,
-        /// How many may have it.
-        of: u8,
+        fetched: u64,
+        /// How many may have it; absent if all may.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        of: Option<u8>,
     },
     /// The TTL passed.
     Expired {

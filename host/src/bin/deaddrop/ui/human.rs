@@ -68,7 +68,11 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         // On a terminal its own lines show it.
         Event::Progress { .. } => {}
         Event::Fetched { by, size, fetched, of, .. } => {
-            let count = if *of > 1 { format!(" ({fetched} of {of} fetched)") } else { String::new() };
+            let count = match of {
+                Some(1) => String::new(),
+                Some(of) => format!(" ({fetched} of {of} fetched)"),
+                None => format!(" ({fetched} fetched)"),
+            };
             lines.notices = format!("Fetched by {by}, {}{count}\n", Bytes(*size)).into_bytes();
         }
         Event::Executed { code: Some(0), timed_out: false, .. } => {}

@@ -140,8 +140,12 @@ fn json_fields_are_the_contract() {
         )
     );
     assert_eq!(
-        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched: 2, of: 3 }),
+        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched: 2, of: Some(3) }),
         format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9,"fetched":2,"of":3}}"#)
+    );
+    assert_eq!(
+        json(&Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched: 300, of: None }),
+        format!(r#"{{"event":"fetched","token":"{t}","by":"192.168.1.7","size":9,"fetched":300}}"#)
     );
     assert_eq!(
         json(&Event::Claimed { token: TOKEN, by: ip() }),
@@ -261,8 +265,9 @@ fn a_sender_for_several_says_how_many_have_it() {
     let said = |fetched, of| {
         shown(false, false, true, &Event::Fetched { token: TOKEN, by: ip(), size: 9, fetched, of }).1
     };
-    assert_eq!(said(1, 1), "Fetched by 192.168.1.7, 9 bytes\n");
-    assert_eq!(said(2, 3), "Fetched by 192.168.1.7, 9 bytes (2 of 3 fetched)\n");
+    assert_eq!(said(1, Some(1)), "Fetched by 192.168.1.7, 9 bytes\n");
+    assert_eq!(said(2, Some(3)), "Fetched by 192.168.1.7, 9 bytes (2 of 3 fetched)\n");
+    assert_eq!(said(65, None), "Fetched by 192.168.1.7, 9 bytes (65 fetched)\n");
 }
 
 #[test]

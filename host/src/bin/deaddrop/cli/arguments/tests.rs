@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::{Host, Named};
+use deaddrop::Fetches;
 use std::time::Duration;
 
 fn command(line: &[&str]) -> Command {
@@ -53,9 +54,12 @@ fn a_dash_alone_is_standard_input_as_a_file() {
 #[test]
 fn defaults_are_the_contract() {
     let Command::SendMsg(send) = command(&["send-msg"]) else { panic!() };
-    assert_eq!((send.ttl.as_secs(), send.fetches, send.udp_port, send.tcp_port), (120, 1, 48_555, None));
+    assert_eq!(
+        (send.ttl.as_secs(), send.fetches, send.udp_port, send.tcp_port),
+        (120, Fetches::Counted(1), 48_555, None)
+    );
     let Command::SendFile(send) = command(&["send-file", "x"]) else { panic!() };
-    assert_eq!((send.ttl.as_secs(), send.fetches), (300, 1));
+    assert_eq!((send.ttl.as_secs(), send.fetches), (300, Fetches::Counted(1)));
     let Command::Run(run) = command(&["run"]) else { panic!() };
     assert_eq!(run.auto_fetch, AutoFetch::None);
     assert_eq!(run.limits(), crate::cli::Limits { size: 2 << 30, total: 10 << 30, free: 1 << 30 });
