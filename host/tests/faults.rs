@@ -49,6 +49,11 @@ impl To {
     fn is_saved(self) -> bool {
         matches!(self, Self::Folder | Self::Tree)
     }
+
+    /// The name that it gets where it is saved.
+    fn name(self) -> &'static str {
+        if self == Self::Tree { "tree" } else { "a.bin" }
+    }
 }
 
 /// A fault at the `count`th call of this name.
@@ -124,22 +129,35 @@ impl Scene<'_> {
 
     /// Fetches again without a fault, and checks that the drop is there and nothing else.
     fn is_had(&self, folder: &Path, after: &str) -> String {
-        let output = self.run(folder, To::Pipe, &[]);
+        self.came(folder, after, &self.run(folder, To::Pipe, &[]))
+    }
+
+    /// Checks that a fetch has ended with the drop, and nothing else is there.
+    fn came(&self, folder: &Path, after: &str, output: &Output) -> String {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{after}: {errors}");
         let here = if self.to.is_saved() { folder.to_owned() } else { folder.join("deaddrop") };
         let left = names(&here);
-        if self.to == To::Tree {
-            assert_eq!(left, ["tree"], "{after}: {errors}");
-            assert_eq!(tree(&folder.join("tree")), tree(self.source), "{after}");
-        } else if self.to == To::Folder {
-            assert_eq!(left, ["a.bin"], "{after}: {errors}");
-            assert!(fs::read(folder.join("a.bin")).unwrap() == self.content, "{after}: other bytes");
+        if self.to.is_saved() {
+            assert_eq!(left, [self.to.name()], "{after}: {errors}");
+            self.is_whole(folder, after);
         } else {
             assert_eq!(left, [""; 0], "{after}: {errors}");
             assert!(output.stdout == self.content, "{after}: other bytes");
         }
         errors
+    }
+}
+
+impl Scene<'_> {
+    /// Checks that the drop is in the folder with every byte.
+    fn is_whole(&self, folder: &Path, after: &str) {
+        let place = folder.join(self.to.name());
+        if self.to == To::Tree {
+            assert_eq!(tree(&place), tree(self.source), "{after}");
+        } else {
+            assert!(fs::read(place).unwrap() == self.content, "{after}: other bytes");
+        }
     }
 }
 
@@ -233,6 +251,7 @@ fn each(to: To, size: usize, play: impl Fn(&Scene<'_>, &mut Process, &Fault)) {
         let scene = Scene { host, from, token, content: content.clone(), source: &source, to };
         let calls = calls.get_or_insert_with(|| {
             let all = scene.calls(set());
+            sending.event("fetched");
             if to == To::Tree && !is_long() { drawn(all, 7) } else { all }
         });
         let Some(some) = calls.get(first..calls.len().min(first + 30)).filter(|some| !some.is_empty()) else {
@@ -245,23 +264,25 @@ fn each(to: To, size: usize, play: impl Fn(&Scene<'_>, &mut Process, &Fault)) {
 }
 
 fn killed_at_each_call(to: To, size: usize) {
-    each(to, size, |scene, _, fault| {
+    each(to, size, |scene, sending, fault| {
         let after = format!("killed at {} {}", fault.call, fault.count);
         let folder = tempfile::tempdir().unwrap();
         let output = scene.with(folder.path(), fault, "signal=KILL");
         assert_eq!(output.status.signal(), Some(9), "{after}: {output:?}");
-        if output.stdout == scene.content && to == To::Pipe && fault.call == "unlinkat" {
-            // It was printed and confirmed, and only its record is left: there is nothing to be had any more.
-            assert_eq!(scene.run(folder.path(), To::Pipe, &[]).status.code(), Some(4), "{after}");
-            assert_eq!(names(&folder.path().join("deaddrop")), [""; 0], "{after}");
-            return;
+        if to.is_saved() && names(folder.path()) == [to.name()] {
+            // It has its name, and its record is gone.
+            scene.is_whole(folder.path(), &after);
+        } else {
+            let again = scene.run(folder.path(), To::Pipe, &[]);
+            if output.stdout == scene.content && to == To::Pipe && again.status.code() == Some(4) {
+                // It was printed and confirmed, and only its record was left: there is nothing to be had any more.
+                assert_eq!(names(&folder.path().join("deaddrop")), [""; 0], "{after}");
+            } else {
+                scene.came(folder.path(), &after, &again);
+            }
         }
-        if to == To::Tree && names(folder.path()) == ["tree"] {
-            // It has its name, its sender was told, and its record is gone.
-            assert_eq!(tree(&folder.path().join("tree")), tree(scene.source), "{after}");
-            return;
-        }
-        scene.is_had(folder.path(), &after);
+        // Its sender is told.
+        sending.event("fetched");
     });
 }
 
@@ -281,8 +302,8 @@ fn full_at_each_call(to: To, size: usize) {
             // It has come all the same: what failed was no part of it.
             Some(0) => {
                 if to.is_saved() {
-                    let (left, name) = (names(folder.path()), if to == To::Tree { "tree" } else { "a.bin" });
-                    assert!(left.contains(&name.into()), "{after}: {left:?}");
+                    let left = names(folder.path());
+                    assert!(left.contains(&to.name().into()), "{after}: {left:?}");
                 }
                 if names(folder.path()).len() > 1 {
                     scene.is_had(folder.path(), &after);
