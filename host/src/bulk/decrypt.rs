@@ -72,8 +72,8 @@ impl DecryptPipeline {
         let opener = session.batch_opener()?;
         let worker = DecryptWorker { opener, writer };
         let work = move |(batch, frame)| worker.decrypt(batch, frame);
-        let pool = WorkerPool::start(notify, CpuBudget::of(stream), work)?;
-        let batch_records = records_in_batch(record_len);
+        let pool = WorkerPool::start(notify, CpuBudget::of(stream), 1, work)?;
+        let batch_records = records_in_batch(record_len, usize::MAX);
         Some(Self { pool, record_len, batch_records, filling: FrameBuf::new(0), spare: Vec::new() })
     }
 

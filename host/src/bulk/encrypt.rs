@@ -8,8 +8,10 @@ use deaddrop_core::wire::ErrorCode;
 use event_listener::Event;
 use zeroize::Zeroizing;
 
+use super::memory::{BatchMemory, Share};
 use super::pool::{Buffer, CpuBudget, WorkerPanicked, WorkerPool, is_worthwhile, records_in_batch};
 use crate::files::source::Source;
+use crate::transport::frame::FrameBuf;
 
 /// Size of the send buffer between two processes of one machine; Linux doubles the number.
 const SAME_MACHINE_BUFFER: usize = 512 * 1024;
@@ -17,17 +19,26 @@ const SAME_MACHINE_BUFFER: usize = 512 * 1024;
 /// Batches of records that worker threads read from the source and encrypt.
 pub(crate) struct EncryptPipeline {
     pool: WorkerPool<(Batch, Buffer), Encrypted>,
-    /// Most records in a batch.
-    batch_records: u64,
+    record_len: usize,
+    /// Whose bytes are those of all buffers in flight, of the spare ones, and of the one that is being sent.
+    share: Share,
     spare: Vec<Buffer>,
+    /// The buffer of the connection is one of ours.
+    lent: bool,
 }
 
 /// A batch that is ready to be sent.
-pub(crate) struct Encrypted {
-    pub(crate) buffer: Buffer,
+struct Encrypted {
+    buffer: Buffer,
     /// How much of `buffer` to send.
-    pub(crate) len: usize,
+    len: usize,
     /// The source changed: the last of these records says so and ends the stream.
+    changed: bool,
+}
+
+/// A batch that is in the buffer of the connection.
+pub(crate) struct Ready {
+    /// The source changed: the last of its records says so and ends the stream.
     pub(crate) changed: bool,
 }
 
@@ -43,6 +54,7 @@ impl EncryptPipeline {
         source: Arc<Source>,
         sealer: BatchSealer,
         record_len: usize,
+        memory: &Arc<BatchMemory>,
         stream: &TcpStream,
         notify: &Arc<Event>,
     ) -> Option<Self> {
@@ -51,34 +63,60 @@ impl EncryptPipeline {
             keep_in_cache(stream);
         }
         let work = move |(batch, buffer)| encrypt(&sealer, &source, batch, buffer);
-        let pool = WorkerPool::start(notify, budget, work)?;
-        Some(Self { pool, batch_records: records_in_batch(record_len), spare: Vec::new() })
+        let share = Share::join(memory);
+        let pool = WorkerPool::start(notify, budget, share.streams(), work)?;
+        Some(Self { pool, record_len, share, spare: Vec::new(), lent: false })
     }
 
-    /// Submits batches while the pool takes more. `take` takes the next batch of at most so many records off the session.
-    pub(crate) fn feed(&mut self, mut take: impl FnMut(u64) -> Option<Batch>) {
+    /// Most records in a batch now: so few that all places of the pool, and the buffer that is being sent, fit in the share.
+    fn batch_records(&self) -> u64 {
+        records_in_batch(self.record_len, self.share.fair() / (self.pool.places() + 1))
+    }
+
+    /// A buffer for a batch of this many records, if there is memory for it.
+    fn buffer(&mut self, records: u64) -> Option<Buffer> {
+        let len = self.record_len.saturating_mul(usize::try_from(records).unwrap_or(1));
+        while let Some(spare) = self.spare.pop() {
+            if spare.len() == len {
+                return Some(spare);
+            }
+            self.share.give_back(spare.len());
+        }
+        self.share.take(len, self.record_len).then(|| Zeroizing::new(vec![0; len]))
+    }
+
+    /// Submits batches while the pool takes more and there is memory for them. `take` takes the next batch of at most so many
+    /// records off the session. Everything in `outbound` has been sent: its memory is used again if it is that of a batch.
+    pub(crate) fn feed(&mut self, outbound: &mut FrameBuf, mut take: impl FnMut(u64) -> Option<Batch>) {
+        if std::mem::take(&mut self.lent) {
+            self.spare.push(std::mem::take(&mut outbound.buffer));
+        }
         while self.pool.has_room() {
-            let Some(batch) = take(self.batch_records) else { return };
-            let records = usize::try_from(self.batch_records).unwrap_or(1);
-            let len = batch.record_len().saturating_mul(records);
-            let spare = self.spare.pop().filter(|buffer| buffer.len() >= len);
-            self.pool.submit((batch, spare.unwrap_or_else(|| Zeroizing::new(vec![0; len]))));
+            let most = self.batch_records();
+            // One record, where there is no memory for more and nothing else of this stream is in flight.
+            let Some((records, buffer)) = [most, 1].into_iter().find_map(|n| Some((n, self.buffer(n)?)))
+            else {
+                return;
+            };
+            let Some(batch) = take(records) else {
+                self.spare.push(buffer);
+                return;
+            };
+            self.pool.submit((batch, buffer));
         }
     }
 
-    /// The next batch in order, if it is ready; if not, a notification follows.
-    pub(crate) fn next(&mut self) -> Result<Option<Encrypted>, WorkerPanicked> {
-        self.pool.next_or_notify()
+    /// Puts the next batch in order into `outbound`, of which everything is sent, if it is ready; if not, a notification
+    /// follows.
+    pub(crate) fn next(&mut self, outbound: &mut FrameBuf) -> Result<Option<Ready>, WorkerPanicked> {
+        let Some(Encrypted { buffer, len, changed }) = self.pool.next_or_notify()? else { return Ok(None) };
+        (outbound.buffer, outbound.end, self.lent) = (buffer, len, true);
+        Ok(Some(Ready { changed }))
     }
 
     /// Whether batches are in flight.
     pub(crate) fn is_busy(&self) -> bool {
         self.pool.is_busy()
-    }
-
-    /// Takes a buffer back for another batch.
-    pub(crate) fn recycle(&mut self, buffer: Buffer) {
-        self.spare.push(buffer);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
+pub(crate) mod memory;
 mod pool;
 
 pub(crate) use pool::WorkerPanicked;

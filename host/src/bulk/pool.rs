@@ -38,10 +38,10 @@ impl CpuBudget {
         if stream.peer_addr().is_ok_and(same_machine) { Self::Half } else { Self::All }
     }
 
-    /// How many threads to start on a machine with this many cores.
-    fn threads(self, cores: usize) -> usize {
+    /// How many threads to start on a machine with this many cores, of which as many `streams` have an equal part.
+    fn threads(self, cores: usize, streams: usize) -> usize {
         let cores = if self == Self::Half { cores / 2 } else { cores };
-        cores.clamp(1, THREADS)
+        (cores / streams.max(1)).clamp(1, THREADS)
     }
 }
 
@@ -67,11 +67,12 @@ pub(super) struct WorkerPool<J, D> {
 }
 
 impl<J: Send + 'static, D: Send + 'static> WorkerPool<J, D> {
-    /// Starts as many threads as the budget allows, each of which does `work` and notifies when a batch is done that the
+    /// Starts as many threads as the budget allows one of `streams`, each of which does `work` and notifies when a batch is done that the
     /// owner waits for. `None` if the system starts no thread: the stream then goes on without a pool.
     pub(super) fn start(
         notify: &Arc<Event>,
         budget: CpuBudget,
+        streams: usize,
         work: impl Fn(J) -> D + Send + Sync + 'static,
     ) -> Option<Self> {
         let (jobs, queue) = unbounded::<(u64, J)>();
@@ -79,7 +80,8 @@ impl<J: Send + 'static, D: Send + 'static> WorkerPool<J, D> {
         let (wanted, panicked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let work = Arc::new(work);
         let mut threads = Vec::new();
-        for _ in 0..budget.threads(std::thread::available_parallelism().map_or(1, NonZero::get)) {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..budget.threads(cores, streams) {
             let (queue, finished, work, wanted) =
                 (queue.clone(), finished.clone(), work.clone(), wanted.clone());
             let alarm = PanicAlarm { notify: notify.clone(), panicked: panicked.clone() };
@@ -112,9 +114,14 @@ impl<J: Send + 'static, D: Send + 'static> WorkerPool<J, D> {
         })
     }
 
-    /// Whether another batch may be submitted: as many are in flight at most as threads and queues hold.
+    /// How many batches are in flight at most: as many as threads and queues hold.
+    pub(super) fn places(&self) -> usize {
+        self.threads.len() + QUEUED
+    }
+
+    /// Whether another batch may be submitted.
     pub(super) fn has_room(&self) -> bool {
-        self.submitted - self.returned < (self.threads.len() + QUEUED) as u64
+        self.submitted - self.returned < self.places() as u64
     }
 
     /// Whether batches are in flight.
@@ -184,9 +191,9 @@ impl Drop for PanicAlarm {
     }
 }
 
-/// How many records of `record` bytes make a batch.
-pub(super) fn records_in_batch(record_len: usize) -> u64 {
-    (BATCH / record_len.max(1)).max(1) as u64
+/// How many records of `record` bytes make a batch of at most `most` bytes, if that is less than usual.
+pub(super) fn records_in_batch(record_len: usize, most: usize) -> u64 {
+    (BATCH.min(most) / record_len.max(1)).max(1) as u64
 }
 
 /// Whether a stream of this many records is worth a pool.
@@ -207,7 +214,7 @@ mod tests {
     fn batches_come_back_in_order_and_never_too_many_are_in_flight() {
         let notify = Arc::new(Event::new());
         // The first are the slowest, so that later ones are done before them.
-        let mut pool = WorkerPool::start(&notify, CpuBudget::All, |n: u64| {
+        let mut pool = WorkerPool::start(&notify, CpuBudget::All, 1, |n: u64| {
             std::hint::black_box((0..(1_000 - n) * 100).fold(0_u64, u64::wrapping_add));
             n
         })
@@ -234,7 +241,7 @@ mod tests {
     #[test]
     fn a_panic_is_told() {
         let notify = Arc::new(Event::new());
-        let mut pool = WorkerPool::start(&notify, CpuBudget::All, |(): ()| {
+        let mut pool = WorkerPool::start(&notify, CpuBudget::All, 1, |(): ()| {
             std::panic::resume_unwind(Box::new("on purpose"))
         })
         .unwrap();
@@ -249,7 +256,7 @@ mod tests {
         let alive = Arc::new(());
         let held = alive.clone();
         let mut pool =
-            WorkerPool::start(&Arc::new(Event::new()), CpuBudget::Half, move |(): ()| drop(held.clone()))
+            WorkerPool::start(&Arc::new(Event::new()), CpuBudget::Half, 1, move |(): ()| drop(held.clone()))
                 .unwrap();
         for _ in 0..3 {
             pool.submit(());
@@ -260,9 +267,10 @@ mod tests {
 
     #[test]
     fn two_processes_of_one_machine_share_its_cores() {
-        let counts = |budget: CpuBudget| [1, 2, 3, 4, 8, 64].map(|cores| budget.threads(cores));
+        let counts = |budget: CpuBudget| [1, 2, 3, 4, 8, 64].map(|cores| budget.threads(cores, 1));
         assert_eq!(counts(CpuBudget::All), [1, 2, 3, 4, 4, 4]);
         assert_eq!(counts(CpuBudget::Half), [1, 1, 1, 2, 4, 4]);
+        assert_eq!([1, 2, 3, 8, 64].map(|streams| CpuBudget::All.threads(8, streams)), [4, 4, 2, 1, 1]);
     }
 
     #[test]
@@ -280,8 +288,9 @@ mod tests {
     #[test]
     fn batches_are_about_as_large_whatever_the_record() {
         for (record, records) in [(512 + 20, 1_971), (1_044, 1_004), (65_556, 15), (usize::MAX, 1)] {
-            assert_eq!(records_in_batch(record), records);
+            assert_eq!(records_in_batch(record, usize::MAX), records);
         }
+        assert_eq!((records_in_batch(65_556, 200_000), records_in_batch(65_556, 0)), (3, 1));
         assert!(!is_worthwhile(1, 65_556) && is_worthwhile(32, 65_556) && is_worthwhile(u64::MAX, 2));
     }
 }

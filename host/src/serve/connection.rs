@@ -134,8 +134,8 @@ impl Connection<'_> {
         let token = self.session.poll_read()?.token;
         let source = self.server.source(&token)?;
         let sealer = self.session.batch_sealer()?;
-        let (stream, notify) = (self.link.stream(), self.link.notify());
-        Some((token, EncryptPipeline::start(source, sealer, record_len, stream, notify)?))
+        let (memory, stream, notify) = (self.server.batch_memory(), self.link.stream(), self.link.notify());
+        Some((token, EncryptPipeline::start(source, sealer, record_len, memory, stream, notify)?))
     }
 
     /// Writes what the session has to say, as far as the socket takes it.
@@ -208,19 +208,17 @@ fn next_batch(
     session: &mut ServerSession,
     outbound: &mut FrameBuf,
 ) -> io::Result<Batches> {
-    pipeline.feed(|most| {
+    pipeline.feed(outbound, |most| {
         let taken = server.with(|serving| session.take_batch(clock::now(), serving, most));
         taken.map(|(batch, _)| batch)
     });
-    let next =
-        pipeline.next().map_err(|_| io::Error::other("a thread that encrypts records has panicked"))?;
-    let Some(mut encrypted) = next else {
+    let next = pipeline
+        .next(outbound)
+        .map_err(|_| io::Error::other("a thread that encrypts records has panicked"))?;
+    let Some(ready) = next else {
         return Ok(if pipeline.is_busy() { Batches::NotYet } else { Batches::Over });
     };
-    std::mem::swap(&mut outbound.buffer, &mut encrypted.buffer);
-    outbound.end = encrypted.len;
-    pipeline.recycle(encrypted.buffer);
-    if encrypted.changed {
+    if ready.changed {
         server.handle_changed(session, token);
         session.handle_batch_ended();
         return Ok(Batches::Last);

@@ -17,6 +17,7 @@ use event_listener::Event;
 use log::debug;
 
 use crate::address::Address;
+use crate::bulk::memory::BatchMemory;
 use crate::cipher::cipher;
 use crate::files::source::Source;
 use crate::lock::lock;
@@ -79,6 +80,8 @@ pub(crate) enum ServerEvent {
 pub(crate) struct Server {
     state: Mutex<State>,
     stopping: AtomicBool,
+    /// Of the batches of all streams.
+    batches: Arc<BatchMemory>,
     /// Notified when the state has changed in a way that concerns the event reader.
     pub(crate) changed: Event,
 }
@@ -122,7 +125,17 @@ impl Server {
             members: BTreeMap::new(),
             events: VecDeque::new(),
         };
-        Self { state: Mutex::new(state), stopping: AtomicBool::new(false), changed: Event::new() }
+        Self {
+            state: Mutex::new(state),
+            stopping: AtomicBool::new(false),
+            batches: Arc::default(),
+            changed: Event::new(),
+        }
+    }
+
+    /// The memory for the batches of all streams.
+    pub(crate) fn batch_memory(&self) -> &Arc<BatchMemory> {
+        &self.batches
     }
 
     /// Offers a drop.
