@@ -28,7 +28,7 @@ fn runs(host: &Host, folder: &Path, lines: &str, more: &[&str]) -> Process {
 fn a_program_is_told_of_a_drop_and_gets_it_on_standard_input() {
     let lan = Lan::alone();
     let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
-    let lines = r#"{ env | grep ^DEADDROP_ | sort; echo "arguments: $# $1 $2"; echo "input: $(cat)"; } > "$3"; exit 3"#;
+    let lines = r#"{ env | grep ^DEADDROP_ | grep -v ^DEADDROP_TEST_ | sort; echo "arguments: $# $1 $2"; echo "input: $(cat)"; } > "$3"; exit 3"#;
     let told = folder.path().join("told");
     let arguments = ["--", "-x", "a b; $(id) *", told.to_str().unwrap()];
     let mut fetching = runs(host, folder.path(), lines, &arguments);

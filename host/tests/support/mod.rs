@@ -17,11 +17,16 @@ pub use testbed::process::Process;
 pub use testbed::terminal;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// The binary under test.
+/// The program under test: the one that cargo has built for this test, or the one that is named in
+/// `DEADDROP_TEST_PROGRAM`, such as that of another processor under an emulator.
 pub fn deaddrop() -> &'static str {
-    env!("CARGO_BIN_EXE_deaddrop")
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("DEADDROP_TEST_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_deaddrop").to_owned())
+    });
+    &PROGRAM
 }
 
 /// Starts deaddrop on a host in a folder. `room` goes into the environment; `input` to standard input.

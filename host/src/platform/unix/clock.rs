@@ -1,21 +1,28 @@
 //! A clock that counts the time a machine sleeps.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CLOCK: Option<ClockId> = Some(ClockId::Boottime);
+
+/// Of macOS, whose monotonic clock goes on while the machine sleeps (`clock_gettime(3)`); std's does not.
+#[cfg(target_vendor = "apple")]
+const CLOCK: Option<ClockId> = Some(ClockId::Monotonic);
+
+/// On other systems std's clock is used, which on some of them stands still while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+const CLOCK: Option<ClockId> = None;
 
 /// Time since a moment in the past that stays the same for as long as the process runs.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let Some(clock) = CLOCK else { return ORIGIN.elapsed() };
+    let time = clock_gettime(clock);
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanoseconds)
-}
-
-/// The same on std's clock, which on some of these systems stands still while the machine sleeps.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn since_boot() -> Duration {
-    use std::sync::LazyLock;
-    static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
-    ORIGIN.elapsed()
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -8,10 +8,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use cap_std::fs::Dir;
-use rustix::fs::{FallocateFlags, OFlags, fallocate, fstatvfs};
+use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use super::{is_any, retry};
 use crate::platform::{FileKind, Space, Status};
 
@@ -68,10 +69,22 @@ pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// `StorageFull` or `QuotaExceeded` if there is no such space.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn reserve(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
     match retry(|| fallocate(file, FallocateFlags::KEEP_SIZE, offset, length)) {
         Err(error) if is_any(&error, &[Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL]) => Ok(()),
         other => other,
+    }
+}
+
+/// The same on systems whose call for it also changes the length of the file: that there is space now is all that can
+/// be had, and a disk that others fill meanwhile is found full when it is written to.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn reserve(file: &File, _: u64, length: u64) -> io::Result<()> {
+    match space(file)?.free() {
+        Some(free) if free < length => Err(out_of_space()),
+        _ => Ok(()),
     }
 }
 

@@ -186,7 +186,7 @@ pub(crate) fn read_link(at: &Dir, name: &str) -> io::Result<OsString> {
 /// Makes a symbolic link. `Unsupported` where the file system has none, such as FAT.
 pub(crate) fn make_link(at: &Dir, name: &str, target: &str) -> io::Result<()> {
     retry(|| symlinkat(target, at, name)).map_err(|error| {
-        if is_any(&error, &[Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS]) {
+        if is_any(&error, &[Errno::PERM, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS]) {
             io::ErrorKind::Unsupported.into()
         } else {
             error
@@ -229,7 +229,7 @@ pub(crate) fn sync_file_system(folder: &Dir) {
 /// Renames a file or folder without replacing anything: `AlreadyExists` if the name is taken.
 pub(crate) fn rename_new(source: &Dir, from: &str, target: &Dir, to: &str) -> io::Result<()> {
     match retry(|| renameat_with(source, from, target, to, RenameFlags::NOREPLACE)) {
-        Err(error) if is_any(&error, &[Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP]) => {
+        Err(error) if is_any(&error, &[Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP]) => {
             claim_new(source, from, target, to)
         }
         other => other,

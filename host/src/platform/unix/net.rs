@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 
 use rustix::io::Errno;
-use rustix::net::netdevice;
-use socket2::{Domain, Socket, Type};
+use socket2::Socket;
 
 use super::is_any;
 
@@ -63,16 +62,32 @@ pub(crate) fn is_family_absent(error: &io::Error) -> bool {
 }
 
 /// The system's number for the interface of this name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    netdevice::name_to_index(socket().ok()?, name).ok()
+    rustix::net::netdevice::name_to_index(socket().ok()?, name).ok()
 }
 
 /// The system's name for the interface of this number.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn interface_name(index: u32) -> Option<String> {
-    netdevice::index_to_name(socket().ok()?, index).ok()
+    rustix::net::netdevice::index_to_name(socket().ok()?, index).ok()
 }
 
 /// Any socket: the system answers questions about interfaces only on one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 fn socket() -> io::Result<Socket> {
+    use socket2::{Domain, Type};
     Socket::new(Domain::IPV4, Type::DGRAM, None)
+}
+
+/// The system's number for the interface of this name, if it has an address.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    if_addrs::get_if_addrs().ok()?.into_iter().find(|of| of.name == name)?.index
+}
+
+/// The system's name for the interface of this number, if it has an address.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn interface_name(index: u32) -> Option<String> {
+    if_addrs::get_if_addrs().ok()?.into_iter().find(|of| of.index == Some(index)).map(|of| of.name)
 }

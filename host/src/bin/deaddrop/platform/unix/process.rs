@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 
 use rustix::io::Errno;
-use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The limit that turns core dumps off. Linux ignores 0 when `core_pattern` names a program, and hands that program
@@ -22,7 +21,9 @@ pub(crate) fn disable_core_dumps() {
 ///
 /// Under a limit nothing is locked: once it is reached, the system refuses all further memory to a process whose future
 /// memory is locked (`mlockall(2)`), and the process would end in the midst of a transfer.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn lock_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
     let unlimited = Rlimit { current: None, maximum: None };
     // Raising it takes a right over the whole machine. That of a user namespace is not enough, and is refused here.
     if setrlimit(Resource::Memlock, unlimited).is_ok() {
@@ -30,6 +31,10 @@ pub(crate) fn lock_memory() {
         let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }
 }
+
+/// Nothing: macOS cannot lock memory that is not used yet, and encrypts its swap.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn lock_memory() {}
 
 /// Raises the limit of files that can be open at once to `wanted`, or as far as the system lets us.
 pub(crate) fn raise_file_limit(wanted: u64) {
