@@ -5,6 +5,7 @@ mod build;
 mod checksums;
 mod clean_root;
 mod compare;
+mod emulated;
 mod export;
 mod package;
 mod sbom;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
 
-use crate::demo::{self, Discovery};
+use crate::demo;
 use crate::dist::build::Release;
 use crate::dist::export::Export;
 use crate::environment::architecture::{ARCHITECTURES, Architecture};
@@ -35,7 +36,7 @@ pub(crate) struct Dist {
     #[argh(option, arg_name = "name")]
     architecture: Vec<Architecture>,
     /// make it twice, in different folders, and fail unless both have the same bytes; then hand over a message and a
-    /// file with each program
+    /// file with each program, and run the tests of exchanges with those of other processors
     #[argh(switch)]
     check: bool,
     /// make nothing; try the release that is there, as root: its package in a clean Debian 12, its archive on a root
@@ -95,6 +96,8 @@ pub(crate) const STAGE: &[Prerequisite] = &[
     Prerequisite::CargoAuditable,
     Prerequisite::CargoCyclonedx,
     Prerequisite::CargoDeb,
+    Prerequisite::Namespaces,
+    Prerequisite::Nft,
     Prerequisite::CleanRoot,
     Prerequisite::Ip,
 ];
@@ -122,6 +125,9 @@ fn needs(architectures: &[Architecture], check: bool) -> Vec<Prerequisite> {
             needs.push(Prerequisite::ProcessEmulator(architecture));
         }
     }
+    if check {
+        needs.extend([Prerequisite::Namespaces, Prerequisite::Nft, Prerequisite::Ip]);
+    }
     needs
 }
 
@@ -134,8 +140,11 @@ fn check(repo: &Repo, architectures: &[Architecture], out: &Path) -> Result<Stri
     make(repo, architectures, &builds[1], &again.join("out"))?;
     let files = compare::same(out, &again.join("out"))?;
     for (architecture, program) in &programs {
-        let discovery = if architecture.is_ours() { Discovery::Shown } else { Discovery::LeftOut };
-        demo::hand_over(&build::runnable(*architecture, program, &again)?, discovery)?;
+        let program = build::runnable(*architecture, program, &again)?;
+        demo::hand_over(&program)?;
+        if !architecture.is_ours() {
+            emulated::test(repo, &program)?;
+        }
     }
     remove(&again)?;
     remove(&builds[0])?;
@@ -202,6 +211,7 @@ mod tests {
         command.extend(VERIFY);
         let mut stage = STAGE.to_vec();
         command.sort();
+        command.dedup();
         stage.sort();
         assert_eq!(stage, command);
     }

@@ -26,12 +26,28 @@ pub(crate) fn take_over_port(socket: &Socket) -> io::Result<()> {
 
 /// Has an IPv4 socket use one interface alone.
 pub(crate) fn bind_to_interface_v4(socket: &Socket, interface: Option<NonZeroU32>) -> io::Result<()> {
-    socket.bind_device_by_index_v4(interface)
+    socket.bind_device_by_index_v4(interface).or_else(|error| bind_by_name(socket, interface, error))
 }
 
 /// The same for IPv6.
 pub(crate) fn bind_to_interface_v6(socket: &Socket, interface: Option<NonZeroU32>) -> io::Result<()> {
-    socket.bind_device_by_index_v6(interface)
+    socket.bind_device_by_index_v6(interface).or_else(|error| bind_by_name(socket, interface, error))
+}
+
+/// The same on Linux before 5.0 and in QEMU's emulation of processes, which know no such option by number.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_by_name(socket: &Socket, interface: Option<NonZeroU32>, error: io::Error) -> io::Result<()> {
+    if !is_any(&error, &[Errno::NOPROTOOPT]) {
+        return Err(error);
+    }
+    let name = interface.map(|index| interface_name(index.get()).ok_or(error)).transpose()?;
+    socket.bind_device(name.as_deref().map(str::as_bytes))
+}
+
+/// There is no other way on other systems.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_by_name(_: &Socket, _: Option<NonZeroU32>, error: io::Error) -> io::Result<()> {
+    Err(error)
 }
 
 /// The address on which broadcasts of one interface are received, by a socket that is bound to the interface.
