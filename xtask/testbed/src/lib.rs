@@ -21,11 +21,13 @@
 pub mod actor;
 pub mod adversary;
 pub mod board_console;
+#[cfg(target_os = "linux")]
 pub mod capture;
 pub mod command;
 pub mod emulator;
 pub mod events;
 pub mod failure;
+pub mod fifo;
 pub mod flood;
 pub mod lan;
 pub mod neighbour;

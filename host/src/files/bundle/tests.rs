@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use deaddrop_core::crypto::digest::PrefixDigest;
 use deaddrop_core::offer::Name;
 use deaddrop_core::wire::{BundleEntry, EntryKind};
-use rustix::fs::{FileType, Mode, mknodat};
 
 use super::incoming::{Alteration, BundleIncoming, FinishedBundle, SavedBundle};
 use super::obstacle::Obstacle;
@@ -198,7 +197,7 @@ fn what_cannot_be_sent_is_named_before_anything_is_or_left_out() {
     let from = tempfile::tempdir().unwrap();
     let root = from.path().join("d");
     write(&root.join("good"), b"good", 0o600, 1);
-    mknodat(rustix::fs::CWD, root.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    testbed::fifo::make(&root.join("pipe"));
     let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
     fs::write(root.join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
     fs::write(from.path().join("secret"), "outside").unwrap();

@@ -180,7 +180,7 @@ fn out_names_a_folder_or_a_new_file() {
 fn a_pipe_or_a_device_is_no_place_to_save_to() {
     let folder = folder();
     let pipe = folder.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    testbed::fifo::make(&pipe);
     let link = folder.path().join("link");
     symlink("/dev/null", &link).unwrap();
     // A descriptor on a regular file is a link in /proc: a new file beside it is not what was asked for.

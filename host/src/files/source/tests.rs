@@ -109,7 +109,7 @@ fn only_regular_files_are_sent() {
         );
     }
     let pipe = folder.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    testbed::fifo::make(&pipe);
     assert!(refused(&pipe).contains("not a regular file"), "and without waiting for a writer");
 }
 
