@@ -15,6 +15,9 @@ const CARGO_AUDITABLE: &str = "0.7.7";
 const CARGO_CYCLONEDX: &str = "0.5.9";
 const CARGO_DEB: &str = "3.8.0";
 
+/// The target of the program for macOS.
+pub(crate) const MACOS: &str = "aarch64-apple-darwin";
+
 /// The target of the program for Windows, and its C compiler.
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 pub(crate) const WINDOWS_COMPILER: &str = "x86_64-w64-mingw32-gcc-win32";
@@ -71,6 +74,8 @@ pub(crate) enum Prerequisite {
     CCompiler(Architecture),
     /// QEMU's emulation of processes for this processor.
     ProcessEmulator(Architecture),
+    /// The standard library for macOS.
+    MacosTarget,
     /// The standard library for Windows.
     WindowsTarget,
     /// A C compiler for Windows, for ring, which links its programs too.
@@ -137,6 +142,7 @@ impl Prerequisite {
             Self::StaticTarget(architecture) => architecture.triple(),
             Self::CCompiler(architecture) => architecture.c_compiler(),
             Self::ProcessEmulator(architecture) => architecture.emulator(),
+            Self::MacosTarget => MACOS,
             Self::WindowsTarget => WINDOWS,
             Self::WindowsCompiler => WINDOWS_COMPILER,
             Self::Wine => "wine64",
@@ -191,6 +197,7 @@ impl Prerequisite {
             }
             Self::StaticTarget(architecture) => architecture.has_library(repo),
             Self::CCompiler(architecture) => architecture.has_c_compiler(repo),
+            Self::MacosTarget => toolchain::has_library(repo, MACOS),
             Self::WindowsTarget => toolchain::has_library(repo, WINDOWS),
             Self::WindowsCompiler => succeeds(repo.program(WINDOWS_COMPILER).arg("--version")),
             Self::Wine => Wine::find(repo).is_some(),
@@ -231,6 +238,7 @@ impl Prerequisite {
             Self::StaticTarget(architecture) => vec![Source::RustupTarget(architecture.triple())],
             Self::CCompiler(architecture) => vec![Source::Apt(architecture.c_packages())],
             Self::ProcessEmulator(_) => vec![Source::Apt(&["qemu-user-static"])],
+            Self::MacosTarget => vec![Source::RustupTarget(MACOS)],
             Self::WindowsTarget => vec![Source::RustupTarget(WINDOWS)],
             Self::WindowsCompiler => vec![Source::Apt(&["gcc-mingw-w64-x86-64-win32"])],
             Self::Wine => vec![Source::Apt(&["wine64"])],

@@ -9,5 +9,9 @@ use std::process::Command;
 /// If it cannot be made.
 pub fn make(path: &Path) {
     let made = Command::new("mkfifo").arg("-m").arg("600").arg(path).status();
-    assert!(made.as_ref().is_ok_and(std::process::ExitStatus::success), "mkfifo {}: {made:?}", path.display());
+    assert!(
+        made.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "mkfifo {}: {made:?}",
+        path.display()
+    );
 }
