@@ -203,7 +203,7 @@ impl Claim {
         let unconfirmed = self.receive(&destination).await?;
         let content = match &unconfirmed.content {
             Content::Saved(path) => {
-                SavedBundle { paths: vec![path.clone()], files: 1, alterations: Vec::new() }
+                SavedBundle { paths: vec![path.clone()], files: 1, entries: 1, alterations: Vec::new() }
             }
             Content::Bundle(saved) => saved.clone(),
             Content::Spooled(_) => return Err(SaveError::Bug.into()),

@@ -64,6 +64,8 @@ pub(crate) struct Folder {
     pub(in crate::files) path: PathBuf,
     /// The name the caller has chosen; without one the drop's own, made safe.
     pub(in crate::files) name: Option<String>,
+    /// The most entries that a bundle may have.
+    pub(in crate::files) entries: u32,
 }
 
 impl Destination {
@@ -105,6 +107,16 @@ impl Destination {
         Self::folder(parent, Some(name.to_owned()))
     }
 
+    /// The same, and a bundle of more entries (files, folders and links) than this is refused before any of them is made. A
+    /// spool takes no notice of it, and neither does a drop that an earlier process has begun.
+    #[must_use]
+    pub fn at_most_entries(mut self, entries: u32) -> Self {
+        if let Place::Folder(folder) = &mut self.0 {
+            folder.entries = entries;
+        }
+        self
+    }
+
     /// A [`Spool`]: memory up to 1 MiB, and above that a file without a name in the system's folder for temporary
     /// files, which is gone when it is closed. For drops that go on to a terminal or another program.
     ///
@@ -134,7 +146,7 @@ impl Destination {
                 SaveError::io("open the folder", path, error)
             }
         })?;
-        Ok(Self(Place::Folder(Folder { dir, path: path.to_owned(), name })))
+        Ok(Self(Place::Folder(Folder { dir, path: path.to_owned(), name, entries: u32::MAX })))
     }
 }
 

@@ -133,6 +133,23 @@ fn a_drop_past_a_limit_is_told_once_and_others_are_fetched() {
 }
 
 #[test]
+fn empty_folders_count_before_any_of_them_is_made() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let mut fetching = fetcher(host, folder.path(), "all", &["--max-total", "150k"]);
+    for n in 0..100 {
+        fs::create_dir_all(folder.path().join(format!("many/{n}"))).unwrap();
+    }
+    let (_many, token, _) = send_file(host, folder.path(), &folder.path().join("many"), &[]);
+    let message = warning(&mut fetching, "total-reached");
+    assert!(message.contains(&token) && message.contains("101 files and folders"), "{message}");
+    assert_eq!(names(&folder.path().join("inbox")), [""; 0]);
+    let (mut sending, ..) = send_message(host, folder.path(), "small", &[]);
+    assert_eq!(fetching.event("received")["kind"], "message");
+    assert_eq!(sending.exit_code(), 0);
+}
+
+#[test]
 fn a_disk_that_is_to_stay_free_stays_free() {
     let lan = Lan::alone();
     let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());

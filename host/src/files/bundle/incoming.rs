@@ -30,6 +30,8 @@ pub struct SavedBundle {
     pub paths: Vec<PathBuf>,
     /// How many files it has.
     pub files: u32,
+    /// How many files, folders and links it has.
+    pub entries: u32,
     /// What could not be saved as it was sent.
     pub alterations: Vec<Alteration>,
 }
@@ -107,7 +109,7 @@ impl BundleIncoming {
     pub(crate) fn create(destination: &Destination, claimed: &Claimed<'_>) -> Result<Self, SaveError> {
         let Claimed { offer, id, from, attributes: _ } = claimed;
         let (sink, record) = match &destination.0 {
-            Place::Folder(Folder { dir, path, name }) => {
+            Place::Folder(Folder { dir, path, name, .. }) => {
                 let wanted = name.clone().unwrap_or_else(|| name::safe(offer.name.as_str()));
                 let entry = Entry::new(offer, id, *from, false);
                 let (mut record, hidden) = Record::create_for(dir, path, &wanted, entry)?;
@@ -128,6 +130,9 @@ impl BundleIncoming {
         let new = Reopened { sink, reader, tail, files: 0, file_left: 0, stage: Stage::Receiving };
         let mut incoming = Self::of(new, record, offer.size);
         incoming.resumed = false;
+        if let Place::Folder(folder) = &destination.0 {
+            lock(&incoming.shared.state).most = folder.entries;
+        }
         Ok(incoming)
     }
 
@@ -140,7 +145,8 @@ impl BundleIncoming {
         let Reopened { sink, reader, tail, files, file_left, stage } = from;
         let whole = stage == Stage::Whole;
         let stored = if whole { size } else { tail.position() };
-        let state = State { reader, sink, tail, files, file_left, broken: false, failed: false };
+        let state =
+            State { reader, sink, tail, files, file_left, most: u32::MAX, broken: false, failed: false };
         let shared = Shared { state: Mutex::new(state), moved: Condvar::new(), files: AtomicU32::new(files) };
         Self {
             shared: Arc::new(shared),
@@ -292,6 +298,7 @@ impl BundleIncoming {
             state.reader.finish()?;
         }
         let separate = state.reader.head().is_some_and(|head| head.separate);
+        let entries = state.reader.head().map_or(0, |head| head.entries);
         let State { sink, files, .. } = &mut *state;
         match sink {
             Sink::Tar(tar) => tar.finish().map(FinishedBundle::Spooled),
@@ -317,7 +324,7 @@ impl BundleIncoming {
                 folder.make_links()?;
                 let paths = folder.place(separate)?;
                 let alterations = std::mem::take(&mut folder.alterations);
-                Ok(FinishedBundle::Saved(SavedBundle { paths, files: *files, alterations }))
+                Ok(FinishedBundle::Saved(SavedBundle { paths, files: *files, entries, alterations }))
             }
         }
     }

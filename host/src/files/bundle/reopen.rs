@@ -214,7 +214,8 @@ impl Old<'_> {
                 return Ok(None);
             }
             let paths = names.into_iter().map(|name| shown(self.path, name)).collect();
-            let saved = SavedBundle { paths, files, alterations: told.alterations };
+            let entries = told.reader.head().map_or(0, |head| head.entries);
+            let saved = SavedBundle { paths, files, entries, alterations: told.alterations };
             let (reader, tail) = (told.reader, told.tail);
             let sink = Sink::Placed(saved);
             return Ok(Some(Reopened { sink, reader, tail, files, file_left: 0, stage: Stage::Whole }));

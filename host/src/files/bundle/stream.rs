@@ -34,6 +34,8 @@ pub(super) struct State {
     /// How many files are whole, and what the last one lacks.
     pub(super) files: u32,
     pub(super) file_left: u64,
+    /// The most entries that it may have.
+    pub(super) most: u32,
     /// A thread that had a piece did not store all of it, or nothing more is to be stored.
     pub(super) broken: bool,
     /// What is here is not what the journal says.
@@ -111,6 +113,9 @@ impl State {
                 }
             };
             match (part, &mut self.sink) {
+                (BundlePart::Head(head), _) if head.entries > self.most => {
+                    return Err(SaveError::TooManyEntries { entries: head.entries, most: self.most });
+                }
                 (BundlePart::Head(_), _) => {}
                 (BundlePart::Entry(entry), Sink::Folder(sink)) => sink.entry(&entry)?,
                 (BundlePart::Entry(entry), Sink::Tar(sink)) => sink.entry(&entry)?,

@@ -63,6 +63,13 @@ pub enum SaveError {
         /// The file, or the hidden folder.
         path: PathBuf,
     },
+    /// A bundle has more entries than it may have.
+    TooManyEntries {
+        /// How many it has.
+        entries: u32,
+        /// The most.
+        most: u32,
+    },
     /// A drop that could not be put out cannot be kept either: there is no folder for it.
     NoPlace,
     /// A file operation failed.
@@ -143,6 +150,9 @@ impl fmt::Display for SaveError {
             }
             Self::NotResumable { path } => {
                 write!(f, "{} is not as an earlier fetch left it", path.display())
+            }
+            Self::TooManyEntries { entries, most } => {
+                write!(f, "the drop has {entries} files and folders, and there is room for {most}")
             }
             Self::NoPlace => f.write_str("there is no folder to keep the drop in"),
             Self::Io { operation, path, error } => {

@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use deaddrop::text::Bytes;
+use deaddrop::{Kind, text::Bytes};
 
+use super::queue::PARALLEL;
 use crate::cli::Limits;
 use crate::platform::{self, Left};
 
@@ -61,6 +62,8 @@ pub(super) struct Allowance {
     used: u64,
     /// What is being fetched.
     under_way: u64,
+    /// What the files and folders may take beside that of what is being fetched.
+    reserved: u64,
     measured: Instant,
 }
 
@@ -68,11 +71,12 @@ impl Allowance {
     /// Measures the folder.
     pub(super) async fn of(folder: &Path, limits: Limits) -> Self {
         let used = measure(folder).await;
-        Self { limits, folder: folder.to_owned(), used, under_way: 0, measured: Instant::now() }
+        Self { limits, folder: folder.to_owned(), used, under_way: 0, reserved: 0, measured: Instant::now() }
     }
 
-    /// Allows a drop of this size, until it is [released](Self::release).
-    pub(super) async fn admit(&mut self, size: u64) -> Result<(), Refusal> {
+    /// Allows a drop of this size, until it is [released](Self::release). Returns how many files and folders a folder may
+    /// have: how many it has is not listed, and a million that are empty come in 25 MB.
+    pub(super) async fn admit(&mut self, kind: Kind, size: u64) -> Result<u32, Refusal> {
         if size <= self.limits.size && !self.fits(size) && self.measured.elapsed() >= MEASURED_FOR {
             // What was removed from the folder, and what failed to come, is counted until now.
             (self.used, self.measured) = (measure(&self.folder).await + self.under_way, Instant::now());
@@ -83,17 +87,34 @@ impl Allowance {
         self.decide(size, left)?;
         self.used = self.used.saturating_add(charge(size));
         self.under_way = self.under_way.saturating_add(charge(size));
-        Ok(())
+        let entries = if kind == Kind::Directory { self.entries(left) } else { 1 };
+        self.reserved = self.reserved.saturating_add(beside(entries));
+        Ok(entries)
     }
 
-    /// A drop of this size is here, in so many files, or has not come.
-    pub(super) fn release(&mut self, size: u64, files: u64) {
+    /// How many entries there is room for, beside those that others may have which are fetched at the same time.
+    fn entries(&self, left: Option<Left>) -> u32 {
+        let mut room = self.limits.total.saturating_sub(self.used).saturating_sub(self.reserved) / FILE_MIN;
+        if let Some(Left { bytes, files: (files, all) }) = left {
+            let taken = self.limits.free.saturating_add(self.under_way).saturating_add(self.reserved);
+            room = room.min(bytes.saturating_sub(taken) / FILE_MIN);
+            if all > 0 {
+                room = room.min(files.saturating_sub(all / FILES_FREE));
+            }
+        }
+        // One is paid for already.
+        u32::try_from(1 + room / PARALLEL as u64).unwrap_or(u32::MAX)
+    }
+
+    /// A drop of this size, for which so many files and folders were allowed, is here with so many, or has not come.
+    pub(super) fn release(&mut self, size: u64, allowed: u32, entries: u32) {
+        self.reserved = self.reserved.saturating_sub(beside(allowed));
         self.under_way = self.under_way.saturating_sub(charge(size));
-        self.used = self.used.saturating_add(files.saturating_sub(1).saturating_mul(FILE_MIN));
+        self.used = self.used.saturating_add(beside(entries));
     }
 
     fn fits(&self, size: u64) -> bool {
-        self.used.saturating_add(charge(size)) <= self.limits.total
+        self.used.saturating_add(self.reserved).saturating_add(charge(size)) <= self.limits.total
     }
 
     fn decide(&self, size: u64, left: Option<Left>) -> Result<(), Refusal> {
@@ -110,6 +131,11 @@ impl Allowance {
         }
         if files < all / FILES_FREE { Err(Refusal::Files) } else { Ok(()) }
     }
+}
+
+/// What so many entries take beside the first, which is in the charge of each drop.
+fn beside(entries: u32) -> u64 {
+    u64::from(entries.saturating_sub(1)).saturating_mul(FILE_MIN)
 }
 
 fn charge(size: u64) -> u64 {
@@ -164,9 +190,9 @@ mod tests {
     fn a_drop_may_have_the_size_that_is_allowed_and_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let mut allowance = allowance(folder.path(), MIB, u64::MAX);
-        assert_eq!(block_on(allowance.admit(MIB)), Ok(()));
-        assert_eq!(block_on(allowance.admit(MIB + 1)), Err(Refusal::TooLarge(MIB + 1)));
-        assert_eq!(block_on(allowance.admit(u64::MAX)), Err(Refusal::TooLarge(u64::MAX)));
+        assert!(block_on(allowance.admit(Kind::File, MIB)).is_ok());
+        assert_eq!(block_on(allowance.admit(Kind::File, MIB + 1)), Err(Refusal::TooLarge(MIB + 1)));
+        assert_eq!(block_on(allowance.admit(Kind::File, u64::MAX)), Err(Refusal::TooLarge(u64::MAX)));
     }
 
     #[test]
@@ -175,24 +201,58 @@ mod tests {
         fs::create_dir(folder.path().join("in")).unwrap();
         fs::write(folder.path().join("in/old"), vec![1; 1 << 20]).unwrap();
         let mut allowance = allowance(folder.path(), MIB, 3 * MIB);
-        assert_eq!(block_on(allowance.admit(MIB)), Ok(()));
-        assert!(matches!(block_on(allowance.admit(MIB)), Err(Refusal::Total(_))));
+        assert!(block_on(allowance.admit(Kind::File, MIB)).is_ok());
+        assert!(matches!(block_on(allowance.admit(Kind::File, MIB)), Err(Refusal::Total(_))));
         // Once it is here it counts as before.
-        allowance.release(MIB, 1);
-        assert!(matches!(block_on(allowance.admit(MIB)), Err(Refusal::Total(_))));
+        allowance.release(MIB, 1, 1);
+        assert!(matches!(block_on(allowance.admit(Kind::File, MIB)), Err(Refusal::Total(_))));
         // Room is made, and found after a while.
         fs::remove_file(folder.path().join("in/old")).unwrap();
-        assert!(matches!(block_on(allowance.admit(MIB)), Err(Refusal::Total(_))));
+        assert!(matches!(block_on(allowance.admit(Kind::File, MIB)), Err(Refusal::Total(_))));
         allowance.measured -= MEASURED_FOR;
-        assert_eq!(block_on(allowance.admit(MIB)), Ok(()));
+        assert!(block_on(allowance.admit(Kind::File, MIB)).is_ok());
     }
 
     #[test]
     fn empty_files_count_too() {
         let folder = tempfile::tempdir().unwrap();
         let mut allowance = allowance(folder.path(), MIB, 10 * FILE_MIN);
-        let admitted = (0..100).filter(|_| block_on(allowance.admit(0)).is_ok()).count();
+        let admitted = (0..100).filter(|_| block_on(allowance.admit(Kind::File, 0)).is_ok()).count();
         assert_eq!(admitted, 10);
+    }
+
+    #[test]
+    fn four_folders_at_once_have_no_more_entries_than_there_is_room_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut allowance = allowance(folder.path(), MIB, 44 * FILE_MIN);
+        let admit = |allowance: &mut Allowance| block_on(allowance.admit(Kind::Directory, 0)).unwrap();
+        let mut allowed = [(); 4].map(|()| admit(&mut allowance));
+        // Each in turn takes all that it may, and another begins.
+        for n in 0..40 {
+            let most = &mut allowed[n % 4];
+            allowance.release(0, *most, *most);
+            assert!(allowance.used + allowance.reserved <= 44 * FILE_MIN);
+            *most = match block_on(allowance.admit(Kind::Directory, 0)) {
+                Ok(most) => most,
+                Err(refusal) => {
+                    assert!(matches!(refusal, Refusal::Total(_)) && allowance.used > 40 * FILE_MIN);
+                    return;
+                }
+            };
+        }
+        panic!("there is room for ever");
+    }
+
+    #[test]
+    fn a_folder_has_no_more_entries_than_the_disk_has_room_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = |bytes, files| Some(Left { bytes, files });
+        let mut empty =
+            block_on(Allowance::of(folder.path(), Limits { size: MIB, total: u64::MAX, free: MIB }));
+        assert_eq!(empty.entries(left(MIB + 40 * FILE_MIN, (0, 0))), 11);
+        assert_eq!(empty.entries(left(u64::MAX, (60, 1_000))), 11);
+        empty.under_way = 20 * FILE_MIN;
+        assert_eq!(empty.entries(left(MIB + 40 * FILE_MIN, (0, 0))), 6);
     }
 
     #[test]

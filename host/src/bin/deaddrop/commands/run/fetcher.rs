@@ -19,7 +19,7 @@ use crate::signals::Signals;
 use crate::ui::{Event, Ui, what};
 
 /// How soon a drop is looked at again for which there was no room.
-const ROOM_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const ROOM_AGAIN: Duration = Duration::from_secs(60);
 /// How often what earlier fetches have left is looked through for what is stale.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -141,12 +141,12 @@ impl<'a> Fetcher<'a> {
     /// Fetches an offer, if there is room for it, and says what became of it.
     async fn fetch(&self, known: Known) -> Result<(), Failure> {
         let size = known.offer.size;
-        let admitted = self.allowance.lock().await.admit(size).await;
+        let admitted = self.allowance.lock().await.admit(known.offer.kind, size).await;
         let (outcome, why) = match admitted {
-            Ok(()) => {
-                let taken = self.take(&known).await;
-                let files = taken.as_ref().map_or(0, |taken| taken.files);
-                self.allowance.lock().await.release(size, files);
+            Ok(most) => {
+                let taken = self.take(&known, most).await;
+                let entries = taken.as_ref().map_or(0, |taken| taken.entries);
+                self.allowance.lock().await.release(size, most, entries);
                 let taken = taken?;
                 (taken.outcome, taken.why)
             }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use deaddrop::{
     Claim, Content as Stored, Destination, Endpoint, Error, FetchError, FetchProgress, FoundOffer, Kind,
-    Known, Offer, Place, Receiver, Stopper, Unconfirmed, Unfinished,
+    Known, Offer, Place, Receiver, SaveError, Stopper, Unconfirmed, Unfinished,
 };
 use smol::{Timer, future};
 
 use super::exec::Ended;
-use super::fetcher::Fetcher;
+use super::fetcher::{Fetcher, ROOM_AGAIN};
 use super::queue::{Outcome, key};
 use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
 use crate::commands::progress::watch;
@@ -32,16 +32,16 @@ pub(super) struct Taken {
     pub(super) outcome: Outcome,
     /// The word and the reason of a failure.
     pub(super) why: (&'static str, String),
-    /// How many files it has.
-    pub(super) files: u64,
+    /// How many files and folders it has.
+    pub(super) entries: u32,
 }
 
 impl Fetcher<'_> {
-    /// Takes a drop.
-    pub(super) async fn take(&self, known: &Known) -> Result<Taken, Failure> {
+    /// Takes a drop, which may have at most so many files and folders.
+    pub(super) async fn take(&self, known: &Known, most: u32) -> Result<Taken, Failure> {
         let (stopper, progress, since) = (Stopper::default(), OnceCell::new(), Instant::now());
         let receiver = self.receiver.borrow().clone().wait(WAIT).patience(PATIENCE).stopped_by(&stopper);
-        let receiving = self.receive(&receiver, known, &progress);
+        let receiving = self.receive(&receiver, (known, most), &progress);
         let stopping = async {
             loop {
                 let stop = async {
@@ -61,8 +61,8 @@ impl Fetcher<'_> {
         };
         match future::or(receiving, stopping).await {
             Ok(unconfirmed) => {
-                let files = self.complete(&known.offer, known.from, unconfirmed).await?;
-                Ok(Taken { outcome: Outcome::Received, why: ("", String::new()), files })
+                let entries = self.complete(&known.offer, known.from, unconfirmed).await?;
+                Ok(Taken { outcome: Outcome::Received, why: ("", String::new()), entries })
             }
             Err(error) => Ok(self.failed(known, error)),
         }
@@ -71,7 +71,7 @@ impl Fetcher<'_> {
     async fn receive(
         &self,
         receiver: &Receiver,
-        known: &Known,
+        (known, most): (&Known, u32),
         progress: &OnceCell<FetchProgress>,
     ) -> Result<Unconfirmed, Error> {
         let token = known.offer.token;
@@ -90,7 +90,7 @@ impl Fetcher<'_> {
             Kind::Message => {
                 Destination::path(self.job.out.join(message_name(SystemTime::now(), &token.to_string())))
             }
-            _ => self.folder(),
+            _ => self.folder().map(|folder| folder.at_most_entries(most)),
         }?;
         // It is set once.
         let progress = progress.get_or_init(|| claim.progress());
@@ -118,20 +118,22 @@ impl Fetcher<'_> {
         found.into_iter().next()
     }
 
-    /// Confirms a drop that is here, and tells of it. Returns how many files it has.
+    /// Confirms a drop that is here, and tells of it. Returns how many files and folders it has.
     async fn complete(
         &self,
         offer: &Offer,
         from: SocketAddr,
         unconfirmed: Unconfirmed,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u32, Failure> {
         let content = unconfirmed.content().clone();
         let confirmed = unconfirmed.confirm().await;
         self.kept.borrow_mut().remove(&offer.token);
         self.fetched.set(self.fetched.get() + 1);
-        let (shown, paths, files) = match &content {
+        let (shown, paths, entries) = match &content {
             Stored::Saved(path) => (Content::Saved(path), std::slice::from_ref(path), 1),
-            Stored::Bundle(saved) => (Content::Bundle(&saved.paths, saved.files), &*saved.paths, saved.files),
+            Stored::Bundle(saved) => {
+                (Content::Bundle(&saved.paths, saved.files), &*saved.paths, saved.entries)
+            }
             Stored::Spooled(_) => return Err(Failure::failed("a drop that was to be saved was not")),
         };
         self.ui.show(&Event::received(offer, shown)).await?;
@@ -144,7 +146,7 @@ impl Fetcher<'_> {
         }
         warn_exposed(self.ui, paths).await?;
         self.execute(offer, from, paths).await?;
-        Ok(files.into())
+        Ok(entries)
     }
 
     /// Runs the program for a drop that is here, if there is one.
@@ -187,9 +189,12 @@ impl Fetcher<'_> {
             ) => Outcome::Refused,
             _ => Outcome::Failed,
         };
+        let full = matches!(error, Error::Save(SaveError::TooManyEntries { .. }));
+        let outcome = if full { Outcome::PutOff(ROOM_AGAIN) } else { outcome };
+        let code = if full { "total-reached" } else { "not-fetched" };
         let slow = "it came so slowly that others had to be let through";
         let why = if matches!(error, Error::Stopped) { slow.into() } else { Failure::from(error).message };
-        Taken { outcome, why: ("not-fetched", why), files: 0 }
+        Taken { outcome, why: (code, why), entries: 0 }
     }
 
     /// Finishes a drop that an earlier run had received whole, or all but its last record.
