@@ -134,8 +134,13 @@ pub enum Finding {
     RulesOpen,
     /// The rules of the firewall keep something out.
     RulesClosed(Closed),
-    /// The rules of the firewall were not read. The text says why.
-    RulesUnread(String),
+    /// The rules of the firewall were not read.
+    RulesUnread {
+        /// Why.
+        why: String,
+        /// Commands that open it in any case, if they are known.
+        commands: Vec<String>,
+    },
     /// Another machine that looks for senders.
     Listener(Address),
     /// A sender that was heard, or that was named.
@@ -162,7 +167,7 @@ impl Finding {
             Self::TcpPort(_) => Check::TcpPort,
             Self::Echo { .. } => Check::Echo,
             Self::OwnConnection { .. } => Check::OwnConnection,
-            Self::RulesOpen | Self::RulesClosed(_) | Self::RulesUnread(_) => Check::Firewall,
+            Self::RulesOpen | Self::RulesClosed(_) | Self::RulesUnread { .. } => Check::Firewall,
             Self::Listener(_) => Check::Listener,
             Self::Sender { .. } | Self::Nobody => Check::Sender,
             Self::Clock => Check::Clock,
@@ -180,17 +185,18 @@ impl Finding {
             Self::Sender { contact, .. } => !contact.is_good(),
             Self::Interface { .. }
             | Self::RulesOpen
-            | Self::RulesUnread(_)
+            | Self::RulesUnread { .. }
             | Self::Listener(_)
             | Self::Nobody
             | Self::Clock => false,
         }
     }
 
-    /// Commands that mend it.
+    /// Commands that mend it, or would if it is in the way.
     pub fn commands(&self) -> &[String] {
         match self {
             Self::RulesClosed(closed) => &closed.commands,
+            Self::RulesUnread { commands, .. } => commands,
             _ => &[],
         }
     }
@@ -245,7 +251,7 @@ impl fmt::Display for Finding {
                 f.write_str("the rules of the firewall let beacons, answers and connections in")
             }
             Self::RulesClosed(closed) => closed.fmt(f),
-            Self::RulesUnread(why) => write!(f, "the rules of the firewall are not read: {why}"),
+            Self::RulesUnread { why, .. } => write!(f, "the rules of the firewall are not read: {why}"),
             Self::Listener(address) => write!(f, "{address} looks for senders"),
             Self::Sender { at, contact, .. } => write!(f, "{at} {contact}"),
             Self::Nobody => f.write_str("no sender was heard"),

@@ -2,6 +2,7 @@
 //!
 //! The rules of Linux come as nftables lists them (`nft list ruleset`), those of ufw, firewalld and iptables-nft among
 //! them. [`ruleset`] reads that list and [`packet`] sends a packet through it. What is not understood counts as open.
+//! Those of Windows are not read: what lists them does so in the language of the system.
 
 mod commands;
 mod packet;
@@ -17,6 +18,7 @@ use deaddrop_core::limits::TCP_PORT_FIRST;
 
 use super::finding::Finding;
 use crate::lan::interfaces::Interface;
+use crate::platform;
 use commands::Manager;
 use packet::{Fate, Packet, Protocol};
 use ruleset::Ruleset;
@@ -69,6 +71,11 @@ impl fmt::Display for Closed {
 
 /// Looks at the rules, where they can be read. Blocks.
 pub(super) fn look(udp_port: u16, used: &[Interface]) -> Vec<Finding> {
+    let unread = |why: String| vec![Finding::RulesUnread { why, commands: Vec::new() }];
+    if !platform::HAS_NFTABLES {
+        let why = "they are not those of nftables; if nobody is heard, or nobody can fetch from here, run as administrator";
+        return vec![Finding::RulesUnread { why: why.into(), commands: commands::of_windows(udp_port) }];
+    }
     match rules() {
         Ok(text) => {
             let closed = judge(&text, udp_port, used);
@@ -77,10 +84,8 @@ pub(super) fn look(udp_port: u16, used: &[Interface]) -> Vec<Finding> {
                 false => closed.into_iter().map(Finding::RulesClosed).collect(),
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            vec![Finding::RulesUnread("there is no nft on this machine".into())]
-        }
-        Err(error) => vec![Finding::RulesUnread(format!("{error}; root can read them"))],
+        Err(error) if error.kind() == ErrorKind::NotFound => unread("there is no nft on this machine".into()),
+        Err(error) => unread(format!("{error}; root can read them")),
     }
 }
 

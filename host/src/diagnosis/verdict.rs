@@ -127,6 +127,7 @@ fn kept_out(finding: &Finding, all: &[Finding]) -> Option<Verdict> {
         {
             Some(closed.commands.clone())
         }
+        Finding::RulesUnread { commands, .. } if !commands.is_empty() => Some(commands.clone()),
         _ => None,
     });
     let (interface, address, port) = (interface.clone(), *address, *port);
@@ -283,7 +284,7 @@ mod tests {
             Finding::TcpPort(Ok(48_556)),
             echo("10.0.0.1", Echo::Heard),
             echo("fe80::1", Echo::Impossible("no such".into())),
-            Finding::RulesUnread("not root".into()),
+            Finding::RulesUnread { why: "not root".into(), commands: Vec::new() },
             Finding::OwnConnection { to: Endpoint(([10, 0, 0, 1], 48_556).into()), error: None },
             Finding::Clock,
         ];
@@ -365,6 +366,10 @@ mod tests {
     #[test]
     fn commands_of_the_rules_go_with_what_was_not_heard() {
         let verdict = Verdict::of(&healthy(&[echo("10.0.0.1", Echo::Lost), rules(Traffic::Beacons)]));
+        assert!(matches!(verdict, Verdict::BeaconsKeptOut { commands, .. } if commands == ["open"]));
+        // Where rules are not read, what opens them in any case.
+        let unread = Finding::RulesUnread { why: "no list".into(), commands: vec!["open".into()] };
+        let verdict = Verdict::of(&[interface(Use::Used), echo("10.0.0.1", Echo::Lost), unread]);
         assert!(matches!(verdict, Verdict::BeaconsKeptOut { commands, .. } if commands == ["open"]));
     }
 

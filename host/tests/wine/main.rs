@@ -9,6 +9,7 @@ mod endings;
 mod exchange;
 mod names;
 mod scene;
+mod system;
 mod windows;
 
 #[test]

@@ -47,6 +47,14 @@ impl Windows {
     }
 }
 
+impl Windows {
+    /// The path of deaddrop, as Windows writes it.
+    pub(crate) fn program() -> String {
+        let path = given("DEADDROP_TEST_WINDOWS_PROGRAM");
+        format!("Z:{}", path.to_str().expect("a path of UTF-8").replace('/', "\\"))
+    }
+}
+
 impl Drop for Windows {
     fn drop(&mut self) {
         for how in ["--kill", "--wait"] {

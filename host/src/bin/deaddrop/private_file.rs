@@ -32,11 +32,10 @@ pub(crate) fn create(path: &Path, what: &str, secret: &[u8]) -> Result<(), Failu
         true => Err(io::Error::other("its file system does not keep others from reading it")),
     });
     let unwritten = |error| failed(format!("cannot write the {what} {place}: {error}; choose another place"));
-    let named = written.map_err(unwritten).and_then(|()| {
-        // Unlike a rename it replaces nothing.
-        fs::hard_link(&hidden, path).map_err(refuse)
-    });
-    // By our own random name.
+    // An open file cannot be renamed on Windows.
+    drop(made);
+    let named = written.map_err(unwritten).and_then(|()| platform::name_new(&hidden, path).map_err(refuse));
+    // By our own random name, if it still has that.
     let _ = fs::remove_file(&hidden);
     named?;
     platform::sync_folder(folder_of(path)).map_err(unwritten)

@@ -11,7 +11,7 @@ use crate::room_file;
 use crate::shell::quoted;
 
 /// The folder, below that of the user's configuration.
-const FOLDER: &str = "deaddrop/rooms";
+const FOLDER: [&str; 2] = ["deaddrop", "rooms"];
 
 /// The user's rooms.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Listed {
 impl Rooms {
     /// The rooms of the user that this process runs for; none without a home.
     pub(crate) fn ours() -> Option<Self> {
-        platform::configuration_folder().map(|folder| Self { folder: folder.join(FOLDER) })
+        platform::configuration_folder().map(|folder| Self { folder: folder.join(FOLDER[0]).join(FOLDER[1]) })
     }
 
     /// The rooms in this folder.

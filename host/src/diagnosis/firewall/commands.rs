@@ -10,6 +10,15 @@ use super::ruleset::Ruleset;
 const EPHEMERAL_FIRST: u16 = 32_768;
 const EPHEMERAL_LAST: u16 = 60_999;
 
+/// The commands that open the firewall of Windows, for a command prompt of an administrator. It lets answers in by itself.
+pub(super) fn of_windows(udp_port: u16) -> Vec<String> {
+    let rule = |of: &str, ports: String| {
+        let name = format!("netsh advfirewall firewall add rule name=\"deaddrop {of}\"");
+        format!("{name} dir=in action=allow protocol={of} localport={ports}")
+    };
+    vec![rule("UDP", udp_port.to_string()), rule("TCP", format!("{TCP_PORT_FIRST}-{TCP_PORT_LAST}"))]
+}
+
 /// What keeps the rules of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manager {

@@ -140,3 +140,13 @@ fn a_list_that_makes_no_sense_is_open() {
     let circle = "table inet t {\n\tchain in {\n\t\ttype filter hook input priority 0; policy drop;\n\t\tjump in\n\t}\n}\n";
     assert_eq!(judge(circle, 48_555, &[interface("10.77.0.2", 24)]), []);
 }
+
+#[test]
+fn the_guide_has_the_commands_for_windows() {
+    let guide = include_str!("../../../docs/troubleshooting.md");
+    let commands = commands::of_windows(deaddrop_core::limits::UDP_PORT);
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        assert!(guide.contains(&format!("\n    {command}\n")), "{command} is not in the guide");
+    }
+}

@@ -9,6 +9,9 @@ use socket2::Socket;
 
 use super::is_any;
 
+/// Whether the rules of the firewall can be those of nftables.
+pub(crate) const HAS_NFTABLES: bool = true;
+
 /// Lets other programs receive on the same UDP port.
 pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)?;

@@ -18,6 +18,9 @@ const NO_FAMILY: [i32; 2] = [10_047, 10_049];
 /// `WSAENETRESET` and `WSAECONNRESET`.
 const UNREACHABLE: [i32; 2] = [10_052, 10_054];
 
+/// Whether the rules of the firewall can be those of nftables: they are those of Windows.
+pub(crate) const HAS_NFTABLES: bool = false;
+
 /// Lets other programs receive on the same UDP port.
 pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)

@@ -2,6 +2,8 @@
 
 use deaddrop::diagnosis::{Closed, Contact, Verdict};
 
+use crate::platform::{AS_ADMINISTRATOR, SMALLER_MTU};
+
 /// The word for a verdict, and the sentence.
 pub(crate) fn diagnosis(verdict: &Verdict) -> (&'static str, String) {
     let (code, advice) = match verdict {
@@ -53,8 +55,8 @@ fn fault(verdict: &Verdict) -> (&'static str, String) {
                 ": let UDP port {port} in, and TCP ports 48556 to 48571 if others are to fetch from here"
             ),
         ),
-        Verdict::BeaconsKeptOut { commands, .. } => ("beacons-kept-out", as_root(commands)),
-        Verdict::Closed(Closed { commands, .. }) => ("firewall-closed", as_root(commands)),
+        Verdict::BeaconsKeptOut { commands, .. } => ("beacons-kept-out", opened(commands)),
+        Verdict::Closed(Closed { commands, .. }) => ("firewall-closed", opened(commands)),
         Verdict::NoOwnConnection { .. } => {
             ("no-own-connection", ": let TCP ports 48556 to 48571 in and out in its rules".into())
         }
@@ -91,11 +93,7 @@ fn sender(named: bool, contact: &Contact) -> (&'static str, String) {
         ),
         Contact::Busy => ("busy", ": try again in a minute, because somebody may be flooding it"),
         Contact::OtherRoom => ("other-room", ": compare the passphrases of the two machines"),
-        Contact::LargePacketsLost => (
-            "large-packets-lost",
-            ": something between the two drops what is larger than its MTU, so set a smaller one here as root with: ip \
-             link set dev INTERFACE mtu 1280",
-        ),
+        Contact::LargePacketsLost => ("large-packets-lost", SMALLER_MTU),
         Contact::Stalled => (
             "stalled",
             ": the network between the two loses too much; try a cable, or nearer to the access point",
@@ -105,8 +103,8 @@ fn sender(named: bool, contact: &Contact) -> (&'static str, String) {
     (code, advice.into())
 }
 
-fn as_root(commands: &[String]) -> String {
-    format!(": open it as root with: {}", commands.join(" && "))
+fn opened(commands: &[String]) -> String {
+    format!(": open it {AS_ADMINISTRATOR} with: {}", commands.join(" && "))
 }
 
 #[cfg(test)]

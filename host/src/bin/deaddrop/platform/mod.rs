@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `access` | whether other users can reach a file, and where configuration and state are |
 //! | `disk` | what a file system has left, and what a file takes of it |
-//! | `process` | core dumps, memory that may be swapped, how many files can be open |
+//! | `process` | core dumps, memory that may be swapped, how many files can be open, what only an administrator may |
 //! | `programs` | programs with a process group of their own |
 //! | `service` | the socket of the service manager |
 //! | `signals` | what asks the process to end, to stop or to go on |

@@ -56,6 +56,12 @@ pub(crate) fn make_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Gives a file of ours its name, and replaces nothing. It may keep the old one too.
+pub(crate) fn name_new(file: &Path, name: &Path) -> io::Result<()> {
+    // A rename would replace what is there.
+    fs::hard_link(file, name)
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

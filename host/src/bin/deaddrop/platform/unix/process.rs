@@ -53,6 +53,12 @@ pub(crate) const MORE_MEMORY: &str = "raise the limit with ulimit -v, or close o
 /// What to do where too few threads can be started.
 pub(crate) const MORE_THREADS: &str = "raise the limit of this user's processes with ulimit -u, or that of the container, or close other programs";
 
+/// How a command is run that changes the machine.
+pub(crate) const AS_ADMINISTRATOR: &str = "as root";
+/// What to do where large packets are lost.
+pub(crate) const SMALLER_MTU: &str = ": something between the two drops what is larger than its MTU, so set a smaller one \
+    here as root with: ip link set dev INTERFACE mtu 1280";
+
 /// How many files can be open at once, if there is such a limit.
 pub(crate) fn file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current

@@ -60,6 +60,12 @@ pub(crate) fn make_private_file(path: &Path) -> io::Result<File> {
     deaddrop_windows::files::make_private_file(path, false)
 }
 
+/// Gives a file of ours its name, and replaces nothing. It may keep the old one too.
+pub(crate) fn name_new(file: &Path, name: &Path) -> io::Result<()> {
+    // Unlike a second name every file system has it.
+    deaddrop_windows::files::rename_new(file, name)
+}
+
 /// Makes the names in a folder durable. The system has no such call; NTFS keeps a journal of them.
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {

@@ -33,6 +33,12 @@ pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
     error.raw_os_error() == Some(OUT_OF_FILES)
 }
 
+/// How a command is run that changes the machine.
+pub(crate) const AS_ADMINISTRATOR: &str = "in a command prompt of an administrator";
+/// What to do where large packets are lost.
+pub(crate) const SMALLER_MTU: &str = ": something between the two drops what is larger than its MTU, so set a smaller one \
+    here in a command prompt of an administrator with: netsh interface ipv4 set subinterface INTERFACE mtu=1280";
+
 /// What to do where too few files can be open at once.
 pub(crate) const MORE_FILES: &str = "close other programs";
 /// What to do where there is too little memory.
