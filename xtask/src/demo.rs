@@ -54,7 +54,7 @@ pub(crate) fn run(repo: &Repo, demo: &Demo) -> Result<(), Failure> {
         }
     };
     if !demo.record {
-        return hand_over(&binary);
+        return hand_over(&binary, Discovery::Shown);
     }
     let picture = repo.root.join(PICTURE);
     record::write(&binary, &picture)?;
@@ -67,10 +67,19 @@ pub(crate) fn record(repo: &Repo, picture: &Path) -> Result<(), Failure> {
     record::write(&build(repo)?, picture)
 }
 
+/// Whether a listener takes part, which shows what is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Discovery {
+    /// It takes part, and must see each offer.
+    Shown,
+    /// It does not: wine passes on no broadcasts on loopback.
+    LeftOut,
+}
+
 /// Hands over a message and a file with this deaddrop, and checks that what arrived is what was sent.
-pub(crate) fn hand_over(binary: &Path) -> Result<(), Failure> {
+pub(crate) fn hand_over(binary: &Path, discovery: Discovery) -> Result<(), Failure> {
     let scene = Scene::set(binary, Scratch::new()?)?;
-    scene.play()
+    scene.play(discovery)
 }
 
 /// Builds deaddrop and gives the path of its binary.
@@ -105,13 +114,18 @@ impl<'a> Scene<'a> {
         Ok(Self { binary, scratch, room, udp_port, deadline: Instant::now() + DEADLINE })
     }
 
-    fn play(&self) -> Result<(), Failure> {
-        let mut listener = self.start("listener", &["run", "--json"], &[])?;
-        listener.await_event("ready", self.left())?;
+    fn play(&self, discovery: Discovery) -> Result<(), Failure> {
+        let mut listener = match discovery {
+            Discovery::Shown => Some(self.start("listener", &["run", "--json"], &[])?),
+            Discovery::LeftOut => None,
+        };
+        if let Some(listener) = &mut listener {
+            listener.await_event("ready", self.left())?;
+        }
 
         let port = free_tcp_port()?;
         let send = ["send-msg", "--json", "--tcp-port", &port, MESSAGE];
-        self.hand_over(&mut listener, &send, None, |received| {
+        self.hand_over(listener.as_mut(), &send, None, |received| {
             let text = received["text"].as_str().unwrap_or_default();
             if text == MESSAGE { Ok(()) } else { Err(Failure(format!("sent {MESSAGE:?}, arrived {text:?}"))) }
         })?;
@@ -122,7 +136,7 @@ impl<'a> Scene<'a> {
         fs::DirBuilder::new().mode(0o700).create(&inbox).map_err(Failure::at(inbox.display().to_string()))?;
         let port = free_tcp_port()?;
         let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
-        self.hand_over(&mut listener, &send, Some(&inbox), |received| {
+        self.hand_over(listener.as_mut(), &send, Some(&inbox), |received| {
             let path = received["path"].as_str().unwrap_or_default();
             let path = self.scratch.path().join(path);
             let arrived = fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
@@ -136,14 +150,16 @@ impl<'a> Scene<'a> {
     /// Sends, waits for the listener to see it, fetches, and has what was received checked.
     fn hand_over(
         &self,
-        listener: &mut Process,
+        listener: Option<&mut Process>,
         send: &[&str],
         inbox: Option<&Path>,
         check: impl FnOnce(&Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut sender = self.start("sender", send, &[])?;
         let ready = Ready::read(&sender.await_event("ready", self.left())?)?;
-        while listener.await_event("offer", self.left())?["token"] != ready.token.as_str() {}
+        if let Some(listener) = listener {
+            while listener.await_event("offer", self.left())?["token"] != ready.token.as_str() {}
+        }
         let port = ready.port.to_string();
         let out = inbox.map(|inbox| inbox.to_string_lossy());
         let out = out.as_ref().map(|out| ["--out", out]);

@@ -2,12 +2,15 @@
 
 mod prefix;
 
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use argh::FromArgs;
 use testbed::scratch::Scratch;
 
+use crate::demo::{self, Discovery};
 use crate::environment::prerequisites::{WINDOWS, WINDOWS_COMPILER};
 use crate::environment::repo::{Failure, Repo, built, shown_run};
 use crate::environment::wine::Wine;
@@ -47,4 +50,24 @@ pub(crate) fn cargo(repo: &Repo, command: &str) -> Command {
 fn build(repo: &Repo) -> Result<PathBuf, Failure> {
     let mut cargo = cargo(repo, "build");
     built(cargo.args(["-p", "deaddrop", "--bin", "deaddrop"]).env("RUSTFLAGS", "-D warnings"), "deaddrop")
+}
+
+/// Hands over a message and a file with this program under wine.
+pub(crate) fn hand_over(repo: &Repo, program: &Path) -> Result<(), Failure> {
+    let wine = Wine::find(repo).ok_or_else(|| Failure::new("wine64 is not there"))?;
+    let folder = Scratch::new()?;
+    let prefix = prefix::make(repo, &wine, folder.path())?;
+    let script = folder.path().join("deaddrop");
+    let at = || Failure::at(script.display().to_string());
+    let (loader, shown) = (wine.loader.display(), prefix.display());
+    let text = format!(
+        "#!/bin/sh\nWINEPREFIX='{shown}' WINEDEBUG=-all exec {loader} '{}' \"$@\"\n",
+        program.display()
+    );
+    fs::write(&script, text).map_err(at())?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).map_err(at())?;
+    // Wine passes on no broadcasts on loopback.
+    let handed_over = demo::hand_over(&script, Discovery::LeftOut);
+    prefix::end(repo, &wine, &prefix)?;
+    handed_over
 }

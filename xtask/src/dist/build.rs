@@ -1,4 +1,4 @@
-//! Builds the program of a release: static, with the list of its dependencies inside, and without a path of this
+//! Builds the program of a release: static, for Windows without a library of the compiler, with the list of its dependencies inside, and without a path of this
 //! machine.
 
 use std::fs;
@@ -8,12 +8,13 @@ use std::process::Command;
 
 use object::elf::{FileHeader32, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, FileKind};
+use object::read::pe::PeFile64;
+use object::{Endianness, FileKind, LittleEndian};
 use serde_json::Value;
 
 use crate::dist::export::Export;
 use crate::environment::architecture::{Architecture, Linking};
-use crate::environment::prerequisites::{Prerequisite, cargo_tool};
+use crate::environment::prerequisites::{Prerequisite, WINDOWS, WINDOWS_COMPILER, cargo_tool};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain;
 
@@ -41,9 +42,45 @@ impl<'a> Release<'a> {
         Ok(Self { repo, export, version: version(&metadata)?, linker, cargo_home: cargo_home()? })
     }
 
-    /// Builds the program and gives its path.
+    /// Builds the program for Linux and gives its path.
     pub(crate) fn build(&self, architecture: Architecture) -> Result<PathBuf, Failure> {
-        let triple = architecture.triple();
+        let (linker, link) = match architecture.linking() {
+            // The linker of the toolchain, so that the machine's own has no part in the bytes.
+            Linking::Musl => (self.linker.clone(), "-Clinker-flavor=ld.lld"),
+            // Unlike those for musl, programs for glibc are static only on demand.
+            Linking::Glibc => (architecture.c_compiler().into(), "-Ctarget-feature=+crt-static"),
+        };
+        let program =
+            self.compile(architecture.triple(), &linker, link, architecture.c_compiler(), "deaddrop")?;
+        if !is_static(&read(&program)?) {
+            return Err(Failure(format!("{} needs libraries where it runs", program.display())));
+        }
+        Ok(program)
+    }
+
+    /// Builds the program for Windows and gives its path.
+    pub(crate) fn build_for_windows(&self) -> Result<PathBuf, Failure> {
+        // Otherwise the time of the build is in it.
+        let link = "-Clink-arg=-Wl,--no-insert-timestamp";
+        let compiler = WINDOWS_COMPILER;
+        let program = self.compile(WINDOWS, Path::new(compiler), link, compiler, "deaddrop.exe")?;
+        let libraries = imports(&read(&program)?)?;
+        // Those of the compiler are named so, and Windows has none of them.
+        match libraries.iter().find(|name| name.to_ascii_lowercase().starts_with("lib")) {
+            Some(library) => Err(Failure(format!("{} needs {library} where it runs", program.display()))),
+            None => Ok(program),
+        }
+    }
+
+    /// Builds the program for a target, and looks for this machine's paths in it.
+    fn compile(
+        &self,
+        triple: &str,
+        linker: &Path,
+        link: &str,
+        c_compiler: &str,
+        name: &str,
+    ) -> Result<PathBuf, Failure> {
         let mut cargo = self.tool(Prerequisite::CargoAuditable)?;
         cargo.args([
             "auditable",
@@ -57,14 +94,9 @@ impl<'a> Release<'a> {
         ]);
         cargo.args(["--target", triple]);
         let variable = triple.replace('-', "_");
-        let linker = match architecture.linking() {
-            // The linker of the toolchain, so that the machine's own has no part in the bytes.
-            Linking::Musl => self.linker.clone(),
-            Linking::Glibc => architecture.c_compiler().into(),
-        };
         cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_ascii_uppercase()), linker);
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags(architecture.linking())?.join(SEPARATOR));
-        cargo.env(format!("CC_{variable}"), architecture.c_compiler());
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags(link)?.join(SEPARATOR));
+        cargo.env(format!("CC_{variable}"), c_compiler);
         // Symbols are half a megabyte, and Debian ships none.
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
         // What a person has set for other builds changes the bytes too.
@@ -74,15 +106,12 @@ impl<'a> Release<'a> {
             cargo.env_remove(other);
         }
         captured(&mut cargo)?;
-        let program = self.target().join(triple).join("release/deaddrop");
-        let bytes = fs::read(&program).map_err(Failure::at(program.display()))?;
+        let program = self.target().join(triple).join("release").join(name);
+        let bytes = read(&program)?;
         for folder in [&self.cargo_home, &self.export.root] {
             if holds(&bytes, folder) {
                 return Err(Failure(format!("{} holds the path {}", program.display(), folder.display())));
             }
-        }
-        if !is_static(&bytes) {
-            return Err(Failure(format!("{} needs libraries where it runs", program.display())));
         }
         Ok(program)
     }
@@ -109,18 +138,31 @@ impl<'a> Release<'a> {
     }
 
     /// Flags that say how to link, and take this machine's paths out of messages of panics.
-    fn flags(&self, linking: Linking) -> Result<Vec<String>, Failure> {
+    fn flags(&self, link: &str) -> Result<Vec<String>, Failure> {
         let map = |from: &Path, to: &str| {
             let from = from.to_str().ok_or_else(|| Failure(format!("{} is not UTF-8", from.display())))?;
             Ok(format!("--remap-path-prefix={from}={to}"))
         };
-        let link = match linking {
-            Linking::Musl => "-Clinker-flavor=ld.lld",
-            // Unlike those for musl, programs for glibc are static only on demand.
-            Linking::Glibc => "-Ctarget-feature=+crt-static",
-        };
         Ok(vec![link.to_owned(), map(&self.cargo_home, "/cargo")?, map(&self.export.root, "/deaddrop")?])
     }
+}
+
+fn read(program: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(program).map_err(Failure::at(program.display()))
+}
+
+/// The libraries that a program for Windows names.
+fn imports(bytes: &[u8]) -> Result<Vec<String>, Failure> {
+    let program = PeFile64::parse(bytes).map_err(Failure::at("the program"))?;
+    let table = program.import_table().map_err(Failure::at("the program"))?;
+    let table = table.ok_or_else(|| Failure::new("the program names no library"))?;
+    let mut entries = table.descriptors().map_err(Failure::at("the program"))?;
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next().map_err(Failure::at("the program"))? {
+        let name = table.name(entry.name.get(LittleEndian)).map_err(Failure::at("the program"))?;
+        names.push(String::from_utf8_lossy(name).into_owned());
+    }
+    Ok(names)
 }
 
 /// Whether a path stands among these bytes.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::dist::build::Release;
 use crate::environment::architecture::Architecture;
-use crate::environment::prerequisites::Prerequisite;
+use crate::environment::prerequisites::{Prerequisite, WINDOWS};
 use crate::environment::repo::{Failure, captured};
 
 /// The name of cargo-cyclonedx's file, without its ending.
@@ -14,15 +14,24 @@ const STEM: &str = "sbom";
 /// Writes `deaddrop-VERSION.cdx.json` into `out`, with the dependencies for x86_64: the other architectures have no
 /// others.
 pub(crate) fn write(release: &Release<'_>, out: &Path) -> Result<(), Failure> {
+    write_for(release, Architecture::X86_64.triple(), "", out)
+}
+
+/// Writes `deaddrop-VERSION-windows.cdx.json`.
+pub(crate) fn write_for_windows(release: &Release<'_>, out: &Path) -> Result<(), Failure> {
+    write_for(release, WINDOWS, "-windows", out)
+}
+
+fn write_for(release: &Release<'_>, triple: &str, of: &str, out: &Path) -> Result<(), Failure> {
     let root = &release.export.root;
     let mut cargo = release.tool(Prerequisite::CargoCyclonedx)?;
     cargo.args(["cyclonedx", "--format", "json", "--spec-version", "1.5", "--override-filename", STEM]);
-    cargo.args(["--target", Architecture::X86_64.triple(), "--manifest-path", "host/Cargo.toml"]);
+    cargo.args(["--target", triple, "--manifest-path", "host/Cargo.toml"]);
     captured(&mut cargo)?;
     let written = root.join("host").join(format!("{STEM}.json"));
     let text = fs::read_to_string(&written).map_err(Failure::at(written.display()))?;
     let text = without_paths(&text, root)?;
-    let file = out.join(format!("deaddrop-{}.cdx.json", release.version));
+    let file = out.join(format!("deaddrop-{}{of}.cdx.json", release.version));
     fs::write(&file, text).map_err(Failure::at(file.display()))
 }
 

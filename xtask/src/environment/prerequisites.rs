@@ -82,6 +82,8 @@ pub(crate) enum Prerequisite {
     WindowsCompiler,
     /// Runs programs for Windows.
     Wine,
+    /// Writes the archive for Windows.
+    Zip,
     /// Writes the list of dependencies into a program.
     CargoAuditable,
     /// Writes the list of dependencies as a file, a software bill of materials.
@@ -146,6 +148,7 @@ impl Prerequisite {
             Self::WindowsTarget => WINDOWS,
             Self::WindowsCompiler => WINDOWS_COMPILER,
             Self::Wine => "wine64",
+            Self::Zip => "zip",
             Self::CargoAuditable => "cargo-auditable",
             Self::CargoCyclonedx => "cargo-cyclonedx",
             Self::CargoDeb => "cargo-deb",
@@ -201,6 +204,7 @@ impl Prerequisite {
             Self::WindowsTarget => toolchain::has_library(repo, WINDOWS),
             Self::WindowsCompiler => succeeds(repo.program(WINDOWS_COMPILER).arg("--version")),
             Self::Wine => Wine::find(repo).is_some(),
+            Self::Zip => succeeds(repo.program("zip").arg("--version")),
             Self::ProcessEmulator(architecture) => architecture.can_run(repo),
         }
     }
@@ -242,6 +246,7 @@ impl Prerequisite {
             Self::WindowsTarget => vec![Source::RustupTarget(WINDOWS)],
             Self::WindowsCompiler => vec![Source::Apt(&["gcc-mingw-w64-x86-64-win32"])],
             Self::Wine => vec![Source::Apt(&["wine64"])],
+            Self::Zip => vec![Source::Apt(&["zip"])],
             Self::CargoAuditable => vec![Source::Cargo("cargo-auditable", CARGO_AUDITABLE)],
             Self::CargoCyclonedx => vec![Source::Cargo("cargo-cyclonedx", CARGO_CYCLONEDX)],
             Self::CargoDeb => vec![Source::Cargo("cargo-deb", CARGO_DEB)],
