@@ -82,6 +82,10 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(3);
 /// The lease of a claim: it lapses after this long without a sign of life of its receiver.
 pub const LEASE: Duration = Duration::from_secs(15);
+/// A receiver that is told `busy` keeps its turn for this long after it asked last.
+pub const TURN_KEPT: Duration = Duration::from_secs(5);
+/// When a receiver asks again whose turn it is not.
+pub const TURN_RETRY: Duration = Duration::from_millis(500);
 /// The window over which a receiver's rate is measured.
 pub const SLOW_WINDOW: Duration = Duration::from_secs(30);
 /// Fewest bytes per [`SLOW_WINDOW`]: 1 KiB a second.

@@ -285,6 +285,11 @@ impl<const F: usize> Entry<F> {
         Some(fetch)
     }
 
+    /// Whether this id holds or has burned a fetch.
+    pub(super) fn knows(&self, id: &FetchId) -> bool {
+        self.fetches.iter().any(|fetch| fetch.is_of(id))
+    }
+
     /// The description of the drop for its holder.
     pub(super) fn claimed(&self) -> Claimed {
         Claimed { kind: self.kind, name: self.name.clone(), size: self.size, given: self.given }

@@ -180,6 +180,16 @@ impl<const D: usize, const F: usize> Drops<D, F> {
         claimed
     }
 
+    /// Whether this id holds or has burned a fetch of the drop.
+    pub fn knows(&self, token: &Token, id: &FetchId) -> bool {
+        self.all().any(|entry| entry.token() == token && entry.knows(id))
+    }
+
+    /// Notes that a receiver is told that a drop is busy, for another reason than a claim.
+    pub(crate) fn note_busy(&mut self, now: Instant) {
+        self.busy_told = Some(self.latest.max(now));
+    }
+
     /// When a receiver was last told that a drop is busy. It will ask again soon.
     pub const fn busy_told(&self) -> Option<Instant> {
         self.busy_told

@@ -14,8 +14,10 @@ mod request;
 mod session;
 mod stream;
 mod tables;
+mod turns;
 
 pub use event::{ServerEvent, SessionEvent};
 pub use session::ServerSession;
 pub use stream::Read;
 pub use tables::Server;
+pub use turns::Turns;

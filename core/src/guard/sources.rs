@@ -28,6 +28,11 @@ impl Source {
         Self { address, key: Key::single(address) }
     }
 
+    /// Whether the two are counted as one.
+    pub fn counts_with(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
     /// Its address.
     pub const fn address(&self) -> IpAddr {
         self.address

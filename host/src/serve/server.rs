@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::drops::{DropEvent, DropSpec, Lapse, PutError};
+use deaddrop_core::exchange::server::Turns;
 use deaddrop_core::exchange::{Server as CoreServer, ServerEvent as CoreEvent, ServerSession, SessionEvent};
 use deaddrop_core::guard::{Source as Counted, Warning};
 use deaddrop_core::limits::{HOST, LEASE, LINGER, LINGER_BUSY};
@@ -31,6 +32,9 @@ const FETCHES: usize = deaddrop_core::limits::FETCHES_MAX;
 const SOURCES: usize = 1_024;
 /// Connections the guard watches: unauthenticated and parked.
 const CONNECTIONS: usize = HOST.unauthenticated + HOST.parked;
+
+/// Sources that wait for a drop, or whose claims have lapsed.
+const WAITING: usize = 256;
 
 /// The core's server, with a host's capacities.
 pub(crate) type HostServer = CoreServer<DROPS, FETCHES, SOURCES, CONNECTIONS>;
@@ -90,16 +94,26 @@ struct State {
     serving: Box<HostServer>,
     sources: BTreeMap<Token, Arc<Source>>,
     changed: BTreeSet<Token>,
-    /// Wakes each connection.
-    links: BTreeMap<ConnId, Arc<Event>>,
+    /// The connections that stand.
+    links: BTreeMap<ConnId, Connected>,
     /// The members on each connection.
     members: BTreeMap<ConnId, Member>,
+    /// Whose turn it is to claim a drop.
+    turns: Box<Turns<WAITING>>,
     events: VecDeque<ServerEvent>,
+}
+
+/// A connection.
+struct Connected {
+    /// Wakes it.
+    wake: Arc<Event>,
+    /// What it is counted with.
+    source: Counted,
 }
 
 /// The member on a connection.
 struct Member {
-    address: Address,
+    source: Counted,
     /// When the connection closed: a claim of it may outlive it by [`LEASE`].
     closed: Option<Instant>,
     /// It failed, so what was said last may not have arrived.
@@ -108,7 +122,7 @@ struct Member {
 
 impl State {
     fn address(&self, conn: ConnId) -> Option<Address> {
-        self.members.get(&conn).map(|member| member.address)
+        self.members.get(&conn).map(|member| Address::from_source(member.source.address()))
     }
 }
 
@@ -123,6 +137,7 @@ impl Server {
             changed: BTreeSet::new(),
             links: BTreeMap::new(),
             members: BTreeMap::new(),
+            turns: Box::default(),
             events: VecDeque::new(),
         };
         Self {
@@ -173,7 +188,7 @@ impl Server {
         let mut state = lock(&self.state);
         let session = state.serving.open(clock::now(), source, &mut system());
         let woken = self.settle(&mut state);
-        state.links.insert(session.conn(), link.clone());
+        state.links.insert(session.conn(), Connected { wake: link.clone(), source });
         (session, woken)
     }
 
@@ -203,7 +218,7 @@ impl Server {
             match event {
                 CoreEvent::Wake(conn) => {
                     if let Some(link) = state.links.get(&conn) {
-                        link.notify(usize::MAX);
+                        link.wake.notify(usize::MAX);
                     }
                     woken.push(conn);
                     continue;
@@ -214,12 +229,15 @@ impl Server {
                     state.events.push_back(ServerEvent::Claimed { token, by });
                 }
                 CoreEvent::Drop(DropEvent::Lapsed { token, conn, why }) => {
-                    let Some(by) = state.address(conn) else { continue };
+                    let Some(source) = state.members.get(&conn).map(|member| member.source) else { continue };
+                    state.turns.lapsed(now, &token, source);
+                    let by = Address::from_source(source.address());
                     state.events.push_back(ServerEvent::Lapsed { token, by, why });
                 }
                 CoreEvent::Drop(DropEvent::Ended { token, reason, unconfirmed }) => {
                     // The last reference, unless a connection is reading from the source at this moment.
                     state.sources.remove(&token);
+                    state.turns.ended(&token);
                     let changed = state.changed.remove(&token);
                     state.events.push_back(ServerEvent::Ended { token, reason, unconfirmed, changed });
                 }
@@ -235,13 +253,19 @@ impl Server {
 
     /// A whole message has come on a connection.
     pub(crate) fn handle_message(&self, session: &mut ServerSession, message: &mut [u8]) {
-        let mut state = lock(&self.state);
-        let event = session.handle_message(clock::now(), &mut state.serving, &mut system(), message);
+        let (mut state, now) = (lock(&self.state), clock::now());
+        // Claims that have lapsed by now count before others take their place.
+        state.serving.handle_timeout(now, &mut system());
+        self.settle(&mut state);
+        let State { serving, links, members, turns, .. } = &mut *state;
+        let source = links.get(&session.conn()).map_or(session.source().into(), |connected| connected.source);
+        let event = session.handle_message_in_turn(now, serving, &mut system(), message, |drops, fetch| {
+            turns.ask(now, drops, fetch, source)
+        });
         if session.is_member() {
             // Whatever the event: that of a first request takes the place of `Member`.
-            let member =
-                Member { address: Address::from_source(session.source()), closed: None, broken: false };
-            state.members.entry(session.conn()).or_insert(member);
+            let member = Member { source, closed: None, broken: false };
+            members.entry(session.conn()).or_insert(member);
         }
         if let Ok(Some(SessionEvent::Fetched { token })) = event {
             // Before the drop's end, which this fetch may cause and which `settle` reports.
@@ -326,7 +350,7 @@ impl Server {
         state.serving.stop();
         self.stopping.store(true, Ordering::Release);
         for link in state.links.values() {
-            link.notify(usize::MAX);
+            link.wake.notify(usize::MAX);
         }
     }
 
@@ -334,3 +358,6 @@ impl Server {
         self.stopping.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,20 @@
 //! Requests of an authenticated client, one after the other (protocol.md, section 7).
 
+use core::time::Duration;
+
 use rand_core::CryptoRng;
 
 use super::event::SessionEvent;
 use super::reply::{Reject, Reply};
 use super::stream::Stream;
 use super::tables::Server;
-use crate::drops::{Committed, Listed};
+use crate::crypto::record::RecordKind;
+use crate::drops::{Committed, Drops, Listed};
 use crate::limits::LIST_RECORDS;
 use crate::session::Channel;
 use crate::time::Instant;
 use crate::token::{ConnId, Token};
-use crate::wire::{Answer, Ending, ErrorCode, Request};
+use crate::wire::{Answer, ControlError, Ending, ErrorCode, FetchRequest, Request};
 
 /// An authenticated connection.
 pub(super) struct Dialogue {
@@ -39,6 +42,14 @@ impl From<Listed> for Answer {
     }
 }
 
+/// The request in a record.
+pub(super) fn parse(kind: RecordKind, payload: &[u8]) -> Result<Request, ControlError> {
+    match kind {
+        RecordKind::Control => Request::parse(payload),
+        _ => Err(ControlError::Malformed),
+    }
+}
+
 impl Dialogue {
     pub(super) fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
@@ -47,6 +58,7 @@ impl Dialogue {
         rng: &mut impl CryptoRng,
         conn: ConnId,
         request: &Request,
+        turn: impl FnOnce(&Drops<D, F>, &FetchRequest) -> Option<Duration>,
     ) -> Result<Option<SessionEvent>, Reject> {
         match request {
             Request::List { after } => {
@@ -54,7 +66,7 @@ impl Dialogue {
                 self.task = Task::Listing { after: *after, sent: 0, revision, filled: false };
             }
             Request::Fetch(fetch) => {
-                let (stream, answer) = Stream::begin(now, server, conn, fetch)?;
+                let (stream, answer) = Stream::begin(now, server, conn, fetch, turn)?;
                 self.task = Task::Stream(stream);
                 self.answer = answer;
             }

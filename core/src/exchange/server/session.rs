@@ -4,17 +4,18 @@ mod batch;
 mod closing;
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use heapless::Vec;
 use rand_core::CryptoRng;
 
 use super::event::SessionEvent;
 use super::reply::{Reject, Reply};
-use super::request::{Dialogue, Task};
+use super::request::{Dialogue, Task, parse};
 use super::stream::{Phase, Read};
 use super::tables::Server;
 use crate::crypto::record::RecordKind;
-use crate::drops::Refusal;
+use crate::drops::{Drops, Refusal};
 use crate::guard::{Admission, Guess, Source, Standing};
 use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
 use crate::session::{Channel, ServerHandshake};
@@ -22,7 +23,9 @@ use crate::session::{Close, Misuse};
 use crate::time::Instant;
 use crate::token::{ConnId, Instance, Token};
 use crate::trace::decision;
-use crate::wire::{Answer, Attributes, CLIENT_HELLO_LEN, ControlError, ErrorCode, GREETING_LEN, Request};
+use crate::wire::{
+    Answer, Attributes, CLIENT_HELLO_LEN, ControlError, ErrorCode, FetchRequest, GREETING_LEN, Request,
+};
 
 /// A server's session with one client, as a sans-IO state machine.
 pub struct ServerSession {
@@ -190,6 +193,21 @@ impl ServerSession {
         rng: &mut impl CryptoRng,
         message: &mut [u8],
     ) -> Result<Option<SessionEvent>, Misuse> {
+        self.handle_message_in_turn(now, server, rng, message, |_, _| None)
+    }
+
+    /// The same where receivers take turns: `turn` is asked before a `fetch` claims a drop, and says how long its receiver
+    /// is to wait if it has to. See [`Turns`](super::Turns).
+    // Not inlined: a board has less flash to spare than time.
+    #[inline(never)]
+    pub fn handle_message_in_turn<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        server: &mut Server<D, F, S, C>,
+        rng: &mut impl CryptoRng,
+        message: &mut [u8],
+        turn: impl FnOnce(&Drops<D, F>, &FetchRequest) -> Option<Duration>,
+    ) -> Result<Option<SessionEvent>, Misuse> {
         if self.wants() != Some(message.len()) {
             return Err(if self.wants().is_none() { Misuse::OutOfTurn } else { Misuse::Buffer });
         }
@@ -220,7 +238,14 @@ impl ServerSession {
                     let mut dialogue =
                         Dialogue { channel, requests: 0, answer: None, task: Task::Idle, committing: false };
                     let payload = message.get(..opened.len).unwrap_or_default();
-                    let event = self.handle_payload(now, server, rng, &mut dialogue, opened.kind, payload);
+                    let event = self.handle_request(
+                        now,
+                        server,
+                        rng,
+                        &mut dialogue,
+                        parse(opened.kind, payload),
+                        turn,
+                    );
                     self.state = State::Open(dialogue);
                     Ok(event.or(Some(SessionEvent::Member)))
                 }
@@ -236,7 +261,14 @@ impl ServerSession {
                 let event = match dialogue.channel.opener.open(message) {
                     Ok(opened) => {
                         let payload = message.get(..opened.len).unwrap_or_default();
-                        self.handle_payload(now, server, rng, &mut dialogue, opened.kind, payload)
+                        self.handle_request(
+                            now,
+                            server,
+                            rng,
+                            &mut dialogue,
+                            parse(opened.kind, payload),
+                            turn,
+                        )
                     }
                     Err(_) => {
                         self.close = Some(Close::Reset);
@@ -275,19 +307,15 @@ impl ServerSession {
         }
     }
 
-    fn handle_payload<const D: usize, const F: usize, const S: usize, const C: usize>(
+    fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
         &mut self,
         now: Instant,
         server: &mut Server<D, F, S, C>,
         rng: &mut impl CryptoRng,
         dialogue: &mut Dialogue,
-        kind: RecordKind,
-        payload: &[u8],
+        request: Result<Request, ControlError>,
+        turn: impl FnOnce(&Drops<D, F>, &FetchRequest) -> Option<Duration>,
     ) -> Option<SessionEvent> {
-        let request = match kind {
-            RecordKind::Control => Request::parse(payload),
-            _ => Err(ControlError::Malformed),
-        };
         let progress = matches!(request, Ok(Request::Progress { .. }));
         dialogue.requests = dialogue.requests.saturating_add(u8::from(!progress));
         if dialogue.requests > REQUESTS_MAX {
@@ -297,7 +325,7 @@ impl ServerSession {
         let streaming = matches!(dialogue.task, Task::Stream(_));
         let outcome = match (request, &mut dialogue.task) {
             (Ok(request), Task::Stream(stream)) => stream.handle_request(now, server, self.conn, &request),
-            (Ok(request), _) => dialogue.handle_request(now, server, rng, self.conn, &request),
+            (Ok(request), _) => dialogue.handle_request(now, server, rng, self.conn, &request, turn),
             (Err(ControlError::UnknownType(_)), _) => Err(Reject::Say(ErrorCode::Unsupported)),
             (Err(_), _) => Err(Reject::Say(ErrorCode::Malformed)),
         };

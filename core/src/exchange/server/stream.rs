@@ -1,10 +1,12 @@
 //! The stream of a drop to a receiver, from the claim to the final record (protocol.md, sections 5.1 and 7).
 
+use core::time::Duration;
+
 use super::event::SessionEvent;
 use super::reply::{Reject, Reply};
 use super::tables::Server;
 use crate::crypto::digest::PrefixDigest;
-use crate::drops::{Claimed, Refusal};
+use crate::drops::{Claimed, Drops, Refusal};
 use crate::limits::RECORD_MIN;
 use crate::session::{RecordLayout, record_size};
 use crate::time::Instant;
@@ -52,14 +54,19 @@ pub(super) enum Phase {
 }
 
 impl Stream {
-    /// Claims the drop for this receiver.
+    /// Claims the drop for this receiver, unless `turn` has it wait.
     pub(super) fn begin<const D: usize, const F: usize, const S: usize, const C: usize>(
         now: Instant,
         server: &mut Server<D, F, S, C>,
         conn: ConnId,
         fetch: &FetchRequest,
+        turn: impl FnOnce(&Drops<D, F>, &FetchRequest) -> Option<Duration>,
     ) -> Result<(Self, Option<Reply>), Reject> {
         let FetchRequest { token, id, record_max, offset, digest } = fetch;
+        if let Some(retry_after) = turn(&server.drops, fetch) {
+            server.drops.note_busy(now);
+            return Err(Refusal::Busy { retry_after }.into());
+        }
         let Claimed { size, given, .. } = server.drops.claim(now, token, id, conn)?;
         // No digest of bytes that were never handed out is compared: its answer would test a guess at them.
         if *offset > given || !offset.is_multiple_of(RECORD_MIN.into()) {
