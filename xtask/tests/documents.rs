@@ -18,7 +18,11 @@ const DOCUMENTS: &[&str] = &[
     "core/README.md",
     "host/README.md",
     "firmware/README.md",
+    FAILURES,
 ];
+
+/// The document that names a test for each of its tables.
+const FAILURES: &str = "host/docs/failures.md";
 
 /// A README and the file whose documentation has its example, where it is compiled.
 const EXAMPLES: &[(&str, &str)] =
@@ -114,6 +118,17 @@ fn every_path_exists() {
         wrong.extend(linked.chain(named).map(|name| format!("{document}: {name}")));
     }
     assert!(wrong.is_empty(), "not in the repository: {wrong:#?}");
+}
+
+#[test]
+fn every_test_of_a_failure_exists() {
+    let text = fs::read_to_string(root().join(FAILURES)).unwrap();
+    let named: Vec<_> = code_spans(&text).into_iter().filter_map(|span| span.split_once("::")).collect();
+    for (file, test) in &named {
+        let source = fs::read_to_string(root().join(file)).unwrap();
+        assert!(source.contains(&format!("#[test]\nfn {test}(")), "{file} has no test {test}");
+    }
+    assert!(named.len() > 15, "{named:?}");
 }
 
 #[test]
