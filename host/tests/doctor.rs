@@ -143,6 +143,26 @@ fn two_doctors_find_each_other() {
 }
 
 #[test]
+fn two_doctors_find_each_other_by_mdns_where_no_beacon_passes() {
+    let lan = Lan::of(2);
+    let folder = tempfile::tempdir().unwrap();
+    // As an access point does it that drops broadcast: each hears its own, and not the other's.
+    for (host, other) in lan.hosts.iter().zip(["10.77.0.2", "10.77.0.1"]) {
+        host.filter(&format!("ip saddr {other} udp dport 48555")).unwrap();
+    }
+    let both: Vec<Process> =
+        lan.hosts.iter().map(|host| start(host, folder.path(), ROOM, &["--wait", "3", "--mdns"])).collect();
+    both.into_iter().for_each(|doctor| diagnosed(doctor).is("found", &["a sender answers"]));
+    // Where it was not tried, it is named.
+    let here = &lan.hosts[0];
+    examine(here, folder.path(), &[]).is("nobody", &["--mdns"]);
+    // What comes back by it is not taken for a beacon.
+    here.filter("udp dport 48555").unwrap();
+    examine(here, folder.path(), &["--mdns"])
+        .is("beacons-kept-out", &["broadcast to UDP port 48555 in by eth0"]);
+}
+
+#[test]
 fn nobody_there_is_nothing_in_the_way() {
     let lan = Lan::of(2);
     let [here, there] = &lan.hosts[..] else { unreachable!("two hosts") };

@@ -17,6 +17,8 @@ use super::finding::{Echo, Finding};
 use crate::address::Address;
 use crate::lan::beacons::BeaconSockets;
 use crate::lan::interfaces::Interface;
+use crate::lan::mdns::message::asks;
+use crate::lan::mdns::responder::{Responder, Transmit};
 use crate::lan::neighbours::Neighbours;
 use crate::lan::receiver::{BeaconReceiver, Received};
 use crate::network::Network;
@@ -51,6 +53,8 @@ pub(super) struct Presence {
     heard: Vec<SocketAddr>,
     /// The machines that look for senders.
     pub(super) listeners: BTreeSet<Address>,
+    /// Says by multicast DNS what its beacons say, where that was asked for.
+    responder: Responder,
 }
 
 /// A sender without drops.
@@ -76,7 +80,8 @@ impl Presence {
         senders.retain(|(socket, _)| socket.local_addr().is_ok_and(|address| address.port() != udp_port));
         let (own, errors) = (BTreeSet::new(), Vec::new());
         let (heard, listeners) = (Vec::new(), BTreeSet::new());
-        Ok(Self { beacons, receiver, senders, udp_port, instance, own, errors, heard, listeners })
+        let responder = Responder::default();
+        Ok(Self { beacons, receiver, senders, udp_port, instance, own, errors, heard, listeners, responder })
     }
 
     /// Asks and listens for so long, and says of each sender once that it was `found`. With a `service` it announces and
@@ -109,6 +114,10 @@ impl Presence {
                     advertiser.set(now, Some((service.port, REVISION)), &mut system());
                     while let Some(beacon) = advertiser.poll_transmit(now, &mut system()) {
                         self.beacons.broadcast(&beacon);
+                        self.responder.handle_beacon(now, &beacon);
+                    }
+                    while let Some(transmit) = self.responder.poll_transmit(now) {
+                        self.beacons.send_by_mdns(&transmit);
                     }
                 }
                 while ASK_AT.get(asked).is_some_and(|at| begun + *at <= now) {
@@ -116,7 +125,8 @@ impl Presence {
                     self.ask();
                     self.beacons.ask_by_mdns();
                 }
-                let due = [ASK_AT.get(asked).map(|at| begun + *at), advertiser.poll_timeout()];
+                let ask_at = ASK_AT.get(asked).map(|at| begun + *at);
+                let due = [ask_at, advertiser.poll_timeout(), self.responder.due()];
                 let due = due.into_iter().flatten().fold(begun + span, Instant::min);
                 future::or(self.receiver.ready(), sleep_until(due)).await;
                 let known = self.heard.len();
@@ -131,7 +141,9 @@ impl Presence {
     /// Takes the announcement of a service back.
     pub(super) fn farewell(&self, service: &Service) {
         let (port, instance) = (service.port, self.instance);
-        self.beacons.broadcast(&Beacon { kind: BeaconKind::Farewell, port, instance, revision: REVISION });
+        let beacon = Beacon { kind: BeaconKind::Farewell, port, instance, revision: REVISION };
+        self.beacons.broadcast(&beacon);
+        self.beacons.send_by_mdns(&Transmit { beacon, on: None });
     }
 
     /// Sends a solicit to everybody on every interface, and notes how that went.
@@ -156,9 +168,20 @@ impl Presence {
     }
 
     fn receive(&mut self, advertiser: &mut Advertiser<ANSWERED>) {
-        let Self { receiver, beacons, own, heard, listeners, senders, instance, .. } = self;
+        let Self { receiver, beacons, own, heard, listeners, senders, instance, responder, .. } = self;
         receiver.receive(|received| {
-            let Received::Beacon(arrival, beacon) = received else { return };
+            let (arrival, beacon) = match received {
+                Received::Beacon(arrival, beacon) => (arrival, beacon),
+                // Its own records say nothing of its beacons.
+                Received::Records(_, beacon) if beacon.instance == *instance => return,
+                Received::Records(arrival, beacon) => (arrival, beacon),
+                Received::Mdns(interface, message) => {
+                    if asks(message, *instance) {
+                        responder.asked(clock::now(), interface, &mut system());
+                    }
+                    return;
+                }
+            };
             let from = Address::from(arrival.from);
             if beacon.instance == *instance {
                 own.insert(from);

@@ -50,14 +50,10 @@ impl Announcement {
         self.advertiser.set(now, self.server.live().map(|revision| (self.port, revision)), &mut system());
         while let Some(beacon) = self.advertiser.poll_transmit(now, &mut system()) {
             self.beacons.broadcast(&beacon);
-            if self.beacons.mdns().is_some() {
-                self.responder.handle_beacon(now, &beacon);
-            }
+            self.responder.handle_beacon(now, &beacon);
         }
         while let Some(transmit) = self.responder.poll_transmit(now) {
-            if let Some(mdns) = self.beacons.mdns() {
-                mdns.announce(&transmit.beacon, transmit.on);
-            }
+            self.beacons.send_by_mdns(&transmit);
         }
         let due = [tick, self.advertiser.poll_timeout(), self.responder.due(), self.beacons.due()];
         due.into_iter().fold(None, Instant::earliest)
@@ -93,6 +89,8 @@ impl Announcement {
                     beacons.answer(&answer, arrival.from);
                 }
             }
+            // Another sender's are nothing to this one.
+            Received::Records(..) => {}
             Received::Mdns(interface, message) => {
                 if asks(message, server.instance()) {
                     responder.asked(clock::now(), interface, &mut system());

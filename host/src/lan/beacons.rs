@@ -14,6 +14,7 @@ use log::{debug, trace};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::interfaces::{GROUP, Interface, InterfaceError, interfaces};
+use super::mdns::responder::Transmit;
 use super::mdns::sockets::MdnsSockets;
 use super::unused::not_usable;
 use super::watch::InterfaceWatch;
@@ -214,6 +215,13 @@ impl BeaconSockets {
     pub(crate) fn ask_by_mdns(&self) {
         if let Some(mdns) = &self.mdns {
             mdns.ask();
+        }
+    }
+
+    /// Sends by multicast DNS what a responder has to send, where that was asked for.
+    pub(crate) fn send_by_mdns(&self, transmit: &Transmit) {
+        if let Some(mdns) = &self.mdns {
+            mdns.announce(&transmit.beacon, transmit.on);
         }
     }
 

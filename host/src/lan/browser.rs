@@ -331,7 +331,9 @@ impl Browser {
         let Self { receiver, catalogue, shown, watch, .. } = self;
         receiver.receive(|received| {
             // Questions are for senders.
-            let Received::Beacon(arrival, beacon) = received else { return };
+            let (Received::Beacon(arrival, beacon) | Received::Records(arrival, beacon)) = received else {
+                return;
+            };
             catalogue.handle_beacon(arrival, beacon);
             if beacon.kind != BeaconKind::Solicit {
                 let at = Address::from(arrival.from).at(beacon.port);

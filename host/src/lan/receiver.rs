@@ -26,8 +26,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What has arrived.
 pub(crate) enum Received<'a> {
-    /// A beacon, or what was heard by multicast DNS and amounts to one.
+    /// A beacon.
     Beacon(&'a Arrival, &'a Beacon),
+    /// What was heard by multicast DNS and amounts to a beacon.
+    Records(&'a Arrival, &'a Beacon),
     /// A message of multicast DNS, and the number of the interface where it arrived. It may be a question.
     Mdns(u32, &'a [u8]),
 }
@@ -126,7 +128,7 @@ impl MdnsSocket {
         let (len, from) = self.socket.get_ref().recv_from(&mut bytes)?;
         let Some(message) = bytes.get(..len).filter(|_| self.link.counts(from)) else { return Ok(()) };
         for (arrival, beacon) in self.link.heard(message) {
-            received(Received::Beacon(&arrival, &beacon));
+            received(Received::Records(&arrival, &beacon));
         }
         received(Received::Mdns(self.link.index(), message));
         Ok(())

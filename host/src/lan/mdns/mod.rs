@@ -4,9 +4,9 @@
 //! The records say what a beacon says and nothing else. What is heard becomes an announcement, so that the same tables and
 //! the same limits decide on what anybody can forge. Not a word of the protocol of records is outside of `message`.
 
-pub(super) mod message;
+pub(crate) mod message;
 pub(super) mod querier;
-pub(super) mod responder;
+pub(crate) mod responder;
 pub(super) mod sockets;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

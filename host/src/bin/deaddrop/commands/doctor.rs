@@ -60,7 +60,7 @@ pub(super) async fn doctor(ui: &Ui, signals: &Signals, job: Job) -> Result<(), F
         return Err(Failure::new(Exit::Failed, ROOM, failure.message));
     }
     let verdict = examination.verdict();
-    let (code, message) = messages::diagnosis(&verdict);
+    let (code, message) = messages::diagnosis(&verdict, job.net.mdns);
     if verdict.is_good() {
         return ui.show(&Event::Diagnosis { code, message: &message }).await;
     }

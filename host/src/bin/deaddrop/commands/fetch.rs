@@ -175,7 +175,7 @@ async fn discovered(
         (true, true) => {
             let reason = async { Ok(likely_reason(&network(net), browser).await) };
             let reason = future::or(async { Err(signals.wait().await) }, reason).await?;
-            Err(Failure::unreachable(messages::not_found(reason.ok().as_ref())))
+            Err(Failure::unreachable(messages::not_found(reason.ok().as_ref(), net.mdns)))
         }
     }
 }

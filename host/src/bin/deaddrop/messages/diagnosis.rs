@@ -4,14 +4,16 @@ use deaddrop::diagnosis::{Closed, Contact, Verdict};
 
 use crate::platform::{AS_ADMINISTRATOR, SMALLER_MTU};
 
-/// The word for a verdict, and the sentence.
-pub(crate) fn diagnosis(verdict: &Verdict) -> (&'static str, String) {
+/// The word for a verdict, and the sentence. `mdns`: whether multicast DNS was spoken too.
+pub(crate) fn diagnosis(verdict: &Verdict, mdns: bool) -> (&'static str, String) {
     let (code, advice) = match verdict {
         Verdict::Nobody { listeners: 0 } => (
             "nobody",
-            ": run deaddrop doctor on the other machine too, at the same time, and here with --from and its address; if \
-             neither hears the other, this network keeps its devices apart (client isolation)"
-                .into(),
+            format!(
+                ": run deaddrop doctor on the other machine too, at the same time, {}and here with --from and its address; \
+                 if neither hears the other, this network keeps its devices apart (client isolation)",
+                if mdns { "" } else { "on both with --mdns, which some networks pass, " }
+            ),
         ),
         Verdict::Nobody { .. } => ("nobody", ": offer something with deaddrop send-msg or send-file".into()),
         Verdict::Found { .. } => ("found", String::new()),
@@ -21,15 +23,17 @@ pub(crate) fn diagnosis(verdict: &Verdict) -> (&'static str, String) {
 }
 
 /// Why `fetch` has found nothing, in one line.
-pub(crate) fn not_found(verdict: Option<&Verdict>) -> String {
+pub(crate) fn not_found(verdict: Option<&Verdict>, mdns: bool) -> String {
     let reason = match verdict {
-        None | Some(Verdict::Nobody { .. }) => {
-            "no sender was heard; check that one is running, look longer with --wait, name it with --from, or run \
-             deaddrop doctor on both machines"
-                .into()
+        None | Some(Verdict::Nobody { .. }) => format!(
+            "no sender was heard; check that one is running, look longer with --wait, name it with --from, {}or run \
+             deaddrop doctor on both machines",
+            if mdns { "" } else { "give --mdns on both sides, " }
+        ),
+        Some(Verdict::Found { .. }) => {
+            "members are there, and offer nothing now; look longer with --wait".into()
         }
-        Some(Verdict::Found { .. }) => "members are there, and offer nothing now; look longer with --wait".into(),
-        Some(verdict) => diagnosis(verdict).1,
+        Some(verdict) => diagnosis(verdict, mdns).1,
     };
     format!("nothing is offered in this room on this network: {reason}")
 }
@@ -146,7 +150,7 @@ mod tests {
             }));
         }
         for verdict in verdicts {
-            let (code, sentence) = diagnosis(&verdict);
+            let (code, sentence) = diagnosis(&verdict, false);
             assert!(sentence.len() > verdict.to_string().len() + 20, "{sentence}");
             assert!(!sentence.contains('\n') && code != "unknown", "{sentence}");
             assert!(GUIDE.contains(&format!("`{code}`")), "{code} is not in the guide");
@@ -159,9 +163,18 @@ mod tests {
     #[test]
     fn a_fetch_says_the_same_in_one_line() {
         let taken = Verdict::PortTaken { port: 48_555, by: Vec::new() };
-        assert!(not_found(Some(&taken)).contains(&diagnosis(&taken).1));
+        assert!(not_found(Some(&taken), false).contains(&diagnosis(&taken, false).1));
         for nothing in [None, Some(&Verdict::Nobody { listeners: 0 })] {
-            assert!(not_found(nothing).contains("--wait"));
+            assert!(not_found(nothing, false).contains("--wait"));
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_heard_mdns_is_named_unless_it_was_tried() {
+        let nobody = Verdict::Nobody { listeners: 0 };
+        for mdns in [false, true] {
+            assert_eq!(diagnosis(&nobody, mdns).1.contains("--mdns"), !mdns);
+            assert_eq!(not_found(Some(&nobody), mdns).contains("--mdns"), !mdns);
         }
     }
 }
