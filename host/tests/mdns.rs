@@ -286,6 +286,7 @@ fn records_of_elsewhere_or_of_system_ports_are_ignored() {
     let [receiver, forger] = &lan.hosts[..] else { unreachable!("two hosts") };
     // The receiver's system has a way there: only deaddrop stands between.
     receiver.ip_command("route add 192.0.2.0/24 dev eth0");
+    forger.ip_command("address add 192.0.2.5/24 dev eth0");
     let folder = tempfile::tempdir().unwrap();
     let capture = Capture::start(&lan);
     let _listening = listener(receiver, folder.path());

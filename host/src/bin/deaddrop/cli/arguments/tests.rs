@@ -61,8 +61,20 @@ fn defaults_are_the_contract() {
     let Command::SendFile(send) = command(&["send-file", "x"]) else { panic!() };
     assert_eq!((send.ttl.as_secs(), send.fetches), (300, Fetches::Counted(1)));
     let Command::Run(run) = command(&["run"]) else { panic!() };
-    assert_eq!(run.auto_fetch, AutoFetch::None);
+    assert_eq!((run.auto_fetch, run.mdns), (AutoFetch::None, false));
     assert_eq!(run.limits(), crate::cli::Limits { size: 2 << 30, total: 10 << 30, free: 1 << 30 });
+    for line in
+        [&["run", "--mdns"][..], &["fetch", "--mdns"], &["send-msg", "--mdns"], &["send-file", "--mdns", "x"]]
+    {
+        let asked = match command(line) {
+            Command::Run(run) => run.net().mdns,
+            Command::Fetch(fetch) => fetch.net().mdns,
+            Command::SendMsg(send) => send.net().mdns,
+            Command::SendFile(send) => send.net().mdns,
+            other => panic!("{other:?}"),
+        };
+        assert!(asked, "{line:?}");
+    }
     let Command::Fetch(fetch) = command(&["fetch"]) else { panic!() };
     assert_eq!((fetch.wait, fetch.senders(), fetch.to_stdout()), (None, Vec::new(), false));
 }
