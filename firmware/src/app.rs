@@ -30,6 +30,7 @@ mod network;
 mod notify;
 mod outlined;
 mod probe;
+mod room;
 mod server;
 mod settings;
 mod silence;
@@ -41,6 +42,7 @@ pub use memory::{
     ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
 };
 pub use outlined::Outlined;
+pub use room::{OfferError, Outcome, ReceivedDrop, Room, Source, Terms};
 pub use settings::Settings;
 
 use core::cell::RefCell;
@@ -62,6 +64,7 @@ use crate::PROFILE;
 use crate::board::Wire;
 use crate::console::Console;
 use crate::mailbox::Mailbox;
+use crate::values::Persist;
 use context::TaskContext;
 use liveness::Task;
 use memory::ServerBuffers;
@@ -120,6 +123,7 @@ impl App {
             rng,
             requested: None,
             fetching: false,
+            received: None,
             auto: settings.auto,
             tried: Deque::new(),
         };
@@ -129,6 +133,7 @@ impl App {
             prs,
             mailbox,
             store,
+            persist: None,
             tables: RefCell::new(tables),
             context: TaskContext::new(now, settings.reply_delay),
             started: now,
@@ -152,6 +157,11 @@ impl App {
     /// stack's driver.
     pub fn listen_to(&mut self, wire: &'static Wire) {
         self.state.wire = Some(wire);
+    }
+
+    /// Has each received drop written to `persist` before its sender hears that it was received.
+    pub fn persist_with(&mut self, persist: &'static dyn Persist) {
+        self.state.persist = Some(persist);
     }
 
     /// Where the console, or a program in its place, sends commands and receives events.
@@ -181,24 +191,57 @@ impl App {
     }
 
     /// Runs everything but the console. The caller takes its place at [`Self::mailbox`].
-    pub async fn run_without_console(&mut self, mut indicator: impl Indicator, mut watchdog: impl Watchdog) {
+    pub fn run_without_console(
+        &mut self,
+        indicator: impl Indicator,
+        watchdog: impl Watchdog,
+    ) -> impl Future<Output = ()> {
+        let Self { state, servers, busy_responder, client, shared_port, own_port } = self;
+        run_tasks(state, servers, busy_responder, client, [shared_port, own_port], indicator, watchdog)
+    }
+
+    /// Runs everything but the console, and beside it `work`, which uses the room. When `work` ends, the board stays a
+    /// member.
+    pub async fn run_with(
+        &mut self,
+        indicator: impl Indicator,
+        watchdog: impl Watchdog,
+        work: impl AsyncFnOnce(Room<'_>),
+    ) {
         let Self { state, servers, busy_responder, client, shared_port, own_port } = self;
         let app = &*state;
-        let [first, second] = servers;
-        let first = pin!(server::server_task(app, Task::Server(0), first));
-        let second = pin!(server::server_task(app, Task::Server(1), second));
-        let busy_responder = pin!(busy_responder::busy_responder(app, busy_responder));
-        let network = pin!(network::network_task(app));
-        let beacons = pin!(beacons::beacon_task(app, shared_port, own_port));
-        let client = pin!(client::client_task(app, client));
-        let command = pin!(command::command_task(app));
-        let status = pin!(status::status_task(app, &mut indicator, &mut watchdog));
-        join4(
-            join3(Outlined::new(first), Outlined::new(second), Outlined::new(busy_responder)),
-            join(Outlined::new(network), Outlined::new(beacons)),
-            join(Outlined::new(client), Outlined::new(command)),
-            Outlined::new(status),
-        )
-        .await;
+        let ports = [shared_port, own_port];
+        let tasks = pin!(run_tasks(app, servers, busy_responder, client, ports, indicator, watchdog));
+        let work = pin!(work(Room::new(app)));
+        join(Outlined::new(tasks), Outlined::new(work)).await;
     }
+}
+
+/// All tasks, polled together.
+async fn run_tasks(
+    app: &AppState,
+    servers: &mut [TcpSocket<'static>; SERVERS],
+    busy_responder: &mut TcpSocket<'static>,
+    client: &mut TcpSocket<'static>,
+    ports: [&mut UdpSocket<'static>; 2],
+    mut indicator: impl Indicator,
+    mut watchdog: impl Watchdog,
+) {
+    let [first, second] = servers;
+    let [shared_port, own_port] = ports;
+    let first = pin!(server::server_task(app, Task::Server(0), first));
+    let second = pin!(server::server_task(app, Task::Server(1), second));
+    let busy_responder = pin!(busy_responder::busy_responder(app, busy_responder));
+    let network = pin!(network::network_task(app));
+    let beacons = pin!(beacons::beacon_task(app, shared_port, own_port));
+    let client = pin!(client::client_task(app, client));
+    let command = pin!(command::command_task(app));
+    let status = pin!(status::status_task(app, &mut indicator, &mut watchdog));
+    join4(
+        join3(Outlined::new(first), Outlined::new(second), Outlined::new(busy_responder)),
+        join(Outlined::new(network), Outlined::new(beacons)),
+        join(Outlined::new(client), Outlined::new(command)),
+        Outlined::new(status),
+    )
+    .await;
 }

@@ -32,7 +32,7 @@ pub use retained::{RetainedRam, WORDS};
 pub use wire::{Counted, Wire};
 
 use crate::addressing;
-use crate::app::{App, Outlined, Watchdog};
+use crate::app::{App, Outlined, Room, Watchdog};
 use crate::boot::{BootError, Hardware, HardwareEntropy, Ready, SeedStore, boot, boot_from_flash};
 use crate::console::Console;
 use crate::signal::{Indicator, SLOT_MS, Signal, slot};
@@ -136,6 +136,26 @@ impl<C: Read + Write, L: Indicator, W: Watchdog, R: RetainedRam> Board<C, L, W, 
         self.watchdog.feed();
         let driver = Counted::new(driver, self.wire);
         embassy_net::new(driver, addressing::config(ready.address), resources, ready.rng.next_u64())
+    }
+
+    /// Prints one line on the console, given without its end, before [`Self::run`].
+    pub async fn say(&mut self, line: &str) {
+        self.watchdog.feed();
+        // There is no other place to say that this failed.
+        let _ = self.console.write_all(line.as_bytes()).await;
+        let _ = self.console.write_all(b"\r\n").await;
+    }
+
+    /// The same as [`Self::run`], and beside it `work`, which uses the room.
+    pub async fn run_with(self, app: &mut App, work: impl AsyncFnOnce(Room<'_>)) -> ! {
+        app.listen_to(self.wire);
+        let (mailbox, store) = (app.mailbox(), app.store());
+        let mut console = Console::new(self.console);
+        let well_at = Some(Instant::now() + WELL_AFTER);
+        let watchdog = Well { watchdog: self.watchdog, retained: self.retained, well_at };
+        let console = pin!(console.run(mailbox, store));
+        let app = pin!(app.run_with(self.lamp, watchdog, work));
+        join(Outlined::new(console), Outlined::new(app)).await.0
     }
 
     /// Runs console and app for as long as the board is on.

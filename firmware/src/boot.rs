@@ -21,7 +21,7 @@
 mod entropy;
 mod error;
 #[cfg(test)]
-mod flash;
+pub(crate) mod flash;
 pub mod jitter_entropy;
 mod preloaded;
 mod seed_store;

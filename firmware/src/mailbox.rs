@@ -227,6 +227,8 @@ pub enum CommandError {
     Refused(ErrorCode),
     /// The store entry was forgotten at the console meanwhile.
     Forgotten,
+    /// It is in the store, and could not be made durable. Its sender is not told that it was received.
+    NotPersisted,
     /// It cannot be offered.
     Put(PutError),
     /// It is offered already.
@@ -255,6 +257,7 @@ impl fmt::Display for CommandError {
             Self::Refused(ErrorCode::Changed) => "its source changed: have it sent again",
             Self::Refused(_) => PROTOCOL,
             Self::Forgotten => "it was forgotten",
+            Self::NotPersisted => "it is here, and could not be kept for longer: show prints it",
             Self::Offered => "it is offered already: list shows its token",
             Self::NotWhole => "not all of it is in the store: list shows what is",
             Self::Put(PutError::Full) => "too many drops are offered: forget one first",
@@ -287,11 +290,18 @@ impl fmt::Display for CommandError {
 
 impl core::error::Error for CommandError {}
 
+/// Hears events beside the console: [`Mailbox::observe_with`].
+pub trait Observer {
+    /// An event was posted. Called in the midst of the app: copy what you need, and return.
+    fn hear(&self, event: &Event);
+}
+
 /// Two bounded queues: commands to the app, events to the console. Not for interrupts: both sides run on one executor.
 pub struct Mailbox {
     commands: Channel<NoopRawMutex, Command, COMMANDS>,
     events: Channel<NoopRawMutex, Event, EVENTS>,
     dropped: Cell<u16>,
+    observer: Cell<Option<&'static (dyn Observer + Sync)>>,
 }
 
 impl Default for Mailbox {
@@ -303,7 +313,12 @@ impl Default for Mailbox {
 impl Mailbox {
     /// Empty.
     pub const fn new() -> Self {
-        Self { commands: Channel::new(), events: Channel::new(), dropped: Cell::new(0) }
+        Self {
+            commands: Channel::new(),
+            events: Channel::new(),
+            dropped: Cell::new(0),
+            observer: Cell::new(None),
+        }
     }
 
     /// Sends a command; waits while the queue is full.
@@ -316,9 +331,24 @@ impl Mailbox {
         self.commands.receive().await
     }
 
+    /// Has all events from now on heard by `observer` too, replies included: [`Events`](crate::events::Events) passes them
+    /// on to several listeners.
+    pub fn observe_with(&self, observer: &'static (dyn Observer + Sync)) {
+        self.observer.set(Some(observer));
+    }
+
+    // Not inlined, into every place that posts.
+    #[inline(never)]
+    fn tell(&self, event: &Event) {
+        if let Some(observer) = self.observer.get() {
+            observer.hear(event);
+        }
+    }
+
     /// Posts an event that is not a reply. If the queue is full it is dropped and counted: a peer that causes events
     /// faster than the console prints them must not block the network.
     pub fn post(&self, event: Event) {
+        self.tell(&event);
         if self.events.try_send(event).is_err() {
             self.dropped.set(self.dropped.get().saturating_add(1));
         }
@@ -327,6 +357,7 @@ impl Mailbox {
     /// Replies to a command; waits while the queue is full. Not for the server tasks, which must not wait for a console.
     // Not an `async fn`, whose future would hold the event twice.
     pub fn reply(&self, event: Event) -> impl Future<Output = ()> {
+        self.tell(&event);
         self.events.send(event)
     }
 

@@ -29,6 +29,7 @@ pub(super) async fn client_task(app: &AppState, socket: &mut TcpSocket<'static>)
         if let Some(request) = request {
             Outlined::new(pin!(fetch(app, socket, &request))).await;
             app.with(|tables| tables.fetching = false);
+            app.context.notify.notify();
             continue;
         }
         let due = app.with(|tables| {

@@ -1,6 +1,7 @@
 //! The command task: carries out the commands that arrive in the mailbox.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use deaddrop_core::drops::{DropSpec, Fetches};
 use deaddrop_core::offer::Name;
@@ -57,7 +58,7 @@ async fn request_fetch(app: &AppState, request: FetchRequest) {
 
 /// Offers a store entry to the room.
 async fn offer(app: &AppState, slot: Slot, sent: bool) {
-    let offered = put(app, slot);
+    let offered = put(app, slot, app.ttl);
     app.reply(match offered {
         Ok(drop) => {
             app.context.notify.notify();
@@ -78,7 +79,7 @@ async fn offer(app: &AppState, slot: Slot, sent: bool) {
 
 /// Adds a drop to the server's table.
 #[inline(never)]
-fn put(app: &AppState, slot: Slot) -> Result<OfferSummary, CommandError> {
+pub(super) fn put(app: &AppState, slot: Slot, ttl: Duration) -> Result<OfferSummary, CommandError> {
     let (spec, name) = {
         let store = app.store.borrow();
         let held = store.get(slot).ok_or(CommandError::NotWhole)?;
@@ -89,7 +90,6 @@ fn put(app: &AppState, slot: Slot) -> Result<OfferSummary, CommandError> {
         }
         // Valid: it was checked when the entry was made.
         let name = Name::new(held.offered_name()).unwrap_or_default();
-        let ttl = app.ttl;
         (
             DropSpec { kind: held.kind, name, size: held.size as u64, ttl, fetches: Fetches::Counted(1) },
             Label::of(held.name),

@@ -42,6 +42,7 @@ pub(super) async fn fetch(app: &AppState, socket: &mut TcpSocket<'static>, reque
         }
         Err(why) => (None, Err(why)),
     };
+    app.tables.borrow_mut().received = result.ok();
     let event = match result {
         Ok((token, slot)) => Event::Received { token, slot },
         Err(why) => Event::Failed { token: token.or(request.token.whole()), why },

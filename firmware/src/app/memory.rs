@@ -15,19 +15,19 @@ use heapless::Vec;
 
 use crate::PROFILE;
 use crate::mailbox::Mailbox;
+use crate::sizes;
 use crate::store::Store;
 
-/// Bytes that the store holds: a file of 48 KiB and some messages, or, on a part with 64 KiB of RAM, a file of 16 KiB and
-/// a short one.
-pub const STORE_BYTES: usize = if cfg!(feature = "small-store") { 16 * 1024 + 256 } else { 48 * 1024 + 1024 };
+/// Bytes that the store holds. This and the next four are chosen by the product: see [`sizes`](crate::sizes).
+pub const STORE_BYTES: usize = sizes::STORE_BYTES;
 /// Drops that the store holds.
-pub const STORE_ENTRIES: usize = 8;
+pub const STORE_ENTRIES: usize = sizes::STORE_ENTRIES;
 /// Own drops in the server's table, live and recently ended.
-pub const DROPS: usize = 4;
+pub const DROPS: usize = sizes::DROPS;
 /// Offers of other members in the browser's table.
-pub const OFFERS: usize = 6;
+pub const OFFERS: usize = sizes::OFFERS;
 /// Senders in the browser's table.
-pub const PEERS: usize = 10;
+pub const PEERS: usize = sizes::PEERS;
 /// Senders heard once that are not in that table, four bytes each.
 pub(super) const SIGHTINGS: usize = 16;
 /// Addresses in each of the two tables of guess budgets: peers that connect, and senders we connect to.

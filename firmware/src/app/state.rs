@@ -22,7 +22,8 @@ use super::context::TaskContext;
 use super::memory::{BoardAdvertiser, BoardBrowser, BoardGuard, BoardServer, BoardStore, RECORD};
 use crate::board::Wire;
 use crate::mailbox::{Event, FetchRequest, Mailbox, OfferSummary};
-use crate::store::{Label, State as StoreState};
+use crate::store::{Label, Slot, State as StoreState};
+use crate::values::Persist;
 
 /// The TCP port of the server.
 pub(super) const PORT: u16 = TCP_PORT_FIRST;
@@ -39,6 +40,8 @@ pub(super) struct AppState {
     pub(super) prs: Prs,
     pub(super) mailbox: &'static Mailbox,
     pub(super) store: &'static RefCell<BoardStore>,
+    /// Where drops are written before they are confirmed, if anywhere.
+    pub(super) persist: Option<&'static dyn Persist>,
     pub(super) tables: RefCell<Tables>,
     pub(super) context: TaskContext,
     pub(super) started: Instant,
@@ -60,6 +63,8 @@ pub(super) struct Tables {
     pub(super) requested: Option<FetchRequest>,
     /// Whether a fetch is under way.
     pub(super) fetching: bool,
+    /// What the last fetch has received, if it did not fail, for a [`Room`](super::Room) that waits for it.
+    pub(super) received: Option<(Token, Slot)>,
     /// Whether messages are fetched as they are offered.
     pub(super) auto: bool,
     /// Messages that `auto` has fetched or tried.
@@ -154,7 +159,7 @@ impl AppState {
     }
 
     /// The token under which the store entry in `slot` is offered, if it is.
-    pub(super) fn offered(&self, slot: crate::store::Slot) -> Option<Token> {
+    pub(super) fn offered(&self, slot: Slot) -> Option<Token> {
         match self.store.borrow().get(slot)?.state {
             StoreState::Offered(token) => Some(token),
             _ => None,

@@ -26,8 +26,9 @@ pub(crate) enum FlashError {
     Misused,
 }
 
+/// `WRITE` and `ERASE` are the sizes of a word and of an erase block.
 #[derive(Clone, Debug)]
-pub(crate) struct Flash {
+pub(crate) struct Flash<const WRITE: usize = 32, const ERASE: usize = 128> {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fault: Fault,
     /// Bytes that can still be erased or written before the power fails.
@@ -35,6 +36,8 @@ pub(crate) struct Flash {
     /// What a byte is left at when the power fails while it changes: between old and new by this mask.
     pub(crate) torn: u8,
     pub(crate) erased: usize,
+    /// Whether a word that was written may be written again where that only clears bits, as plain NOR flash allows.
+    pub(crate) clears_bits: bool,
     /// Words with error correction: those that a power failure left half-written, which cannot be read. `None`: plain
     /// flash, where every word can be.
     pub(crate) torn_words: Option<BTreeSet<usize>>,
@@ -43,13 +46,28 @@ pub(crate) struct Flash {
 impl Flash {
     /// Erased, with room for this many pieces.
     pub(crate) fn new(pieces: usize) -> Self {
-        let bytes = vec![0xFF; pieces * Self::ERASE_SIZE];
-        Self { bytes, fault: Fault::None, power: None, torn: 0xFF, erased: 0, torn_words: None }
+        Self::of_sizes(pieces)
     }
 
     /// The same with error correction, as that of STM32H5 and H7.
     pub(crate) fn with_ecc(pieces: usize) -> Self {
         Self { torn_words: Some(BTreeSet::new()), ..Self::new(pieces) }
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
+    /// The same with other sizes than usual.
+    pub(crate) fn of_sizes(pieces: usize) -> Self {
+        let bytes = vec![0xFF; pieces * ERASE];
+        Self {
+            bytes,
+            fault: Fault::None,
+            power: None,
+            torn: 0xFF,
+            erased: 0,
+            clears_bits: false,
+            torn_words: None,
+        }
     }
 
     fn change(&mut self, at: usize, to: u8) -> Result<(), FlashError> {
@@ -83,11 +101,11 @@ impl NorFlashError for FlashError {
     }
 }
 
-impl ErrorType for Flash {
+impl<const WRITE: usize, const ERASE: usize> ErrorType for Flash<WRITE, ERASE> {
     type Error = FlashError;
 }
 
-impl ReadNorFlash for Flash {
+impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Flash<WRITE, ERASE> {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
@@ -104,9 +122,9 @@ impl ReadNorFlash for Flash {
     }
 }
 
-impl NorFlash for Flash {
-    const WRITE_SIZE: usize = 32;
-    const ERASE_SIZE: usize = 128;
+impl<const WRITE: usize, const ERASE: usize> NorFlash for Flash<WRITE, ERASE> {
+    const WRITE_SIZE: usize = WRITE;
+    const ERASE_SIZE: usize = ERASE;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
         let (from, to) = (usize::try_from(from).unwrap(), usize::try_from(to).unwrap());
@@ -133,7 +151,11 @@ impl NorFlash for Flash {
             Fault::WritesNothing => return Ok(()),
             // Otherwise a slot that was not erased is not written either: bits only ever fall.
             Fault::ErasesNothing => {}
-            _ if self.bytes[at..at + bytes.len()].iter().any(|byte| *byte != 0xFF) => {
+            _ if self.bytes[at..]
+                .iter()
+                .zip(bytes)
+                .any(|(is, to)| if self.clears_bits { is & to != *to } else { *is != 0xFF }) =>
+            {
                 return Err(FlashError::Misused);
             }
             _ => {}

@@ -22,10 +22,11 @@ use chacha20::ChaCha20Rng;
 use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
-use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, SOCKETS, Settings, Watchdog};
+use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, Room, SOCKETS, Settings, Watchdog};
 use deaddrop_firmware::board::{Counted, Wire};
 use deaddrop_firmware::mailbox::{Command, Event, FetchRequest, Mailbox, OfferSummary};
 use deaddrop_firmware::store::Slot;
+use deaddrop_firmware::values::Persist;
 use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::Driver;
 use rand_core::SeedableRng;
@@ -164,6 +165,32 @@ impl Lan {
 
     /// A board that knows the room number `room`.
     pub(crate) fn board(&mut self, room: u8, settings: Settings) -> Board {
+        self.board_running(room, settings, async move |mut app, lamp, dog| {
+            app.run_without_console(lamp, dog).await;
+        })
+    }
+
+    /// A board with a product of its own, which uses the room. `persist` is where it has received drops written.
+    pub(crate) fn product(
+        &mut self,
+        room: u8,
+        persist: Option<&'static dyn Persist>,
+        work: impl AsyncFnOnce(Room<'_>) + 'static,
+    ) -> Board {
+        self.board_running(room, Settings::default(), async move |mut app, lamp, dog| {
+            if let Some(persist) = persist {
+                app.persist_with(persist);
+            }
+            app.run_with(lamp, dog, work).await;
+        })
+    }
+
+    fn board_running(
+        &mut self,
+        room: u8,
+        settings: Settings,
+        run: impl AsyncFnOnce(App, Lamp, Dog) + 'static,
+    ) -> Board {
         let (stack, address, wire) = self.watched_stack();
         let memory = Box::leak(Box::new(Memory::new()));
         let begin = std::ptr::from_ref(memory).addr();
@@ -176,7 +203,7 @@ impl Lan {
         let events = Rc::new(RefCell::new(Vec::new()));
         let (lamp, dog) = (Lamp(signs.clone()), Dog(signs.clone()));
         self.spawn(async move {
-            app.run_without_console(lamp, dog).await;
+            run(app, lamp, dog).await;
         });
         let posted = events.clone();
         self.spawn(async move {

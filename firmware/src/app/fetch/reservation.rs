@@ -55,11 +55,16 @@ impl<'a> Reservation<'a> {
         Some(digest.finish())
     }
 
-    /// All bytes of the drop are in the store. Fails only if the entry was forgotten at the console.
+    /// All bytes of the drop are in the store: makes it durable, where there is a place for that. Otherwise it fails only if
+    /// the entry was forgotten at the console.
     pub(super) fn complete(&mut self) -> Result<(), CommandError> {
         let slot = self.slot.ok_or(CommandError::Forgotten)?;
         self.app.store.borrow_mut().finish(slot).map_err(|_| CommandError::Forgotten)?;
+        // From here on its sender may give it to nobody else: it stays in the store, whatever happens.
         self.complete = true;
+        if let Some(persist) = self.app.persist {
+            persist.persist(&self.app.store.borrow(), slot).map_err(|_| CommandError::NotPersisted)?;
+        }
         Ok(())
     }
 }
