@@ -10,7 +10,7 @@ use crate::dist;
 use crate::environment::prerequisites::{self, MACOS, Prerequisite};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain::{self, Target};
-use crate::firmware::board::{BOARDS, Board, EMULATED};
+use crate::firmware::board::{BOARDS, Board, EMULATED, FETCH_ONCE};
 use crate::firmware::build::ON_LINUX;
 use crate::firmware::{emulated, images};
 use crate::manual::MANUAL;
@@ -182,6 +182,7 @@ fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
         "warnings",
     ]))?;
     board_clippy(repo, &EMULATED, &[])?;
+    board_clippy(repo, &FETCH_ONCE, &[])?;
     // A feature of the application that no board turns on by default.
     board_clippy(repo, &EMULATED, &["--features", "deaddrop-firmware/defmt"])?;
     Ok(format!("host and {}", EMULATED.name))

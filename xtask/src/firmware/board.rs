@@ -25,6 +25,9 @@ pub(crate) const EMULATED: Board = Board {
     flash_method: FlashMethod::OpenOcd { script: "board/ek-lm3s6965.cfg" },
 };
 
+/// The example of a product on that board.
+pub(crate) const FETCH_ONCE: Board = Board { package: "deaddrop-fetch-once", ..EMULATED };
+
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     EMULATED,

@@ -4,6 +4,7 @@ mod adversary;
 mod board_testbed;
 mod case;
 mod exchange;
+mod fetch_once;
 mod linux;
 mod refusals;
 mod starts;
@@ -29,7 +30,8 @@ pub(crate) struct Test {
 }
 
 /// All tests.
-const CASES: &[&[Case]] = &[refusals::CASES, linux::CASES, exchange::CASES, adversary::CASES, starts::CASES];
+const CASES: &[&[Case]] =
+    &[refusals::CASES, linux::CASES, exchange::CASES, adversary::CASES, starts::CASES, fetch_once::CASES];
 
 /// Runs them and prints each when it ends.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {

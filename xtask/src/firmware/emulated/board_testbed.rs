@@ -26,7 +26,7 @@ const BOARDS: u8 = 2;
 
 /// Everything that a test of a board uses.
 pub(crate) struct BoardTestbed<'a> {
-    repo: &'a Repo,
+    pub(crate) repo: &'a Repo,
     pub(crate) lan: Lan,
     pub(crate) map: MemoryMap,
     pub(crate) image: PathBuf,
@@ -95,18 +95,36 @@ impl<'a> BoardTestbed<'a> {
 
     /// Starts the `n`th board with this in its flash.
     pub(crate) fn start(&self, n: u8, provisioned: Provisioned) -> Result<Emulated, Failure> {
-        let tap = self.tap(n);
-        let nic = format!("tap,ifname={},script=no,downscript=no,mac={}", tap.interface, tap.mac);
-        self.start_with(n, provisioned, nic)
+        self.start_with(n, provisioned, self.nic(n))
     }
 
-    /// The same with another network, as QEMU's `-nic` takes it.
+    /// The same with another image.
+    pub(crate) fn start_image(
+        &self,
+        n: u8,
+        image: &Path,
+        provisioned: Provisioned,
+    ) -> Result<Emulated, Failure> {
+        self.run(n, image, provisioned, self.nic(n))
+    }
+
+    /// The same as [`Self::start`] with another network, as QEMU's `-nic` takes it.
     pub(crate) fn start_with(
         &self,
         n: u8,
         provisioned: Provisioned,
         nic: String,
     ) -> Result<Emulated, Failure> {
+        self.run(n, &self.image, provisioned, nic)
+    }
+
+    /// The `n`th port of the switch.
+    fn nic(&self, n: u8) -> String {
+        let tap = self.tap(n);
+        format!("tap,ifname={},script=no,downscript=no,mac={}", tap.interface, tap.mac)
+    }
+
+    fn run(&self, n: u8, image: &Path, provisioned: Provisioned, nic: String) -> Result<Emulated, Failure> {
         let mut flash = Vec::new();
         if let Some(record) = provisioned.record {
             let file = provision::write(&self.path(&format!("record{n}.bin")), &record)?;
@@ -120,13 +138,7 @@ impl<'a> BoardTestbed<'a> {
                 None
             }
         };
-        let machine = Machine {
-            image: &self.image,
-            flash,
-            seeds,
-            ram: Some((self.map.stack.origin, &self.paint)),
-            nic,
-        };
+        let machine = Machine { image, flash, seeds, ram: Some((self.map.stack.origin, &self.paint)), nic };
         Emulated::start(self.lan.switch().command(PROGRAM), &machine, &self.folder, &format!("board{n}"))
     }
 

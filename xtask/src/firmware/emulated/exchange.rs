@@ -31,7 +31,11 @@ const FILE: usize = 16 * 1024;
 const MESSAGE: &str = "the key is under the third flower pot";
 
 /// Starts a sender on a host and waits until it is ready. Gives the process and the drop's token.
-fn offered(bed: &BoardTestbed<'_>, host: usize, words: &[&str]) -> Result<(Process, String), Failure> {
+pub(super) fn offered(
+    bed: &BoardTestbed<'_>,
+    host: usize,
+    words: &[&str],
+) -> Result<(Process, String), Failure> {
     let mut peer = bed.peer(host, words)?;
     let ready = peer.await_event("ready", PATIENCE)?;
     let token = ready["token"].as_str().ok_or_else(|| Failure(format!("no token: {ready}")))?;
