@@ -15,10 +15,10 @@ use std::process::{Command, Output, Stdio};
 use support::{Host, Lan, Process, ROOM, deaddrop, names, noise, send_file, send_message, write};
 
 /// System calls that change files, or what is known of them.
-const CHANGES: &str = "openat,openat2,pwrite64,fsync,fdatasync,fallocate,ftruncate,flock,mkdirat,linkat,unlinkat,\
+const CHANGES: &str = "openat,openat2,pwrite64,fchmod,fsync,fdatasync,fallocate,ftruncate,flock,mkdirat,linkat,unlinkat,\
                        renameat2,syncfs,symlinkat,utimensat";
 /// The same and those that only look.
-const ALL: &str = "openat,openat2,pwrite64,fsync,fdatasync,fallocate,ftruncate,flock,mkdirat,linkat,unlinkat,\
+const ALL: &str = "openat,openat2,pwrite64,fchmod,fsync,fdatasync,fallocate,ftruncate,flock,mkdirat,linkat,unlinkat,\
                    renameat2,syncfs,symlinkat,utimensat,readlinkat,newfstatat,statx,fstat,fstatfs,getdents64,pread64,lseek,fcntl";
 
 /// Where the drop goes.
