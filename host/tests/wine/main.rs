@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod capture;
 mod endings;
 mod exchange;
 mod names;
@@ -14,5 +15,5 @@ mod windows;
 
 #[test]
 fn neighbour() {
-    support::play(&support::actor::ROLES);
+    support::play(&[&support::actor::ROLES[..], &[("capture", support::capture)]].concat());
 }

@@ -36,6 +36,11 @@ impl Scene {
         Self { windows: Windows::new(), lan: Lan::of(2) }
     }
 
+    /// The network.
+    pub(crate) fn lan(&self) -> &Lan {
+        &self.lan
+    }
+
     /// The host of a system.
     pub(crate) fn host(&self, system: System) -> &Host {
         match (system, &self.lan.hosts[..]) {
