@@ -137,7 +137,8 @@ impl<'a> Scene<'a> {
         let port = free_tcp_port()?;
         let send = ["send-file", "--json", "--tcp-port", &port, &sent.to_string_lossy()];
         self.hand_over(listener.as_mut(), &send, Some(&inbox), |received| {
-            let path = received["path"].as_str().unwrap_or_default();
+            // The program for Windows, under wine, writes `\` between names.
+            let path = received["path"].as_str().unwrap_or_default().replace('\\', "/");
             let path = self.scratch.path().join(path);
             let arrived = fs::read(&path).map_err(Failure::at(path.display().to_string()))?;
             same(&bytes, &arrived)
