@@ -5,6 +5,7 @@ pub(crate) mod bundle;
 pub(crate) mod name;
 mod place;
 pub(crate) mod save;
+mod sealed;
 pub(crate) mod source;
 pub(crate) mod target;
 pub(crate) mod unfinished;

@@ -11,6 +11,7 @@ mod incoming;
 mod leftover;
 pub(in crate::files) mod part;
 pub(in crate::files) mod record;
+mod sealed;
 mod spool;
 mod store;
 mod writer;
@@ -27,6 +28,7 @@ pub(in crate::files) use incoming::tests::{claimed as claimed_by_nobody, offer a
 pub(crate) use incoming::{Claimed, FinishedFile, Incoming, Unplaced};
 pub use leftover::Kept;
 pub(crate) use leftover::Leftover;
+pub(crate) use sealed::{SealedTurn, SealedWriter};
 pub use spool::Spool;
 pub(in crate::files) use store::{KEPT_MIN, MEMORY_MAX, temporary_folder, unnamed_file};
 pub(crate) use writer::PositionedWriter;
@@ -118,7 +120,7 @@ impl Destination {
     }
 
     /// A [`Spool`]: memory up to 1 MiB, and above that a file without a name in the system's folder for temporary
-    /// files, which is gone when it is closed. For drops that go on to a terminal or another program.
+    /// files, sealed under a key that is in memory alone, which is gone when it is closed. For drops that go on to a terminal or another program.
     ///
     /// A drop that has arrived and cannot be put out, or whose process ends before it is, cannot be had again: use
     /// [`spool_in`](Self::spool_in) if that matters.

@@ -9,8 +9,8 @@ use deaddrop_core::wire::Attributes;
 use super::bundle::incoming::{BundleIncoming, FinishedBundle, SavedBundle};
 use super::bundle::stream::{OrderedWriter, Turn};
 use super::save::{
-    Claimed, Destination, FinishedFile, Incoming, Kept, Leftover, Place, PositionedWriter, SaveError, Spool,
-    Unplaced,
+    Claimed, Destination, FinishedFile, Incoming, Kept, Leftover, Place, PositionedWriter, SaveError,
+    SealedTurn, SealedWriter, Spool, Unplaced,
 };
 use crate::lock::lock;
 
@@ -41,7 +41,9 @@ pub(crate) enum Writer {
     /// Anywhere in one file. The lock is held while a thread stores: the kernel's own lets one thread write and has the
     /// others spin; with this one they decrypt another record meanwhile.
     Anywhere(PositionedWriter, Mutex<()>),
-    /// One part after the other.
+    /// One part after the other, into a sealed file.
+    Sealed(SealedWriter),
+    /// One part after the other, into the files of a bundle.
     Ordered(OrderedWriter),
 }
 
@@ -51,6 +53,7 @@ pub(crate) enum WriteTurn<'a> {
         &'a PositionedWriter,
         #[expect(dead_code, reason = "held until the turn is over")] MutexGuard<'a, ()>,
     ),
+    Sealed(SealedTurn<'a>),
     Ordered(Turn<'a>),
 }
 
@@ -86,7 +89,7 @@ impl Target {
     /// For threads that store parts of it; `None` if that is not possible.
     pub(crate) fn writer(&self) -> Option<Writer> {
         match self {
-            Self::One(one) => one.writer().map(|writer| Writer::Anywhere(writer, Mutex::default())),
+            Self::One(one) => one.writer(),
             Self::Bundle(bundle, _) => Some(Writer::Ordered(bundle.writer())),
         }
     }
@@ -240,14 +243,17 @@ impl Writer {
                 let guard = if wait { Some(lock(storing)) } else { storing.try_lock().ok() };
                 guard.map(|guard| WriteTurn::Anywhere(writer, guard))
             }
+            Self::Sealed(writer) => writer.turn(offset, wait).map(WriteTurn::Sealed),
             Self::Ordered(writer) => writer.turn(offset, wait).map(WriteTurn::Ordered),
         }
     }
 
     /// Says that a thread does not store what it has, so that no other waits for it.
     pub(crate) fn break_off(&self) {
-        if let Self::Ordered(writer) = self {
-            writer.break_off();
+        match self {
+            Self::Anywhere(..) => {}
+            Self::Sealed(writer) => writer.break_off(),
+            Self::Ordered(writer) => writer.break_off(),
         }
     }
 }
@@ -257,6 +263,7 @@ impl WriteTurn<'_> {
     pub(crate) fn store(&mut self, bytes: &[u8], offset: u64) -> Result<(), SaveError> {
         match self {
             Self::Anywhere(writer, _) => writer.write_at(bytes, offset),
+            Self::Sealed(turn) => turn.store(bytes, offset),
             Self::Ordered(turn) => turn.store(bytes, offset),
         }
     }

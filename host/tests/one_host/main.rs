@@ -28,6 +28,7 @@ mod sizes;
 mod sources;
 mod stalled_output;
 mod standard_input;
+mod standard_output;
 
 #[test]
 fn neighbour() {

@@ -39,7 +39,7 @@ fn offered(host: &Host, spool: &Path, content: &[u8], more: &[&str]) -> (Process
 }
 
 /// The open files of a process that have no name any more.
-fn nameless(id: u32) -> Vec<PathBuf> {
+pub(crate) fn nameless(id: u32) -> Vec<PathBuf> {
     let open = fs::read_dir(format!("/proc/{id}/fd")).unwrap().map(|entry| entry.unwrap().path());
     open.filter(|path| fs::metadata(path).is_ok_and(|it| it.is_file() && it.nlink() == 0)).collect()
 }

@@ -1,6 +1,5 @@
 //! A bundle as a tar archive, for `--out -` and other programs.
 
-use std::fs::File;
 use std::io::{self, Write};
 
 use deaddrop_core::wire::{BundleEntry, EntryKind};
@@ -8,7 +7,8 @@ use tar::{Builder, EntryType, Header};
 use zeroize::Zeroizing;
 
 use crate::files::name;
-use crate::files::save::{MEMORY_MAX, SaveError, Spool, temporary_folder, unnamed_file};
+use crate::files::save::{MEMORY_MAX, SaveError, SealedWriter, Spool, temporary_folder};
+use crate::files::sealed::SealedFile;
 use crate::platform;
 
 /// Bytes of a block of an archive.
@@ -91,9 +91,11 @@ impl TarSink {
         let nothing = Builder::new(Spooling::Memory(Zeroizing::default()));
         match std::mem::replace(&mut self.builder, nothing).into_inner().map_err(spooling)? {
             Spooling::Memory(memory) => Ok(Spool::memory(memory)),
-            Spooling::File(file) => {
-                file.sync_all().map_err(spooling)?;
-                Ok(Spool::file(file))
+            Spooling::Sealed(mut sealed) => {
+                sealed.close().map_err(spooling)?;
+                sealed.file().sync_all().map_err(spooling)?;
+                let size = sealed.size();
+                Ok(Spool::sealed(SealedWriter::new(sealed, temporary_folder(), size)))
             }
         }
     }
@@ -103,10 +105,10 @@ fn spooling(error: io::Error) -> SaveError {
     SaveError::io("write to", &temporary_folder(), error)
 }
 
-/// Memory up to the size that a spool may have there, then a file without a name.
+/// Memory up to the size that a spool may have there, then a sealed file without a name.
 enum Spooling {
     Memory(Zeroizing<Vec<u8>>),
-    File(File),
+    Sealed(SealedFile),
 }
 
 impl Spooling {
@@ -122,9 +124,9 @@ impl Spooling {
                 *memory = larger;
                 Ok(())
             }
-            Self::File(file) => {
-                let at = file.metadata()?.len();
-                platform::reserve(file, at, more)
+            Self::Sealed(sealed) => {
+                let (place, end) = sealed.lengths(more);
+                if end == place { Ok(()) } else { platform::reserve(sealed.file(), place, end - place) }
             }
         }
     }
@@ -139,12 +141,12 @@ impl Write for Spooling {
                 Ok(bytes.len())
             }
             Self::Memory(memory) => {
-                let mut file = unnamed_file(&temporary_folder()).map_err(io::Error::other)?;
-                file.write_all(memory)?;
-                *self = Self::File(file);
+                let mut sealed = SealedFile::create(&temporary_folder()).map_err(io::Error::other)?;
+                sealed.append(memory)?;
+                *self = Self::Sealed(sealed);
                 self.write(bytes)
             }
-            Self::File(file) => file.write(bytes),
+            Self::Sealed(sealed) => sealed.append(bytes).map(|()| bytes.len()),
         }
     }
 

@@ -1,7 +1,6 @@
 //! A drop that is being received.
 
 use std::fmt;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +22,7 @@ use super::spool::Spool;
 use super::store::{KEPT_MIN, MEMORY_MAX, Store, part_and_record, spool};
 use super::writer::{Extent, PositionedWriter, lengthen, write_at};
 use super::{Destination, Place};
+use crate::files::target::Writer;
 use crate::files::{attributes, name};
 use crate::lock::lock;
 use crate::platform::{self, FileExt, sync_folder};
@@ -88,9 +88,9 @@ impl Incoming {
         let entry = |spooled| Entry::new(offer, id, *from, spooled);
         let mut unrecorded = None;
         let (store, record) = match &destination.0 {
-            Place::Spool(None) => (spool(size, needed)?, None),
+            Place::Spool(None) => (spool(size)?, None),
             Place::Spool(Some(folder)) => {
-                let store = spool(size, needed)?;
+                let store = spool(size)?;
                 let record = record_in(folder, entry(true)).ok();
                 if record.is_none() {
                     // A message is worth more than the record of it: without one it is printed all the same.
@@ -107,7 +107,7 @@ impl Incoming {
         // Without name and folder.
         let place = match &store {
             Store::Memory(_) => "memory",
-            Store::Unnamed { .. } => "a file without a name",
+            Store::Sealed(_) => "a sealed file without a name",
             Store::Part(_) | Store::Kept(_) => "a part file",
         };
         debug!("files: {size} bytes go to {place}");
@@ -165,7 +165,7 @@ impl Incoming {
             };
             match kept {
                 Some(part) => (Store::Kept(part), size, true),
-                None => (spool(size, size)?, 0, false),
+                None => (spool(size)?, 0, false),
             }
         } else if let Some(part) = placed() {
             (Store::Part(part), size, true)
@@ -198,7 +198,7 @@ impl Incoming {
         match &mut self.store {
             // The capacity was set aside, so it does not move and leave a copy behind.
             Store::Memory(memory) => memory.extend_from_slice(bytes),
-            Store::Unnamed { file, folder } => write_at(file, folder, bytes, self.stored, extent)?,
+            Store::Sealed(sealed) => sealed.store(bytes, self.stored)?,
             Store::Part(part) => write_at(&part.file, &part.folder, bytes, self.stored, extent)?,
             Store::Kept(_) => return Err(SaveError::Excess),
         }
@@ -206,23 +206,20 @@ impl Incoming {
         Ok(())
     }
 
-    /// A writer to the drop's file for threads that store parts of it out of order. `None` if the drop goes to memory,
-    /// or the system has no descriptor left.
-    pub(crate) fn writer(&self) -> Option<PositionedWriter> {
-        let (file, folder) = self.file()?;
-        let file = file.try_clone().ok()?;
-        Some(PositionedWriter { file, folder: folder.to_owned(), extent: self.extent() })
-    }
-
     fn extent(&self) -> Extent {
         Extent { fresh: self.fresh, size: self.size }
     }
 
-    fn file(&self) -> Option<(&File, &Path)> {
+    /// For threads that store parts of it. `None` if the drop goes to memory, or the system has no descriptor left.
+    pub(crate) fn writer(&self) -> Option<Writer> {
         match &self.store {
             Store::Memory(_) => None,
-            Store::Unnamed { file, folder } => Some((file, folder)),
-            Store::Part(part) | Store::Kept(part) => Some((&part.file, &part.folder)),
+            Store::Sealed(sealed) => Some(Writer::Sealed(sealed.again())),
+            Store::Part(part) | Store::Kept(part) => {
+                let (file, folder) = (part.file.try_clone().ok()?, part.folder.clone());
+                let writer = PositionedWriter { file, folder, extent: self.extent() };
+                Some(Writer::Anywhere(writer, Mutex::default()))
+            }
         }
     }
 
@@ -247,9 +244,10 @@ impl Incoming {
         self.stored = self.stored.min(stored);
         self.data = self.data.min(self.stored);
         // Of an earlier connection.
-        let written =
-            self.file().map(|(file, _)| file.metadata().map_or(u64::MAX, |metadata| metadata.len()));
-        self.fresh = self.fresh.max(written.unwrap_or(0));
+        if let Store::Part(part) | Store::Kept(part) = &self.store {
+            let written = part.file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+            self.fresh = self.fresh.max(written);
+        }
         if let Store::Memory(memory) = &mut self.store {
             let kept = usize::try_from(self.stored).unwrap_or(usize::MAX).min(memory.len());
             // `truncate` would leave the bytes behind it unwiped.
@@ -267,15 +265,22 @@ impl Incoming {
         let mut digest = PrefixDigest::new(offset);
         let range = digest.range();
         let len = usize::try_from(range.end - range.start).ok()?;
-        if let Store::Memory(memory) = &self.store {
-            let start = usize::try_from(range.start).ok()?;
-            digest.update(memory.get(start..start.checked_add(len)?)?);
-        } else {
-            let mut bytes = Zeroizing::new(vec![0; len]);
-            lengthen(self.file()?.0, offset).ok()?;
-            self.file()?.0.read_exact_at(&mut bytes, range.start).ok()?;
-            digest.update(&bytes);
+        let mut bytes = Zeroizing::new(Vec::new());
+        if !matches!(self.store, Store::Memory(_)) {
+            bytes.resize(len, 0);
         }
+        match &self.store {
+            Store::Memory(memory) => {
+                let start = usize::try_from(range.start).ok()?;
+                digest.update(memory.get(start..start.checked_add(len)?)?);
+            }
+            Store::Sealed(sealed) => sealed.read_at(range.start, &mut bytes).ok()?,
+            Store::Part(part) | Store::Kept(part) => {
+                lengthen(&part.file, offset).ok()?;
+                part.file.read_exact_at(&mut bytes, range.start).ok()?;
+            }
+        }
+        digest.update(&bytes);
         Some(digest.finish())
     }
 
@@ -325,16 +330,20 @@ impl Incoming {
                 tried?;
             }
         }
-        if length > 0
-            && let Some((file, folder)) = self.file()
-        {
-            platform::reserve(file, self.stored, length).map_err(|error| match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    SaveError::NoSpace { folder: folder.to_owned(), needed: length }
-                }
-                _ => SaveError::io("write to", folder, error),
-            })?;
-        }
+        let reserved = match &self.store {
+            Store::Sealed(sealed) => sealed.reserve(length).map_err(|error| (error, sealed.folder())),
+            Store::Part(part) | Store::Kept(part) if length > 0 => {
+                let reserved = platform::reserve(&part.file, self.stored, length);
+                reserved.map_err(|error| (error, part.folder.as_path()))
+            }
+            _ => Ok(()),
+        };
+        reserved.map_err(|(error, folder)| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                SaveError::NoSpace { folder: folder.to_owned(), needed: length }
+            }
+            _ => SaveError::io("write to", folder, error),
+        })?;
         if let Some(record) = &self.record {
             let mut record = lock(record);
             record.entry.stage = Stage::Ready;
@@ -388,9 +397,9 @@ impl Incoming {
         };
         match &mut self.store {
             Store::Memory(memory) => Ok(FinishedFile::Spooled(Spool::memory(std::mem::take(memory)))),
-            Store::Unnamed { file, folder } => {
-                let spool = file.sync_all().and_then(|()| file.try_clone());
-                Ok(FinishedFile::Spooled(Spool::file(spool.map_err(failed(folder))?)))
+            Store::Sealed(sealed) => {
+                sealed.close().map_err(failed(sealed.folder()))?;
+                Ok(FinishedFile::Spooled(Spool::sealed(sealed.clone())))
             }
             Store::Kept(part) => {
                 let size = usize::try_from(self.size).map_err(|_| SaveError::TooLarge)?;
@@ -444,7 +453,7 @@ impl Incoming {
         let record = lock(record);
         let path = match &self.store {
             Store::Part(part) | Store::Kept(part) => part.path(),
-            Store::Memory(_) | Store::Unnamed { .. } => record.path(),
+            Store::Memory(_) | Store::Sealed(_) => record.path(),
         };
         let stored = if record.entry.stage == Stage::Whole { self.size } else { record.entry.durable };
         Some(Kept { path, stored, size: self.size, is_ours: self.ready, is_archive: false })

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::sealed::SealedWriter;
 use crate::platform::FileExt;
 
-/// A whole drop in memory or in a file without a name, to be read from its start. Its memory is wiped once the last
+/// A whole drop in memory or in a file without a name, where it is sealed, to be read from its start. Its memory is wiped once the last
 /// clone is dropped. Each clone is read from the start, whatever was read of the others.
 #[derive(Debug)]
 pub struct Spool {
@@ -19,12 +20,19 @@ pub struct Spool {
 #[derive(Debug)]
 enum Spooled {
     Memory(Zeroizing<Vec<u8>>),
+    /// A drop, or an archive.
+    Sealed(SealedWriter),
+    /// What an earlier process has kept.
     File(File),
 }
 
 impl Spool {
     pub(in crate::files) fn memory(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self { spooled: Arc::new(Spooled::Memory(bytes)), position: 0 }
+    }
+
+    pub(in crate::files) fn sealed(sealed: SealedWriter) -> Self {
+        Self { spooled: Arc::new(Spooled::Sealed(sealed)), position: 0 }
     }
 
     pub(in crate::files) fn file(file: File) -> Self {
@@ -35,7 +43,7 @@ impl Spool {
     pub fn in_memory(&self) -> Option<&[u8]> {
         match &*self.spooled {
             Spooled::Memory(bytes) => Some(bytes),
-            Spooled::File(_) => None,
+            Spooled::Sealed(_) | Spooled::File(_) => None,
         }
     }
 }
@@ -52,6 +60,12 @@ impl Read for Spool {
             Spooled::Memory(bytes) => {
                 let position = usize::try_from(self.position).unwrap_or(usize::MAX);
                 bytes.get(position..).unwrap_or_default().read(buffer)?
+            }
+            Spooled::Sealed(sealed) => {
+                let left = sealed.size().saturating_sub(self.position);
+                let length = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                sealed.read_at(self.position, buffer.get_mut(..length).unwrap_or_default())?;
+                length
             }
             // At a place, as the clones share the place of the file.
             Spooled::File(file) => file.read_at(buffer, self.position)?,

@@ -11,6 +11,8 @@ use super::Folder;
 use super::error::SaveError;
 use super::part::{Part, hidden_name, space};
 use super::record::{Entry, Record};
+use super::sealed::SealedWriter;
+use crate::files::sealed::{SealedFile, sealed_len};
 use crate::platform::{self, sync_folder};
 
 /// A spooled drop of up to this size is held in memory and never touches a disk.
@@ -21,11 +23,8 @@ pub(in crate::files) const KEPT_MIN: u64 = 8 * 1024 * 1024;
 /// Where the bytes of a drop are.
 pub(super) enum Store {
     Memory(Zeroizing<Vec<u8>>),
-    /// A file without a name, gone when it is closed.
-    Unnamed {
-        file: File,
-        folder: PathBuf,
-    },
+    /// A file without a name, sealed, and gone when it is closed.
+    Sealed(SealedWriter),
     Part(Part),
     /// A spooled drop that an earlier process received whole and could not put out.
     Kept(Part),
@@ -33,12 +32,12 @@ pub(super) enum Store {
 
 /// Where a drop goes that is to be read: to memory, or to a file that has no name any more, so that nothing is left of
 /// it whatever happens. Of its bytes, `needed` need space.
-pub(super) fn spool(size: u64, needed: u64) -> Result<Store, SaveError> {
+pub(super) fn spool(size: u64) -> Result<Store, SaveError> {
     if size <= MEMORY_MAX {
         let capacity = usize::try_from(size).map_err(|_| SaveError::TooLarge)?;
         return Ok(Store::Memory(Zeroizing::new(Vec::with_capacity(capacity))));
     }
-    unnamed(&temporary_folder(), size, needed)
+    sealed(&temporary_folder(), size)
 }
 
 /// The folder for temporary files. An empty name of it is none, as other programs take it.
@@ -47,23 +46,23 @@ pub(in crate::files) fn temporary_folder() -> PathBuf {
     if folder.as_os_str().is_empty() { PathBuf::from("/tmp") } else { folder }
 }
 
-pub(super) fn unnamed(folder: &Path, size: u64, needed: u64) -> Result<Store, SaveError> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())
-        .map_err(|error| SaveError::io("open the folder", folder, error))?;
-    space(&dir, folder, size, needed)?;
-    Ok(Store::Unnamed { file: without_name(&dir, folder)?, folder: folder.to_owned() })
+pub(super) fn sealed(folder: &Path, size: u64) -> Result<Store, SaveError> {
+    // A block of zeros is sealed like any other, so there are no holes.
+    let length = sealed_len(size);
+    space(&open_dir(folder)?, folder, length, length)?;
+    let file = SealedFile::create(folder)?;
+    Ok(Store::Sealed(SealedWriter::new(file, folder.to_owned(), size)))
 }
 
-/// The same of a size that is not known beforehand.
+/// A file that has no name, or loses it at once.
 pub(in crate::files) fn unnamed_file(folder: &Path) -> Result<File, SaveError> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())
-        .map_err(|error| SaveError::io("open the folder", folder, error))?;
-    without_name(&dir, folder)
+    let (dir, name) = (open_dir(folder)?, hidden_name("")?);
+    platform::make_unnamed(&dir, &name).map_err(|error| SaveError::io("make a file in", folder, error))
 }
 
-fn without_name(dir: &Dir, folder: &Path) -> Result<File, SaveError> {
-    let name = hidden_name("")?;
-    platform::make_unnamed(dir, &name).map_err(|error| SaveError::io("make a file in", folder, error))
+fn open_dir(folder: &Path) -> Result<Dir, SaveError> {
+    Dir::open_ambient_dir(folder, ambient_authority())
+        .map_err(|error| SaveError::io("open the folder", folder, error))
 }
 
 /// The part file of a drop, and its record. Of its bytes, `needed` need space.

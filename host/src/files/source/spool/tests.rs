@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::files::sealed::SEALED;
+use crate::files::sealed::tests::{on_disk, same_key};
+use crate::platform::FileExt;
 
 const MIB: usize = 1024 * 1024;
 
@@ -32,12 +35,6 @@ fn file(spool: &SourceSpool) -> &SealedFile {
         Spooled::File(file) => file,
         Spooled::Memory(_) => panic!("it is in memory"),
     }
-}
-
-fn bytes_on_disk(file: &SealedFile) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(file.file.metadata().unwrap().len()).unwrap()];
-    file.file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes
 }
 
 #[test]
@@ -92,14 +89,14 @@ fn nothing_of_the_content_is_in_the_file() {
     let spools = [spool(folder.path(), &content), spool(folder.path(), &content)];
     let mut seen = BTreeSet::new();
     for spool in &spools {
-        let bytes = bytes_on_disk(file(spool));
+        let bytes = on_disk(file(spool));
         assert_eq!(bytes.len(), content.len() / BLOCK * SEALED);
         assert!(!bytes.windows(8).any(|part| part == b"letters!"));
         for part in bytes.chunks_exact(16) {
             assert!(seen.insert(part.to_vec()), "the same twice");
         }
     }
-    assert_ne!(file(&spools[0]).key, file(&spools[1]).key);
+    assert!(!same_key(file(&spools[0]), file(&spools[1])));
 }
 
 #[test]
@@ -118,10 +115,10 @@ fn a_file_that_was_altered_is_not_read() {
     ];
     for (n, alter) in alterations.iter().enumerate() {
         let spool = spool(folder.path(), &content);
-        let mut bytes = bytes_on_disk(file(&spool));
+        let mut bytes = on_disk(file(&spool));
         alter(&mut bytes);
-        file(&spool).file.write_all_at(&bytes, 0).unwrap();
-        file(&spool).file.set_len(bytes.len() as u64).unwrap();
+        file(&spool).file().write_all_at(&bytes, 0).unwrap();
+        file(&spool).file().set_len(bytes.len() as u64).unwrap();
         let mut buffer = [0; 4];
         assert!(spool.read_at(BLOCK as u64 + 100, &mut buffer).is_err(), "alteration {n}");
         assert_eq!(buffer, [0; 4], "and nothing of it is given out");
