@@ -189,8 +189,14 @@ impl Unfinished {
     /// Makes its TTL and grace pass.
     #[cfg(test)]
     pub(in crate::files) fn expire(self) {
+        self.alter(|record| record.entry.expires = 0);
+    }
+
+    /// Has the record say something else.
+    #[cfg(test)]
+    pub(in crate::files) fn alter(&self, alter: impl FnOnce(&mut Record)) {
         let mut record = lock(&self.record);
-        record.entry.expires = 0;
+        alter(&mut record);
         record.write().unwrap();
     }
 

@@ -409,6 +409,19 @@ impl BundleIncoming {
         Self::create(destination, &crate::files::save::claimed_by_nobody(&offer))
     }
 
+    /// Ends as a process that is killed when all is durable and has its links, before the first name is given.
+    pub(super) fn end_before_names(mut self) {
+        let mut state = lock(&self.shared.state);
+        let (Sink::Folder(folder), Some(RecordOf(record))) = (&mut state.sink, &self.record) else {
+            panic!()
+        };
+        let snapshot = folder.whole(&lock(record), self.size).unwrap();
+        snapshot.sync(record, Some(Stage::Whole)).unwrap();
+        folder.make_links().unwrap();
+        drop(state);
+        self.whole = true;
+    }
+
     /// Makes all of it durable that is here.
     pub(super) fn sync_now(&mut self) {
         self.data = KEPT_MIN;

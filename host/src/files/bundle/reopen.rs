@@ -78,6 +78,12 @@ pub(in crate::files) fn is_here(dir: &Dir, path: &Path, record: &Record) -> bool
     }
 }
 
+/// Whether the hidden folder in `dir` is the one with the recorded inode. Nothing may be mounted there; the number of the
+/// device may be another one after a restart.
+pub(super) fn is_recorded(hidden: &Status, dir: &Status, inode: u64) -> bool {
+    hidden.identity == (dir.identity.0, inode)
+}
+
 /// What an earlier process has left.
 struct Old<'a> {
     dir: &'a Dir,
@@ -134,12 +140,7 @@ impl Old<'_> {
         };
         let ours = platform::folder_belongs_to_us(&root);
         match (platform::folder_status(&root), platform::folder_status(self.dir)) {
-            // The number of the device may be another one after a restart.
-            (Ok(status), Ok(dir))
-                if ours
-                    && status.identity.0 == dir.identity.0
-                    && status.identity.1 == self.record.entry.part.1 =>
-            {
+            (Ok(status), Ok(dir)) if ours && is_recorded(&status, &dir, self.record.entry.part.1) => {
                 Ok(Some(root))
             }
             // Its process ended right after it made the folder: it is empty.
