@@ -164,7 +164,7 @@ impl Sender {
     ///
     /// # Errors
     /// If a drop may not have this name, before anything is read; if the reader fails; or if there is no room for what it
-    /// gives ([`SourceError::SpoolFull`]).
+    /// gives ([`SourceError::SpoolFull`](crate::SourceError::SpoolFull)).
     pub fn file_from(reader: impl Read, name: &str) -> Result<SenderBuilder, Error> {
         let name = file_name(name)?;
         Ok(SenderBuilder::new(Source::Spool(SourceSpool::from_reader(reader)?), name))
