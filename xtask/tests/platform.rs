@@ -16,7 +16,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let is = |name: &str| path.file_name().is_some_and(|own| own == name);
         if path.is_dir() {
-            if !is("platform") {
+            if !is("platform") && !is("tests") {
                 sources(&path, found);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is("tests.rs") {
