@@ -167,7 +167,8 @@ fn needs(systems: &Systems, check: bool) -> Vec<Prerequisite> {
 fn check(repo: &Repo, systems: &Systems, out: &Path) -> Result<String, Failure> {
     let again = repo.cache("dist-check");
     remove(&again)?;
-    let builds = [repo.cache("dist-build"), again.join("in a folder/with another path")];
+    // Without spaces, which the dlltool of mingw does not take; rustc calls it for Windows.
+    let builds = [repo.cache("dist-build"), again.join("in-a-folder/with-another-path")];
     let Programs { linux, windows } = make(repo, systems, &builds[0], out)?;
     make(repo, systems, &builds[1], &again.join("out"))?;
     let files = compare::same(out, &again.join("out"))?;

@@ -41,14 +41,14 @@ pub(crate) fn write_for_windows(release: &Release<'_>, program: &Path, out: &Pat
     for entry in fs::read_dir(&folder).map_err(Failure::at(folder.display()))? {
         names.push(entry.map_err(Failure::at(folder.display()))?.path());
     }
-    // One time and no other attributes, modes that the umask has no part in, and names in order.
+    // One time, modes that the umask has no part in, and names in order; below, no other attributes and no folders.
     let time = format!("--date=@{}", release.export.epoch);
     captured(release.program("touch").arg(time).args(&names))?;
     captured(release.program("chmod").arg("u=rwX,go=rX").args(&names))?;
     names.sort();
     let file = format!("{name}.zip");
     let mut zip = release.program("zip");
-    zip.current_dir(&staging).args(["--quiet", "--no-extra", "--no-dir-entries", "-9", &file]);
+    zip.current_dir(&staging).args(["-q", "-X", "-D", "-9", &file]);
     for path in &names {
         zip.arg(path.strip_prefix(&staging).unwrap_or(path));
     }
