@@ -82,7 +82,8 @@ fn doctor_says_how_the_firewall_is_opened() {
 #[test]
 #[ignore = "cargo xtask windows"]
 fn a_program_is_run_for_a_drop_and_ended_with_all_that_it_started() {
-    let scene = Scene::new();
+    // On loopback it would hear of the drop only when it asks again.
+    let scene = Scene::on_a_network();
     let (folder, inbox) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run = |program: &[&str]| {
         let arguments =
