@@ -115,6 +115,15 @@ pub(crate) fn belongs_to_us(file: &File) -> bool {
     deaddrop_windows::access::access(file).is_ok_and(|access| !access.foreign)
 }
 
+/// How many bytes a file takes on its disk: its size, since the system says of holes only where they are asked for one by
+/// one.
+pub(crate) fn space_of(file: &File) -> io::Result<u64> {
+    file.metadata().map(|metadata| metadata.len())
+}
+
+/// Lets the owner of a file run it as a program: the system has no such mark.
+pub(crate) fn make_executable(_: &File) {}
+
 /// Opens a file to read it, so that it can be refused if it is none.
 pub(crate) fn open_to_send(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(FOLDERS_TOO).open(path)

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use crate::platform::Link;
+use crate::platform::{Ipv6State, Link};
 
 /// None: there is no socket here that tells of changes.
 pub(crate) struct Notifications(Infallible);
@@ -28,6 +28,10 @@ impl AsSocket for Notifications {
 }
 
 pub(crate) fn links() -> io::Result<Vec<Link>> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn ipv6_states() -> io::Result<Vec<Ipv6State>> {
     Err(ErrorKind::Unsupported.into())
 }
 
