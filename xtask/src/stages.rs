@@ -230,8 +230,14 @@ fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
 
 fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
     // With the default features: the program that people get.
-    let words = ["test", "--locked", "--workspace", "--exclude", "xtask", "--exclude", MANUAL];
-    tests(repo.cargo(words), size)
+    let mut cargo =
+        repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask", "--exclude", MANUAL]);
+    // Its tests of whole programs wait most of the time, for leases, beacons and silence.
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
+    }
+    tests(cargo, size)
 }
 
 /// The man pages and completions, read by the programs that they are for.
