@@ -22,6 +22,7 @@ mod races;
 mod resume;
 mod room_command;
 mod rooms;
+mod screen;
 mod service;
 mod signals;
 mod sizes;

@@ -7,7 +7,7 @@ use deaddrop_core::limits::PASSPHRASE_MAX;
 use zeroize::Zeroizing;
 
 use crate::platform::Terminal;
-use crate::signals::Signals;
+use crate::signals::{HasTerminal, Signals};
 
 /// Asks for one line. Its line end is dropped, and the line is wiped when dropped. A longer one than a passphrase may be
 /// is cut after the byte by which that shows.
@@ -44,6 +44,16 @@ pub(crate) async fn ask(question: &'static str, signals: &Signals) -> io::Result
     hiding.answered();
     line.truncate(length);
     Ok(line)
+}
+
+impl HasTerminal for Terminal {
+    fn give_back(&self) {
+        Self::give_back(self);
+    }
+
+    fn take_again(&self) {
+        Self::take_again(self);
+    }
 }
 
 /// Echo is off until this is dropped.

@@ -9,7 +9,7 @@ use deaddrop::{Error, Stopper};
 use event_listener::Event;
 
 use crate::exit::Failure;
-use crate::platform::{self, Request, Requests, Terminal};
+use crate::platform::{self, Request, Requests};
 
 /// The first signal that asked the command to end, and the stopper that passes it on to the library.
 #[derive(Clone, Default)]
@@ -25,8 +25,20 @@ struct Inner {
     hung_up: Event,
     /// It has come, and was not heeded yet.
     reload: AtomicBool,
-    /// The terminal while a question waits on it, with its echo off.
-    terminal: Mutex<Option<Arc<Terminal>>>,
+    /// What has the terminal in a mode of its own.
+    terminal: Mutex<Option<Arc<dyn HasTerminal>>>,
+}
+
+/// Has the terminal in a mode of its own: without echo, for instance.
+pub(crate) trait HasTerminal: Send + Sync {
+    /// Gives it back, before the process is stopped.
+    fn give_back(&self);
+
+    /// Takes it again, after the process was stopped.
+    fn take_again(&self);
+
+    /// The terminal has another size.
+    fn resized(&self) {}
 }
 
 const NONE: u8 = 0;
@@ -79,11 +91,11 @@ impl Signals {
     }
 
     /// Has a terminal given back whenever the process is stopped, and taken again when it goes on.
-    pub(crate) fn set_terminal(&self, terminal: Option<Arc<Terminal>>) {
+    pub(crate) fn set_terminal(&self, terminal: Option<Arc<dyn HasTerminal>>) {
         *self.0.terminal.lock().unwrap_or_else(PoisonError::into_inner) = terminal;
     }
 
-    fn with_terminal(&self, act: impl FnOnce(&Terminal)) {
+    fn with_terminal(&self, act: impl FnOnce(&dyn HasTerminal)) {
         let terminal = self.0.terminal.lock().unwrap_or_else(PoisonError::into_inner).clone();
         terminal.as_deref().map(act);
     }
@@ -94,12 +106,16 @@ impl Signals {
         loop {
             let code = match requests.next().await? {
                 Request::Suspend => {
-                    self.with_terminal(Terminal::give_back);
+                    self.with_terminal(|terminal| terminal.give_back());
                     platform::suspend();
                     continue;
                 }
                 Request::GoOn => {
-                    self.with_terminal(Terminal::take_again);
+                    self.with_terminal(|terminal| terminal.take_again());
+                    continue;
+                }
+                Request::Resize => {
+                    self.with_terminal(|terminal| terminal.resized());
                     continue;
                 }
                 Request::HangUp if self.0.reloads.load(Ordering::Acquire) => {

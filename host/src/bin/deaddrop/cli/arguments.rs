@@ -100,8 +100,8 @@ fn check_run(run: &Run) -> Result<(), Failure> {
             )),
         };
     }
+    // Without it --out is for what a person fetches at a terminal, and there has to be one.
     let given = [
-        ("--out", run.out.is_some()),
         ("--max-size", run.max_size.is_some()),
         ("--max-total", run.max_total.is_some()),
         ("--keep-free", run.keep_free.is_some()),

@@ -216,8 +216,10 @@ command! {
         name = "run",
         help_triggers("-h", "--help"),
         example = "{command_name} --room-name work",
+        example = "{command_name} --out downloads",
         example = "{command_name} --auto-fetch all --out inbox --max-size 500M",
         example = "{command_name} --auto-fetch messages --out inbox --exec /usr/local/bin/notify -- --title deaddrop",
+        note = "On a terminal the offers are a list: Up and Down (or k and j) select one, Enter\nfetches it, a fetches all, q leaves. A message is printed, a file or a folder\nsaved under its own name in the current folder, or in that of --out. Lines are\nprinted instead with --json, --quiet, -v or --auto-fetch, with TERM=dumb, and where\nstandard input, output or error is no terminal.",
         note = "With --auto-fetch, what is fetched is saved in the folder, a message as a file too,\nand nothing that exists is overwritten. A drop that would exceed a limit is left\nalone and told once; one that fails is tried again, six times in all.",
         note = "The program of --exec is run without a shell, one at a time, and gets a message or\na file on standard input, and DEADDROP_KIND, DEADDROP_NAME, DEADDROP_SIZE,\nDEADDROP_TOKEN, DEADDROP_FROM and DEADDROP_PATH in its environment. The name is as\nits sender wrote it. What it prints goes to standard error."
     )]
@@ -225,7 +227,7 @@ command! {
         /// fetch drops as they appear into the folder that --out names: messages, all, or none (none)
         #[argh(option, arg_name = "kinds", default = "AutoFetch::None")]
         pub(crate) auto_fetch: AutoFetch,
-        /// the folder for what is fetched
+        /// the folder for what is fetched; without --auto-fetch for what is fetched at a terminal
         #[argh(option, arg_name = "path", from_str_fn(out_folder))]
         pub(crate) out: Option<PathBuf>,
         /// fetch no drop that is larger: bytes, or as in 500k, 20M, 2G (2G)

@@ -35,16 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Job {
     /// The senders that were named, if any.
     pub(super) senders: Vec<Named>,
-    /// Where they are, once their names are resolved.
-    pub(super) at: Vec<Place>,
-    /// The drop, if it was named.
-    pub(super) token: Option<TokenPrefix>,
-    /// Where to save it.
-    pub(super) out: Option<PathBuf>,
-    /// Whether a file may go to a terminal.
-    pub(super) force: bool,
-    /// Whether to begin anew what an earlier fetch has left.
-    pub(super) restart: bool,
+    /// The drop.
+    pub(super) wanted: Wanted,
     /// Whether to remove what an earlier fetch has left, and nothing else.
     pub(super) discard: bool,
     /// How long to look and to retry, if it was said.
@@ -55,26 +47,37 @@ pub(super) struct Job {
     pub(super) passphrase: Zeroizing<String>,
 }
 
+/// Which drop, and how to take it.
+#[derive(Default)]
+pub(super) struct Wanted {
+    /// Where its sender is, if it was named and its name is resolved.
+    pub(super) at: Vec<Place>,
+    /// The drop, if it was named.
+    pub(super) token: Option<TokenPrefix>,
+    /// Where to save it.
+    pub(super) out: Option<PathBuf>,
+    /// Whether a file may go to a terminal.
+    pub(super) force: bool,
+    /// Whether to begin anew what an earlier fetch has left.
+    pub(super) restart: bool,
+}
+
 /// Takes the drop.
 pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
     warn_weak(ui, &job.passphrase).await?;
-    if job.discard && job.token.is_none() {
+    if job.discard && job.wanted.token.is_none() {
         return Err(Failure::usage(
             "--discard does not know which drop to remove: add --token T, which names it",
         ));
     }
-    if job.discard && job.restart {
+    if job.discard && job.wanted.restart {
         return Err(Failure::usage(
             "--discard removes what is left of a drop and --restart fetches it anew: give one of them",
         ));
     }
-    let spool = resume::state_folder().map_or_else(Destination::spool, Destination::spool_in);
-    let places = match job.out.as_deref() {
-        Some(out) if out.as_os_str() == "-" => Places { folder: None, spool, to_file: false },
-        out => {
-            let folder = Destination::path(out.unwrap_or(Path::new(".")))?;
-            Places { folder: Some(folder), spool, to_file: out.is_some() }
-        }
+    let places = match job.wanted.out.as_deref() {
+        Some(out) if out.as_os_str() == "-" => Places { folder: None, spool: spool(), to_file: false },
+        out => Places { to_file: out.is_some(), ..places(out)? },
     };
     let deriving = Room::derive(std::mem::take(&mut job.passphrase));
     let mut browser = match job.senders.is_empty() {
@@ -84,23 +87,20 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
         true => Some(open_browser(ui, &job.net).await?),
     };
     // Before the secret is derived: a name that is not found ends it at once.
-    job.at = resolve::places(ui, signals, &job.senders).await?;
+    job.wanted.at = resolve::places(ui, signals, &job.senders).await?;
     let room = derive(deriving, signals).await?;
-    let wait = job.wait.unwrap_or(WAIT);
-    let receiver = Receiver::new(&room)
-        .network(network(&job.net))
-        .wait(wait)
-        .patience(job.wait.unwrap_or(PATIENCE))
-        .stopped_by(signals.stopper());
+    let receiver = patient(Receiver::new(&room).network(network(&job.net)), job.wait);
+    let receiver = receiver.stopped_by(signals.stopper());
     drop(room);
-    let unfinished = resume::find(&job, &places)?;
+    let unfinished = resume::find(&job.wanted, &places)?;
     if job.discard {
-        return resume::discard(ui, &job, &receiver, unfinished).await;
+        return resume::discard(ui, &job.wanted, &receiver, unfinished).await;
     }
-    job.at = resolve::askable(ui, &receiver, std::mem::take(&mut job.at)).await?;
+    job.wanted.at = resolve::askable(ui, &receiver, std::mem::take(&mut job.wanted.at)).await?;
     let claiming = async {
         if let Some(unfinished) = unfinished {
-            let claim = resume::resume(ui, signals, &job, &receiver, browser.as_mut(), unfinished).await?;
+            let claim =
+                resume::resume(ui, signals, &job.wanted, &receiver, browser.as_mut(), unfinished).await?;
             if let Some(claim) = claim {
                 return Ok(claim);
             }
@@ -108,7 +108,43 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
         claim(ui, signals, &mut job, &receiver, browser, &places).await
     };
     let claim = future::or(claiming, warn_of_flood(ui, &receiver)).await?;
-    take(ui, signals, &job, &places, claim).await
+    take(ui, signals, &job.wanted, &places, claim).await
+}
+
+/// A receiver that asks a sender as long as was said, or as usual.
+pub(super) fn patient(receiver: Receiver, wait: Option<Duration>) -> Receiver {
+    receiver.wait(wait.unwrap_or(WAIT)).patience(wait.unwrap_or(PATIENCE))
+}
+
+/// Where what is printed is kept until it is.
+fn spool() -> Destination {
+    resume::state_folder().map_or_else(Destination::spool, Destination::spool_in)
+}
+
+/// A folder, the current one if none is named, for files; messages are printed.
+fn places(out: Option<&Path>) -> Result<Places, Failure> {
+    let folder = Destination::path(out.unwrap_or(Path::new(".")))?;
+    Ok(Places { folder: Some(folder), spool: spool(), to_file: false })
+}
+
+/// Takes a drop that is on offer, and that somebody has chosen: a message is printed, all else goes into a folder.
+pub(super) async fn fetch_chosen(
+    ui: &Ui,
+    signals: &Signals,
+    receiver: &Receiver,
+    out: Option<&Path>,
+    chosen: &FoundOffer,
+) -> Result<(), Failure> {
+    let wanted = Wanted { token: Some(chosen.offer.token.into()), ..Wanted::default() };
+    let places = places(out)?;
+    let claiming = async {
+        if let Some(mut unfinished) = resume::find(&wanted, &places)? {
+            return resume::at(ui, signals, &wanted, receiver, chosen, &mut unfinished).await;
+        }
+        receiver.claim(chosen).await.map_err(|error| signals.failure(error))
+    };
+    let claim = future::or(claiming, warn_of_flood(ui, receiver)).await?;
+    take(ui, signals, &wanted, &places, claim).await
 }
 
 /// Finds the drop that is wanted, and claims it.
@@ -122,7 +158,7 @@ async fn claim(
 ) -> Result<Claim, Failure> {
     let begun = Instant::now();
     let failure = |error| signals.failure(error);
-    let found = match (&mut browser, &job.token) {
+    let found = match (&mut browser, &job.wanted.token) {
         // No sender was named.
         (Some(browser), token) => {
             let warnings = browser.warnings();
@@ -130,17 +166,17 @@ async fn claim(
             let found = future::or(finding, warn_of_discovery(ui, &warnings)).await.map_err(failure)?;
             discovered(signals, &job.net, found, browser).await?
         }
-        (None, Some(token)) => return receiver.claim_at(&job.at, *token).await.map_err(failure),
-        (None, None) => listed(receiver.list_at(&job.at).await.map_err(failure)?)?,
+        (None, Some(token)) => return receiver.claim_at(&job.wanted.at, *token).await.map_err(failure),
+        (None, None) => listed(receiver.list_at(&job.wanted.at).await.map_err(failure)?)?,
     };
     let chosen = choose(ui, signals, found).await?;
-    spare_terminal(ui, job, chosen.offer.kind)?;
-    if job.token.is_none() {
+    spare_terminal(ui, &job.wanted, chosen.offer.kind)?;
+    if job.wanted.token.is_none() {
         // Which drop it is was not known before.
-        job.token = Some(chosen.offer.token.into());
-        if let Some(mut unfinished) = resume::find(job, places)? {
-            job.at = Vec::new();
-            return resume::at(ui, signals, job, receiver, &chosen, &mut unfinished).await;
+        job.wanted.token = Some(chosen.offer.token.into());
+        if let Some(mut unfinished) = resume::find(&job.wanted, places)? {
+            job.wanted.at = Vec::new();
+            return resume::at(ui, signals, &job.wanted, receiver, &chosen, &mut unfinished).await;
         }
     }
     let left = |span: Duration| span.saturating_sub(begun.elapsed());
@@ -181,9 +217,9 @@ async fn discovered(
 }
 
 /// Refuses to write a file to a terminal, which would act on the control characters in it.
-fn spare_terminal(ui: &Ui, job: &Job, kind: Kind) -> Result<(), Failure> {
-    let to_terminal = ui.out_is_terminal() && job.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
-    if kind == Kind::Message || !to_terminal || job.force {
+fn spare_terminal(ui: &Ui, wanted: &Wanted, kind: Kind) -> Result<(), Failure> {
+    let to_terminal = ui.out_is_terminal() && wanted.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
+    if kind == Kind::Message || !to_terminal || wanted.force {
         return Ok(());
     }
     Err(Failure::usage(
@@ -217,14 +253,20 @@ async fn warn_of_losses<T>(ui: &Ui, losses: &ConnectionLosses) -> T {
 }
 
 /// Receives a claimed drop, shows it, and confirms it.
-async fn take(ui: &Ui, signals: &Signals, job: &Job, places: &Places, claim: Claim) -> Result<(), Failure> {
+async fn take(
+    ui: &Ui,
+    signals: &Signals,
+    wanted: &Wanted,
+    places: &Places,
+    claim: Claim,
+) -> Result<(), Failure> {
     let (offer, sender) = (claim.offer().clone(), claim.from());
     let due = Instant::now() + offer.ttl_left;
     // A message is shown, unless a file was named for it.
     let shown = offer.kind == Kind::Message && !places.to_file;
     let destination = if shown { &places.spool } else { places.folder.as_ref().unwrap_or(&places.spool) };
     // Where the drop was named, its kind is not known sooner. What is taken is shown before anything of it is here.
-    let shown_first = match spare_terminal(ui, job, offer.kind) {
+    let shown_first = match spare_terminal(ui, wanted, offer.kind) {
         Ok(()) => ui.taking(&Event::offer(&offer, sender)).await,
         refused => refused,
     };

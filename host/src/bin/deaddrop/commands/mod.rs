@@ -103,16 +103,20 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             let room = args.take_room();
             let passphrase::Found { passphrase, file } =
                 passphrase::find(room, Surroundings::ours(), signals).await?;
-            let fetching = match (args.auto_fetch, args.out.clone()) {
-                (AutoFetch::None, _) | (_, None) => None,
+            let (fetching, out) = match (args.auto_fetch, args.out.take()) {
+                (AutoFetch::None, out) => (None, out),
+                (_, None) => (None, None),
                 (kinds, Some(out)) => {
                     let timeout = args.exec_timeout.unwrap_or(run::EXEC_TIMEOUT);
                     let arguments = std::mem::take(&mut args.arguments);
                     let exec = args.exec.take().map(|program| run::Exec { program, arguments, timeout });
-                    Some(run::Fetching { kinds, out, limits: args.limits(), exec })
+                    (Some(run::Fetching { kinds, out, limits: args.limits(), exec }), None)
                 }
             };
-            Job::Run(run::Job { net: args.net(), passphrase, room_file: file, fetching })
+            if out.is_some() && !ui.can_have_screen() {
+                return Err(Failure::usage(run::OUT_WITHOUT_A_SCREEN));
+            }
+            Job::Run(run::Job { net: args.net(), passphrase, room_file: file, fetching, out })
         }
         Command::SendMsg(mut args) => {
             let typed = args.message.as_ref().is_some_and(|text| text.expose() != "-");
@@ -192,8 +196,8 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             let passphrase = find(args.take_room()).await?;
             let (senders, net) = (args.senders(), args.net());
             let Fetch { token, out, force, restart, discard, wait, .. } = args;
-            let at = Vec::new();
-            Job::Fetch(fetch::Job { senders, at, token, out, force, restart, discard, wait, net, passphrase })
+            let wanted = fetch::Wanted { at: Vec::new(), token, out, force, restart };
+            Job::Fetch(fetch::Job { senders, wanted, discard, wait, net, passphrase })
         }
     })
 }

@@ -1,8 +1,10 @@
-//! `deaddrop run`: browse, and show offers as they come and go. Fetches them too, if it is told to.
+//! `deaddrop run`: browse, and show offers as they come and go. Fetches them too, if it is told to, or a person at the
+//! screen does.
 
 mod allowance;
 mod exec;
 mod fetcher;
+mod interactive;
 mod queue;
 mod service;
 mod taking;
@@ -26,10 +28,15 @@ use crate::signals::Signals;
 use crate::ui::{Event, Ui};
 pub(super) use exec::Exec;
 use fetcher::Fetcher;
+use interactive::Interactive;
 use service::{Manager, Status};
 
 /// How long the program of `--exec` may take, unless something else is said.
 pub(super) const EXEC_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no folder for what is fetched.
+pub(super) const OUT_WITHOUT_A_SCREEN: &str = "--out is for what is fetched, and nothing is: give --auto-fetch messages or --auto-fetch all too, or fetch at a \
+     terminal, which this is not";
 
 /// What to show, and what to fetch.
 pub(super) struct Job {
@@ -41,6 +48,8 @@ pub(super) struct Job {
     pub(super) room_file: Option<PathBuf>,
     /// Absent if nothing is fetched.
     pub(super) fetching: Option<Fetching>,
+    /// Where files go that a person fetches.
+    pub(super) out: Option<PathBuf>,
 }
 
 /// What to fetch as it appears.
@@ -57,8 +66,11 @@ pub(super) struct Fetching {
 
 /// Browses until a signal ends it.
 pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
-    let Job { net, passphrase, room_file, fetching } = job;
+    let Job { net, passphrase, room_file, fetching, out } = job;
     warn_weak(ui, &passphrase).await?;
+    if let Some(out) = &out {
+        fetcher::check(out)?;
+    }
     if let Some(fetching) = &fetching {
         fetcher::check(&fetching.out)?;
         fetching.exec.as_ref().map_or(Ok(()), Exec::check)?;
@@ -67,9 +79,12 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
     let mut browser = open_browser(ui, &net).await?;
     let receiver = Receiver::new(&derive(deriving, signals).await?).network(network(&net));
     receiver.browse(&mut browser);
-    let fetcher = match fetching {
-        Some(fetching) => Some(Fetcher::new(ui, signals, receiver, fetching).await),
-        None => None,
+    let (fetcher, interactive) = match fetching {
+        Some(fetching) => (Some(Fetcher::new(ui, signals, receiver, fetching).await), None),
+        None => {
+            let at = |screen| Interactive::new(ui, signals, screen, receiver, out);
+            (None, ui.open_screen().map(at))
+        }
     };
     // The end of a terminal ends what runs on it. A service has none.
     let room_file = room_file.filter(|_| !platform::has_terminal());
@@ -77,14 +92,27 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
         signals.reload_on_hangup();
     }
     let (manager, offered) = (Manager::ours(), Cell::new(0));
-    let listener = Listener { ui, signals, net, room_file, fetcher: fetcher.as_ref(), offered: &offered };
+    let listener = Listener {
+        ui,
+        signals,
+        net,
+        room_file,
+        fetcher: fetcher.as_ref(),
+        screen: interactive.as_ref(),
+        offered: &offered,
+    };
     listener.ready(&browser).await?;
     let status = || Status { offered: offered.get(), fetched: fetcher.as_ref().map(|it| it.fetched.get()) };
     let telling = service::tend(manager.as_ref(), &status);
     let listening = future::or(listener.listen(browser), telling);
-    let ended = match &fetcher {
-        None => listening.await.map(|never| match never {}),
-        Some(fetcher) => {
+    let ended = match (&fetcher, &interactive) {
+        (None, None) => listening.await.map(|never| match never {}),
+        (_, Some(interactive)) => {
+            let ended = interactive.run(listening).await;
+            let closed = ui.close_screen().await;
+            ended.and(closed)
+        }
+        (Some(fetcher), None) => {
             let stopping = || manager.iter().for_each(Manager::stopping);
             until_both_end(listening, fetcher.run(), || signals.received(), stopping).await
         }
@@ -121,6 +149,8 @@ struct Listener<'a> {
     /// Read again when it is asked for.
     room_file: Option<PathBuf>,
     fetcher: Option<&'a Fetcher<'a>>,
+    /// What shows the offers, and fetches those that are chosen there.
+    screen: Option<&'a Interactive<'a>>,
     /// How many drops are offered.
     offered: &'a Cell<usize>,
 }
@@ -205,6 +235,10 @@ impl Listener<'_> {
     }
 
     async fn heard(&self, event: OfferEvent) -> Result<(), Failure> {
+        if let Some(screen) = self.screen {
+            screen.heard(&event);
+            return Ok(());
+        }
         match &event {
             OfferEvent::Appeared { offer: known } => {
                 self.ui.show(&Event::offer(&known.offer, known.from)).await?;

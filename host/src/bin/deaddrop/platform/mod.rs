@@ -5,12 +5,13 @@
 //! |---|---|
 //! | `access` | whether other users can reach a file, and where configuration and state are |
 //! | `disk` | what a file system has left, and what a file takes of it |
+//! | `keyboard` | a terminal whose keys are read as they are pressed |
 //! | `process` | core dumps, memory that may be swapped, how many files can be open, what only an administrator may |
 //! | `programs` | programs with a process group of their own |
 //! | `service` | the socket of the service manager |
 //! | `signals` | what asks the process to end, to stop or to go on |
 //! | `streams` | standard input and standard output without std's buffers |
-//! | `terminal` | echo, size and foreground of a terminal |
+//! | `terminal` | echo, size, characters and foreground of a terminal |
 
 #[cfg(unix)]
 mod unix;
@@ -19,11 +20,11 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
+    access::*, disk::*, keyboard::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    access::*, disk::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
+    access::*, disk::*, keyboard::*, process::*, programs::*, service::*, signals::*, streams::*, terminal::*,
 };
 
 /// Whether users other than the one that this process runs for can reach a file.
@@ -49,6 +50,8 @@ pub(crate) enum Request {
     Suspend,
     /// It was stopped, and goes on.
     GoOn,
+    /// The size of the terminal has changed.
+    Resize,
 }
 
 /// What a file system has left.

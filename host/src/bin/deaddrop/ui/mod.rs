@@ -4,6 +4,7 @@ mod bar;
 mod event;
 mod human;
 mod progress;
+mod screen;
 mod status;
 mod stream;
 
@@ -17,6 +18,7 @@ use log::LevelFilter;
 pub(crate) use event::{Content, Event, Serving};
 pub(crate) use human::what;
 pub(crate) use progress::{EVERY, Pace, Progress};
+pub(crate) use screen::Screen;
 
 use crate::exit::{Exit, Failure};
 use crate::platform::{self, in_foreground, moves_cursor};
@@ -36,6 +38,8 @@ pub(crate) struct Ui {
     err: Stream,
     /// The lines that show progress, if there is a terminal for them. Locked by writes to `err` alone.
     status: Option<Arc<Mutex<Status>>>,
+    /// What shows everything, while it is there.
+    screen: Mutex<Option<Screen>>,
 }
 
 /// Why a drop was not copied out.
@@ -78,7 +82,7 @@ impl Ui {
         err: Box<dyn Write + Send>,
     ) -> Self {
         let (signals, out, err) = (signals.clone(), Stream::new(out), Stream::new(err));
-        Self { json, quiet, out_is_terminal, signals, out, err, status: None }
+        Self { json, quiet, out_is_terminal, signals, out, err, status: None, screen: Mutex::default() }
     }
 
     /// Whether a person reads along, rather than a script.
@@ -95,6 +99,9 @@ impl Ui {
     pub(crate) async fn show(&self, event: &Event<'_>) -> Result<(), Failure> {
         if self.json {
             return self.to_out(event.to_json()).await;
+        }
+        if let Some(screen) = self.screen() {
+            return self.show_on(&screen, event).await;
         }
         let human::Lines { results, errors, notices } = human::lines(event, self.out_is_terminal);
         if !results.is_empty() {
@@ -116,7 +123,10 @@ impl Ui {
         if self.quiet {
             return Ok(());
         }
-        self.to_err(human::taking(offer)).await
+        match self.screen() {
+            Some(screen) => self.on_screen(&screen, human::taking(offer)).await,
+            None => self.to_err(human::taking(offer)).await,
+        }
     }
 
     /// A line for a person, which no script waits for: shown on standard error, unless `--quiet` or
@@ -125,7 +135,81 @@ impl Ui {
         if self.json || self.quiet {
             return Ok(());
         }
-        self.to_err(format!("{}\n", text::line(notice)).into_bytes()).await
+        let line = format!("{}\n", text::line(notice)).into_bytes();
+        match self.screen() {
+            Some(screen) => self.on_screen(&screen, line).await,
+            None => self.to_err(line).await,
+        }
+    }
+
+    /// Whether there can be a screen: a person sees and types at a terminal, and a program reads nothing of it.
+    pub(crate) fn can_have_screen(&self) -> bool {
+        self.status.is_some() && self.out_is_terminal && io::stdin().is_terminal()
+    }
+
+    /// Opens the screen, if there can be one. From now on it shows everything, until it is [closed](Self::close_screen).
+    pub(crate) fn open_screen(&self) -> Option<Screen> {
+        let screen = self.can_have_screen().then(Screen::open)?.ok()?;
+        self.signals.set_terminal(Some(Arc::new(screen.clone())));
+        *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = Some(screen.clone());
+        Some(screen)
+    }
+
+    /// Takes the screen from the terminal. What was fetched stays there.
+    pub(crate) async fn close_screen(&self) -> Result<(), Failure> {
+        let Some(screen) = self.screen.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        self.signals.set_terminal(None);
+        // The terminal may take nothing, and a signal ends the wait for it.
+        screen.give_keyboard_back();
+        let erased = self.out.run(&self.signals, move |out| out.write_all(&screen.end())).await?;
+        erased.map_err(|error| Failure::output(&error))
+    }
+
+    /// Paints what has changed on the screen.
+    pub(crate) async fn paint(&self, screen: &Screen) -> Result<(), Failure> {
+        self.on_screen(screen, Vec::new()).await
+    }
+
+    fn screen(&self) -> Option<Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn show_on(&self, screen: &Screen, event: &Event<'_>) -> Result<(), Failure> {
+        match event {
+            Event::Ready { addresses, .. } => {
+                screen.listens_on(addresses.iter().map(ToString::to_string).collect());
+            }
+            // These come again, or go by themselves.
+            Event::Warning { code, message } => {
+                screen.warn(message, !matches!(*code, "flooded" | "crowded"));
+            }
+            Event::Error { message, .. } => screen.fail(message),
+            event => {
+                let human::Lines { results, errors, notices } = human::lines(event, true);
+                let mut stays = results;
+                stays.extend_from_slice(&errors);
+                stays.extend_from_slice(&notices);
+                return if stays.is_empty() { Ok(()) } else { self.on_screen(screen, stays).await };
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what stays on the terminal above the screen, and paints that.
+    async fn on_screen(
+        &self,
+        screen: &Screen,
+        stays: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let screen = screen.clone();
+        let write = move |out: &mut dyn Write| {
+            let bytes = Zeroizing::new(screen.painted(stays.as_ref()));
+            if bytes.is_empty() { Ok(()) } else { out.write_all(&bytes) }
+        };
+        let written = self.out.run(&self.signals, write).await?;
+        written.map_err(|error| Failure::output(&error))
     }
 
     /// Whether anybody is shown progress: a script, or a person at a terminal that can show it.
@@ -146,6 +230,10 @@ impl Ui {
             let Progress { by, stored, files, .. } = next;
             return self.show(&Event::Progress { token, by, stored, size, files_done: files }).await;
         }
+        if let Some(screen) = self.screen() {
+            screen.progress(size, transfers);
+            return Ok(());
+        }
         let paint = move |status: &mut Status| {
             if in_foreground() {
                 status.paint(now, size, &transfers, Window::of_stderr())
@@ -159,6 +247,10 @@ impl Ui {
 
     /// Takes the lines that show progress from the terminal.
     pub(crate) async fn end_progress(&self) -> Result<(), Failure> {
+        if let Some(screen) = self.screen() {
+            screen.end_progress();
+            return Ok(());
+        }
         self.on_status(|status| {
             status.end();
             erase(status)

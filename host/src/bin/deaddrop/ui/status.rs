@@ -75,6 +75,20 @@ impl Status {
         window: Window,
     ) -> Vec<u8> {
         let mut bytes = self.erase(window);
+        let lines = self.lines(now, size, transfers, window);
+        self.painted = lines.iter().map(String::len).collect();
+        bytes.extend_from_slice(lines.join("\n").as_bytes());
+        bytes
+    }
+
+    /// The lines of these transfers of a drop of `size` bytes.
+    pub(super) fn lines(
+        &mut self,
+        now: Instant,
+        size: u64,
+        transfers: &[Progress],
+        window: Window,
+    ) -> Vec<String> {
         self.transfers.retain(|known| transfers.iter().any(|transfer| transfer.id == known.id));
         let mut lines = Vec::new();
         for progress in transfers {
@@ -100,9 +114,7 @@ impl Status {
                     .collect(),
             );
         }
-        self.painted = lines.iter().map(String::len).collect();
-        bytes.extend_from_slice(lines.join("\n").as_bytes());
-        bytes
+        lines
     }
 }
 

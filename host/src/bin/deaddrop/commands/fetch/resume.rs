@@ -8,7 +8,7 @@ use deaddrop::{
     Token, Unfinished, text,
 };
 
-use super::Job;
+use super::Wanted;
 use crate::exit::Failure;
 use crate::platform;
 use crate::signals::Signals;
@@ -31,18 +31,18 @@ pub(super) fn state_folder() -> Option<PathBuf> {
 
 /// What an earlier fetch has left of the drop that is wanted. Without a token that is a drop which nobody else can have
 /// any more, from the sender that is named, if one is.
-pub(super) fn find(job: &Job, places: &Places) -> Result<Option<Unfinished>, Failure> {
+pub(super) fn find(wanted: &Wanted, places: &Places) -> Result<Option<Unfinished>, Failure> {
     let mut found = Vec::new();
     if let Some(folder) = &places.folder {
-        found.extend(folder.unfinished(job.token.as_ref()));
+        found.extend(folder.unfinished(wanted.token.as_ref()));
     }
     if !places.to_file {
-        found.extend(places.spool.unfinished(job.token.as_ref()));
+        found.extend(places.spool.unfinished(wanted.token.as_ref()));
     }
-    if job.token.is_none() {
+    if wanted.token.is_none() {
         let from = |unfinished: &Unfinished| {
             let was_at = Address::from(unfinished.from());
-            job.at.is_empty() || job.at.iter().any(|place| place.addresses().contains(&was_at))
+            wanted.at.is_empty() || wanted.at.iter().any(|place| place.addresses().contains(&was_at))
         };
         found.retain(|unfinished| unfinished.is_ours() && from(unfinished));
     } else if found.iter().any(|other| other.offer().token != found[0].offer().token) {
@@ -57,18 +57,18 @@ pub(super) fn find(job: &Job, places: &Places) -> Result<Option<Unfinished>, Fai
 pub(super) async fn resume(
     ui: &Ui,
     signals: &Signals,
-    job: &Job,
+    wanted: &Wanted,
     receiver: &Receiver,
     browser: Option<&mut Browser>,
     mut unfinished: Unfinished,
 ) -> Result<Option<Claim>, Failure> {
-    if job.restart {
+    if wanted.restart {
         unfinished.restart()?;
     }
-    let claimed = claim(job, receiver, browser, &mut unfinished).await;
+    let claimed = claim(wanted, receiver, browser, &mut unfinished).await;
     match told(ui, signals, claimed, &unfinished).await? {
         Ok(claim) => Ok(Some(claim)),
-        Err(failure) if job.token.is_some() || signals.received().is_some() => Err(failure),
+        Err(failure) if wanted.token.is_some() || signals.received().is_some() => Err(failure),
         Err(failure) => {
             // Another drop may be meant.
             ui.show(&Event::Warning { code: "unfinished", message: &failure.message }).await?;
@@ -81,12 +81,12 @@ pub(super) async fn resume(
 pub(super) async fn at(
     ui: &Ui,
     signals: &Signals,
-    job: &Job,
+    wanted: &Wanted,
     receiver: &Receiver,
     chosen: &FoundOffer,
     unfinished: &mut Unfinished,
 ) -> Result<Claim, Failure> {
-    if job.restart {
+    if wanted.restart {
         unfinished.restart()?;
     }
     let claimed = receiver.resume(unfinished, &[chosen.place()]).await;
@@ -135,13 +135,13 @@ async fn told(
 
 /// Claims it again: at the address that is named; else where its sender was, then where it is found.
 async fn claim(
-    job: &Job,
+    wanted: &Wanted,
     receiver: &Receiver,
     browser: Option<&mut Browser>,
     unfinished: &mut Unfinished,
 ) -> Result<Claim, Error> {
-    if !job.at.is_empty() {
-        return receiver.resume(unfinished, &job.at).await;
+    if !wanted.at.is_empty() {
+        return receiver.resume(unfinished, &wanted.at).await;
     }
     let at = [was_at(unfinished)];
     let at_once = receiver.clone().wait(Duration::ZERO).patience(Duration::ZERO);
@@ -171,7 +171,7 @@ fn was_at(unfinished: &Unfinished) -> Place {
 /// Removes what an earlier fetch has left.
 pub(super) async fn discard(
     ui: &Ui,
-    job: &Job,
+    wanted: &Wanted,
     receiver: &Receiver,
     unfinished: Option<Unfinished>,
 ) -> Result<(), Failure> {
@@ -184,7 +184,7 @@ pub(super) async fn discard(
     let path = unfinished.path();
     let ours = unfinished.is_ours() && !unfinished.is_whole();
     let was_at = [was_at(&unfinished)];
-    receiver.discard(unfinished, if job.at.is_empty() { &was_at } else { &job.at }).await;
+    receiver.discard(unfinished, if wanted.at.is_empty() { &was_at } else { &wanted.at }).await;
     if path.symlink_metadata().is_ok() {
         return Err(Failure::failed(format!(
             "{} cannot be removed, or is not what this user's fetch has left: remove it by hand",

@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod disk;
+pub(super) mod keyboard;
 pub(super) mod process;
 pub(super) mod programs;
 pub(super) mod service;

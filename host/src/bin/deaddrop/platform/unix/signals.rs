@@ -12,8 +12,9 @@ use crate::platform::Request;
 /// file and a claim would be left behind. std ignores SIGPIPE already. SIGPWR, SIGSTKFLT and the real-time signals are not
 /// in async-signal: they leave a part file, as SIGKILL does.
 ///
-/// The last two stop the process and make it go on: a terminal without echo is given back meanwhile.
-const HANDLED: [(Signal, RawSignal); 14] = [
+/// Two of the last stop the process and make it go on: a terminal in a mode of ours is given back meanwhile. The last says
+/// that the terminal has another size.
+const HANDLED: [(Signal, RawSignal); 15] = [
     (Signal::Int, RawSignal::INT),
     (Signal::Term, RawSignal::TERM),
     (Signal::Hup, RawSignal::HUP),
@@ -28,6 +29,7 @@ const HANDLED: [(Signal, RawSignal); 14] = [
     (Signal::Xfsz, RawSignal::XFSZ),
     (Signal::Tstp, RawSignal::TSTP),
     (Signal::Cont, RawSignal::CONT),
+    (Signal::Winch, RawSignal::WINCH),
 ];
 
 /// What the system asks of this process, for as long as this is there.
@@ -50,6 +52,7 @@ impl Requests {
                 Signal::Tstp if can_go_on() => Request::Suspend,
                 Signal::Tstp => continue,
                 Signal::Cont => Request::GoOn,
+                Signal::Winch => Request::Resize,
                 Signal::Int => Request::Interrupt,
                 Signal::Hup => Request::HangUp,
                 _ => Request::Terminate,

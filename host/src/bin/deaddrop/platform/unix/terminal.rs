@@ -12,7 +12,7 @@ use rustix::termios::{
 use smol::Async;
 
 /// The controlling terminal of the process that opens it.
-const CONTROLLING: &str = "/dev/tty";
+pub(super) const CONTROLLING: &str = "/dev/tty";
 
 /// The controlling terminal, and the question that waits on it.
 pub(crate) struct Terminal {
@@ -136,4 +136,28 @@ pub(crate) fn in_foreground() -> bool {
 /// Whether the terminal understands what moves its cursor.
 pub(crate) fn moves_cursor() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Whether the terminal shows UTF-8, as the locale says.
+pub(crate) fn shows_utf8() -> bool {
+    let of_locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os);
+    is_utf8(of_locale.map(|value| value.to_string_lossy().into_owned()))
+}
+
+/// Of the variables of the locale the first that is not empty counts.
+fn is_utf8(mut variables: impl Iterator<Item = String>) -> bool {
+    let locale = variables.find(|value| !value.is_empty()).unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_that_is_set_names_the_locale() {
+        let shows = |values: &[&str]| is_utf8(values.iter().map(ToString::to_string));
+        assert!(shows(&["", "", "en_GB.UTF-8"]) && shows(&["C.utf8", "C"]) && shows(&["UTF-8"]));
+        assert!(!shows(&["C", "", "en_GB.UTF-8"]) && !shows(&["de_DE.ISO-8859-1"]) && !shows(&[]));
+    }
 }

@@ -132,3 +132,8 @@ pub(crate) fn in_foreground() -> bool {
 pub(crate) fn moves_cursor() -> bool {
     console::understand_sequences(io::stderr())
 }
+
+/// Whether the console shows UTF-8. What is written to it is UTF-16 by then, whatever its code page is.
+pub(crate) fn shows_utf8() -> bool {
+    true
+}

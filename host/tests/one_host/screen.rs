@@ -1,0 +1,312 @@
+//! `run` at a terminal: a list of offers from which a person fetches, and a terminal as it was before however it ends.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{Action, Winsize, tcflow, tcgetattr, tcsetwinsize};
+use vt100::Parser;
+
+use crate::support::terminal::{of_size, terminal, wait_for};
+use crate::support::{Host, Lan, ROOM, deaddrop, listener, names, noise, send_file, send_message, write};
+
+/// A shell with job control, whose only job is deaddrop; then `fg` for each line that it reads.
+const SHELL: &str = r#"
+    sh -c 'echo "pid $$"; exec "$@"' job "$@"
+    echo "ended $?"
+    while read -r line; do fg; echo "ended $?"; done
+"#;
+const KEYS: &str = "Enter: fetch, a: all, ?: help, q: leave";
+
+/// A person at a terminal.
+struct Person {
+    ours: File,
+    theirs: File,
+    /// The modes of the terminal before.
+    before: String,
+    shell: Child,
+    parser: Parser,
+    /// All that was written to the terminal.
+    written: Vec<u8>,
+}
+
+impl Person {
+    /// Runs a command in a folder, with such variables.
+    fn new(host: &Host, folder: &Path, columns: u16, variables: &[(&str, &str)], words: &[&str]) -> Self {
+        let (ours, theirs) = of_size(columns, 24).unwrap();
+        let before = modes(&theirs);
+        let copy = || Stdio::from(theirs.try_clone().unwrap());
+        let mut command = host.command("setsid");
+        command.args(["--ctty", "sh", "-mc", SHELL, "shell", deaddrop()]).args(words).current_dir(folder);
+        command.env_remove("LC_ALL").env_remove("LC_CTYPE").env_remove("NO_COLOR");
+        command.env("DEADDROP_ROOM", ROOM).env("TERM", "xterm").env("LANG", "C.UTF-8");
+        command.env("XDG_STATE_HOME", folder.join("state")).envs(variables.iter().copied());
+        let shell = command.stdin(copy()).stdout(copy()).stderr(copy()).spawn().unwrap();
+        let of = |n| NonZeroU16::new(n).unwrap();
+        let parser = Parser::new(of(24), of(columns), 1_000);
+        Self { ours, theirs, before, shell, parser, written: Vec::new() }
+    }
+
+    fn types(&mut self, keys: &[u8]) {
+        self.ours.write_all(keys).unwrap();
+    }
+
+    fn contents(&self) -> String {
+        self.parser.screen().contents()
+    }
+
+    /// Waits until the terminal shows what it should.
+    fn until(&mut self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let (end, mut part) = (Instant::now() + Duration::from_secs(30), [0; 4096]);
+        while !is_so(&self.contents()) {
+            let left = end.saturating_duration_since(Instant::now());
+            let mut ours = [PollFd::new(&self.ours, PollFlags::IN)];
+            let there = poll(&mut ours, Some(&left.try_into().unwrap())).unwrap();
+            assert!(there > 0, "{what}: {}", self.contents());
+            let read = self.ours.read(&mut part).unwrap();
+            self.parser.process(&part[..read]);
+            self.written.extend_from_slice(&part[..read]);
+        }
+        self.contents()
+    }
+
+    fn shows(&mut self, text: &str) -> String {
+        self.until(text, |contents| contents.contains(text))
+    }
+
+    /// The row of the selected offer.
+    fn selected(&self) -> String {
+        self.contents().lines().find(|row| row.starts_with("> ")).unwrap_or_default().to_owned()
+    }
+
+    /// Selects an offer by what its row holds.
+    fn select(&mut self, text: &str) {
+        self.shows(text);
+        for key in [b"j", b"k"] {
+            if self.selected().contains(text) {
+                return;
+            }
+            self.types(key);
+            self.until(text, |contents| {
+                let row = contents.lines().find(|row| row.starts_with("> "));
+                row.is_some_and(|row| row.contains(text))
+            });
+        }
+    }
+
+    fn process(&mut self) -> Pid {
+        let shown = self.until("a process", |contents| contents.contains("pid ") && contents.contains('\n'));
+        let pid = shown.split_once("pid ").unwrap().1.split_whitespace().next().unwrap();
+        Pid::from_raw(pid.parse().unwrap()).unwrap()
+    }
+
+    /// The job ends like this, with the terminal as it was, and nothing of the screen on it.
+    fn ends(&mut self, code: i32) -> String {
+        let shown = self.shows(&format!("ended {code}"));
+        assert_eq!(modes(&self.theirs), self.before, "{shown}");
+        assert!(!shown.contains(KEYS) && !shown.contains("offer"), "{shown}");
+        shown
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+fn modes(terminal: &File) -> String {
+    format!("{:?}", tcgetattr(terminal).unwrap())
+}
+
+#[test]
+fn a_message_and_a_file_are_fetched_and_stay_on_the_terminal() {
+    let lan = Lan::alone();
+    let (host, folder, here) = (&lan.hosts[0], tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bytes = noise(1, 100_000);
+    let path = write(folder.path(), "a.bin", &bytes);
+    let (mut message, token, _) = send_message(host, folder.path(), "hello \u{1b}[31m\ncaf\u{e9}", &[]);
+    let (mut file, ..) = send_file(host, folder.path(), &path, &[]);
+
+    let mut bob = Person::new(host, here.path(), 80, &[], &["run"]);
+    let shown = bob.shows("2 offers; listening on 127.0.0.1");
+    assert!(shown.contains(KEYS), "{shown}");
+    bob.select(" message ");
+    let row = bob.selected();
+    assert!(row.contains(&token[..6]) && row.contains(" 17 B  127.0.0.1 "), "{row}");
+    bob.types(b"\n");
+    bob.shows("1 offer;");
+    assert_eq!(message.exit_code(), 0);
+    bob.select(" a.bin ");
+    bob.types(b"a");
+    bob.shows("No offers yet");
+    assert_eq!(file.exit_code(), 0);
+    assert!(fs::read(here.path().join("a.bin")).unwrap() == bytes);
+    bob.types(b"?");
+    bob.shows("Up, Down or k, j: select");
+    bob.types(b"q");
+    let shown = bob.ends(0);
+    let stays: Vec<_> = shown.lines().skip_while(|line| !line.starts_with("Taking")).collect();
+    assert_eq!(
+        stays,
+        [
+            "Taking message, 17 bytes from 127.0.0.1",
+            "hello \\u{1b}[31m",
+            "caf\u{e9}",
+            "Taking file \"a.bin\", 100000 bytes from 127.0.0.1",
+            "Saved a.bin, 100000 bytes",
+            "ended 0",
+        ]
+    );
+}
+
+#[test]
+fn files_go_into_the_folder_that_is_named_and_a_failure_is_told_on_the_screen() {
+    let lan = Lan::alone();
+    let (host, folder, here) = (&lan.hosts[0], tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::create_dir(here.path().join("inbox")).unwrap();
+    let path = write(folder.path(), "a.bin", b"content");
+    let (mut file, ..) = send_file(host, folder.path(), &path, &["--fetches", "2"]);
+    // Of ASCII alone, without colours, and narrow.
+    let plain = [("NO_COLOR", "1"), ("LANG", "C")];
+    let mut bob = Person::new(host, here.path(), 40, &plain, &["run", "--out", "inbox"]);
+    bob.select(" a.bin ");
+    bob.types(b"\n");
+    let shown = bob.shows(" fetched");
+    assert!(shown.contains("Saved inbox/a.bin, 7 bytes"), "{shown}");
+    assert_eq!(fs::read(here.path().join("inbox/a.bin")).unwrap(), b"content");
+    fs::remove_dir_all(here.path().join("inbox")).unwrap();
+    // The same once more: there is no folder for it now.
+    bob.types(b"\n");
+    let shown = bob.shows(" failed");
+    let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text}: {shown}"));
+    assert!(place(" failed") < place("deaddrop: "), "it is told below the list: {shown}");
+    kill_process(bob.process(), Signal::TERM).unwrap();
+    let shown = bob.ends(143);
+    assert!(shown.contains("deaddrop: terminated"), "{shown}");
+    assert!(shown.contains("deaddrop: cannot save into the folder inbox"), "the failure stays: {shown}");
+    let written = String::from_utf8(bob.written.clone()).unwrap();
+    assert!(
+        written.is_ascii() && !written.contains("\x1b[0m") && !written.contains("\x1b[7m"),
+        "{written:?}"
+    );
+    file.signal(Signal::TERM);
+    file.exit_code();
+}
+
+#[test]
+fn the_terminal_is_as_it_was_after_every_way_out_and_while_the_program_is_stopped() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let (_sending, ..) = send_message(host, folder.path(), "hello", &[]);
+    // Ctrl-C, after Ctrl-Z and fg.
+    let mut bob = Person::new(host, folder.path(), 80, &[], &["run"]);
+    bob.shows("1 offer;");
+    assert_ne!(modes(&bob.theirs), bob.before, "keys are read as they are pressed");
+    bob.types(b"\x1a");
+    bob.ends(128 + Signal::STOP.as_raw());
+    bob.types(b"fg\n");
+    bob.shows("1 offer;");
+    // A terminal that becomes narrower is painted anew.
+    let size = Winsize { ws_col: 40, ws_row: 24, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&bob.theirs, size).unwrap();
+    bob.until("a narrow screen", |contents| !contents.contains("  127.0.0.1  "));
+    bob.types(b"\x03");
+    let shown = bob.ends(130);
+    assert!(shown.contains("deaddrop: interrupted"), "{shown}");
+    for signal in [Signal::HUP, Signal::QUIT] {
+        let mut bob = Person::new(host, folder.path(), 80, &[], &["run"]);
+        bob.shows("1 offer;");
+        kill_process(bob.process(), signal).unwrap();
+        bob.ends(143);
+    }
+}
+
+#[test]
+fn leaving_during_a_fetch_gives_the_drop_back() {
+    let lan = Lan::of(2);
+    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = write(folder.path(), "a.bin", &noise(1, 6 << 20));
+    let (mut file, ..) = send_file(&lan.hosts[0], folder.path(), &path, &[]);
+    let mut bob = Person::new(&lan.hosts[1], here.path(), 80, &[], &["run"]);
+    bob.select(" a.bin ");
+    lan.hosts[0].limit_rate(4_000).unwrap();
+    bob.types(b"\n");
+    let shown = bob.shows(" of 6.29 MB");
+    assert!(shown.contains('%'), "{shown}");
+    bob.types(b"q");
+    let shown = bob.ends(0);
+    assert!(shown.contains("deaddrop: interrupted"), "what became of the fetch is told: {shown}");
+    assert_eq!(file.event("lapsed")["why"], "released");
+    assert_eq!(names(here.path()), [""; 0]);
+}
+
+#[test]
+fn a_stopped_terminal_stops_no_discovery() {
+    let lan = Lan::alone();
+    let (host, folder, here) = (&lan.hosts[0], tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_first, ..) = send_message(host, folder.path(), "one", &["--fetches", "9"]);
+    let mut bob = Person::new(host, here.path(), 80, &[], &["run"]);
+    bob.shows("1 offer;");
+    bob.types(b"a");
+    bob.shows(" fetched");
+    // As Ctrl-S does. An offer comes and goes that would be painted, which the terminal does not take.
+    let mut other = listener(host, folder.path());
+    other.event("offer");
+    tcflow(&bob.theirs, Action::OOff).unwrap();
+    let (second, ..) = send_message(host, folder.path(), "two", &[]);
+    other.event("offer");
+    second.signal(Signal::TERM);
+    other.event("gone");
+    let (mut third, ..) = send_message(host, folder.path(), "three", &[]);
+    let claimed = (0..100).find_map(|_| {
+        bob.types(b"a");
+        third.event_within("claimed", Duration::from_millis(100))
+    });
+    tcflow(&bob.theirs, Action::OOn).unwrap();
+    assert!(claimed.is_some(), "{:?}", third.events);
+    bob.shows("three");
+    assert_eq!(third.exit_code(), 0);
+    bob.types(b"q");
+    bob.ends(0);
+}
+
+#[test]
+fn lines_as_before_where_there_can_be_no_screen() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let (_sending, token, _) = send_message(host, folder.path(), "hello", &[]);
+    for (variables, more) in [(&[("TERM", "dumb")][..], &[][..]), (&[], &["--quiet"]), (&[], &["-v"])] {
+        let words = [&["run"], more].concat();
+        let mut bob = Person::new(host, folder.path(), 80, variables, &words);
+        bob.shows(&format!("deaddrop fetch --from 127.0.0.1:48556 --token {token}"));
+        assert_eq!(modes(&bob.theirs), bob.before, "{words:?}");
+        bob.types(b"\x03");
+        bob.shows("ended 130");
+        let written = String::from_utf8(bob.written.clone()).unwrap();
+        assert!(!written.contains('\x1b'), "{written:?}");
+    }
+    // A terminal that does not know its size, and --out where nobody fetches.
+    let (mut ours, theirs) = terminal();
+    let copy = || Stdio::from(theirs.try_clone().unwrap());
+    let start = |words: &[&str]| {
+        let mut command = host.command("setsid");
+        command.args(["--ctty", deaddrop()]).args(words).current_dir(folder.path());
+        command.env("DEADDROP_ROOM", ROOM).env("TERM", "xterm");
+        command.stdin(copy()).stdout(copy()).stderr(copy()).spawn().unwrap()
+    };
+    let mut listening = start(&["run"]);
+    let shown = wait_for(&mut ours, &token);
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    kill_process(Pid::from_child(&listening), Signal::TERM).unwrap();
+    assert_eq!(listening.wait().unwrap().code(), Some(143));
+    let mut refused = start(&["run", "--json", "--out", "."]);
+    wait_for(&mut ours, "--out is for what is fetched");
+    assert_eq!(refused.wait().unwrap().code(), Some(2));
+}
