@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::terminal::{terminal, wait_for};
+use crate::support::terminal::{of_size, terminal, wait_for};
 use crate::support::{Host, Lan, Process, ROOM, deaddrop, event, names};
 
 /// A user with a folder for configuration, at a host.
@@ -69,7 +69,10 @@ impl<'a> User<'a> {
 
     /// Starts a command at a terminal of its own, which ends with the command.
     fn at_a_terminal(&self, words: &[&str]) -> (File, std::process::Child) {
-        let (ours, theirs) = terminal();
+        self.at_this_terminal(terminal(), words)
+    }
+
+    fn at_this_terminal(&self, (ours, theirs): (File, File), words: &[&str]) -> (File, std::process::Child) {
         let mut command = self.host.command("setsid");
         command.args(["--ctty", deaddrop()]).args(words).env_remove("DEADDROP_ROOM");
         command.env("XDG_CONFIG_HOME", self.configuration.path());
@@ -256,6 +259,12 @@ fn a_qr_code_is_for_a_terminal() {
     let mut lines = forced.lines();
     assert_eq!(lines.next().unwrap().split(' ').count(), 6);
     assert!(lines.all(|line| line.starts_with("\u{1b}[38;5;16;48;5;231m") && line.ends_with("\u{1b}[0m")));
+    let narrow = of_size(20, 24).unwrap();
+    let (mut screen, mut making) = ann.at_this_terminal(narrow, &["room", "new", "--name", "work", "--qr"]);
+    let shown = wait_for(&mut screen, "leave out --qr");
+    assert!(shown.contains("the terminal has 20") && !shown.contains('\u{2588}'), "{shown}");
+    assert_eq!(making.wait().unwrap().code(), Some(2));
+    assert!(!ann.rooms().exists());
     let (mut screen, mut making) = ann.at_a_terminal(&["room", "new", "--name", "work", "--qr"]);
     let shown = wait_for(&mut screen, "\u{2588}");
     let passphrase = fs::read_to_string(ann.room("work")).unwrap();

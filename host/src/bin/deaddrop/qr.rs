@@ -27,6 +27,12 @@ pub(crate) fn drawn(text: &str) -> Result<Zeroizing<String>, Failure> {
     Ok(drawn)
 }
 
+/// How many columns a code that was drawn takes.
+pub(crate) fn columns(drawn: &str) -> usize {
+    let line = drawn.lines().next().unwrap_or_default();
+    line.chars().count().saturating_sub(BLACK_ON_WHITE.len() + OWN_COLOURS.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +59,8 @@ mod tests {
         let code = QrCode::new(text).unwrap();
         let modules: Vec<_> = code.to_colors().iter().map(|color| *color == qrcode::Color::Dark).collect();
         let rows: Vec<_> = modules.chunks(code.width()).map(<[bool]>::to_vec).collect();
-        assert_eq!(dark(&drawn(text).unwrap()), rows);
+        let drawn = drawn(text).unwrap();
+        assert_eq!(dark(&drawn), rows);
+        assert_eq!(columns(&drawn), code.width() + 8);
     }
 }

@@ -10,6 +10,7 @@ use super::setup::warn_weak;
 use crate::cli::{RoomAction, RoomAdd, RoomName, RoomNew};
 use crate::exit::Failure;
 use crate::passphrase;
+use crate::platform;
 use crate::rooms::Rooms;
 use crate::signals::Signals;
 use crate::strength::stands;
@@ -37,6 +38,12 @@ async fn make(ui: &Ui, new: RoomNew) -> Result<(), Failure> {
     };
     let passphrase = words::passphrase(new.words)?;
     let bits = words::bits(new.words);
+    let code = new.qr.then(|| qr::drawn(&passphrase)).transpose()?;
+    if let Some(code) = &code
+        && !new.force
+    {
+        fits(qr::columns(code))?;
+    }
     if let Some(path) = path.clone() {
         let passphrase = passphrase.clone();
         smol::unblock(move || room_file::create(&path, &passphrase)).await?;
@@ -44,11 +51,21 @@ async fn make(ui: &Ui, new: RoomNew) -> Result<(), Failure> {
     let text = path.is_none().then_some(passphrase.as_str());
     ui.show(&Event::Passphrase { text, path: path.as_deref(), words: new.words, bits }).await?;
     ui.notice(&format!("Strength: {}.", stands(bits))).await?;
-    if new.qr {
-        let code = qr::drawn(&passphrase)?;
+    if let Some(code) = code {
         ui.copy_out(io::Cursor::new(Zeroizing::new(code.as_bytes().to_vec()))).await?;
     }
     Ok(())
+}
+
+/// Refuses a code that the terminal would break, before the room is made: it is not drawn again later.
+fn fits(columns: usize) -> Result<(), Failure> {
+    match platform::window_of_stderr() {
+        Some((has @ 1.., _)) if usize::from(has) < columns => Err(Failure::usage(format!(
+            "the QR code takes {columns} columns and the terminal has {has}, so no room was made: make the terminal \
+             wider, or leave out --qr"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 async fn keep(ui: &Ui, signals: &Signals, add: RoomAdd) -> Result<(), Failure> {
