@@ -216,31 +216,34 @@ fn no_bar_without_a_person_at_a_capable_terminal() {
 
 #[test]
 fn a_sender_shows_a_line_for_each_receiver() {
-    let lan = Lan::alone();
-    let host = &lan.hosts[0];
-    let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write(folder.path(), "a.bin", &noise(1, SIZE));
-    let (mut ours, theirs) = terminal_of(80);
-    let words = ["send-file", "a.bin", "--fetches", "2", "--tcp-port", "48600"];
-    let mut sending = start_at(&theirs, "xterm", host, folder.path(), &words);
-    let mut shown = wait_for(&mut ours, "--token ");
-    let token = wait_for(&mut ours, "\r\n");
-    shown += &token;
-    let stalled = [(); 2].map(|()| stalled_fetch(host, here.path(), 48_600, token.trim(), STALLED));
-    shown += &wait_for(&mut ours, "\x1b[J127.0.0.1 [");
-    shown += &wait_for(&mut ours, "\r\n127.0.0.1 [");
-    let fetched = [1, 2].map(|n| format!("Fetched by 127.0.0.1, 6291456 bytes ({n} of 2 fetched)"));
-    for ((mut relay, mut fetching), fetched) in stalled.into_iter().zip(&fetched) {
-        actor::go_on(&mut relay);
-        assert_eq!(fetching.exit_code(), 0);
-        shown += &wait_for(&mut ours, &format!("{fetched}\r\n"));
+    for (columns, bar) in [(80, "127.0.0.1 ["), (40, "127.0.0.1 ")] {
+        let lan = Lan::alone();
+        let host = &lan.hosts[0];
+        let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(folder.path(), "a.bin", &noise(1, SIZE));
+        let (mut ours, theirs) = terminal_of(columns);
+        let words = ["send-file", "a.bin", "--fetches", "2", "--tcp-port", "48600"];
+        let mut sending = start_at(&theirs, "xterm", host, folder.path(), &words);
+        let mut shown = wait_for(&mut ours, "--token ");
+        let token = wait_for(&mut ours, "\r\n");
+        shown += &token;
+        let stalled = [(); 2].map(|()| stalled_fetch(host, here.path(), 48_600, token.trim(), STALLED));
+        shown += &wait_for(&mut ours, &format!("\x1b[J{bar}"));
+        shown += &wait_for(&mut ours, &format!("\r\n{bar}"));
+        let fetched = [1, 2].map(|n| format!("Fetched by 127.0.0.1, 6291456 bytes ({n} of 2 fetched)"));
+        for ((mut relay, mut fetching), fetched) in stalled.into_iter().zip(&fetched) {
+            actor::go_on(&mut relay);
+            assert_eq!(fetching.exit_code(), 0);
+            shown += &wait_for(&mut ours, &format!("{fetched}\r\n"));
+        }
+        assert_eq!(sending.wait().unwrap().code(), Some(0));
+        let painted = painted(&shown);
+        assert!(painted.iter().all(|line| line.len() < usize::from(columns)), "{painted:?}");
+        let screen = screen(&shown, columns.into());
+        let stays = rows(&fetched.each_ref().map(String::as_str), columns.into());
+        assert_eq!(screen[screen.len() - stays.len()..], stays, "{shown:?}");
+        assert!(!screen.iter().any(|row| row.contains(" MB") || row.contains('%')), "{shown:?}");
     }
-    assert_eq!(sending.wait().unwrap().code(), Some(0));
-    let painted = painted(&shown);
-    assert!(painted.iter().all(|line| line.len() < 80), "{painted:?}");
-    let rows = screen(&shown, 80);
-    assert_eq!(rows[rows.len() - 2..], fetched, "{shown:?}");
-    assert!(!rows.iter().any(|row| row.contains(" MB")), "{shown:?}");
 }
 
 #[test]
