@@ -125,6 +125,12 @@ fn modes(terminal: &File) -> String {
     format!("{:?}", tcgetattr(terminal).unwrap())
 }
 
+/// What a process does: `S` waits, `T` is stopped.
+fn state(process: Pid) -> char {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap();
+    status.split_once("State:\t").unwrap().1.chars().next().unwrap()
+}
+
 #[test]
 fn a_message_and_a_file_are_fetched_and_stay_on_the_terminal() {
     let lan = Lan::alone();
@@ -209,8 +215,12 @@ fn the_terminal_is_as_it_was_after_every_way_out_and_while_the_program_is_stoppe
     let mut bob = Person::new(host, folder.path(), 80, &[], &["run"]);
     bob.shows("1 offer;");
     assert_ne!(modes(&bob.theirs), bob.before, "keys are read as they are pressed");
+    let job = bob.process();
     bob.types(b"\x1a");
     bob.ends(128 + Signal::STOP.as_raw());
+    // As `bg` does. What is typed is for the shell, also when it goes on in the background.
+    kill_process(job, Signal::CONT).unwrap();
+    crate::support::wait_for(|| state(job) == 'S');
     bob.types(b"fg\n");
     bob.shows("1 offer;");
     // A terminal that becomes narrower is painted anew.

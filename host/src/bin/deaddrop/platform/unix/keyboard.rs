@@ -35,7 +35,7 @@ impl Keyboard {
     /// # Errors
     /// If the terminal is another program's at the moment.
     pub(crate) fn take(&self) -> io::Result<()> {
-        if tcgetpgrp(&self.file).is_ok_and(|foreground| foreground != getpgrp()) {
+        if self.is_anothers() {
             return Err(io::Error::other("the terminal is another program's"));
         }
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,16 +55,25 @@ impl Keyboard {
     pub(crate) fn give_back(&self) {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = before.take()
-            && !tcgetpgrp(&self.file).is_ok_and(|foreground| foreground != getpgrp())
+            && !self.is_anothers()
         {
             // Fails only on a terminal that is gone.
             let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
         }
     }
 
-    /// Reads what has been typed. Nothing of a terminal that is gone.
+    /// Reads what has been typed. Nothing of a terminal that is gone. What is typed for another program is left to it: to
+    /// read it from the background would stop this process.
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read_with(|mut file| file.read(buffer)).await
+        let read = |mut file: &File| {
+            if self.is_anothers() { Err(io::ErrorKind::WouldBlock.into()) } else { file.read(buffer) }
+        };
+        self.file.read_with(read).await
+    }
+
+    /// Whether this process is in the background. Where the system does not say it is taken to be in the foreground.
+    fn is_anothers(&self) -> bool {
+        tcgetpgrp(&self.file).is_ok_and(|foreground| foreground != getpgrp())
     }
 
     /// Writes to the terminal, unless that would have to wait: a stopped terminal takes nothing.

@@ -212,7 +212,8 @@ impl Screen {
                 }
                 Some(self.0.keyboard.read(&mut buffer).await)
             };
-            let read = match future::or(read, until(switched)).await {
+            // A switch first: what waits to be read may be for another program by then.
+            let read = match future::or(until(switched), read).await {
                 None => continue,
                 Some(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Some(Ok(read @ 1..)) => read,
