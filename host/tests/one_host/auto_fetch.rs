@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use deaddrop::blocking::{Ended, Room, Sender, SenderEvent};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 
 use super::signals::ends;
@@ -171,20 +171,48 @@ fn a_folder_that_is_not_there_is_told_at_the_start() {
 }
 
 #[test]
-fn a_folder_that_is_removed_later_is_not_taken_for_the_name_of_a_file() {
+fn where_nothing_can_be_saved_that_is_told_at_once_and_no_drop_is_claimed() {
     let lan = Lan::alone();
     let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
     let mut fetching = fetcher(host, folder.path(), "all", &[]);
     let inbox = folder.path().join("inbox");
+    // The folder is gone, and is not taken for the name of a file. Then a file is in its place.
     fs::remove_dir(&inbox).unwrap();
     let file = write(folder.path(), "a.txt", b"content");
     let (mut sending, ..) = send_file(host, folder.path(), &file, &[]);
-    assert_eq!(sending.event("lapsed")["why"], "released");
+    let message = warning(&mut fetching, "not-saved");
+    assert!(message.contains(inbox.to_str().unwrap()) && message.contains("mend that"), "{message}");
     assert_eq!(names(folder.path()), ["a.txt"]);
-    // It is tried again, and fetched once the folder is there.
+    fs::write(&inbox, b"").unwrap();
+    let (mut second, ..) = send_message(host, folder.path(), "second", &[]);
+    assert!(warning(&mut fetching, "not-saved").contains("cannot save into"));
+    // Both are fetched once the folder is there.
+    fs::remove_file(&inbox).unwrap();
     fs::create_dir(&inbox).unwrap();
-    assert_eq!(path(&fetching.event("received")), inbox.join("a.txt"));
-    assert_eq!(sending.exit_code(), 0);
+    for _ in 0..2 {
+        assert!(path(&fetching.event("received")).starts_with(&inbox));
+    }
+    for sending in [&mut sending, &mut second] {
+        assert_eq!(sending.exit_code(), 0);
+        let lapsed = sending.events.iter().filter(|event| event["event"] == "lapsed").count();
+        assert_eq!(lapsed, 0, "{:?}", sending.events);
+    }
+    let told = fetching.events.iter().filter(|event| event["code"] == "not-saved").count();
+    assert_eq!(told, 2, "{:?}", fetching.events);
+}
+
+#[test]
+fn an_error_of_saving_that_shows_after_the_claim_is_told_at_once() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let mut fetching = fetcher(host, folder.path(), "all", &[]);
+    let id = rustix::process::Pid::from_raw(fetching.id().try_into().unwrap());
+    let least = Rlimit { current: Some(1_000), maximum: Some(1_000) };
+    rustix::process::prlimit(id, Resource::Fsize, least).unwrap();
+    let file = write(folder.path(), "a.bin", &noise(5, 2_000));
+    let (_sending, ..) = send_file(host, folder.path(), &file, &[]);
+    let message = warning(&mut fetching, "not-saved");
+    assert!(message.contains("2000 bytes"), "{message}");
 }
 
 #[test]

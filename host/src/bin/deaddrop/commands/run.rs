@@ -8,6 +8,7 @@ mod interactive;
 mod queue;
 mod service;
 mod taking;
+mod unsaved;
 
 use std::cell::Cell;
 use std::convert::Infallible;

@@ -13,6 +13,7 @@ use smol::{Timer, future};
 use super::Fetching;
 use super::allowance::{self, Allowance, Refusal};
 use super::queue::{Outcome, Queue, key};
+use super::unsaved;
 use crate::cli::AutoFetch;
 use crate::exit::Failure;
 use crate::signals::Signals;
@@ -33,6 +34,8 @@ pub(super) struct Fetcher<'a> {
     pub(super) queue: RefCell<Queue>,
     changed: Changed,
     allowance: Mutex<Allowance>,
+    /// Why drops could not be saved lately.
+    pub(super) unsaved: unsaved::Told,
     /// Drops of which a part is kept in the folder.
     pub(super) kept: RefCell<HashSet<Token>>,
     /// One program at a time, in the order of the drops.
@@ -65,6 +68,7 @@ impl<'a> Fetcher<'a> {
             queue,
             changed,
             allowance,
+            unsaved: unsaved::Told::default(),
             kept,
             turn: Mutex::new(()),
             fetched: Cell::new(0),
@@ -140,6 +144,11 @@ impl<'a> Fetcher<'a> {
 
     /// Fetches an offer, if there is room for it, and says what became of it.
     async fn fetch(&self, known: Known) -> Result<(), Failure> {
+        if let Err(error) = unsaved::check(self.job.out.clone()).await {
+            self.queue.borrow_mut().ended(Instant::now(), key(&known), Outcome::NotSavable);
+            self.changed.notify(usize::MAX);
+            return self.warn_unsaved(&error).await;
+        }
         let size = known.offer.size;
         let admitted = self.allowance.lock().await.admit(known.offer.kind, size).await;
         let (outcome, why) = match admitted {

@@ -20,6 +20,8 @@ pub(super) const PER_HOST: usize = 2;
 const ATTEMPTS: u32 = 6;
 /// The pause after the first failure. Each further one is four times as long.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause before a drop is looked at again because nothing could be saved.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long a fetch may take while others wait, beside the time that its bytes take at [`PACE`].
 const SLICE: Duration = Duration::from_secs(60);
 /// Bytes a second at which a fetch need not give way.
@@ -48,6 +50,8 @@ pub(super) enum Outcome {
     Failed,
     /// It gave way to others, and a part of the drop is kept.
     GaveWay,
+    /// Nothing can be saved now. It was not claimed, and is looked at again as long as it is offered.
+    NotSavable,
     /// There was no room for it, and it is looked at again after a while.
     PutOff(Duration),
 }
@@ -67,6 +71,8 @@ struct Entry {
     number: u64,
     state: State,
     failures: u32,
+    /// How often it was due while nothing could be saved.
+    not_savable: u32,
     /// It has been put off before.
     put_off: bool,
     /// The offer has ended while it was fetched.
@@ -108,7 +114,15 @@ impl Queue {
         }
         let number = self.next_number();
         let state = State::Waiting { due: now };
-        self.entries.push(Entry { known, number, state, failures: 0, put_off: false, gone: false });
+        self.entries.push(Entry {
+            known,
+            number,
+            state,
+            failures: 0,
+            not_savable: 0,
+            put_off: false,
+            gone: false,
+        });
         self.take_turns();
     }
 
@@ -166,9 +180,14 @@ impl Queue {
             Outcome::PutOff(span) => {
                 (!std::mem::replace(&mut entry.put_off, true), Some(State::Waiting { due: now + span }))
             }
+            Outcome::NotSavable => {
+                let pause = pause_after(entry.not_savable).min(PAUSE_MAX);
+                entry.not_savable = entry.not_savable.saturating_add(1);
+                (false, Some(State::Waiting { due: now + pause }))
+            }
             Outcome::Failed => {
+                let pause = pause_after(entry.failures);
                 entry.failures += 1;
-                let pause = PAUSE * 4_u32.saturating_pow(entry.failures - 1);
                 match entry.failures < ATTEMPTS {
                     true => (false, Some(State::Waiting { due: now + pause })),
                     false => (true, Some(State::Left)),
@@ -251,6 +270,11 @@ impl Queue {
         self.count += 1;
         self.count
     }
+}
+
+/// The pause after one more failure than these.
+fn pause_after(failures: u32) -> Duration {
+    PAUSE.saturating_mul(4_u32.saturating_pow(failures))
 }
 
 #[cfg(test)]

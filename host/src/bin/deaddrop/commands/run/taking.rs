@@ -14,6 +14,7 @@ use smol::{Timer, future};
 use super::exec::Ended;
 use super::fetcher::{Fetcher, ROOM_AGAIN};
 use super::queue::{Outcome, key};
+use super::unsaved;
 use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
 use crate::commands::progress::watch;
 use crate::exit::Failure;
@@ -64,7 +65,12 @@ impl Fetcher<'_> {
                 let entries = self.complete(&known.offer, known.from, unconfirmed).await?;
                 Ok(Taken { outcome: Outcome::Received, why: ("", String::new()), entries })
             }
-            Err(error) => Ok(self.failed(known, error)),
+            Err(error) => {
+                if let Some(error) = unsaved::of(&error) {
+                    self.warn_unsaved(error).await?;
+                }
+                Ok(self.failed(known, error))
+            }
         }
     }
 
@@ -129,6 +135,7 @@ impl Fetcher<'_> {
         let confirmed = unconfirmed.confirm().await;
         self.kept.borrow_mut().remove(&offer.token);
         self.fetched.set(self.fetched.get() + 1);
+        self.unsaved.saved();
         let (shown, paths, entries) = match &content {
             Stored::Saved(path) => (Content::Saved(path), std::slice::from_ref(path), 1),
             Stored::Bundle(saved) => {

@@ -87,6 +87,22 @@ fn a_drop_that_fails_is_tried_again_less_and_less_often_and_not_for_ever() {
 }
 
 #[test]
+fn a_drop_is_looked_at_as_long_as_it_is_offered_while_nothing_can_be_saved() {
+    let mut now = Instant::now();
+    let mut queue = queue(now, [(1, 0)]);
+    let mut pauses = Vec::new();
+    for _ in 0..40 {
+        assert_eq!(begun(&mut queue, now), [(1, 0)]);
+        assert!(!end(&mut queue, now, (1, 0), Outcome::NotSavable));
+        let due = queue.due(now).unwrap();
+        pauses.push((due - now).as_secs());
+        now = due;
+    }
+    assert_eq!(pauses[..5], [1, 4, 16, 60, 60]);
+    assert_eq!(pauses[39], 60);
+}
+
+#[test]
 fn failing_drops_let_others_through() {
     let now = Instant::now();
     let mut queue = queue(now, [(1, 0), (1, 1), (1, 2)]);
