@@ -181,6 +181,22 @@ fn nobody_there_is_nothing_in_the_way() {
     assert!(reason(&fetching).contains("no sender was heard"), "{}", reason(&fetching));
 }
 
+#[test]
+fn a_name_that_is_not_found_is_a_check_that_has_failed() {
+    let lan = Lan::of(1);
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let diagnosis = examine(host, folder.path(), &["--from", "nosuch.invalid"]);
+    diagnosis.is("name-not-found", &["nosuch.invalid", "check the name, or give the sender's address"]);
+    assert!(!diagnosis.of("interface").is_empty() && !diagnosis.of("echo").is_empty());
+    assert!(diagnosis.of("sender").iter().any(|message| message.contains("nosuch.invalid")));
+    // What is wrong with this machine comes first.
+    host.ip_command("link set eth0 down");
+    examine(host, folder.path(), &["--from", "nosuch.invalid"]).is("no-interface", &[]);
+    // An interface that is not there is a fault of the command line.
+    let mut wrong = start(host, folder.path(), ROOM, &["--interface", "nonesuch"]);
+    assert_eq!(wrong.exit_code(), 2);
+}
+
 /// What a fetch that has found nothing says.
 fn reason(fetching: &Process) -> String {
     fetching.events.last().expect("an error")["message"].as_str().unwrap_or_default().to_owned()

@@ -359,7 +359,7 @@ command! {
         name = "doctor",
         help_triggers("-h", "--help"),
         example = "{command_name}\n{command_name} --room-file room.txt --from 192.168.1.7",
-        note = "Run it on both machines at the same time, so that they find each other. It changes\nnothing. Without a room, senders are tried no further than their greeting. It ends\nwith 0 if nothing is in the way, and with 1 otherwise. As root it also reads the\nrules of the firewall and names the programs of other users."
+        note = "Run it on both machines at the same time, so that they find each other. It changes\nnothing. Without a room, senders are tried no further than their greeting. It ends\nwith 0 if nothing is in the way, with 1 otherwise, and with 2 if the command line is\nwrong, such as an --interface that is not there. As root it also reads the rules of\nthe firewall and names the programs of other users."
     )]
     Doctor {
         /// the other machine, tried although it is not heard: its address or name, with or without a port; several are separated by commas

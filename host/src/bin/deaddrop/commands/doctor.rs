@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deaddrop::diagnosis::Examination;
+use deaddrop::diagnosis::{Check, Examination, Verdict};
 use deaddrop::{Room, Zeroizing};
 
 use super::resolve;
@@ -30,7 +30,8 @@ pub(super) struct Job {
 
 /// Makes one check after the other. Fails with what is most likely in the way.
 pub(super) async fn doctor(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
-    let places = resolve::places(ui, signals, &job.senders).await?;
+    // A name that is not found is one more check that has failed.
+    let (places, unresolved) = resolve::look_up_all(signals, &job.senders).await?;
     let mut examination = Examination::new(&network(&job.net)).named(places);
     if let Some(wait) = job.wait {
         examination = examination.listen_for(wait);
@@ -55,12 +56,21 @@ pub(super) async fn doctor(ui: &Ui, signals: &Signals, job: Job) -> Result<(), F
             ui.show(&Event::Check { check, ok, message: &message, commands: finding.commands() }).await?;
         }
     }
+    for message in &unresolved {
+        let check = Check::Sender.word();
+        ui.show(&Event::Check { check, ok: false, message, commands: &[] }).await?;
+    }
     // No command works before the room can be had.
     if let Err(failure) = room {
         return Err(Failure::new(Exit::Failed, ROOM, failure.message));
     }
     let verdict = examination.verdict();
     let (code, message) = messages::diagnosis(&verdict, job.net.mdns);
+    // What is wrong with this machine can be the reason that the name is not found.
+    let of_this_machine = !verdict.is_good() && !matches!(verdict, Verdict::Sender { .. });
+    if let Some(message) = unresolved.into_iter().next().filter(|_| !of_this_machine) {
+        return Err(Failure::new(Exit::Failed, "name-not-found", message));
+    }
     if verdict.is_good() {
         return ui.show(&Event::Diagnosis { code, message: &message }).await;
     }

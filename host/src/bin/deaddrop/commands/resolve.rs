@@ -16,6 +16,21 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// The places. A name that is not found is passed over with a warning if another place is left.
 pub(super) async fn places(ui: &Ui, signals: &Signals, named: &[Named]) -> Result<Vec<Place>, Failure> {
+    let (places, unresolved) = look_up_all(signals, named).await?;
+    for message in unresolved {
+        if places.is_empty() {
+            return Err(Failure::unreachable(message));
+        }
+        ui.show(&Event::Warning { code: "name-not-found", message: &message }).await?;
+    }
+    Ok(places)
+}
+
+/// The places, and for each name that is not found what to say of it.
+pub(super) async fn look_up_all(
+    signals: &Signals,
+    named: &[Named],
+) -> Result<(Vec<Place>, Vec<String>), Failure> {
     let names = named.iter().filter_map(|Named { host, .. }| match host {
         Host::Name(name) => Some(name.clone()),
         Host::Address(_) | Host::Here => None,
@@ -36,13 +51,7 @@ pub(super) async fn places(ui: &Ui, signals: &Signals, named: &[Named]) -> Resul
             Err(message) => unresolved.push(message),
         }
     }
-    for message in unresolved {
-        if places.is_empty() {
-            return Err(Failure::unreachable(message));
-        }
-        ui.show(&Event::Warning { code: "name-not-found", message: &message }).await?;
-    }
-    Ok(places)
+    Ok((places, unresolved))
 }
 
 /// The places that can be asked. Another is passed over with a warning if one is left.

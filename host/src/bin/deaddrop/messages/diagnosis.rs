@@ -155,7 +155,7 @@ mod tests {
             assert!(!sentence.contains('\n') && code != "unknown", "{sentence}");
             assert!(GUIDE.contains(&format!("`{code}`")), "{code} is not in the guide");
         }
-        for code in ["found", "firewall-closed", "room"] {
+        for code in ["found", "firewall-closed", "room", "name-not-found"] {
             assert!(GUIDE.contains(&format!("`{code}`")), "{code} is not in the guide");
         }
     }
