@@ -79,7 +79,7 @@ fn is_healthy(lan: &Lan, what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (_sending, _, _) = send_message(sender, folder.path(), what, &[]);
     let diagnosis = examine(receiver, folder.path(), &[]);
-    diagnosis.is("found", &["nothing is in the way"]);
+    diagnosis.is("found", &["nothing is in the way: a sender answers"]);
     assert!(diagnosis.of("sender").iter().all(|message| message.contains("offers a drop")), "{what}");
 }
 

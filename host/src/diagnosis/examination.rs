@@ -83,6 +83,9 @@ struct InRoom {
     server: Arc<Server>,
 }
 
+/// Tries a sender, and says where.
+type Trying = Task<(SocketAddr, Contact)>;
+
 /// The check that is next.
 #[derive(Clone, Copy)]
 enum Step {
@@ -196,7 +199,7 @@ impl Examination {
         };
         let credentials = self.room.as_ref().map(|room| room.credentials.clone());
         let executor = Executor::new();
-        let mut contacts: Vec<(bool, Task<(SocketAddr, Contact)>)> = Vec::new();
+        let mut contacts: Vec<(Option<Instance>, Trying)> = Vec::new();
         for place in &self.named {
             let mut ways = Vec::new();
             for port in ports_of(place.port()) {
@@ -205,10 +208,10 @@ impl Examination {
             }
             let credentials = credentials.clone();
             contacts
-                .push((true, executor.spawn(async move { try_named(&ways, credentials.as_ref()).await })));
+                .push((None, executor.spawn(async move { try_named(&ways, credentials.as_ref()).await })));
         }
         let chosen = self.network.clone();
-        let found = |at: SocketAddr| {
+        let found = |at: SocketAddr, instance: Instance| {
             // What was heard on an interface that is used is behind it.
             let route = routes(&chosen, [at]).ok().and_then(|routes| routes.first().copied());
             let credentials = credentials.clone();
@@ -216,7 +219,7 @@ impl Examination {
                 let route = route.unwrap_or_else(|| Route::from(at));
                 (at, try_sender(route, credentials.as_ref()).await)
             };
-            contacts.push((false, executor.spawn(contact)));
+            contacts.push((Some(instance), executor.spawn(contact)));
         };
         let listened = executor.run(presence.listen(self.span, service.as_ref(), found)).await;
         listened.map_err(InterfaceError::Listen)?;
@@ -224,15 +227,20 @@ impl Examination {
         findings.extend(presence.listeners.iter().map(|address| Finding::Listener(*address)));
         let ended = async {
             let mut ended = Vec::new();
-            for (named, contact) in contacts {
+            for (instance, contact) in contacts {
                 let (at, contact) = contact.await;
-                ended.push(Finding::Sender { at: Endpoint(at), named, contact });
+                ended.push(Finding::Sender {
+                    at: Endpoint(at),
+                    named: instance.is_none(),
+                    instance,
+                    contact,
+                });
             }
             Ok(ended)
         };
         // Others may be trying us meanwhile. A sender that is heard from now on has its turn another time.
         let present = async {
-            presence.listen(CONTACTS_WITHIN, service.as_ref(), |_| ()).await?;
+            presence.listen(CONTACTS_WITHIN, service.as_ref(), |_, _| ()).await?;
             Ok(Vec::new())
         };
         let senders = executor.run(future::or(ended, present)).await;
@@ -265,7 +273,7 @@ pub async fn likely_reason(network: &Network, browser: &Browser) -> Result<Verdi
     if let Some(beacons) = examination.beacons.take() {
         let instance = Instance::random(&mut system());
         let mut presence = Presence::new(beacons, network, instance).map_err(InterfaceError::Listen)?;
-        presence.listen(ECHO_WITHIN, None, |_| ()).await.map_err(InterfaceError::Listen)?;
+        presence.listen(ECHO_WITHIN, None, |_, _| ()).await.map_err(InterfaceError::Listen)?;
         findings.extend(presence.echoes(deaf));
         findings.extend(presence.listeners.iter().map(|address| Finding::Listener(*address)));
     }
@@ -276,7 +284,7 @@ pub async fn likely_reason(network: &Network, browser: &Browser) -> Result<Verdi
     ));
     findings.extend(browser.contacts().map(|(at, contact)| {
         let (at, contact) = (Endpoint(*at), contact.clone());
-        Finding::Sender { at, named: false, contact }
+        Finding::Sender { at, named: false, instance: None, contact }
     }));
     Ok(Verdict::of(&findings))
 }

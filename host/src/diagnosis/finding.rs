@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use deaddrop_core::token::Instance;
+
 use super::firewall::Closed;
 use crate::address::{Address, Endpoint};
 use crate::fetch::contact::Contact;
@@ -149,6 +151,8 @@ pub enum Finding {
         at: Endpoint,
         /// Whether it was named, and not heard.
         named: bool,
+        /// Which it is, if it was heard: one with IPv4 and IPv6 is at two places.
+        instance: Option<Instance>,
         /// What happened there.
         contact: Contact,
     },

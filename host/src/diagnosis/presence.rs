@@ -49,8 +49,8 @@ pub(super) struct Presence {
     own: BTreeSet<Address>,
     /// The last error of sending, by the address it was sent from; none once one went out.
     errors: Vec<(Address, Option<io::Error>)>,
-    /// The senders that were heard.
-    heard: Vec<SocketAddr>,
+    /// Where senders were heard, and which. One of both families is at two places.
+    heard: Vec<(SocketAddr, Instance)>,
     /// The machines that look for senders.
     pub(super) listeners: BTreeSet<Address>,
     /// Says by multicast DNS what its beacons say, where that was asked for.
@@ -84,13 +84,13 @@ impl Presence {
         Ok(Self { beacons, receiver, senders, udp_port, instance, own, errors, heard, listeners, responder })
     }
 
-    /// Asks and listens for so long, and says of each sender once that it was `found`. With a `service` it announces and
+    /// Asks and listens for so long, and says of each place of a sender once that it was `found`. With a `service` it announces and
     /// serves meanwhile.
     pub(super) async fn listen(
         &mut self,
         span: Duration,
         service: Option<&Service>,
-        mut found: impl FnMut(SocketAddr),
+        mut found: impl FnMut(SocketAddr, Instance),
     ) -> io::Result<()> {
         let begun = clock::now();
         let serving = async {
@@ -131,7 +131,7 @@ impl Presence {
                 future::or(self.receiver.ready(), sleep_until(due)).await;
                 let known = self.heard.len();
                 self.receive(&mut advertiser);
-                self.heard.iter().skip(known).for_each(|at| found(*at));
+                self.heard.iter().skip(known).for_each(|(at, instance)| found(*at, *instance));
             }
             Ok(())
         };
@@ -200,8 +200,8 @@ impl Presence {
             match beacon.kind {
                 BeaconKind::Announce | BeaconKind::Answer if heard.len() < HEARD => {
                     let at = from.at(beacon.port);
-                    if !heard.contains(&at) {
-                        heard.push(at);
+                    if !heard.iter().any(|(known, _)| *known == at) {
+                        heard.push((at, beacon.instance));
                     }
                 }
                 BeaconKind::Solicit if listeners.len() < HEARD => {

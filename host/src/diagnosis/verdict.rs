@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use deaddrop_core::token::Instance;
+
 use super::finding::{Echo, Finding, Program, Programs, Use};
 use super::firewall::{Closed, Traffic};
 use crate::address::Endpoint;
@@ -154,7 +156,7 @@ fn own_connection(finding: &Finding) -> Option<Verdict> {
 fn sender(findings: &[Finding]) -> Option<Verdict> {
     let senders = || {
         findings.iter().filter_map(|finding| match finding {
-            Finding::Sender { at, named, contact } => Some((*at, *named, contact)),
+            Finding::Sender { at, named, contact, .. } => Some((*at, *named, contact)),
             _ => None,
         })
     };
@@ -190,9 +192,32 @@ fn weight(contact: &Contact) -> u8 {
 
 fn nothing(findings: &[Finding]) -> Verdict {
     let count = |test: &dyn Fn(&Finding) -> bool| findings.iter().filter(|finding| test(finding)).count();
-    let senders = count(&|finding| matches!(finding, Finding::Sender { .. }) && !finding.is_fault());
+    let senders = answering(findings);
     let listeners = count(&|finding| matches!(finding, Finding::Listener(_)));
     if senders == 0 { Verdict::Nobody { listeners } } else { Verdict::Found { senders } }
+}
+
+/// How many senders answer. One that is at several places is one, and so is one that was heard and named.
+fn answering(findings: &[Finding]) -> usize {
+    let mut counted: Vec<(Endpoint, Option<Instance>)> = Vec::new();
+    let good = findings.iter().filter(|finding| !finding.is_fault());
+    let mut senders: Vec<_> = good
+        .filter_map(|finding| match finding {
+            Finding::Sender { at, instance, .. } => Some((*at, *instance)),
+            _ => None,
+        })
+        .collect();
+    // Those that were heard come first.
+    senders.sort_by_key(|(_, instance)| instance.is_none());
+    let mut count = 0;
+    for (at, instance) in senders {
+        let same = |known: &(Endpoint, Option<Instance>)| {
+            known.0 == at || (instance.is_some() && known.1 == instance)
+        };
+        count += usize::from(!counted.iter().any(same));
+        counted.push((at, instance));
+    }
+    count
 }
 
 impl fmt::Display for Verdict {
@@ -266,7 +291,15 @@ mod tests {
     }
 
     fn at(last: u8, named: bool, contact: Contact) -> Finding {
-        Finding::Sender { at: Endpoint(([10, 0, 0, last], 48_556).into()), named, contact }
+        let instance = (!named).then(|| Instance::from_bytes([last; 8]));
+        Finding::Sender { at: Endpoint(([10, 0, 0, last], 48_556).into()), named, instance, contact }
+    }
+
+    /// The `last`th sender at its other address.
+    fn at_ipv6(last: u8, named: bool) -> Finding {
+        let at = Endpoint(format!("[2001:db8::{last}]:48556").parse().unwrap());
+        let instance = (!named).then(|| Instance::from_bytes([last; 8]));
+        Finding::Sender { at, named, instance, contact: MEMBER }
     }
 
     fn rules(traffic: Traffic) -> Finding {
@@ -307,6 +340,15 @@ mod tests {
             (healthy(&[at(2, false, MEMBER)]), "nothing is in the way: a sender answers"),
             (
                 healthy(&[at(2, false, MEMBER), at(3, false, Contact::Greeted)]),
+                "nothing is in the way: 2 senders answer",
+            ),
+            // One sender with IPv4 and IPv6, and one that was heard and named.
+            (
+                healthy(&[at(2, false, MEMBER), at_ipv6(2, false), at(2, true, MEMBER), at_ipv6(2, true)]),
+                "nothing is in the way: a sender answers",
+            ),
+            (
+                healthy(&[at(2, false, MEMBER), at_ipv6(2, false), at_ipv6(3, false), at(3, false, MEMBER)]),
                 "nothing is in the way: 2 senders answer",
             ),
             // Another room beside ours, and a machine that went away, are nothing in the way.
