@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::auto_fetch::fetcher;
 use super::signals::{SIGNALS, ends};
-use crate::support::{Host, Lan, Process, send_file, send_message, wait_for, write};
+use crate::support::{Host, Lan, Process, ROOM, deaddrop, send_file, send_message, wait_for, write};
 
 /// Makes a program of these lines for the shell.
 fn program(folder: &Path, lines: &str) -> String {
@@ -127,6 +127,21 @@ fn a_program_that_cannot_be_run_leaves_the_drop_where_it_is() {
     let warning = fetching.event("warning");
     assert_eq!(warning["code"], "exec-failed");
     assert_eq!((fs::read(path).unwrap(), sending.exit_code()), (b"x".to_vec(), 0));
+}
+
+#[test]
+fn how_it_ended_is_known_although_the_parent_ignores_that() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let mut command = host.command("env");
+    command.args(["--ignore-signal=CHLD", deaddrop(), "run", "--json", "--auto-fetch", "all"]);
+    command.args(["--out", ".", "--exec", &program(folder.path(), "exit 3")]);
+    command.env("DEADDROP_ROOM", ROOM).current_dir(folder.path());
+    let mut fetching = Process::from_command(command, "run without CHLD".into());
+    fetching.event("ready");
+    let (_sending, ..) = send_message(host, folder.path(), "x", &[]);
+    assert_eq!(fetching.event("executed")["code"], 3);
+    assert!(fetching.events.iter().all(|event| event["event"] != "warning"), "{:?}", fetching.events);
 }
 
 #[test]

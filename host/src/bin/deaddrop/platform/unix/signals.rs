@@ -39,7 +39,9 @@ impl Requests {
     pub(crate) fn new() -> io::Result<Self> {
         let ignored = ignored();
         let heard = HANDLED.into_iter().filter(|(_, raw)| !contains(ignored, *raw));
-        SignalStream::new(heard.map(|(signal, _)| signal)).map(Self)
+        // While it is ignored the system keeps no program's end, so that how one of ours ended would be lost.
+        let child = contains(ignored, RawSignal::CHILD).then_some(Signal::Child);
+        SignalStream::new(heard.map(|(signal, _)| signal).chain(child)).map(Self)
     }
 
     /// Waits for the next.
@@ -49,6 +51,8 @@ impl Requests {
             return Ok(match signal? {
                 // The write that raised it fails too, and says more.
                 Signal::Xfsz => continue,
+                // Those who wait for a program see its end.
+                Signal::Child => continue,
                 Signal::Tstp if can_go_on() => Request::Suspend,
                 Signal::Tstp => continue,
                 Signal::Cont => Request::GoOn,
