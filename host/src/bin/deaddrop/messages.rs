@@ -181,6 +181,9 @@ impl From<SaveError> for Failure {
     }
 }
 
+/// What to do about a peer that says what deaddrop does not.
+const NOT_UNDERSTOOD: &str = "; check that deaddrop and no other program has that port, and that both sides run the same version of it";
+
 fn out_of_files(fact: &impl Display) -> Failure {
     advise(Failure::failed, fact, &format!("; {MORE_FILES}"))
 }
@@ -222,9 +225,7 @@ impl From<FetchError> for Failure {
             }
             FetchError::Ambiguous => advise(Self::usage, &error, ": give more of its characters"),
             FetchError::NoBudget => advise(Self::busy, &error, ": wait, or name the port with --port"),
-            FetchError::Protocol(_) => {
-                advise(Self::failed, &error, "; check that both sides run the same version of deaddrop")
-            }
+            FetchError::Protocol(_) => advise(Self::failed, &error, NOT_UNDERSTOOD),
             FetchError::Unsupported(_) => advise(Self::failed, &error, ": update deaddrop on this side"),
             FetchError::MessageTooLong(_) => advise(Self::failed, &error, ": ask for it as a file"),
             FetchError::Stopped => Self::interrupted(),
@@ -341,6 +342,20 @@ mod tests {
             let failure = Failure::from(Error::from(error.clone()));
             assert_eq!(failure.exit.code(), code, "{error:?}");
             assert!(!failure.message.is_empty());
+        }
+    }
+
+    #[test]
+    fn of_a_peer_that_is_not_understood_another_program_is_named_too() {
+        let failure = Failure::from(Error::from(FetchError::Protocol("bad greeting".into())));
+        let contact = deaddrop::diagnosis::Contact::Failed("bad greeting".into());
+        let at = "10.0.0.7:48556".parse().map(deaddrop::Endpoint).unwrap();
+        let verdict = deaddrop::diagnosis::Verdict::Sender { at, named: true, contact };
+        for message in [failure.message, diagnosis(&verdict, false).1] {
+            assert!(
+                message.contains("no other program") && message.contains("the same version"),
+                "{message}"
+            );
         }
     }
 }

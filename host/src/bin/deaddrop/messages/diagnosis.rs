@@ -102,7 +102,7 @@ fn sender(named: bool, contact: &Contact) -> (&'static str, String) {
             "stalled",
             ": the network between the two loses too much; try a cable, or nearer to the access point",
         ),
-        _ => ("not-understood", "; check that both sides run the same version of deaddrop"),
+        _ => ("not-understood", super::NOT_UNDERSTOOD),
     };
     (code, advice.into())
 }
