@@ -133,7 +133,10 @@ pub enum Finding {
         error: Option<String>,
     },
     /// The rules of the firewall let all through that is needed, as far as they were understood.
-    RulesOpen,
+    RulesOpen {
+        /// How many of them decide and were not understood.
+        not_understood: usize,
+    },
     /// The rules of the firewall keep something out.
     RulesClosed(Closed),
     /// The rules of the firewall were not read.
@@ -171,7 +174,7 @@ impl Finding {
             Self::TcpPort(_) => Check::TcpPort,
             Self::Echo { .. } => Check::Echo,
             Self::OwnConnection { .. } => Check::OwnConnection,
-            Self::RulesOpen | Self::RulesClosed(_) | Self::RulesUnread { .. } => Check::Firewall,
+            Self::RulesOpen { .. } | Self::RulesClosed(_) | Self::RulesUnread { .. } => Check::Firewall,
             Self::Listener(_) => Check::Listener,
             Self::Sender { .. } | Self::Nobody => Check::Sender,
             Self::Clock => Check::Clock,
@@ -188,7 +191,7 @@ impl Finding {
             Self::RulesClosed(_) => true,
             Self::Sender { contact, .. } => !contact.is_good(),
             Self::Interface { .. }
-            | Self::RulesOpen
+            | Self::RulesOpen { .. }
             | Self::RulesUnread { .. }
             | Self::Listener(_)
             | Self::Nobody
@@ -251,8 +254,13 @@ impl fmt::Display for Finding {
             Self::OwnConnection { to, error: Some(error) } => {
                 write!(f, "this machine does not reach itself at {to}: {error}")
             }
-            Self::RulesOpen => {
-                f.write_str("the rules of the firewall let beacons, answers and connections in")
+            Self::RulesOpen { not_understood } => {
+                f.write_str("the rules of the firewall let beacons, answers and connections in")?;
+                match not_understood {
+                    0 => Ok(()),
+                    1 => f.write_str(", as far as they are understood: 1 of them is not"),
+                    n => write!(f, ", as far as they are understood: {n} of them are not"),
+                }
             }
             Self::RulesClosed(closed) => closed.fmt(f),
             Self::RulesUnread { why, .. } => write!(f, "the rules of the firewall are not read: {why}"),

@@ -8,6 +8,7 @@ mod commands;
 mod packet;
 mod ruleset;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -78,9 +79,9 @@ pub(super) fn look(udp_port: u16, used: &[Interface]) -> Vec<Finding> {
     }
     match rules() {
         Ok(text) => {
-            let closed = judge(&text, udp_port, used);
+            let (closed, not_understood) = judge(&text, udp_port, used);
             match closed.is_empty() {
-                true => vec![Finding::RulesOpen],
+                true => vec![Finding::RulesOpen { not_understood }],
                 false => closed.into_iter().map(Finding::RulesClosed).collect(),
             }
         }
@@ -89,14 +90,18 @@ pub(super) fn look(udp_port: u16, used: &[Interface]) -> Vec<Finding> {
     }
 }
 
-/// What these rules keep out.
-fn judge(text: &str, udp_port: u16, used: &[Interface]) -> Vec<Closed> {
+/// What these rules keep out, and how many of them decide and are not understood.
+fn judge(text: &str, udp_port: u16, used: &[Interface]) -> (Vec<Closed>, usize) {
+    let mut unknown = BTreeSet::new();
     let ruleset = Ruleset::parse(text);
     let manager = Manager::of(&ruleset);
     let mut closed: Vec<Closed> = Vec::new();
     for interface in used {
         for traffic in [Traffic::Beacons, Traffic::Answers, Traffic::Connections] {
-            let Fate::Dropped { by } = packet(traffic, udp_port, interface).fate(&ruleset) else { continue };
+            let Fate::Dropped { by } = packet(traffic, udp_port, interface).fate(&ruleset, &mut unknown)
+            else {
+                continue;
+            };
             // The other family of the same interface needs no line of its own.
             if closed.iter().any(|known| known.traffic == traffic && known.interface == interface.name) {
                 continue;
@@ -107,7 +112,7 @@ fn judge(text: &str, udp_port: u16, used: &[Interface]) -> Vec<Closed> {
             closed.push(Closed { traffic, interface, port, by: by.to_string(), commands });
         }
     }
-    closed
+    (closed, unknown.len())
 }
 
 /// Such a packet, from a neighbour.

@@ -1,5 +1,6 @@
 //! Sends a packet through rules of nftables, without sending it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -97,11 +98,11 @@ impl From<bool> for Match {
 }
 
 impl Packet<'_> {
-    /// What becomes of it: each base chain has to let it in.
-    pub(super) fn fate(&self, ruleset: &Ruleset) -> Fate {
+    /// What becomes of it: each base chain has to let it in. Rules that decide and are not understood are noted.
+    pub(super) fn fate(&self, ruleset: &Ruleset, unknown: &mut BTreeSet<String>) -> Fate {
         for table in ruleset.tables.iter().filter(|table| self.is_seen_by(table)) {
             for (name, chain) in table.chains.iter().filter(|(_, chain)| chain.is_input) {
-                let said = match self.walk(table, chain, 0) {
+                let said = match self.walk(table, chain, 0, unknown) {
                     Said::Nothing | Said::Return if chain.drops => Said::Drop,
                     said => said,
                 };
@@ -123,9 +124,9 @@ impl Packet<'_> {
         }
     }
 
-    fn walk(&self, table: &Table, chain: &Chain, depth: usize) -> Said {
+    fn walk(&self, table: &Table, chain: &Chain, depth: usize, unknown: &mut BTreeSet<String>) -> Said {
         for rule in &chain.rules {
-            match self.judge(table, rule, depth) {
+            match self.judge(table, rule, depth, unknown) {
                 Said::Nothing => {}
                 said => return said,
             }
@@ -134,7 +135,7 @@ impl Packet<'_> {
     }
 
     /// What a rule says: its verdict, if all of its conditions hold.
-    fn judge(&self, table: &Table, rule: &[String], depth: usize) -> Said {
+    fn judge(&self, table: &Table, rule: &[String], depth: usize, unknown: &mut BTreeSet<String>) -> Said {
         let words: Vec<&str> = rule.iter().map(String::as_str).collect();
         let mut rest = &words[..];
         let mut certain = true;
@@ -144,11 +145,11 @@ impl Packet<'_> {
                 ["accept", ..] => break Said::Accept,
                 ["drop" | "reject", ..] => break Said::Drop,
                 ["return", ..] => break Said::Return,
-                ["jump", name, ..] => match self.called(table, name, depth) {
+                ["jump", name, ..] => match self.called(table, name, depth, unknown) {
                     Said::Return => break Said::Nothing,
                     said => break said,
                 },
-                ["goto", name, ..] => match self.called(table, name, depth) {
+                ["goto", name, ..] => match self.called(table, name, depth, unknown) {
                     Said::Nothing => break Said::Return,
                     said => break said,
                 },
@@ -169,14 +170,20 @@ impl Packet<'_> {
         match said {
             Said::Nothing => said,
             said if certain => said,
-            _ => Said::Unknown,
+            _ => {
+                unknown.insert(rule.join(" "));
+                Said::Unknown
+            }
         }
     }
 
-    fn called(&self, table: &Table, name: &str, depth: usize) -> Said {
+    fn called(&self, table: &Table, name: &str, depth: usize, unknown: &mut BTreeSet<String>) -> Said {
         match table.chains.get(name) {
-            Some(chain) if depth < DEPTH => self.walk(table, chain, depth + 1),
-            _ => Said::Unknown,
+            Some(chain) if depth < DEPTH => self.walk(table, chain, depth + 1, unknown),
+            _ => {
+                unknown.insert(name.to_owned());
+                Said::Unknown
+            }
         }
     }
 

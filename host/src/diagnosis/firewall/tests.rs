@@ -12,7 +12,7 @@ fn kept_out(rules: &str) -> Vec<Traffic> {
          \tchain lan {{\n\t\tudp dport 48555 accept\n\t\treturn\n\t}}\n\n\
          \tchain never {{\n\t\tdrop\n\t}}\n}}\n"
     );
-    judge(&text, 48_555, &[interface("10.77.0.2", 24)]).into_iter().map(|closed| closed.traffic).collect()
+    judge(&text, 48_555, &[interface("10.77.0.2", 24)]).0.into_iter().map(|closed| closed.traffic).collect()
 }
 
 const BEACONS: Traffic = Traffic::Beacons;
@@ -67,7 +67,7 @@ fn a_chain_that_only_drops_what_is_named_is_open_otherwise() {
         let text = format!(
             "table inet filter {{\n\tchain in {{\n\t\ttype filter hook input priority filter; policy {policy};\n\t\t{rule}\n\t}}\n}}\n"
         );
-        let found = judge(&text, 48_555, &[interface("10.77.0.2", 24), interface("fe80::2", 64)]);
+        let found = judge(&text, 48_555, &[interface("10.77.0.2", 24), interface("fe80::2", 64)]).0;
         found.into_iter().map(|closed| closed.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(rules("accept", ""), [] as [&str; 0]);
@@ -80,13 +80,32 @@ fn a_chain_that_only_drops_what_is_named_is_open_otherwise() {
     // Of other hooks and families.
     let other = "table inet t {\n\tchain out {\n\t\ttype filter hook output priority 0; policy drop;\n\t}\n}\n\
                  table ip6 t {\n\tchain in {\n\t\ttype filter hook input priority 0; policy drop;\n\t}\n}\n";
-    assert_eq!(judge(other, 48_555, &[interface("10.77.0.2", 24)]), []);
-    assert_eq!(judge(other, 48_555, &[interface("fe80::2", 64)]).len(), 3);
+    assert_eq!(judge(other, 48_555, &[interface("10.77.0.2", 24)]).0, []);
+    assert_eq!(judge(other, 48_555, &[interface("fe80::2", 64)]).0.len(), 3);
+}
+
+#[test]
+fn rules_that_decide_and_are_not_understood_are_counted() {
+    let of = |rules: &str| {
+        let text = format!(
+            "table inet t {{\n\tchain in {{\n\t\ttype filter hook input priority 0; policy accept;\n{rules}\n\t}}\n}}\n"
+        );
+        let (closed, not_understood) = judge(&text, 48_555, &[interface("10.77.0.2", 24)]);
+        assert_eq!(closed, []);
+        Finding::RulesOpen { not_understood }.to_string()
+    };
+    let open = "the rules of the firewall let beacons, answers and connections in";
+    assert_eq!(of(""), open);
+    assert_eq!(of("tcp dport 22 meta skuid 0 drop"), open, "it is not about us");
+    let one = "ip daddr 10.77.0.2 tcp dport 48556 drop";
+    assert_eq!(of(one), format!("{open}, as far as they are understood: 1 of them is not"));
+    let two = format!("{one}\nudp sport 48555 meta skuid 0 drop");
+    assert_eq!(of(&two), format!("{open}, as far as they are understood: 2 of them are not"));
 }
 
 /// The commands for rules with these names.
 fn commands(text: &str) -> Vec<String> {
-    let found = judge(text, 48_555, &[interface("10.77.0.2", 24)]);
+    let (found, _) = judge(text, 48_555, &[interface("10.77.0.2", 24)]);
     found.into_iter().flat_map(|closed| closed.commands).collect()
 }
 
@@ -134,11 +153,11 @@ fn a_list_that_makes_no_sense_is_open() {
         "table\ntable inet\nchain",
         "table inet t {\nchain c {\njump c\n",
     ] {
-        assert_eq!(judge(text, 48_555, &[interface("10.77.0.2", 24)]), []);
+        assert_eq!(judge(text, 48_555, &[interface("10.77.0.2", 24)]).0, []);
     }
     // Chains that call themselves end.
     let circle = "table inet t {\n\tchain in {\n\t\ttype filter hook input priority 0; policy drop;\n\t\tjump in\n\t}\n}\n";
-    assert_eq!(judge(circle, 48_555, &[interface("10.77.0.2", 24)]), []);
+    assert_eq!(judge(circle, 48_555, &[interface("10.77.0.2", 24)]).0, []);
 }
 
 #[test]

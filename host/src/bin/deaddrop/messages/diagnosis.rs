@@ -88,7 +88,7 @@ fn sender(named: bool, contact: &Contact) -> (&'static str, String) {
         ),
         Contact::Unanswered | Contact::Refused => (
             if *contact == Contact::Refused { "refused" } else { "unanswered" },
-            ": open TCP ports 48556 to 48571 in the firewall of that machine",
+            ": open TCP ports 48556 to 48571 in the firewall of that machine, and let them out if this one filters what goes out",
         ),
         Contact::Barred => ("connection-barred", ": let TCP to ports 48556 to 48571 out in its rules"),
         Contact::NoGreeting(_) => (
