@@ -188,6 +188,8 @@ impl Transfer {
     /// If that fails, what is kept of it is durable, as far as that took no longer than [`LEAVE_WITHIN`].
     pub(crate) async fn receive(&mut self, mut incoming: Target) -> Result<(Finished, Leftover), Unreceived> {
         self.counters.count(&incoming);
+        // A target that an earlier process began was opened before `begin` came.
+        incoming.set_attributes(self.attributes);
         if !incoming.is_whole() {
             let error = match self.run(Some(&mut incoming)).await {
                 Ok(Step::Persist) => None,

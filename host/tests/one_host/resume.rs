@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -30,8 +31,15 @@ fn scene() -> Scene {
     let (folder, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let content = noise(4, 20 << 20);
     let path = write(folder.path(), "whole.bin", &content);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified()).unwrap();
     let (sending, token, port) = send_file(&lan.hosts[0], folder.path(), &path, &[]);
     Scene { lan, folder, here, content, sending, token, port }
+}
+
+/// When the file was modified.
+fn modified() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_592_000_000)
 }
 
 impl Scene {
@@ -45,7 +53,7 @@ impl Scene {
             stalled_fetch(self.host(), self.here.path(), self.port, &self.token, 10 << 20);
         wait_for(|| is_checked(self.here.path()));
         fetching.signal(signal);
-        let _ = fetching.await_exit(std::time::Duration::from_secs(20));
+        let _ = fetching.await_exit(Duration::from_secs(20));
         drop(relay);
         fetching
     }
@@ -59,7 +67,11 @@ impl Scene {
         let mut next = self.fetch(more);
         assert_eq!(next.exit_code(), 0, "{:?}", next.events);
         assert_eq!(names(self.here.path()), ["whole.bin"]);
-        assert!(fs::read(self.here.path().join("whole.bin")).unwrap() == self.content, "other bytes arrived");
+        let path = self.here.path().join("whole.bin");
+        assert!(fs::read(&path).unwrap() == self.content, "other bytes arrived");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o700, "it can be executed as at its sender");
+        assert_eq!(metadata.modified().unwrap(), modified());
         assert_eq!(self.sending.exit_code(), 0, "{:?}", self.sending.events);
         next
     }
