@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io;
 
+use deaddrop_core::limits::RECORD_MAX;
 use deaddrop_core::wire::{Attributes, MODIFIED_MAX};
 
 use crate::platform::{self, Status};
 
 /// Those of an open file.
 pub(super) fn read(file: &File, status: &Status) -> io::Result<Attributes> {
-    let space = platform::space_of(file)?;
+    // In the blocks for which a receiver leaves holes, so that it finds the room that it needs.
+    let space = platform::space_in_blocks(file, u64::from(RECORD_MAX))?;
     Ok(Attributes {
         executable: status.executable,
         modified: modified(status),

@@ -8,13 +8,16 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use cap_std::fs::Dir;
-use rustix::fs::{OFlags, fstatvfs};
+use rustix::fs::{OFlags, SeekFrom, fstatvfs};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::{is_any, retry};
 use crate::platform::{FileKind, Space, Status};
+
+/// Most holes of one file that are gone through, two calls each.
+const HOLES_MAX: usize = 65_536;
 
 /// What the system says of an open file.
 pub(crate) fn status(file: &File) -> io::Result<Status> {
@@ -46,10 +49,30 @@ pub(crate) fn belongs_to_us(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
 }
 
-/// How many bytes a file takes on its disk: fewer than its size if it has holes.
-pub(crate) fn space_of(file: &File) -> io::Result<u64> {
-    // Always in units of 512 bytes, whatever the blocks of the file system.
-    file.metadata().map(|metadata| metadata.blocks().saturating_mul(512))
+/// How many bytes a copy of a file takes that leaves a hole only for a whole block that is one: fewer than its size if it
+/// has such holes. Its size where the file system does not say, or where its holes are too many to go through.
+///
+/// Moves the place in the file at which it would be read next.
+pub(crate) fn space_in_blocks(file: &File, block: u64) -> io::Result<u64> {
+    let size = file.metadata()?.len();
+    let seek = |to| rustix::fs::seek(file, to);
+    let (mut taken, mut counted, mut offset) = (0_u64, 0_u64, 0_u64);
+    for _ in 0..HOLES_MAX {
+        let data = match seek(SeekFrom::Data(offset)) {
+            Ok(data) if data < size => data,
+            // Nothing but a hole is left. The last block of a copy is always written.
+            Ok(_) | Err(Errno::NXIO) => return Ok(taken.saturating_add(block).min(size)),
+            Err(_) => return Ok(size),
+        };
+        let Ok(hole) = seek(SeekFrom::Hole(data)) else { return Ok(size) };
+        let end = hole.min(size).div_ceil(block);
+        taken = taken.saturating_add(end.saturating_sub(counted.max(data / block)).saturating_mul(block));
+        (counted, offset) = (counted.max(end), hole);
+        if hole >= size {
+            return Ok(taken.min(size));
+        }
+    }
+    Ok(size)
 }
 
 /// Opens a file to read it, so that it can be refused if it is none: a pipe without a wait for its other end, and a
@@ -129,5 +152,28 @@ pub(crate) fn set_modified(file: &File, seconds: u64) {
 pub(crate) fn set_folder_modified(folder: &Dir, seconds: u64) {
     if let Ok(folder) = folder.try_clone() {
         set_modified(&folder.into_std_file(), seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_counts_only_where_a_whole_block_is_one() {
+        const BLOCK: u64 = 65_536;
+        let of = |size: u64, written: &[u64]| {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(size).unwrap();
+            written.iter().for_each(|at| file.write_all_at(&[1; 4_096], *at).unwrap());
+            space_in_blocks(&file, BLOCK).unwrap()
+        };
+        let everywhere: Vec<u64> = (0..16).map(|block| block * BLOCK + 8_192).collect();
+        assert_eq!(of(16 * BLOCK, &everywhere), 16 * BLOCK, "data in each block");
+        assert_eq!(of(16 * BLOCK, &[8_192, 24_576, 4 * BLOCK]), 3 * BLOCK, "two blocks, and the last one");
+        assert_eq!(of(16 * BLOCK, &[16 * BLOCK - 4_096]), BLOCK, "the last one alone");
+        assert_eq!(of(16 * BLOCK, &[]), BLOCK, "nothing but a hole");
+        assert_eq!(of(100, &[]), 100);
+        assert_eq!(of(0, &[]), 0);
     }
 }

@@ -115,9 +115,8 @@ pub(crate) fn belongs_to_us(file: &File) -> bool {
     deaddrop_windows::access::access(file).is_ok_and(|access| !access.foreign)
 }
 
-/// How many bytes a file takes on its disk: its size, since the system says of holes only where they are asked for one by
-/// one.
-pub(crate) fn space_of(file: &File) -> io::Result<u64> {
+/// How many bytes a copy of a file takes: its size, since the system says of holes only where they are asked for one by one.
+pub(crate) fn space_in_blocks(file: &File, _: u64) -> io::Result<u64> {
     file.metadata().map(|metadata| metadata.len())
 }
 
