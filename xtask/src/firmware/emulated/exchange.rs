@@ -135,6 +135,8 @@ fn pasted(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     if Sha256::digest(fs::read(&path).map_err(Failure::at(path.display()))?) != Sha256::digest(&bytes) {
         return Err(Failure::new("the fetched file differs from the pasted one"));
     }
+    // Ended before its sender is told, it would leave a record from which the next fetch here goes on.
+    fetcher.ends_with(0, PATIENCE)?;
     board.is_fetched()?;
     bed.finish(board)?;
     Ok(String::new())
@@ -236,6 +238,7 @@ fn cable(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     if fs::read(&path).map_err(Failure::at(path.display()))? != bytes {
         return Err(Failure::new("the file came through, and it is another"));
     }
+    fetcher.ends_with(0, PATIENCE)?;
     bed.finish(board)?;
     Ok(String::new())
 }
