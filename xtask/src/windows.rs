@@ -61,7 +61,7 @@ pub(crate) fn hand_over(repo: &Repo, program: &Path) -> Result<(), Failure> {
     let at = || Failure::at(script.display().to_string());
     let (loader, shown) = (wine.loader.display(), prefix.display());
     let text = format!(
-        "#!/bin/sh\nWINEPREFIX='{shown}' WINEDEBUG=-all exec {loader} '{}' \"$@\"\n",
+        "#!/bin/sh\nWINEPREFIX='{shown}' WINEDEBUG=-all LC_ALL=C.UTF-8 exec {loader} '{}' \"$@\"\n",
         program.display()
     );
     fs::write(&script, text).map_err(at())?;

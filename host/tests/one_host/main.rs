@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abandoned;
 mod auto_fetch;
 mod board_page;
 mod broken;

@@ -43,6 +43,8 @@ impl Windows {
         let mut command = host.command(loader.to_str().expect("a path of UTF-8"));
         command.arg(given("DEADDROP_TEST_WINDOWS_PROGRAM"));
         command.env("WINEPREFIX", self.prefix.path()).env("WINEDEBUG", "-all");
+        // Wine takes names of files by the locale, and a fresh machine has none.
+        command.env("LC_ALL", "C.UTF-8");
         command
     }
 }

@@ -38,5 +38,7 @@ fn run(repo: &Repo, program: &Path, words: &[&str], prefix: &Path) -> Result<(),
     // Neither .NET nor HTML, which it would ask for, and no entries in a desktop's menu.
     command.args(words).env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
     command.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env_remove("DISPLAY");
+    // Wine takes names of files by the locale, and a fresh machine has none.
+    command.env("LC_ALL", "C.UTF-8");
     captured(&mut command).map(drop)
 }
