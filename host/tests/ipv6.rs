@@ -150,6 +150,25 @@ fn a_sender_at_both_families_is_shown_once_by_ipv4() {
 }
 
 #[test]
+fn where_broadcasts_are_kept_out_multicast_finds_a_drop_and_a_name_needs_neither() {
+    let lan = Lan::of(2).with_ipv6(&[LINK_LOCAL]);
+    let [sender, receiver] = &lan.hosts[..] else { unreachable!("two hosts") };
+    lan.hosts.iter().for_each(|host| host.filter("meta pkttype broadcast udp dport 48555").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut listening = listener(receiver, folder.path());
+    let (mut sending, token, _) = send_message(sender, folder.path(), "to the group", &["--fetches", "2"]);
+    assert_eq!(listening.event("offer")["from"], "[fe80::1%eth0]:48556");
+    let mut fetching = search(receiver, folder.path(), &token);
+    assert_eq!(fetching.event("received")["text"], "to the group");
+    assert!(receiver.filtered().unwrap() > 0, "broadcasts came");
+    // Nor is the group heard.
+    lan.hosts.iter().for_each(|host| host.filter("udp dport 48555").unwrap());
+    let mut fetching = fetch(receiver, folder.path(), sender, &token, &[]);
+    assert_eq!(fetching.event("received")["text"], "to the group");
+    assert_eq!(sending.exit_code(), 0);
+}
+
+#[test]
 fn a_sender_of_which_ipv4_is_cut_off_is_reached_by_ipv6() {
     let lan = Lan::of(2).with_ipv6(&[LINK_LOCAL]);
     lan.hosts[0].filter("ip version 4 tcp dport 48556").unwrap();
