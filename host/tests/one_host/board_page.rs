@@ -44,7 +44,7 @@ fn a_page_is_the_documented_one_in_a_pipe_and_in_a_private_file() {
     let to_file = [&SETTINGS[..], &["--out", "page.bin"]].concat();
     let filed = run(folder.path(), &to_file);
     assert_eq!((filed.status.code(), &filed.stdout[..]), (Some(0), &b""[..]), "{}", said(&filed));
-    assert!(said(&filed).contains("write it to RECORD"), "{}", said(&filed));
+    assert!(said(&filed).contains("the region RECORD of the board's flash"), "{}", said(&filed));
     let path = folder.path().join("page.bin");
     assert_eq!(fs::read(&path).unwrap(), documented());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

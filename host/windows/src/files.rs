@@ -86,6 +86,23 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     succeeded(unsafe { CreateDirectoryW(path.as_ptr(), &raw const *access.attributes()) })
 }
 
+/// Makes a folder of this user alone, and those above it that are missing.
+///
+/// # Errors
+/// If one of them can neither be made nor is there.
+pub fn make_private_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_private_folders(above)?;
+    }
+    match make_private_folder(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
 /// Makes a file whose access list has this user alone, to be read and written. `unnamed` has it removed when it is
 /// closed, and until then no other program opens it.
 ///

@@ -1,7 +1,7 @@
 //! Whose turn it is when several receivers want a drop (protocol.md, section 8, and decision 0040).
 //!
-//! Who claims a drop and lets the claim lapse, again and again, would keep it from everybody else. So a receiver that
-//! waits goes before those whose claims of this drop have lapsed more often, and before those that came later. Receivers
+//! A member that claims a drop and lets the claim lapse, again and again, would keep it from everybody else. So a receiver
+//! that waits goes before those whose claims of this drop have lapsed more often, and before those that came later. Receivers
 //! are told apart by their sources, as a fetch id costs nothing. For hosts alone: a board has no room for the table.
 
 use core::time::Duration;
@@ -73,7 +73,7 @@ impl<const W: usize> Turns<W> {
         });
         let waits = |other: &&Entry| other.token == *token && !other.source.counts_with(&source);
         let before = self.entries.iter().filter(waits).filter_map(|other| other.place(now));
-        // Who has no place in the table goes last.
+        // A source that has no place in the table goes last.
         let before = before.filter(|other| place.is_none_or(|place| *other < place)).count();
         if available == 0 {
             return None;

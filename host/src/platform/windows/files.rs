@@ -130,16 +130,7 @@ pub(crate) fn open_to_send(path: &Path) -> io::Result<File> {
 
 /// Makes a folder, and those above it that are missing, that this user alone can enter.
 pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
-        make_private_folders(above)?;
-    }
-    match deaddrop_windows::files::make_private_folder(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        other => other,
-    }
+    deaddrop_windows::files::make_private_folders(folder)
 }
 
 /// Sets space aside. The system can do that only by making the file longer, so that nothing is set aside here: a lack of

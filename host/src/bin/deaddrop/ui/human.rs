@@ -97,9 +97,11 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Added { path, .. } => lines.notices = kept(path),
         Event::Page { path, seed, .. } => {
             let next = if *seed {
-                "Write it to one board, to SEED_A, and remove it: two boards with one seed use the same keys.\n"
+                "Write it to one board, into the region SEED_A of its flash, and remove it: two boards with one seed use the \
+                 same keys. The board's memory.x says where that is.\n"
             } else {
-                "It makes a board a member of the room: write it to RECORD, and remove it when the boards have it.\n"
+                "It makes a board a member of the room: write it into the region RECORD of the board's flash, and remove it \
+                 when the boards have it. The board's memory.x says where that is.\n"
             };
             lines.notices = [kept(path), next.as_bytes().to_vec()].concat();
         }

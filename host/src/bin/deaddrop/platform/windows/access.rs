@@ -43,16 +43,7 @@ pub(crate) fn pass_on(path: &Path, variable: &str) -> String {
 
 /// Makes a folder, and those above it that are missing, that this user alone can enter.
 pub(crate) fn make_private_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
-        make_private_folders(above)?;
-    }
-    match deaddrop_windows::files::make_private_folder(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        other => other,
-    }
+    deaddrop_windows::files::make_private_folders(folder)
 }
 
 /// Makes a file that this user alone can read, to be written. It neither opens what exists nor follows a link.
