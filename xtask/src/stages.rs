@@ -2,6 +2,7 @@
 
 pub(crate) mod disk_space;
 pub(crate) mod stage;
+mod workspace;
 
 use std::process::Command;
 
@@ -56,7 +57,7 @@ pub(crate) const STAGES: &[Stage] = &[
             Prerequisite::Strace,
             Prerequisite::RecipeTools,
         ],
-        run: workspace,
+        run: workspace::run,
     },
     Stage { name: "openssl", when: When::Test, requires: &[Prerequisite::OpensslHeaders], run: openssl },
     Stage { name: "portable", when: When::Test, requires: &[], run: portable },
@@ -228,18 +229,6 @@ fn core(repo: &Repo, size: Size) -> Result<String, Failure> {
     )
 }
 
-fn workspace(repo: &Repo, size: Size) -> Result<String, Failure> {
-    // With the default features: the program that people get.
-    let mut cargo =
-        repo.cargo(["test", "--locked", "--workspace", "--exclude", "xtask", "--exclude", MANUAL]);
-    // Its tests of whole programs wait most of the time, for leases, beacons and silence.
-    if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
-    }
-    tests(cargo, size)
-}
-
 /// The man pages and completions, read by the programs that they are for.
 fn manual(repo: &Repo, size: Size) -> Result<String, Failure> {
     tests(repo.cargo(["test", "--locked", "-p", MANUAL]), size)
@@ -294,16 +283,23 @@ fn demo(repo: &Repo, _: Size) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// Runs all tests, even after one has failed. Tests that have a larger size read
-/// `DEADDROP_TEST_LONG`.
+/// Runs all tests, even after one has failed.
 fn tests(mut cargo: Command, size: Size) -> Result<String, Failure> {
-    cargo.arg("--no-fail-fast");
+    full_size(cargo.arg("--no-fail-fast"), size);
+    counted(&captured(&mut cargo)?)
+}
+
+/// Tells the tests that have a larger size which one to take: they read `DEADDROP_TEST_LONG`.
+fn full_size(cargo: &mut Command, size: Size) {
     match size {
         Size::Usual => cargo.env_remove("DEADDROP_TEST_LONG"),
         Size::Full => cargo.env("DEADDROP_TEST_LONG", "1"),
     };
-    let output = captured(&mut cargo)?;
-    let (passed, ignored) = counts(&output);
+}
+
+/// The note of a stage, from the output of cargo's test runner. That no test ran is a failure.
+fn counted(output: &str) -> Result<String, Failure> {
+    let (passed, ignored) = counts(output);
     match (passed, ignored) {
         (0, _) => Err(Failure(format!("{output}no test ran"))),
         (_, 0) => Ok(format!("{passed} tests")),

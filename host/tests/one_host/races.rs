@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use deaddrop_core::limits::HOST;
 use rustix::process::Signal;
 
-use crate::support::actor::{fake, hang};
+use crate::support::actor::{fake, hang, hang_now, ready_to_hang};
 use crate::support::{Host, Lan, Process, ROOM, fetch, send_message, spawn};
 
 /// Waits until this many connections to a port of the sender's host stand, accepted or not.
@@ -88,10 +88,11 @@ fn a_stranger_on_the_same_host_is_passed_over() {
     let unknown = if token.starts_with('0') { "1111" } else { "0000" };
     let mut fetching = fetch(host, folder.path(), host, unknown, &["--wait", "1"]);
     assert_eq!(fetching.exit_code(), 4, "a member answered: {:?}", fetching.events);
+    let mut hanging = ready_to_hang(host, port, 1);
     let mut fetching = fetch(host, folder.path(), host, &token, &[]);
     assert_eq!(fetching.event("received")["text"], "ours");
     // As long as somebody is connected, the sender goes on answering, for two seconds in this case.
-    let hanging = hang(host, port, 1);
+    hang_now(&mut hanging);
     assert_eq!(fetching.exit_code(), 0);
     sending.event("fetched");
     assert_eq!(fetch(host, folder.path(), host, &token, &[]).exit_code(), 4);

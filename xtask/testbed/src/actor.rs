@@ -44,9 +44,21 @@ pub fn fake(host: &Host, port: u16, manner: &str) -> Process {
 
 /// Opens `count` connections to `port`, which send nothing after the server's greeting.
 pub fn hang(host: &Host, port: u16, count: usize) -> Process {
-    let mut process = start(host, "hang", &[&port.to_string(), &count.to_string()]);
-    process.event("hanging");
+    let mut process = ready_to_hang(host, port, count);
+    hang_now(&mut process);
     process
+}
+
+/// The same in two steps, so that no start of a process lies between a moment of the test and the connections. This is the
+/// first; [`hang_now`] opens them.
+pub fn ready_to_hang(host: &Host, port: u16, count: usize) -> Process {
+    start(host, "hang", &[&port.to_string(), &count.to_string()])
+}
+
+/// Opens the connections of [`ready_to_hang`].
+pub fn hang_now(process: &mut Process) {
+    process.say(b"\n");
+    process.event("hanging");
 }
 
 /// Waits until standard input ends, and opens the gate at each line.
@@ -173,6 +185,7 @@ fn play_fake(words: &[&str]) {
 fn play_hang(words: &[&str]) {
     let (port, count): (u16, usize) = (number(words[0]), number(words[1]));
     let mut open = Vec::new();
+    std::io::stdin().lock().read_exact(&mut [0]).expect("a line");
     for _ in 0..count {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connect");
         // The first byte of the greeting: it has been accepted, and is not merely queued.
