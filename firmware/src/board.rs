@@ -37,8 +37,9 @@ use crate::boot::{BootError, Hardware, HardwareEntropy, Ready, SeedStore, boot, 
 use crate::console::Console;
 use crate::signal::{Indicator, SLOT_MS, Signal, slot};
 
-/// A board whose app has run for this long is well: the next restart is the first of a row.
-const WELL_AFTER: Duration = Duration::from_secs(600);
+/// A board whose app has run for this long is well: the next restart is the first of a row. As long as the longest wait, so
+/// that a board which crashes again and again starts once an hour, however long it lasts each time.
+const WELL_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The unit of the blink codes.
 const TICK: Duration = Duration::from_millis(SLOT_MS);

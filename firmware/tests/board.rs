@@ -310,16 +310,19 @@ fn twenty_forced_resets_take_at_most_eight_seeds() {
 
 #[test]
 fn a_board_that_panics_all_day_takes_few_seeds() {
-    let (mut lan, bench) = (Lan::new(), Bench::new());
-    let (after, until) = (embassy_time::Duration::from_secs(30), clock::now() + Duration::from_secs(86_400));
-    let drawn = bench.restarts(&mut lan, move |_| (clock::now() < until).then_some(End::Panic { after }));
-    // Ten restarts in the first quarter of an hour, and then one in ten minutes. Without a wait it would be 2,880.
-    assert!((100..160).contains(&drawn), "{drawn} seeds");
+    // Twelve restarts in the first 70 minutes, and then one an hour. Without a wait it would be 2,880 and 43.
+    for seconds in [30, 2_000] {
+        let (mut lan, bench) = (Lan::new(), Bench::new());
+        let after = embassy_time::Duration::from_secs(seconds);
+        let until = clock::now() + Duration::from_secs(86_400);
+        let drawn = bench.restarts(&mut lan, move |_| (clock::now() < until).then_some(End::Panic { after }));
+        assert!((20..40).contains(&drawn), "{drawn} seeds, with a panic after {seconds} s");
+    }
 }
 
 #[test]
-fn ten_minutes_of_the_app_end_a_row_of_restarts() {
-    for (seconds, strikes) in [(590, 4), (610, 1)] {
+fn an_hour_of_the_app_ends_a_row_of_restarts() {
+    for (seconds, strikes) in [(3_590, 4), (3_610, 1)] {
         let (mut lan, bench) = (Lan::new(), Bench::new());
         bench.restarts(&mut lan, move |n| {
             let seconds = if n == 3 { seconds } else { 1 };

@@ -13,8 +13,8 @@ use super::retained::{RESTART, RetainedRam};
 
 /// A record is here, of this layout.
 const MAGIC: u32 = 0xDD0F_A110;
-/// The longest wait before a start.
-const WAIT_MAX: Duration = Duration::from_secs(600);
+/// The longest wait before a start: a start writes a seed to flash, which wears.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
 /// Code addresses that are kept.
 pub const ADDRESSES: usize = 4;
 /// Bytes of a panic's place that are kept: the end of the file's path, and the line.
@@ -68,7 +68,7 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// How long the next start waits: 1 s, doubled with each restart of a row, up to ten minutes.
+    /// How long the next start waits: 1 s, doubled with each restart of a row, up to an hour.
     pub fn wait(&self) -> Duration {
         Duration::from_secs(1 << self.strikes.saturating_sub(1).min(16)).min(WAIT_MAX)
     }
