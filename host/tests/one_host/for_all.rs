@@ -20,13 +20,21 @@ fn a_file_and_a_folder_for_all_end_with_their_time_or_an_interrupt() {
         send_file(host, folder.path(), &file, &[&for_all[..], &["--ttl", "6"]].concat());
     let (mut stopped, stopped_token, _) =
         send_file(host, folder.path(), &folder.path().join("tree"), &for_all);
+    let three = ["--fetches", "3", "--ttl", "6"];
+    let (mut counted, counted_token, _) = send_file(host, folder.path(), &file, &three);
     for count in 1..=2 {
-        for (sending, token) in [(&mut timed, &timed_token), (&mut stopped, &stopped_token)] {
+        let all = [
+            (&mut timed, &timed_token, None),
+            (&mut stopped, &stopped_token, None),
+            (&mut counted, &counted_token, Some(3)),
+        ];
+        for (sending, token, of) in all {
             let here = tempfile::tempdir().unwrap();
             let mut fetching = fetch(host, here.path(), host, token, &[]);
             assert_eq!(fetching.exit_code(), 0, "{:?}", fetching.events);
             let fetched = sending.event("fetched");
-            assert_eq!((fetched["fetched"].as_u64(), fetched.get("of")), (Some(count), None));
+            assert_eq!((fetched["fetched"].as_u64(), fetched["of"].as_u64()), (Some(count), of));
+            assert_eq!(fetched.get("of").is_some(), of.is_some());
             let (a, b) = (here.path().join("a.txt"), here.path().join("tree/b.txt"));
             assert!(
                 fs::read(a).is_ok_and(|a| a == b"for all") || fs::read(b).is_ok_and(|b| b == b"for all too")
@@ -36,6 +44,9 @@ fn a_file_and_a_folder_for_all_end_with_their_time_or_an_interrupt() {
     ends(&mut stopped, (Signal::INT, 130, "interrupted"));
     assert_eq!(timed.event("expired")["token"], timed_token);
     assert_eq!(timed.exit_code(), 0, "it did what it was to do: {:?}", timed.events);
+    assert_eq!(counted.exit_code(), 3, "one has not fetched it");
+    let message = counted.last()["message"].as_str().unwrap();
+    assert!(message.starts_with("the drop expired after 2 of 3 receivers had fetched it: "), "{message}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
             SenderEvent::Fetched { by } => {
                 fetched = fetched.saturating_add(1);
                 let (token, size) = (sender.token(), sender.size());
-                let of = if let Fetches::Counted(count) = sender.fetches() { Some(count) } else { None };
+                let of = counted(sender);
                 ui.show(&Event::Fetched { token, by, size, fetched, of }).await?;
             }
             SenderEvent::Guessing { source, failures } => {
@@ -119,9 +119,7 @@ async fn hold(ui: &Ui, signals: &Signals, sender: &mut Sender, path: Option<&Pat
             SenderEvent::Ended(ended) => {
                 // If a terminal does not take that, what follows says so.
                 let _ = ui.end_progress().await;
-                // A drop for all receivers has no other end than that of its time.
-                let served = sender.fetches() == Fetches::All && fetched > 0;
-                return end(ui, signals, sender, changed.as_deref().or(path), (ended, served)).await;
+                return end(ui, signals, sender, changed.as_deref().or(path), (ended, fetched)).await;
             }
             _ => {}
         }
@@ -135,13 +133,18 @@ impl From<&ReceiverProgress> for Progress {
     }
 }
 
-/// Shows how the drop ended. `served`: it was for all receivers, and some have it.
+/// How many receivers the drop is for; `None` if it is for all.
+fn counted(sender: &Sender) -> Option<u8> {
+    if let Fetches::Counted(count) = sender.fetches() { Some(count) } else { None }
+}
+
+/// Shows how the drop ended, which so many receivers have.
 async fn end(
     ui: &Ui,
     signals: &Signals,
     sender: &Sender,
     path: Option<&Path>,
-    (ended, served): (Ended, bool),
+    (ended, fetched): (Ended, u64),
 ) -> Result<(), Failure> {
     let unconfirmed = Event::Warning {
         code: "unconfirmed",
@@ -153,16 +156,21 @@ async fn end(
             if maybe {
                 ui.show(&unconfirmed).await?;
             }
-            ui.show(&Event::Expired { token: sender.token() }).await?;
-            if served {
-                return Ok(());
-            }
-            if maybe {
-                return Err(Failure::expired(
-                    "the drop expired unconfirmed: ask its receiver, and send it again if it is not there",
-                ));
-            }
-            Err(Failure::expired("the drop expired before it was fetched: send it again with a longer --ttl"))
+            let of = counted(sender);
+            ui.show(&Event::Expired { token: sender.token(), fetched, of }).await?;
+            Err(Failure::expired(match (of, fetched) {
+                // A drop for all receivers has no other end than that of its time.
+                (None, 1..) => return Ok(()),
+                _ if maybe => {
+                    "the drop expired unconfirmed: ask its receiver, and send it again if it is not there"
+                        .into()
+                }
+                (Some(of), 1..) => format!(
+                    "the drop expired after {fetched} of {of} receivers had fetched it: send it again to the others, with \
+                     a longer --ttl"
+                ),
+                _ => "the drop expired before it was fetched: send it again with a longer --ttl".to_owned(),
+            }))
         }
         Ended::Changed { unconfirmed: maybe } => {
             if maybe {

@@ -158,6 +158,12 @@ pub(crate) enum Event<'a> {
         /// Names the drop.
         #[serde(serialize_with = "as_text")]
         token: Token,
+        /// How many receivers have it: scripts count them.
+        #[serde(skip)]
+        fetched: u64,
+        /// How many were to have it; absent if all were that asked for it.
+        #[serde(skip)]
+        of: Option<u8>,
     },
     /// The program that is run for each received drop has ended.
     Executed {

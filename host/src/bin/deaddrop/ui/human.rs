@@ -85,7 +85,15 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             };
             lines.notices = format!("deaddrop: the program run for {token}: {why} {how}\n").into_bytes();
         }
-        Event::Expired { token } => lines.notices = format!("Expired: {token}\n").into_bytes(),
+        Event::Expired { token, fetched, of } => {
+            let how = match (fetched, of) {
+                (0, _) => "Expired".into(),
+                (fetched, Some(of)) => format!("Expired ({fetched} of {of} fetched)"),
+                (1, None) => "Ended at its TTL, fetched once".into(),
+                (fetched, None) => format!("Ended at its TTL, fetched {fetched} times"),
+            };
+            lines.notices = format!("{how}: {token}\n").into_bytes();
+        }
         Event::Passphrase { text: Some(text), .. } => {
             // Set aside before, so that no copy is left behind by growing.
             let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));

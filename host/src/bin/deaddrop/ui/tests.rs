@@ -170,7 +170,7 @@ fn json_fields_are_the_contract() {
         executed(None, Some(15), true),
         format!(r#"{{"event":"executed","token":"{t}","signal":15,"timed_out":true}}"#)
     );
-    assert_eq!(json(&Event::Expired { token: TOKEN }), format!(r#"{{"event":"expired","token":"{t}"}}"#));
+    assert_eq!(json(&expired(2, None)), format!(r#"{{"event":"expired","token":"{t}"}}"#));
     assert_eq!(
         json(&Event::Warning { code: "guessing", message: "m" }),
         r#"{"event":"warning","code":"guessing","message":"m"}"#
@@ -250,7 +250,7 @@ fn a_message_is_verbatim_except_on_a_terminal() {
 #[test]
 fn quiet_hides_notices_and_nothing_else() {
     let name = Name::default();
-    let notices = [ready(&name), Event::Expired { token: TOKEN }, Event::Warning { code: "c", message: "m" }];
+    let notices = [ready(&name), expired(0, None), Event::Warning { code: "c", message: "m" }];
     for event in &notices {
         assert_ne!(shown(false, false, true, event).1, "");
         assert_eq!(shown(false, true, true, event), (String::new(), String::new()));
@@ -270,6 +270,21 @@ fn a_sender_for_several_says_how_many_have_it() {
     assert_eq!(said(65, None), "Fetched by 192.168.1.7, 9 bytes (65 fetched)\n");
 }
 
+fn expired(fetched: u64, of: Option<u8>) -> Event<'static> {
+    Event::Expired { token: TOKEN, fetched, of }
+}
+
+#[test]
+fn the_end_of_the_time_says_how_many_have_the_drop() {
+    let said =
+        |fetched, of| shown(false, false, true, &expired(fetched, of)).1.replace(&TOKEN.to_string(), "T");
+    assert_eq!(said(0, Some(1)), "Expired: T\n");
+    assert_eq!(said(0, None), "Expired: T\n");
+    assert_eq!(said(1, Some(3)), "Expired (1 of 3 fetched): T\n");
+    assert_eq!(said(1, None), "Ended at its TTL, fetched once: T\n");
+    assert_eq!(said(2, None), "Ended at its TTL, fetched 2 times: T\n");
+}
+
 #[test]
 fn claims_are_told_to_scripts_alone() {
     let claimed = Event::Claimed { token: TOKEN, by: ip() };
@@ -282,7 +297,7 @@ fn claims_are_told_to_scripts_alone() {
 #[test]
 fn a_closed_pipe_is_a_failure_and_not_a_panic() {
     let ui = Ui::with_streams(true, false, false, &Signals::default(), Box::new(Broken), Box::new(Broken));
-    let failure = block_on(ui.show(&Event::Expired { token: TOKEN })).unwrap_err();
+    let failure = block_on(ui.show(&expired(0, None))).unwrap_err();
     assert_eq!((failure.exit, failure.code), (Exit::Failed, "output"));
     assert_eq!(block_on(ui.copy_out(&b"drop"[..])), Err(failure.clone()));
     assert_eq!(block_on(ui.fail(&failure)), Exit::Failed);
