@@ -1,18 +1,45 @@
-//! Turns the address settings of a provisioning record into the configuration of an embassy-net stack.
+//! The board's address: what a provisioning record says about it as the configuration of an embassy-net stack, and an
+//! address of the board's own choice where nobody gives one.
+
+mod frames;
+pub(crate) mod link_local;
+
+use core::fmt::Write;
+use core::net::Ipv4Addr;
 
 use deaddrop_provisioning::Address;
-use embassy_net::{Config, Ipv4Cidr, StaticConfigV4};
+use embassy_net::{ConfigV4, DhcpConfig, Ipv4Cidr, StaticConfigV4};
 
-/// The configuration to create the stack with.
-pub fn config(address: Address) -> Config {
+/// The configuration of a stack with this hardware address.
+pub fn config(address: Address, mac: [u8; 6]) -> ConfigV4 {
     match address {
-        Address::Dhcp => Config::dhcpv4(embassy_net::DhcpConfig::default()),
-        Address::Static(network) => Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(network.address(), network.prefix()),
-            gateway: network.gateway(),
-            dns_servers: heapless::Vec::new(),
-        }),
+        Address::Dhcp => {
+            let mut config = DhcpConfig::default();
+            config.hostname = Some(host_name(mac));
+            ConfigV4::Dhcp(config)
+        }
+        Address::Static(network) => {
+            fixed(Ipv4Cidr::new(network.address(), network.prefix()), network.gateway())
+        }
     }
+}
+
+/// The configuration of a stack with this link-local address.
+pub(crate) fn link_local(address: Ipv4Addr) -> ConfigV4 {
+    fixed(Ipv4Cidr::new(address, 16), None)
+}
+
+fn fixed(address: Ipv4Cidr, gateway: Option<Ipv4Addr>) -> ConfigV4 {
+    ConfigV4::Static(StaticConfigV4 { address, gateway, dns_servers: heapless::Vec::new() })
+}
+
+/// What a board is called in its DHCP server's list: `deaddrop-` and the last three bytes of its hardware address.
+fn host_name(mac: [u8; 6]) -> heapless::String<32> {
+    let mut name = heapless::String::new();
+    let [.., a, b, c] = mac;
+    // Fits.
+    let _ = write!(name, "deaddrop-{a:02x}{b:02x}{c:02x}");
+    name
 }
 
 #[cfg(test)]
@@ -24,15 +51,14 @@ mod tests {
     fn a_static_address_keeps_its_prefix_and_gateway() {
         let gateway = [10, 1, 0, 1].into();
         let network = Ipv4Network::new([10, 1, 2, 3].into(), 16, Some(gateway)).unwrap();
-        let embassy_net::ConfigV4::Static(config) = config(Address::Static(network)).ipv4 else {
-            panic!("not static")
-        };
+        let ConfigV4::Static(config) = config(Address::Static(network), [2; 6]) else { panic!("not static") };
         assert_eq!(config.address, Ipv4Cidr::new([10, 1, 2, 3].into(), 16));
         assert_eq!(config.gateway, Some(gateway));
     }
 
     #[test]
-    fn dhcp_is_dhcp() {
-        assert!(matches!(config(Address::Dhcp).ipv4, embassy_net::ConfigV4::Dhcp(_)));
+    fn dhcp_has_the_host_name_of_the_board() {
+        let ConfigV4::Dhcp(config) = config(Address::Dhcp, [2, 0, 0, 0, 0xAB, 9]) else { panic!("not DHCP") };
+        assert_eq!(config.hostname.unwrap(), "deaddrop-00ab09");
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! The watchdog runs throughout, so whatever hangs ends in a restart, and a refusal feeds it.
 
+mod network;
 mod refusal;
 pub mod restart;
 mod retained;
@@ -20,18 +21,18 @@ mod wire;
 use core::pin::pin;
 
 use embassy_futures::join::join;
-use embassy_net::{Runner, Stack, StackResources};
+use embassy_net::{Stack, StackResources};
 use embassy_net_driver::Driver;
 use embassy_time::{Duration, Instant};
 use embedded_io_async::{Read, Write};
 use embedded_storage::nor_flash::NorFlash;
 use rand_core::Rng;
 
+pub use network::{Neighbours, Network};
 pub use restart::{Cause, Restart};
 pub use retained::{RetainedRam, WORDS};
-pub use wire::{Counted, Wire};
+pub use wire::Wire;
 
-use crate::addressing;
 use crate::app::{App, Outlined, Room, Watchdog};
 use crate::boot::{BootError, Hardware, HardwareEntropy, Ready, SeedStore, boot, boot_from_flash};
 use crate::console::Console;
@@ -47,9 +48,6 @@ const TICK: Duration = Duration::from_millis(SLOT_MS);
 /// Printed when the generator failed and the seed is enough.
 const GENERATOR_FAILED: &str =
     "deaddrop: warning: the hardware generator failed. The seed is enough, but this board is not well.\r\n";
-
-/// A network stack to be spawned as a task of its own.
-pub type Network<D> = Runner<'static, Counted<D>>;
 
 /// A board that has started.
 pub struct Board<C, L, W, R> {
@@ -134,9 +132,20 @@ impl<C: Read + Write, L: Indicator, W: Watchdog, R: RetainedRam> Board<C, L, W, 
         ready: &mut Ready,
         resources: &'static mut StackResources<SOCKETS>,
     ) -> (Stack<'static>, Network<D>) {
+        self.network_of(Neighbours::Lan, driver, ready, resources)
+    }
+
+    /// The same, among such neighbours.
+    pub fn network_of<D: Driver, const SOCKETS: usize>(
+        &mut self,
+        neighbours: Neighbours,
+        driver: D,
+        ready: &mut Ready,
+        resources: &'static mut StackResources<SOCKETS>,
+    ) -> (Stack<'static>, Network<D>) {
         self.watchdog.feed();
-        let driver = Counted::new(driver, self.wire);
-        embassy_net::new(driver, addressing::config(ready.address), resources, ready.rng.next_u64())
+        let seed = ready.rng.next_u64();
+        Network::new(driver, self.wire, ready.address, neighbours, resources, seed)
     }
 
     /// Prints one line on the console, given without its end, before [`Self::run`].

@@ -4,7 +4,7 @@
 //! - [`board`]: a board from its start on: the order of the steps, restarts, refusals.
 //! - [`signal`]: the blink codes of the lamp.
 //! - [`boot`]: reads the provisioning record and ratchets the seed, or says why the board must not talk.
-//! - [`addressing`]: the address settings of a provisioning record as embassy-net's configuration.
+//! - [`addressing`]: the board's address: as provisioned, or chosen where nobody gives one.
 //! - [`mac`]: a MAC address for boards without one.
 //! - [`store`]: received and offered drops, in RAM of fixed size, wiped when removed.
 //! - [`console`]: the serial console: line editing, commands, and events as text.

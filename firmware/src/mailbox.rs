@@ -163,6 +163,8 @@ pub enum Event {
     Auto(bool),
     /// The board got an address, or lost it or the link.
     Address(Option<Ipv4Addr>),
+    /// Another device on the LAN has this address of the board too.
+    AddressTaken(Ipv4Addr),
     /// The state of the app.
     Status(Status),
     /// A command failed.

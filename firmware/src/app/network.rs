@@ -1,6 +1,7 @@
 //! The network task: follows link and address, and tells the others when they change.
 
 use core::future::poll_fn;
+use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::task::Poll;
 
@@ -13,16 +14,23 @@ use super::context::Online;
 use super::liveness::{CHECK_IN_EVERY, Task};
 use super::silence::{Silence, Verdict};
 use super::state::AppState;
+use crate::board::Wire;
 use crate::mailbox::Event;
 
 /// Runs for ever.
 pub(super) async fn network_task(app: &AppState) {
     let mut silence = Silence::new(clock::now());
+    let mut taken = Ipv4Addr::UNSPECIFIED;
     loop {
         let now = clock::now();
         app.context.liveness.check_in(Task::Network, now);
         let stack = app.stack;
         listen(app, &mut silence, now);
+        let before_taken = taken;
+        taken = app.wire.map_or(taken, Wire::taken);
+        if taken != before_taken && !taken.is_unspecified() {
+            app.mailbox.post(Event::AddressTaken(taken));
+        }
         let network = current(stack);
         let before = app.context.online.get();
         if network != before.network {

@@ -55,6 +55,12 @@ pub fn event(to: &mut impl Write, event: &Event) -> fmt::Result {
         Event::Auto(true) => to.write_str("Messages are fetched as they are offered\r\n"),
         Event::Auto(false) => to.write_str("Nothing is fetched unless you say so\r\n"),
         Event::Address(Some(address)) => write!(to, "On the network as {address}\r\n"),
+        Event::AddressTaken(address) => {
+            write!(
+                to,
+                "Address {address} is taken: another device has it too. Give that one or this board another\r\n"
+            )
+        }
         Event::Address(None) => to.write_str("Off the network: check the cable\r\n"),
         Event::Status(status) => self::status(to, status),
         Event::Failed { token: Some(token), why } => write!(to, "Not done: {why}\r\n  {token}\r\n"),

@@ -4,6 +4,7 @@
 
 pub(crate) mod chip;
 pub(crate) mod clock;
+pub(crate) mod dhcp;
 pub(crate) mod switch;
 
 use std::cell::{Cell, RefCell};
@@ -23,11 +24,12 @@ use deaddrop_core::crypto::keys::RoomSecret;
 use deaddrop_core::offer::{Kind, Name};
 use deaddrop_core::token::Token;
 use deaddrop_firmware::app::{App, BoardStore, Indicator, Memory, Room, SOCKETS, Settings, Watchdog};
-use deaddrop_firmware::board::{Counted, Wire};
+use deaddrop_firmware::board::{Neighbours, Network, Wire};
 use deaddrop_firmware::mailbox::{Command, Event, FetchRequest, Mailbox, OfferSummary};
 use deaddrop_firmware::store::Slot;
 use deaddrop_firmware::values::Persist;
-use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
+use deaddrop_provisioning::{Address, Ipv4Network};
+use embassy_net::{Stack, StackResources};
 use embassy_net_driver::Driver;
 use rand_core::SeedableRng;
 use switch::Switch;
@@ -151,6 +153,10 @@ impl Board {
     }
 }
 
+fn fixed(address: Ipv4Addr) -> Address {
+    Address::Static(Ipv4Network::new(address, 24, None).unwrap())
+}
+
 /// The LAN.
 pub(crate) struct Lan {
     pub(crate) switch: Switch,
@@ -166,6 +172,22 @@ impl Lan {
     /// A board that knows the room number `room`.
     pub(crate) fn board(&mut self, room: u8, settings: Settings) -> Board {
         self.board_running(room, settings, async move |mut app, lamp, dog| {
+            app.run_without_console(lamp, dog).await;
+        })
+    }
+
+    /// A board that is to get its address among `neighbours`.
+    pub(crate) fn board_without_address(&mut self, neighbours: Neighbours) -> Board {
+        let port = self.plugged(Address::Dhcp, neighbours);
+        self.board_on(port, 1, Settings::default(), async move |mut app, lamp, dog| {
+            app.run_without_console(lamp, dog).await;
+        })
+    }
+
+    /// A board that was provisioned with this address.
+    pub(crate) fn board_at(&mut self, address: Ipv4Addr, settings: Settings) -> Board {
+        let port = self.plugged(fixed(address), Neighbours::Lan);
+        self.board_on(port, 1, settings, async move |mut app, lamp, dog| {
             app.run_without_console(lamp, dog).await;
         })
     }
@@ -191,7 +213,17 @@ impl Lan {
         settings: Settings,
         run: impl AsyncFnOnce(App, Lamp, Dog) + 'static,
     ) -> Board {
-        let (stack, address, wire) = self.watched_stack();
+        let port = self.watched_stack();
+        self.board_on(port, room, settings, run)
+    }
+
+    fn board_on(
+        &mut self,
+        (stack, address, wire): (Stack<'static>, Ipv4Addr, &'static Wire),
+        room: u8,
+        settings: Settings,
+        run: impl AsyncFnOnce(App, Lamp, Dog) + 'static,
+    ) -> Board {
         let memory = Box::leak(Box::new(Memory::new()));
         let begin = std::ptr::from_ref(memory).addr();
         let range = begin..begin + size_of::<Memory>();
@@ -232,32 +264,45 @@ impl Lan {
 
     /// The same, and what counts its frames.
     fn watched_stack(&mut self) -> (Stack<'static>, Ipv4Addr, &'static Wire) {
+        self.plugged(fixed(Ipv4Addr::new(10, 0, 0, self.boards + 1)), Neighbours::Lan)
+    }
+
+    /// A stack at a port of its own. Its address is that of `address`, or unspecified.
+    fn plugged(
+        &mut self,
+        address: Address,
+        neighbours: Neighbours,
+    ) -> (Stack<'static>, Ipv4Addr, &'static Wire) {
         let wire: &'static Wire = Box::leak(Box::new(Wire::new()));
         let port = self.switch.port();
         self.boards += 1;
-        let address = Ipv4Addr::new(10, 0, 0, self.boards);
-        let config = Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(address, 24),
-            gateway: None,
-            dns_servers: Default::default(),
-        });
-        let seed = u64::from(self.boards) * 77_777;
         let stack = match chip::CHIP {
-            None => self.run(Counted::new(port, wire), config, seed),
+            None => self.run(port, wire, address, neighbours),
             Some(kind) => {
                 let device = chip::attach(self, kind, port);
-                self.run(Counted::new(device, wire), config, seed)
+                self.run(device, wire, address, neighbours)
             }
         };
-        (stack, address, wire)
+        let known = match address {
+            Address::Static(network) => network.address(),
+            Address::Dhcp => Ipv4Addr::UNSPECIFIED,
+        };
+        (stack, known, wire)
     }
 
     /// Runs a stack on a network device.
-    fn run(&mut self, device: impl Driver + 'static, config: Config, seed: u64) -> Stack<'static> {
-        let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-        let (stack, mut runner) = embassy_net::new(device, config, resources, seed);
+    fn run(
+        &mut self,
+        device: impl Driver + 'static,
+        wire: &'static Wire,
+        address: Address,
+        neighbours: Neighbours,
+    ) -> Stack<'static> {
+        let resources = Box::leak(Box::new(StackResources::<{ SOCKETS + 1 }>::new()));
+        let seed = u64::from(self.boards) * 77_777;
+        let (stack, mut network) = Network::new(device, wire, address, neighbours, resources, seed);
         self.spawn(async move {
-            runner.run().await;
+            network.run().await;
         });
         stack
     }

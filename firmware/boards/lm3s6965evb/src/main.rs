@@ -89,11 +89,12 @@ async fn network(mut runner: Network<&'static mut Ethernet>) {
 fn plug_in(board: &mut Kit, ready: &mut Ready) -> (Stack<'static>, Network<&'static mut Ethernet>) {
     // Initialised at compile time: a value made here would be built on the stack first.
     static PORT: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
-    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> = ConstStaticCell::new(StackResources::new());
+    // Has nothing to be initialised, and so nothing is built.
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
 
     let port = PORT.take();
     port.start(ethernet::programmed_address().unwrap_or_else(|| random_mac(&mut ready.rng)));
-    board.network(port, ready, RESOURCES.take())
+    board.network(port, ready, RESOURCES.init_with(StackResources::new))
 }
 
 /// The app.

@@ -97,12 +97,11 @@ fn kept() -> &'static Kept {
 #[inline(never)]
 fn plug_in(board: &mut Kit, ready: &mut Ready) -> (Stack<'static>, Network<&'static mut Ethernet>) {
     static PORT: ConstStaticCell<Ethernet> = ConstStaticCell::new(Ethernet::new());
-    static RESOURCES: ConstStaticCell<StackResources<{ SOCKETS + 1 }>> =
-        ConstStaticCell::new(StackResources::new());
+    static RESOURCES: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 
     let port = PORT.take();
     port.start(ethernet::programmed_address().unwrap_or(LOCAL_ADDRESS));
-    board.network(port, ready, RESOURCES.take())
+    board.network(port, ready, RESOURCES.init_with(StackResources::new))
 }
 
 /// The app.

@@ -79,6 +79,10 @@ fn every_event_has_its_text() {
         (Event::Auto(true), "Messages are fetched as they are offered\r\n"),
         (Event::Auto(false), "Nothing is fetched unless you say so\r\n"),
         (Event::Address(Some(Ipv4Addr::new(10, 0, 0, 9))), "On the network as 10.0.0.9\r\n"),
+        (
+            Event::AddressTaken(Ipv4Addr::new(10, 0, 0, 9)),
+            "Address 10.0.0.9 is taken: another device has it too. Give that one or this board another\r\n",
+        ),
         (Event::Address(None), "Off the network: check the cable\r\n"),
         (
             Event::Failed { token: Some(TOKEN), why: CommandError::Refused(ErrorCode::Gone) },

@@ -81,10 +81,14 @@ impl<'a> BoardTestbed<'a> {
 
     /// Flash content for the `n`th board as a member of this room, with new seeds.
     pub(crate) fn provisioned(&self, n: u8, room: &str, mode: Mode) -> Result<Provisioned, Failure> {
-        let network = Ipv4Network::new(self.tap(n).ip.octets().into(), PREFIX, None);
-        let address = Address::Static(network.map_err(Failure::at("the board's address"))?);
-        let record = Some(provision::record(room, address, mode)?);
+        let record = Some(provision::record(room, self.address(n)?, mode)?);
         Ok(Provisioned { record, seeds: Seeds::File(self.seeds(n)?) })
+    }
+
+    /// The address of the `n`th board.
+    fn address(&self, n: u8) -> Result<Address, Failure> {
+        let network = Ipv4Network::new(self.tap(n).ip.octets().into(), PREFIX, None);
+        Ok(Address::Static(network.map_err(Failure::at("the board's address"))?))
     }
 
     /// A new file for the seeds of the `n`th board.
@@ -144,14 +148,19 @@ impl<'a> BoardTestbed<'a> {
 
     /// Starts the app as a process at the `n`th port, as a member of the room, and waits until it is on the network.
     pub(crate) fn on_linux(&self, n: u8) -> Result<Emulated, Failure> {
-        let record = self.provisioned(n, ROOM, Mode::default())?.record.unwrap_or_default();
+        let mut app = self.on_linux_at(n, self.address(n)?)?;
+        app.is_up()?;
+        Ok(app)
+    }
+
+    /// The same with this address, without a wait for it.
+    pub(crate) fn on_linux_at(&self, n: u8, address: Address) -> Result<Emulated, Failure> {
+        let record = provision::record(ROOM, address, Mode::default())?;
         let record = provision::write(&self.path(&format!("record{n}.bin")), &record)?;
         let seed = provision::write(&self.path(&format!("seed{n}.bin")), &[0x50 | n; 32])?;
         let mut command = self.lan.switch().command(&build::on_linux(self.repo)?.to_string_lossy());
         command.arg(self.tap(n).interface).args([record, seed]);
-        let mut app = Emulated::process(command, &format!("app{n}"))?;
-        app.is_up()?;
-        Ok(app)
+        Emulated::process(command, &format!("app{n}"))
     }
 
     /// Starts a member of the room at the `n`th port and waits until it is on the network.

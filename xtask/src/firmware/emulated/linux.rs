@@ -1,15 +1,22 @@
 //! The firmware's app as a Linux process on a tap, against hosts.
 
 use std::fs;
+use std::time::Instant;
+
+use deaddrop_provisioning::Address;
 
 use testbed::{Failure, PATIENCE};
 
 use super::board_testbed::BoardTestbed;
 use super::case::Case;
 
+/// The host that has a link-local address from then on, and no other test.
+const LINK_LOCAL_HOST: usize = 8;
+
 pub(super) const CASES: &[Case] = &[
     Case { name: "the app on Linux and a host give each other a message", run: hosts },
     Case { name: "the app on Linux takes a file from a host that loses one frame in ten", run: lossy },
+    Case { name: "the app on Linux without a DHCP server and a host exchange a message", run: link_local },
     Case { name: "the app on Linux takes no processor time when it has nothing to do", run: idle },
 ];
 
@@ -24,6 +31,27 @@ fn idle(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
         return Err(Failure(format!("it uses {load:.1} % of a processor")));
     }
     Ok(format!("{load:.1} % of a processor"))
+}
+
+/// A LAN without a DHCP server, whose host has a link-local address too.
+fn link_local(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
+    let host = bed.lan.host(LINK_LOCAL_HOST)?;
+    host.ip_command("address flush dev eth0");
+    host.ip_command("address add 169.254.7.7/16 broadcast + dev eth0");
+    let mut app = bed.on_linux_at(1, Address::Dhcp)?;
+    let started = Instant::now();
+    app.until("On the network as 169.254.", PATIENCE)?;
+    let seconds = started.elapsed().as_secs();
+    let token = app.send("from 169.254")?;
+    let mut peer = bed.peer(LINK_LOCAL_HOST, &["fetch", "--token", &token, "--wait", "30"])?;
+    let received = peer.await_event("received", PATIENCE)?;
+    if received["text"] != "from 169.254" {
+        return Err(Failure(format!("the app sent another message than {received}")));
+    }
+    peer.ends_with(0, PATIENCE)?;
+    app.is_fetched()?;
+    app.runs()?;
+    Ok(format!("an address after {seconds} s"))
 }
 
 fn hosts(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
