@@ -51,7 +51,7 @@ pub(crate) fn run(repo: &Repo, firmware: &Firmware) -> Result<(), Failure> {
         Command::Adversary(command) => adversary::run(command),
         Command::Bench(command) => bench::run(repo, command),
         Command::Build(command) => build::run(repo, command),
-        Command::Config(command) => config::run(command),
+        Command::Config(command) => config::run(repo, command),
         Command::Flash(command) => flash::run(repo, command),
         Command::Run(command) => run::run(repo, command),
         Command::Size(command) => size::run(repo, command),

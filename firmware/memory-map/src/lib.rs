@@ -3,8 +3,9 @@
 //! Beside the linker's `FLASH` and `RAM`, a board's `memory.x` names three regions of flash without code: `RECORD`, for
 //! the provisioning record, and the seed slots `SEED_A` and `SEED_B`. Of RAM it names two that hold no static data:
 //! `STACK`, which is the lowest, so that a stack that grows beyond it runs into addresses without memory and faults, and
-//! `RETAINED`, which no start initialises. The board's build script calls [`link`], which generates constants for the
-//! first three and tells the linker of the others; xtask reads the same file to know where to write what.
+//! `RETAINED`, which no start initialises. A board with a radio has a fourth region of flash without code, `RADIO`, for the
+//! radio's own firmware. The board's build script calls [`link`], which generates constants for the regions of flash and
+//! tells the linker of the others; xtask reads the same file to know where to write what.
 //!
 //! This crate runs on the build machine, never on a board.
 
@@ -22,6 +23,8 @@ pub struct MemoryMap {
     pub record: Region,
     /// The two seed slots, one erase block each. Provisioning writes the first.
     pub seeds: [Region; 2],
+    /// The region of the radio's firmware, of a board that has a radio.
+    pub radio: Option<Region>,
     /// The stack, below all other RAM.
     pub stack: Region,
     /// RAM that outlives a reset.
@@ -39,6 +42,7 @@ impl MemoryMap {
         let map = Self {
             record: find("RECORD")?,
             seeds: [find("SEED_A")?, find("SEED_B")?],
+            radio: find("RADIO").ok(),
             stack: find("STACK")?,
             retained: find("RETAINED")?,
         };
@@ -65,13 +69,22 @@ impl MemoryMap {
     /// Rust constants for the board's program.
     fn constants(&self) -> String {
         let [a, b] = self.seeds;
+        let radio = self.radio.map_or_else(String::new, |radio| {
+            format!(
+                "/// Address of the radio's firmware.\n\
+                 pub(crate) const RADIO: u32 = {:#x};\n\
+                 /// Bytes of its region.\n\
+                 pub(crate) const RADIO_LEN: u32 = {:#x};\n",
+                radio.origin, radio.length
+            )
+        });
         format!(
             "/// Address of the provisioning record.\n\
              pub(crate) const RECORD: u32 = {:#x};\n\
              /// Addresses of the two seed slots.\n\
              pub(crate) const SEEDS: [u32; 2] = [{:#x}, {:#x}];\n\
              /// Bytes of each.\n\
-             pub(crate) const SEED_LEN: u32 = {:#x};\n",
+             pub(crate) const SEED_LEN: u32 = {:#x};\n{radio}",
             self.record.origin, a.origin, b.origin, a.length
         )
     }
@@ -152,5 +165,20 @@ mod tests {
         assert!(constants.contains("RECORD: u32 = 0x81a0000;"), "{constants}");
         assert!(constants.contains("SEEDS: [u32; 2] = [0x81c0000, 0x81e0000];"), "{constants}");
         assert!(constants.contains("SEED_LEN: u32 = 0x20000;"), "{constants}");
+        assert!(!constants.contains("RADIO"), "{constants}");
+    }
+
+    #[test]
+    fn a_board_with_a_radio_has_a_region_for_its_firmware() {
+        assert_eq!(MemoryMap::parse(SCRIPT).unwrap().radio, None);
+        let region = "RADIO : ORIGIN = 0x08200000, LENGTH = 256K\n SEED_B :";
+        let map = MemoryMap::parse(&SCRIPT.replace("SEED_B :", region)).unwrap();
+        assert_eq!(map.radio, Some(Region { origin: 0x0820_0000, length: 0x4_0000 }));
+        let constants = map.constants();
+        assert!(constants.contains("RADIO: u32 = 0x8200000;"), "{constants}");
+        assert!(constants.contains("RADIO_LEN: u32 = 0x40000;"), "{constants}");
+        let region = region.replace("0x08200000", "0x081D0000");
+        let error = MemoryMap::parse(&SCRIPT.replace("SEED_B :", &region)).unwrap_err();
+        assert!(error.to_string().contains("SEED_A and RADIO"), "{error}");
     }
 }

@@ -3,21 +3,26 @@
 //!
 //! - [`record`]: the provisioning record, which a board reads at every start and never writes: the PRS of its room, and
 //!   how it gets its address.
+//! - [`page`]: the two of them as they lie in flash.
 //! - [`seed`]: the seed record, which a board replaces at every start.
 //!
-//! They are two records because a seed must not outlive the start that uses it: a first seed in the provisioning record,
+//! Record and seed are two because a seed must not outlive the start that uses it: a first seed in the provisioning record,
 //! which stays in flash, would let a thief of the board compute every key it has drawn since.
 //!
-//! Neither holds the passphrase or the room secret. The PRS is all that a device needs to meet its room.
+//! None holds the passphrase of the room or the room secret. The PRS is all that a device needs to meet its room.
 //! `firmware/docs/provisioning.md` has the layouts byte by byte.
 #![no_std]
 
 pub mod address;
 mod checksum;
 mod field;
+pub mod page;
 pub mod record;
 pub mod seed;
+pub mod wifi;
 
 pub use address::{Address, Ipv4Network, Prefixed};
+pub use page::PAGE_MAX;
 pub use record::{ProvisioningError, ProvisioningRecord, RECORD_LEN};
 pub use seed::{SEED_RECORD_LEN, Seed, SeedRecord};
+pub use wifi::{Country, Ssid, WIFI_RECORD_LEN, WifiKey, WifiSettings};

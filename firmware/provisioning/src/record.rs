@@ -209,4 +209,4 @@ impl fmt::Display for Field {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

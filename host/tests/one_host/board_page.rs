@@ -15,9 +15,16 @@ const SETTINGS: [&str; 5] = ["--address", "192.168.1.7/24", "--gateway", "192.16
 
 /// The record of that room and those settings, from the document.
 fn documented() -> Vec<u8> {
+    block("page")
+}
+
+/// The bytes of a block of the document, without its comments.
+fn block(name: &str) -> Vec<u8> {
     let document = include_str!("../../../firmware/docs/provisioning.md");
-    let block = document.split("```").find_map(|block| block.strip_prefix("hex page\n")).unwrap();
-    block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    let block =
+        document.split("```").find_map(|block| block.strip_prefix(&format!("hex {name}\n")[..])).unwrap();
+    let digits = block.lines().flat_map(|line| line.split('|').next().unwrap().split_whitespace());
+    digits.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
 fn command(folder: &Path, words: &[&str]) -> Command {
@@ -53,6 +60,44 @@ fn a_page_is_the_documented_one_in_a_pipe_and_in_a_private_file() {
     assert_eq!(again.status.code(), Some(2));
     assert!(said(&again).contains("is there already, and is not overwritten"), "{}", said(&again));
     assert_eq!(fs::read(&path).unwrap(), documented());
+}
+
+#[test]
+fn a_page_with_wifi_has_the_documented_record_behind_it_from_a_private_file_or_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.txt");
+    fs::write(&key, "open sesame\n").unwrap();
+    let network = ["--ssid", "home", "--wifi-country", "DE", "--wifi-key-file"];
+    let from_file = [&SETTINGS[..], &network, &["key.txt"]].concat();
+
+    let exposed = run(folder.path(), &from_file);
+    assert_eq!((exposed.status.code(), &exposed.stdout[..]), (Some(2), &b""[..]));
+    assert!(said(&exposed).contains("chmod 600"), "{}", said(&exposed));
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let expected = [documented(), block("wifi")].concat();
+    let filed = run(folder.path(), &from_file);
+    assert_eq!((filed.status.code(), &filed.stdout), (Some(0), &expected), "{}", said(&filed));
+
+    for stdin in ["-", "/dev/stdin"] {
+        let mut piped = command(folder.path(), &[&SETTINGS[..], &network, &[stdin]].concat());
+        let piped = piped.stdin(fs::File::open(&key).unwrap()).output().unwrap();
+        assert_eq!((piped.status.code(), &piped.stdout), (Some(0), &expected), "{}", said(&piped));
+    }
+
+    fs::write(&key, "secret!").unwrap();
+    let short = run(folder.path(), &from_file);
+    assert_eq!(short.status.code(), Some(2));
+    assert!(
+        said(&short).contains("8 to 63 characters") && said(&short).contains("key.txt"),
+        "{}",
+        said(&short)
+    );
+    assert!(!said(&short).contains("secret!"), "{}", said(&short));
+
+    let both = [&["--room-file", "/dev/stdin"], &network[..], &["-"]].concat();
+    let both = run(folder.path(), &both);
+    assert!(said(&both).contains("the passphrase and the Wi-Fi key would both come"), "{}", said(&both));
 }
 
 #[test]
@@ -106,8 +151,14 @@ fn what_does_not_fit_together_is_refused() {
         (&["--address", "10.1.2.3/31"], "1 to 30 bits"),
         (&["--address", "10.1.2.3/24", "--gateway", "10.1.3.1"], "same network"),
         (&["--gateway", "10.1.3.1"], "goes with --address"),
-        (&["--seed", "--auto"], "has no room and no address"),
-        (&["--seed", "--room-file", "room"], "has no room and no address"),
+        (&["--seed", "--auto"], "has no room, no address and no Wi-Fi"),
+        (&["--seed", "--room-file", "room"], "has no room, no address and no Wi-Fi"),
+        (&["--seed", "--ssid", "home"], "has no room, no address and no Wi-Fi"),
+        (&["--ssid", "home"], "give --wifi-key-file, or --wifi-open"),
+        (&["--ssid", "home", "--wifi-key-file", "key", "--wifi-open"], "leave one of the two out"),
+        (&["--ssid", ""], "1 to 32 bytes"),
+        (&["--wifi-key-file", "key"], "go with --ssid"),
+        (&["--wifi-country", "Germany"], "two capital letters"),
         (&["--json"], "give --out too"),
         (&["--out", "-"], "without --out"),
     ] {

@@ -176,7 +176,7 @@ fn the_secret_is_not_shown() {
 }
 
 /// The blocks of the document that are marked as `hex NAME`, each as its bytes.
-fn documented(name: &str) -> Vec<u8> {
+pub(crate) fn documented(name: &str) -> Vec<u8> {
     let document = include_str!("../../../docs/provisioning.md");
     let block =
         document.split("```").find_map(|block| block.strip_prefix(&format!("hex {name}\n")[..])).unwrap();

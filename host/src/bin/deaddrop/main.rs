@@ -17,6 +17,7 @@ mod signals;
 mod strength;
 mod trace;
 mod ui;
+mod wifi_key;
 mod words;
 
 use std::alloc::System;

@@ -146,9 +146,10 @@ fn check_board_page(page: &BoardPage) -> Result<(), Failure> {
     }
     if page.seed && page.has_settings() {
         return Err(Failure::usage(
-            "a seed has no room and no address: make it and the page by two commands, one of them with --seed",
+            "a seed has no room, no address and no Wi-Fi: make it and the page by two commands, one of them with --seed",
         ));
     }
+    page.check_wifi()?;
     Address::from_settings(page.address, page.gateway)
         .map(drop)
         .map_err(|error| Failure::usage(error.to_string()))

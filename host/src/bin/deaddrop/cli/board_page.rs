@@ -4,10 +4,11 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
-use deaddrop_provisioning::Prefixed;
+use deaddrop_provisioning::{Country, Prefixed, Ssid, WifiSettings};
 
 use super::RoomArgs;
-use super::values::{RoomName, Text, page_file};
+use super::values::{RoomName, Text, key_file, page_file};
+use crate::exit::Failure;
 
 /// Make the page of flash that makes a board a member of the room.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -16,8 +17,10 @@ use super::values::{RoomName, Text, page_file};
     name = "board-page",
     help_triggers("-h", "--help"),
     example = "{command_name} --room-name default --out page.bin\n{command_name} --room-file room.txt --address 192.168.1.7/24 --auto --out page.bin",
+    example = "{command_name} --room-name default --ssid home --wifi-key-file key.txt --out page.bin",
     example = "{command_name} --seed --out seed.bin",
     note = "The page is a provisioning record, of 80 bytes: the one secret that a board needs\nto meet the room, without the passphrase, and how it gets an address. It is the\nsame for all boards with these settings, and goes where the memory map of a board\nhas RECORD.",
+    note = "A board with a radio needs the network to join too, in 128 further bytes, with its\nkey in clear text: the passphrase of WPA2 or WPA3, or the 64 hexadecimal digits of\na PSK, which WPA2 alone takes. --wifi-key-file - reads it from standard input.",
     note = "A board without a generator that stands alone also needs a seed, a record of 64\nbytes where the map has SEED_A. --seed makes one, from random numbers of the\nsystem, another each time. Two boards with one seed use the same keys: write it to\none board, and remove it.",
     note = "Without --out it goes to standard output, unless that is a terminal. A file is\nreadable by you only, and never takes the place of one that exists."
 )]
@@ -31,6 +34,18 @@ pub(crate) struct BoardPage {
     /// have the board fetch messages as they are offered
     #[argh(switch)]
     pub(crate) auto: bool,
+    /// the name of the Wi-Fi network that a board with a radio joins
+    #[argh(option, arg_name = "name")]
+    pub(crate) ssid: Option<Ssid>,
+    /// file with the key of that network, readable by its owner only
+    #[argh(option, arg_name = "path", from_str_fn(key_file))]
+    pub(crate) wifi_key_file: Option<PathBuf>,
+    /// join that network without a key: what is sent there can be read by all who are near
+    #[argh(switch)]
+    pub(crate) wifi_open: bool,
+    /// where the board is, as in DE, which decides channels and power; without it, what is allowed nearly everywhere
+    #[argh(option, arg_name = "country")]
+    pub(crate) wifi_country: Option<Country>,
     /// make the seed of one board instead, which needs no room
     #[argh(switch)]
     pub(crate) seed: bool,
@@ -67,6 +82,19 @@ impl BoardPage {
     /// Whether something is given that is for a page and not for a seed.
     pub(super) fn has_settings(&self) -> bool {
         let room = self.room.is_some() || self.room_file.is_some() || self.room_name.is_some();
-        room || self.address.is_some() || self.gateway.is_some() || self.auto
+        room || self.address.is_some() || self.gateway.is_some() || self.auto || self.has_wifi()
+    }
+
+    /// Whether something is given about Wi-Fi.
+    fn has_wifi(&self) -> bool {
+        let file = self.wifi_key_file.is_some();
+        self.ssid.is_some() || file || self.wifi_open || self.wifi_country.is_some()
+    }
+
+    /// Refuses what is said about Wi-Fi if it does not fit together.
+    pub(super) fn check_wifi(&self) -> Result<(), Failure> {
+        let (key, country) = (self.wifi_key_file.is_some(), self.wifi_country.is_some());
+        WifiSettings::check_given(self.ssid.is_some(), key, self.wifi_open, country)
+            .map_err(|error| Failure::usage(error.to_string()))
     }
 }

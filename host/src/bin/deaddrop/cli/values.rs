@@ -225,6 +225,13 @@ pub(super) fn page_file(text: &str) -> Result<PathBuf, String> {
     Ok(text.into())
 }
 
+pub(super) fn key_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("give the file with the key, or - for standard input".into());
+    }
+    Ok(text.into())
+}
+
 pub(super) fn out(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("give a new file, a folder, or - for standard output".into());

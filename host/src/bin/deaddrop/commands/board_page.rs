@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use deaddrop::{Error, Zeroizing};
 use deaddrop_core::derive;
 use deaddrop_provisioning::record::Mode;
-use deaddrop_provisioning::{Address, ProvisioningRecord, RECORD_LEN, SEED_RECORD_LEN, Seed, SeedRecord};
+use deaddrop_provisioning::{
+    Address, PAGE_MAX, ProvisioningRecord, SEED_RECORD_LEN, Seed, SeedRecord, WifiSettings, page,
+};
 
 use super::setup::warn_weak;
 use crate::exit::Failure;
@@ -22,8 +24,8 @@ pub(super) struct Job {
 
 /// What to make.
 pub(super) enum What {
-    /// A provisioning record.
-    Page { passphrase: Zeroizing<String>, address: Address, mode: Mode },
+    /// A provisioning record, with the Wi-Fi network of a board with a radio.
+    Page { passphrase: Zeroizing<String>, address: Address, mode: Mode, wifi: Option<WifiSettings> },
     /// A seed record.
     Seed,
 }
@@ -41,9 +43,9 @@ pub(super) fn check_out(ui: &Ui, out: Option<&PathBuf>) -> Result<(), Failure> {
 /// Makes it and writes it.
 pub(super) async fn board_page(ui: &Ui, job: Job) -> Result<(), Failure> {
     let (bytes, seed) = match job.what {
-        What::Page { passphrase, address, mode } => {
+        What::Page { passphrase, address, mode, wifi } => {
             warn_weak(ui, &passphrase).await?;
-            (smol::unblock(move || page(&passphrase, address, mode)).await?, false)
+            (smol::unblock(move || member(&passphrase, address, mode, wifi.as_ref())).await?, false)
         }
         What::Seed => (seed()?, true),
     };
@@ -57,12 +59,17 @@ pub(super) async fn board_page(ui: &Ui, job: Job) -> Result<(), Failure> {
     ui.show(&Event::Page { path: &path, size, seed }).await
 }
 
-/// The provisioning record of a member of the room with this passphrase.
-fn page(passphrase: &str, address: Address, mode: Mode) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// The page of a member of the room with this passphrase.
+fn member(
+    passphrase: &str,
+    address: Address,
+    mode: Mode,
+    wifi: Option<&WifiSettings>,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let room = derive::room_secret(passphrase).map_err(Error::from)?;
-    let mut record = Zeroizing::new([0; RECORD_LEN]);
-    ProvisioningRecord { prs: room.prs(), address, mode }.emit(&mut record);
-    Ok(Zeroizing::new(record.to_vec()))
+    let mut bytes = Zeroizing::new([0; PAGE_MAX]);
+    let record = ProvisioningRecord { prs: room.prs(), address, mode };
+    Ok(Zeroizing::new(page::emit(&record, wifi, &mut bytes).to_vec()))
 }
 
 /// A seed record with a fresh seed, as it is when a board is flashed.
@@ -84,7 +91,7 @@ mod tests {
     #[test]
     fn a_page_holds_the_prs_and_neither_passphrase_nor_room_secret() {
         let passphrase = "correct horse battery staple";
-        let page = page(passphrase, Address::Dhcp, Mode { auto: true }).unwrap();
+        let page = member(passphrase, Address::Dhcp, Mode { auto: true }, None).unwrap();
         let record = ProvisioningRecord::parse(&page).unwrap();
         let room = derive::room_secret(passphrase).unwrap();
         assert_eq!(record.prs.expose(), room.prs().expose());

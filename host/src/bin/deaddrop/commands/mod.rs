@@ -15,17 +15,18 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use deaddrop::{BundleOptions, Sender, SenderBuilder};
-use deaddrop_provisioning::Address;
 use deaddrop_provisioning::record::Mode;
+use deaddrop_provisioning::{Address, WifiKey, WifiSettings};
 use smol::future;
 
-use crate::cli::{AutoFetch, Command, Fetch, From, RoomAction, RoomArgs, SendFile};
+use crate::cli::{AutoFetch, BoardPage, Command, Fetch, From, RoomAction, RoomArgs, SendFile};
 use crate::exit::{Exit, Failure};
 use crate::passphrase::{self, Surroundings};
 use crate::platform;
 use crate::resources;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
+use crate::wifi_key;
 
 /// A command whose arguments, terminal and files have been read.
 #[allow(clippy::large_enum_variant, reason = "one in each process, never in a collection")]
@@ -187,8 +188,11 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             } else {
                 let address = Address::from_settings(args.address, args.gateway)
                     .map_err(|error| Failure::usage(error.to_string()))?;
+                let key = wifi_key(&args).await?;
+                let wifi = WifiSettings::from_settings(args.ssid, key, args.wifi_open, args.wifi_country)
+                    .map_err(|error| Failure::usage(error.to_string()))?;
                 let passphrase = find(args.take_room()).await?;
-                board_page::What::Page { passphrase, address, mode: Mode { auto: args.auto } }
+                board_page::What::Page { passphrase, address, mode: Mode { auto: args.auto }, wifi }
             };
             Job::BoardPage(board_page::Job { what, out: args.out })
         }
@@ -200,6 +204,15 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             Job::Fetch(fetch::Job { senders, wanted, discard, wait, net, passphrase })
         }
     })
+}
+
+/// The key of the Wi-Fi network that a board is to join, if it has one.
+async fn wifi_key(args: &BoardPage) -> Result<Option<WifiKey>, Failure> {
+    let Some(path) = args.wifi_key_file.clone() else { return Ok(None) };
+    if path.as_os_str() == "-" || platform::is_stdin(&path) {
+        check_stdin(args.room_file.as_deref(), "the Wi-Fi key")?;
+    }
+    smol::unblock(move || wifi_key::read(&path)).await.map(Some)
 }
 
 /// A folder, or several files and folders. What is left out of it is named.
