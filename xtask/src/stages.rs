@@ -11,7 +11,7 @@ use crate::dist;
 use crate::environment::prerequisites::{self, MACOS, Prerequisite};
 use crate::environment::repo::{Failure, Repo, captured};
 use crate::environment::toolchain::{self, Target};
-use crate::firmware::board::{BOARDS, Board, EMULATED, FETCH_ONCE};
+use crate::firmware::board::{BENCH, BOARDS, Board, EMULATED, FETCH_ONCE};
 use crate::firmware::build::ON_LINUX;
 use crate::firmware::{emulated, images};
 use crate::manual::MANUAL;
@@ -101,7 +101,10 @@ pub(crate) const STAGES: &[Stage] = &[
         name: "emulated",
         when: When::Test,
         requires: &[
+            M0,
             M3,
+            M7,
+            M33,
             Prerequisite::Emulator,
             Prerequisite::Taps,
             Prerequisite::Namespaces,
@@ -184,6 +187,7 @@ fn firmware(repo: &Repo, _: Size) -> Result<String, Failure> {
     ]))?;
     board_clippy(repo, &EMULATED, &[])?;
     board_clippy(repo, &FETCH_ONCE, &[])?;
+    board_clippy(repo, &BENCH, &[])?;
     // A feature of the application that no board turns on by default.
     board_clippy(repo, &EMULATED, &["--features", "deaddrop-firmware/defmt"])?;
     Ok(format!("host and {}", EMULATED.name))

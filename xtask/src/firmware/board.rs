@@ -28,6 +28,9 @@ pub(crate) const EMULATED: Board = Board {
 /// The example of a product on that board.
 pub(crate) const FETCH_ONCE: Board = Board { package: "deaddrop-fetch-once", ..EMULATED };
 
+/// The image that measures the cryptography, on the core of that board.
+pub(crate) const BENCH: Board = Board { package: "deaddrop-bench", ..EMULATED };
+
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     EMULATED,

@@ -1,4 +1,4 @@
-//! The size budget of a board's image, from `firmware/budgets.toml`.
+//! The budgets of images and of cores, from `firmware/budgets.toml`.
 
 use crate::environment::repo::{Failure, Repo};
 
@@ -19,6 +19,18 @@ impl Budget {
         let path = repo.root.join("firmware/budgets.toml");
         let text = std::fs::read_to_string(&path).map_err(Failure::at(path.display()))?;
         Self::parse(&text, board)
+    }
+
+    /// Instructions that the processor core of this name may take for a server's answer to a handshake.
+    pub(crate) fn of_answer(repo: &Repo, core: &str) -> Result<u64, Failure> {
+        let path = repo.root.join("firmware/budgets.toml");
+        let text = std::fs::read_to_string(&path).map_err(Failure::at(path.display()))?;
+        let table: toml::Table = text.parse().map_err(Failure::at("firmware/budgets.toml"))?;
+        let budget =
+            table.get("answer").and_then(|answers| answers.get(core)).and_then(toml::Value::as_integer);
+        budget.and_then(|budget| u64::try_from(budget).ok()).ok_or_else(|| {
+            Failure(format!("firmware/budgets.toml: [answer] has no number of instructions for {core:?}"))
+        })
     }
 
     fn parse(text: &str, board: &str) -> Result<Self, Failure> {

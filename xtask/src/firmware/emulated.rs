@@ -6,6 +6,7 @@ mod case;
 mod exchange;
 mod fetch_once;
 mod linux;
+mod processors;
 mod refusals;
 mod starts;
 
@@ -30,8 +31,15 @@ pub(crate) struct Test {
 }
 
 /// All tests.
-const CASES: &[&[Case]] =
-    &[refusals::CASES, linux::CASES, exchange::CASES, adversary::CASES, starts::CASES, fetch_once::CASES];
+const CASES: &[&[Case]] = &[
+    refusals::CASES,
+    linux::CASES,
+    exchange::CASES,
+    adversary::CASES,
+    starts::CASES,
+    fetch_once::CASES,
+    processors::CASES,
+];
 
 /// Runs them and prints each when it ends.
 pub(crate) fn run(repo: &Repo, test: &Test) -> Result<(), Failure> {
