@@ -66,25 +66,27 @@ impl MemoryMap {
         _retained = ORIGIN(RETAINED);\n\
         ASSERT(LENGTH(RETAINED) >= 256, \"RETAINED is too small\");\n";
 
+    /// The ends of the radio's region, symbols of `deaddrop-cyw43`.
+    const RADIO_SYMBOLS: &str = "\
+        _radio = ORIGIN(RADIO);\n\
+        _radio_end = ORIGIN(RADIO) + LENGTH(RADIO);\n";
+
+    /// The linker script: that of the board, and symbols.
+    fn script(&self, text: &str) -> String {
+        let radio = self.radio.map_or("", |_| Self::RADIO_SYMBOLS);
+        [text, Self::SYMBOLS, radio].concat()
+    }
+
     /// Rust constants for the board's program.
     fn constants(&self) -> String {
         let [a, b] = self.seeds;
-        let radio = self.radio.map_or_else(String::new, |radio| {
-            format!(
-                "/// Address of the radio's firmware.\n\
-                 pub(crate) const RADIO: u32 = {:#x};\n\
-                 /// Bytes of its region.\n\
-                 pub(crate) const RADIO_LEN: u32 = {:#x};\n",
-                radio.origin, radio.length
-            )
-        });
         format!(
             "/// Address of the provisioning record.\n\
              pub(crate) const RECORD: u32 = {:#x};\n\
              /// Addresses of the two seed slots.\n\
              pub(crate) const SEEDS: [u32; 2] = [{:#x}, {:#x}];\n\
              /// Bytes of each.\n\
-             pub(crate) const SEED_LEN: u32 = {:#x};\n{radio}",
+             pub(crate) const SEED_LEN: u32 = {:#x};\n",
             self.record.origin, a.origin, b.origin, a.length
         )
     }
@@ -99,7 +101,7 @@ pub fn link(scripts: &[&str]) -> io::Result<()> {
     let text = fs::read_to_string(&script)?;
     let map = MemoryMap::parse(&text).map_err(io::Error::other)?;
     let out = variable("OUT_DIR")?;
-    fs::write(Path::new(&out).join("memory.x"), text + MemoryMap::SYMBOLS)?;
+    fs::write(Path::new(&out).join("memory.x"), map.script(&text))?;
     fs::write(Path::new(&out).join("memory_map.rs"), map.constants())?;
     println!("cargo::rustc-link-search={}", out.to_string_lossy());
     println!("cargo::rerun-if-changed=memory.x");
@@ -165,7 +167,7 @@ mod tests {
         assert!(constants.contains("RECORD: u32 = 0x81a0000;"), "{constants}");
         assert!(constants.contains("SEEDS: [u32; 2] = [0x81c0000, 0x81e0000];"), "{constants}");
         assert!(constants.contains("SEED_LEN: u32 = 0x20000;"), "{constants}");
-        assert!(!constants.contains("RADIO"), "{constants}");
+        assert!(!MemoryMap::parse(SCRIPT).unwrap().script(SCRIPT).contains("_radio"));
     }
 
     #[test]
@@ -174,9 +176,7 @@ mod tests {
         let region = "RADIO : ORIGIN = 0x08200000, LENGTH = 256K\n SEED_B :";
         let map = MemoryMap::parse(&SCRIPT.replace("SEED_B :", region)).unwrap();
         assert_eq!(map.radio, Some(Region { origin: 0x0820_0000, length: 0x4_0000 }));
-        let constants = map.constants();
-        assert!(constants.contains("RADIO: u32 = 0x8200000;"), "{constants}");
-        assert!(constants.contains("RADIO_LEN: u32 = 0x40000;"), "{constants}");
+        assert!(map.script("").contains("_radio_end = ORIGIN(RADIO) + LENGTH(RADIO);"));
         let region = region.replace("0x08200000", "0x081D0000");
         let error = MemoryMap::parse(&SCRIPT.replace("SEED_B :", &region)).unwrap_err();
         assert!(error.to_string().contains("SEED_A and RADIO"), "{error}");
