@@ -165,6 +165,8 @@ pub enum Event {
     Address(Option<Ipv4Addr>),
     /// Another device on the LAN has this address of the board too.
     AddressTaken(Ipv4Addr),
+    /// A line of the network's driver, such as a radio's that joins its network.
+    Notice(&'static str),
     /// The state of the app.
     Status(Status),
     /// A command failed.
@@ -207,7 +209,7 @@ pub struct Status {
 /// Why a command failed. `Display` says what happened and what to do, for the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandError {
-    /// No cable, or no address yet.
+    /// No link, or no address yet.
     NoNetwork,
     /// No offer that is known has such a token.
     Unknown,
@@ -245,7 +247,7 @@ const PROTOCOL: &str = "its sender and this board disagree on the protocol: upda
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoNetwork => "there is no network: check the cable, then status",
+            Self::NoNetwork => "there is no network: check cable or Wi-Fi, then status",
             Self::Unknown => "no offer has that token: see offers, or say: fetch TOKEN from IP",
             Self::Ambiguous => "more than one offer begins like that: give more of the token",
             Self::Own => "that is a drop of this board: show prints it",

@@ -16,7 +16,7 @@ fn programs() -> Vec<(String, String, String)> {
             (folder.display().to_string(), read("src/main.rs"), read("Cargo.toml"))
         })
         .collect();
-    assert!(programs.len() >= 6, "{}", programs.len());
+    assert!(programs.len() >= 8, "{}", programs.len());
     programs
 }
 
@@ -75,5 +75,33 @@ fn every_board_goes_through_the_steps_of_the_runner_and_starts_its_watchdog_firs
         let pull_up = program.contains("rx_pull = Pull::Up") || program.contains(".set_pue(true)") || of_chip;
         assert!(pull_up, "{name}: the console's input has no pull-up");
         assert!(program.contains("crash::panicked(info)") && !manifest.contains("panic-halt"), "{name}");
+    }
+}
+
+#[test]
+fn every_board_with_a_radio_needs_its_settings_and_firmware_and_keeps_its_watchdog_from_a_deaf_one() {
+    let radios: Vec<_> =
+        programs().into_iter().filter(|(_, _, manifest)| manifest.contains("deaddrop-cyw43")).collect();
+    assert!(radios.len() >= 2, "{}", radios.len());
+    for (name, program, manifest) in radios {
+        let at = |part: &str| program.find(part).unwrap_or_else(|| panic!("{name} has no {part}"));
+        let steps = [
+            "deaddrop_cyw43::settings(",
+            "board.boot(",
+            "deaddrop_cyw43::files()",
+            "deaddrop_cyw43::new(",
+            "spawner.spawn(chip)",
+            "radio.set_up()",
+            "board.network(",
+            "spawner.spawn(wifi)",
+            "board.run(",
+        ];
+        assert!(steps.map(at).is_sorted(), "{name}");
+        let map = fs::read_to_string(Path::new(&name).join("memory.x")).unwrap();
+        assert!(map.contains("RADIO "), "{name} has no region for the radio's firmware");
+        assert!(program.contains("Guarded::new(HardwareWatchdog(watchdog), &SHARED)"), "{name}");
+        assert_eq!(task_with(&program, "radio.run("), Some("radio.run(stack, mailbox).await;"), "{name}");
+        // Its terms are non-commercial, and no image holds the radio's firmware.
+        assert!(!manifest.contains("cyw43-firmware") && !program.contains("include_bytes"), "{name}");
     }
 }

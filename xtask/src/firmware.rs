@@ -14,6 +14,7 @@ mod image;
 pub(crate) mod images;
 mod panic_allowlist;
 mod provision;
+mod radio;
 mod room;
 mod run;
 mod size;

@@ -61,7 +61,8 @@ pub fn event(to: &mut impl Write, event: &Event) -> fmt::Result {
                 "Address {address} is taken: another device has it too. Give that one or this board another\r\n"
             )
         }
-        Event::Address(None) => to.write_str("Off the network: check the cable\r\n"),
+        Event::Address(None) => to.write_str("Off the network: check cable or Wi-Fi\r\n"),
+        Event::Notice(line) => write!(to, "{line}\r\n"),
         Event::Status(status) => self::status(to, status),
         Event::Failed { token: Some(token), why } => write!(to, "Not done: {why}\r\n  {token}\r\n"),
         Event::Failed { token: None, why } => write!(to, "Not done: {why}\r\n"),
@@ -113,7 +114,7 @@ fn offering(to: &mut impl Write, drop: &OfferSummary, at: &SocketAddr) -> fmt::R
 
 fn status(to: &mut impl Write, status: &Status) -> fmt::Result {
     match (status.link, status.address) {
-        (false, _) => to.write_str("Network: no cable\r\n")?,
+        (false, _) => to.write_str("Network: no link\r\n")?,
         (true, None) => to.write_str("Network: no address yet\r\n")?,
         (true, Some(address)) => write!(to, "Network: {address}, drops at port {}\r\n", status.port)?,
     }

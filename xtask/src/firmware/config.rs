@@ -68,7 +68,8 @@ pub(crate) fn run(repo: &Repo, config: &Config) -> Result<(), Failure> {
     secret_file::write_new(&config.out, page::emit(&record, wifi.as_ref(), &mut file))?;
     let (name, out) = (config.board.name, config.out.display());
     println!("{out} makes a {name} a member of the room: remove it when the board has it.");
-    println!("    cargo xtask firmware flash --board {name} --record {out}");
+    let radio = if radio { " --radio FOLDER" } else { "" };
+    println!("    cargo xtask firmware flash --board {name} --record {out}{radio}");
     Ok(())
 }
 

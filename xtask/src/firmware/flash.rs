@@ -7,19 +7,22 @@ use std::path::PathBuf;
 
 use argh::FromArgs;
 use deaddrop_memory_map::{MemoryMap, Region};
-use deaddrop_provisioning::{ProvisioningRecord, RECORD_LEN, SEED_RECORD_LEN, Seed, SeedRecord};
+use deaddrop_provisioning::wifi::WifiRecordError;
+use deaddrop_provisioning::{PAGE_MAX, ProvisioningRecord, SEED_RECORD_LEN, Seed, SeedRecord, page};
 use testbed::secret_file;
 use zeroize::Zeroizing;
 
 use super::board::{self, Board};
 use super::flash_method::{self, CommandLine, Files, FlashMethod};
 use super::image::{self, Piece};
-use super::{build, provision, uf2};
+use super::radio::{self, Radio};
+use super::{build, config, provision, uf2};
 use crate::environment::random;
 use crate::environment::repo::{Failure, Repo, shown_run, succeeds};
 
 /// Build the image of a board and write it to the board; with a provisioning record that `firmware config` made, write
-/// that and a new seed as well. Without one, those of the board stay as they are.
+/// that and a new seed as well. Without one, those of the board stay as they are, and so does the firmware of its radio
+/// without --radio.
 #[derive(FromArgs)]
 #[argh(subcommand, name = "flash")]
 pub(crate) struct Flash {
@@ -29,6 +32,9 @@ pub(crate) struct Flash {
     /// the provisioning record that `firmware config` made
     #[argh(option, arg_name = "path")]
     record: Option<PathBuf>,
+    /// the folder with the firmware of the board's radio and its licence; see firmware/docs/boards.md
+    #[argh(option, arg_name = "folder")]
+    radio: Option<PathBuf>,
     /// the mount point of an RP board's drive, if it is not found
     #[argh(option, arg_name = "folder")]
     drive: Option<PathBuf>,
@@ -46,11 +52,17 @@ pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
     let record = flash
         .record
         .as_ref()
-        .map(|path| secret_file::read("the provisioning record", path, RECORD_LEN))
+        .map(|path| secret_file::read("the provisioning record", path, PAGE_MAX))
         .transpose()?;
+    let radio = flash.radio.as_ref().map(|folder| {
+        let region =
+            map.radio.ok_or_else(|| Failure(format!("{} has no radio: leave out --radio", flash.board.name)));
+        radio::read(folder, region?)
+    });
+    let radio = radio.transpose()?;
     let image = build::image(repo, flash.board)?;
     let elf = fs::read(&image).map_err(Failure::at(image.display()))?;
-    let job = Job::new(flash.board, map, &elf, record.as_deref().map(Vec::as_slice))?;
+    let job = Job::new(flash.board, map, &elf, record.as_deref().map(Vec::as_slice), radio)?;
     print!("{job}");
     match flash.board.flash_method {
         FlashMethod::Uf2 { family, id } => drive(flash, &job, family, id),
@@ -67,6 +79,10 @@ pub(crate) fn run(repo: &Repo, flash: &Flash) -> Result<(), Failure> {
 struct Job {
     board: &'static str,
     image: Vec<Piece>,
+    /// The firmware of its radio.
+    radio: Option<Radio>,
+    /// Whether it has one.
+    has_radio: bool,
     secrets: Option<Secrets>,
 }
 
@@ -80,21 +96,28 @@ struct Secrets {
 
 impl Job {
     /// Draws a new seed if there is a provisioning record. Fails if that is invalid, or the image overlaps it or a seed.
-    fn new(board: Board, map: MemoryMap, elf: &[u8], record: Option<&[u8]>) -> Result<Self, Failure> {
+    fn new(
+        board: Board,
+        map: MemoryMap,
+        elf: &[u8],
+        record: Option<&[u8]>,
+        radio: Option<Radio>,
+    ) -> Result<Self, Failure> {
         let image = image::pieces(elf)?;
         let [first, second] = map.seeds;
         for piece in &image {
-            for region in [map.record, first, second] {
+            for region in [map.record, first, second].into_iter().chain(map.radio) {
                 if u64::from(piece.address) < region.end() && u64::from(region.origin) < piece.end() {
                     return Err(Failure(format!(
-                        "the image reaches into {:#010x}, where the provisioning record or a seed is: it is too large",
+                        "the image reaches into {:#010x}, where the provisioning record, a seed or the radio's firmware is: it is \
+                         too large",
                         region.origin
                     )));
                 }
             }
         }
-        let secrets = record.map(|record| Secrets::new(map, record)).transpose()?;
-        Ok(Self { board: board.name, image, secrets })
+        let secrets = record.map(|record| Secrets::new(board, map, record)).transpose()?;
+        Ok(Self { board: board.name, image, radio, has_radio: map.radio.is_some(), secrets })
     }
 
     /// The pieces of a UF2 file, which erases the second slot by writing 0xFF.
@@ -103,13 +126,19 @@ impl Job {
             let Region { origin, length } = secrets.second;
             [secrets.record.clone(), secrets.seed.clone(), Piece::new("blank", origin, blank(length))]
         });
-        self.image.iter().cloned().chain(secrets).collect()
+        let radio = self.radio.iter().map(|radio| radio.piece.clone());
+        self.image.iter().cloned().chain(radio).chain(secrets).collect()
     }
 }
 
 impl Secrets {
-    fn new(map: MemoryMap, record: &[u8]) -> Result<Self, Failure> {
+    fn new(board: Board, map: MemoryMap, record: &[u8]) -> Result<Self, Failure> {
         ProvisioningRecord::parse(record).map_err(Failure::at("--record"))?;
+        match page::wifi(record) {
+            Ok(_) => config::check_wifi(board, map.radio.is_some(), true)?,
+            Err(WifiRecordError::Absent) => config::check_wifi(board, map.radio.is_some(), false)?,
+            Err(error) => return Err(Failure::at("--record")(error)),
+        }
         // New each time and in no file, so that no seed can be written to two boards.
         let mut drawn = Ok(());
         let seed = Seed::fill_with(|to| drawn = random::fill(to));
@@ -138,6 +167,18 @@ impl std::fmt::Display for Job {
             writeln!(f, "    {name:<6} {address:#010x} {:>8} bytes", bytes.len())
         };
         self.image.iter().try_for_each(|piece| line(f, piece))?;
+        match &self.radio {
+            Some(Radio { piece, licence }) => {
+                line(f, piece)?;
+                let licence = licence.display();
+                writeln!(
+                    f,
+                    "    the radio's firmware is not part of deaddrop: the text of {licence} goes with every copy"
+                )?;
+            }
+            None if self.has_radio => writeln!(f, "    the radio's firmware stays as it is")?,
+            None => {}
+        }
         let Some(Secrets { record, seed, second }) = &self.secrets else {
             return writeln!(f, "    provisioning record and seed stay as they are");
         };
@@ -262,7 +303,7 @@ impl Drop for Folder {
 mod tests {
     use super::*;
     use deaddrop_core::crypto::keys::Prs;
-    use deaddrop_provisioning::Address;
+    use deaddrop_provisioning::{Address, RECORD_LEN, Ssid, WifiSettings};
     use std::os::unix::fs::PermissionsExt;
 
     fn record() -> [u8; RECORD_LEN] {
@@ -292,7 +333,7 @@ mod tests {
     }
 
     fn job(elf: &[u8]) -> Result<Job, Failure> {
-        Job::new(board(), map(), elf, Some(&record()))
+        Job::new(board(), map(), elf, Some(&record()), None)
     }
 
     #[test]
@@ -323,7 +364,7 @@ mod tests {
     #[test]
     fn without_a_record_only_the_image_is_written() {
         let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
-        let job = Job::new(board(), map(), &elf, None).unwrap();
+        let job = Job::new(board(), map(), &elf, None, None).unwrap();
         assert_eq!(job.pieces(), [Piece::new("image", 0x1000_0000, b"code".to_vec())]);
         assert!(job.to_string().ends_with("provisioning record and seed stay as they are\n"));
     }
@@ -353,12 +394,51 @@ mod tests {
     }
 
     #[test]
+    fn the_firmware_of_a_radio_has_its_place_and_the_image_stays_out_of_it() {
+        let region = Region { origin: 0x101B_D000, length: 0x4_0000 };
+        let map = MemoryMap { radio: Some(region), ..map() };
+        let (board, elf) = (board::named("pico-w").unwrap(), image::tests::elf(&[(1, 0x1000_0000, b"code")]));
+        let radio =
+            Radio { piece: Piece::new("radio", region.origin, vec![7; 100]), licence: "LICENSE".into() };
+        let job = Job::new(board, map, &elf, None, Some(radio)).unwrap();
+        let names: Vec<_> = job.pieces().iter().map(|piece| piece.name).collect();
+        assert_eq!(names, ["image", "radio"]);
+        let shown = job.to_string();
+        assert!(shown.contains("radio  0x101bd000      100 bytes"), "{shown}");
+        assert!(shown.contains("the text of LICENSE goes with every copy"), "{shown}");
+        let without = Job::new(board, map, &elf, None, None).unwrap().to_string();
+        assert!(without.contains("the radio's firmware stays as it is"), "{without}");
+        let elf = image::tests::elf(&[(1, region.origin, b"code")]);
+        assert!(Job::new(board, map, &elf, None, None).err().unwrap().0.contains("too large"));
+    }
+
+    #[test]
+    fn a_record_goes_to_the_kind_of_board_that_it_was_made_for() {
+        let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
+        let wifi = WifiSettings::from_settings(Some(Ssid::new("home").unwrap()), None, true, None).unwrap();
+        let record = ProvisioningRecord::parse(&record()).unwrap();
+        let mut both = [0; PAGE_MAX];
+        page::emit(&record, wifi.as_ref(), &mut both);
+        let radio = MemoryMap { radio: Some(Region { origin: 0x101B_D000, length: 0x4_0000 }), ..map() };
+        let failure =
+            |map, page: &[u8]| Job::new(board(), map, &elf, Some(page), None).err().map(|failure| failure.0);
+        assert_eq!(failure(radio, &both), None);
+        assert!(failure(map(), &both).unwrap().contains("has no radio"));
+        assert!(failure(radio, &both[..RECORD_LEN]).unwrap().contains("no network but Wi-Fi"));
+        both[PAGE_MAX - 1] ^= 1;
+        for map in [map(), radio] {
+            assert!(failure(map, &both).unwrap().contains("the Wi-Fi record is corrupt"));
+        }
+    }
+
+    #[test]
     fn a_file_that_is_no_record_is_refused() {
         let elf = image::tests::elf(&[(1, 0x1000_0000, b"code")]);
         for (file, wrong) in
             [(&[0xFF; RECORD_LEN][..], "blank"), (&record()[1..], "corrupt"), (&[0; RECORD_LEN], "corrupt")]
         {
-            let failure = Job::new(board(), map(), &elf, Some(file)).err().map(|failure| failure.0).unwrap();
+            let failure =
+                Job::new(board(), map(), &elf, Some(file), None).err().map(|failure| failure.0).unwrap();
             assert!(failure.starts_with("--record: ") && failure.contains(wrong), "{failure}");
         }
     }

@@ -83,7 +83,8 @@ fn every_event_has_its_text() {
             Event::AddressTaken(Ipv4Addr::new(10, 0, 0, 9)),
             "Address 10.0.0.9 is taken: another device has it too. Give that one or this board another\r\n",
         ),
-        (Event::Address(None), "Off the network: check the cable\r\n"),
+        (Event::Address(None), "Off the network: check cable or Wi-Fi\r\n"),
+        (Event::Notice("In the Wi-Fi network"), "In the Wi-Fi network\r\n"),
         (
             Event::Failed { token: Some(TOKEN), why: CommandError::Refused(ErrorCode::Gone) },
             "Not done: it is gone: ask its sender for another\r\n  TOKEN\r\n",
@@ -131,7 +132,7 @@ fn a_status_says_what_is_wrong_with_the_network() {
     assert!(said(&Event::Status(status)).starts_with("Network: no address yet\r\n"));
     (status.link, status.auto) = (false, false);
     let words = said(&Event::Status(status));
-    assert!(words.starts_with("Network: no cable\r\n") && words.contains("when you say so"), "{words}");
+    assert!(words.starts_with("Network: no link\r\n") && words.contains("when you say so"), "{words}");
 }
 
 #[test]
