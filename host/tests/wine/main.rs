@@ -10,6 +10,7 @@ mod endings;
 mod exchange;
 mod names;
 mod scene;
+mod screen;
 mod system;
 mod windows;
 

@@ -1,6 +1,6 @@
 //! Windows, as far as wine is it: a prefix and a wineserver of their own.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +10,10 @@ use crate::support::Host;
 /// A value that `cargo xtask windows` sets.
 fn given(name: &str) -> OsString {
     std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run this by cargo xtask windows"))
+}
+
+fn text(path: &OsStr) -> &str {
+    path.to_str().expect("a path of UTF-8")
 }
 
 /// A prefix: what programs there take for the drive of their machine.
@@ -39,21 +43,28 @@ impl Windows {
     /// A command that runs deaddrop on this host. The wineserver that it starts opens the sockets of all programs of
     /// this prefix, so that a prefix is for one host.
     pub(crate) fn deaddrop(&self, host: &Host) -> Command {
-        let loader = given("DEADDROP_TEST_WINE");
-        let mut command = host.command(loader.to_str().expect("a path of UTF-8"));
+        self.started(host.command(text(&given("DEADDROP_TEST_WINE"))))
+    }
+
+    /// The same at the terminal that is its standard input, of which wine makes a console.
+    pub(crate) fn deaddrop_in_a_console(&self, host: &Host) -> Command {
+        let mut command = host.command("setsid");
+        command.arg("--ctty").arg(given("DEADDROP_TEST_WINE"));
+        self.started(command)
+    }
+
+    fn started(&self, mut command: Command) -> Command {
         command.arg(given("DEADDROP_TEST_WINDOWS_PROGRAM"));
         command.env("WINEPREFIX", self.prefix.path()).env("WINEDEBUG", "-all");
         // Wine takes names of files by the locale, and a fresh machine has none.
         command.env("LC_ALL", "C.UTF-8");
         command
     }
-}
 
-impl Windows {
     /// The path of deaddrop, as Windows writes it.
     pub(crate) fn program() -> String {
         let path = given("DEADDROP_TEST_WINDOWS_PROGRAM");
-        format!("Z:{}", path.to_str().expect("a path of UTF-8").replace('/', "\\"))
+        format!("Z:{}", text(&path).replace('/', "\\"))
     }
 }
 

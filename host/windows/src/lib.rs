@@ -10,6 +10,7 @@ pub mod access;
 pub mod console;
 pub mod files;
 pub mod job;
+pub mod keys;
 pub mod process;
 pub mod sockets;
 

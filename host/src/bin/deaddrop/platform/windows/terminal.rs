@@ -26,17 +26,18 @@ pub(crate) fn has_terminal() -> bool {
     File::open("CONIN$").is_ok()
 }
 
+/// The input and the output of this process's console, whatever its standard streams are.
+pub(super) fn open_console() -> io::Result<(File, File)> {
+    let open = |name| OpenOptions::new().read(true).write(true).open(name);
+    Ok((open("CONIN$")?, open("CONOUT$")?))
+}
+
 impl Terminal {
     /// # Errors
     /// If this process has no console.
     pub(crate) fn open(question: &'static str) -> io::Result<Self> {
-        let open = |name| OpenOptions::new().read(true).write(true).open(name);
-        Ok(Self {
-            input: open("CONIN$")?.into(),
-            output: open("CONOUT$")?,
-            before: Mutex::default(),
-            question,
-        })
+        let (input, output) = open_console()?;
+        Ok(Self { input: input.into(), output, before: Mutex::default(), question })
     }
 
     /// Asks the question.
