@@ -20,6 +20,10 @@ use std::net::Ipv6Addr;
 mod unix;
 #[cfg(windows)]
 mod windows;
+// What Windows takes a name for is tested on every system.
+#[cfg(all(test, not(windows)))]
+#[path = "windows/names.rs"]
+mod names_of_windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{clock::*, files::*, folders::*, interfaces::*, net::*, poll::*};

@@ -271,9 +271,13 @@ pub(crate) fn alteration(alteration: &Alteration) -> (&'static str, String) {
             "renamed",
             format!("{path} is saved as {name}, because its own name is taken or not possible here"),
         ),
-        Alteration::LinkLeftOut { path } => {
-            ("link-left-out", format!("{path} is a link and was left out: this file system has no links"))
-        }
+        Alteration::LinkLeftOut { path } => (
+            "link-left-out",
+            format!(
+                "{path} is a link and was left out: here this user or this file system can make none, or none that leads \
+                 where it did"
+            ),
+        ),
         _ => ("altered", "something in the folder is not saved as it was sent".into()),
     }
 }

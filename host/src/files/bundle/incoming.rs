@@ -47,7 +47,7 @@ pub enum Alteration {
         /// The name that it has.
         name: String,
     },
-    /// A symbolic link on a file system that has none. It is left out.
+    /// A symbolic link that cannot be made here, or would lead somewhere else. It is left out.
     LinkLeftOut {
         /// Its path in the drop: the sender's words.
         path: String,

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cap_std::fs::Dir;
 use deaddrop_windows::files::{make_private_file, make_private_folder, path_of};
@@ -15,6 +15,7 @@ use winapi_util::file::information;
 
 use super::files::{AsHandle, FOLDERS_TOO, NO_FOLLOW, belongs_to_us, kind, status};
 use super::is_any;
+use super::names::{is_special, is_special_target, leads_out};
 use crate::platform::{FileKind, Status};
 
 /// The right to ask for kind, identity, size and times (`FILE_READ_ATTRIBUTES`).
@@ -30,8 +31,11 @@ const PRIVILEGE: i32 = 1_314;
 /// `ERROR_INVALID_FUNCTION` and `ERROR_NOT_SUPPORTED`: a file system without links.
 const NO_LINKS: [i32; 2] = [1, 50];
 
-/// The path of what is below a folder.
+/// The path of what is below a folder. One that leads out of it is refused.
 fn below(folder: &Dir, path: &str) -> io::Result<PathBuf> {
+    if leads_out(path) {
+        return Err(io::Error::from_raw_os_error(INVALID_NAME));
+    }
     let mut whole = path_of(folder)?;
     // In the long form of a path the system takes neither `/` nor `.`.
     whole.extend(path.split('/').filter(|part| !matches!(*part, "" | ".")));
@@ -45,24 +49,6 @@ fn new_below(folder: &Dir, name: &str) -> io::Result<PathBuf> {
         return Err(io::Error::from_raw_os_error(INVALID_NAME));
     }
     below(folder, name)
-}
-
-/// Whether a name means something else than a file of that name: a device, another stream of a file, a pattern, or the
-/// name without its last dots and spaces.
-fn is_special(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end().to_uppercase();
-    let numbered = |stem: &str| {
-        let number = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-        number.is_some_and(|number| {
-            let mut number = number.chars();
-            matches!((number.next(), number.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
-        })
-    };
-    name.is_empty()
-        || name.ends_with(['.', ' '])
-        || name.contains(|c: char| c.is_ascii_control() || "<>:\"/\\|?*".contains(c))
-        || matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
-        || numbered(&stem)
 }
 
 fn open(path: PathBuf, read_write: bool, flags: u32) -> io::Result<File> {
@@ -210,15 +196,26 @@ pub(crate) fn is_taken(at: &Dir, name: &str) -> bool {
     below(at, name).is_ok_and(|path| fs::symlink_metadata(path).is_ok())
 }
 
-/// Where a link leads, with `/` between the names.
+/// Where a link leads, with `/` between the names, and one before them if it leads to a drive, which is outside of every
+/// folder that is sent.
 pub(crate) fn read_link(at: &Dir, name: &str) -> io::Result<OsString> {
     let target = fs::read_link(below(at, name)?)?;
+    let drive = matches!(target.components().next(), Some(Component::Prefix(_)));
+    let root = if drive { "/" } else { "" };
     // What is not Unicode stays, and is refused as that.
-    Ok(target.to_str().map_or_else(|| target.clone().into(), |target| target.replace('\\', "/").into()))
+    Ok(match target.to_str() {
+        Some(target) => format!("{root}{}", target.replace('\\', "/")).into(),
+        None => target.into(),
+    })
 }
 
-/// Makes a symbolic link. `Unsupported` where the file system has none, such as FAT, or the user may make none.
+/// Makes a symbolic link. `Unsupported` where the file system has none, such as FAT, or the user may make none; and of a
+/// target that would lead out of the drop here. That is not even looked for: to look for the share of another machine is
+/// to tell it who this user is.
 pub(crate) fn make_link(at: &Dir, name: &str, target: &str) -> io::Result<()> {
+    if is_special_target(target) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let path = new_below(at, name)?;
     let target = target.replace('/', "\\");
     // A link to a folder is of another kind than one to a file.
@@ -269,20 +266,4 @@ pub(crate) fn sync_file_system(_: &Dir) {}
 /// Renames a file or folder without replacing anything: `AlreadyExists` if the name is taken.
 pub(crate) fn rename_new(source: &Dir, from: &str, target: &Dir, to: &str) -> io::Result<()> {
     deaddrop_windows::files::rename_new(&below(source, from)?, &new_below(target, to)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_another_meaning_are_told_apart() {
-        for name in ["CON", "nul.txt", "com1", "LPT³.log", "a:b", "a.", "a ", "a?", "a\\b", "aux .c", "", "."]
-        {
-            assert!(is_special(name), "{name}");
-        }
-        for name in ["console", "com", "com10", "a.con", ".hidden", "ä b.c"] {
-            assert!(!is_special(name), "{name}");
-        }
-    }
 }

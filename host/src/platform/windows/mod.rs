@@ -4,6 +4,7 @@ pub(super) mod clock;
 pub(super) mod files;
 pub(super) mod folders;
 pub(super) mod interfaces;
+mod names;
 pub(super) mod net;
 pub(super) mod poll;
 
