@@ -31,9 +31,11 @@ pub(crate) fn access_of_file(path: &Path) -> io::Result<Option<Access>> {
     access(&File::options().access_mode(READ_CONTROL).open(path)?).map(Some)
 }
 
-/// The command by which a user keeps a file to itself.
+/// The command by which a user keeps a file to itself, in every shell: PowerShell has another form of variables than the
+/// command prompt.
 pub(crate) fn keep_private(path: &Path) -> String {
-    format!("icacls \"{}\" /inheritance:r /grant:r \"%USERNAME%:F\"", path.display())
+    let user = std::env::var("USERNAME").unwrap_or_else(|_| "%USERNAME%".to_owned());
+    format!("icacls \"{}\" /inheritance:r /grant:r \"{user}:F\"", path.display())
 }
 
 /// What passes on to a command the passphrase in a file that it refuses.
