@@ -44,8 +44,8 @@ pub(crate) struct Dist {
     /// file with each program, and run the tests of exchanges with those of other processors
     #[argh(switch)]
     check: bool,
-    /// make nothing; try the release that is there, as root: its package in a clean Debian 12, its archive on a root
-    /// without libraries
+    /// make nothing; try the release that is there, as root: its package in a clean Debian 12, its service under systemd,
+    /// its archive on a root without libraries
     #[argh(switch)]
     verify: bool,
     /// fetch what is missing: packages with apt when root, targets with rustup, tools with cargo

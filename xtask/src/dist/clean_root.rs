@@ -3,6 +3,8 @@
 //! All of it in namespaces of its own: only loopback is there, and what is mounted and written is gone at the end. The
 //! root of Debian is made once, by debootstrap, and only read.
 
+mod service;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,15 +18,19 @@ use crate::environment::repo::{Failure, Repo, captured};
 const DEBIAN: &str = include_str!("clean_root/debian.sh");
 const BARE: &str = include_str!("clean_root/bare.sh");
 
-/// Mounts the root `$1` so that nothing written stays, with the packages and the script of `$2`, and runs it there.
-const ENTER_DEBIAN: &str = r#"
+/// Mounts the root `$1` below `$2` so that nothing written stays, and names it `$root`.
+const MOUNT: &str = r#"
 ip link set lo up
 mkdir -p "$2/run" && mount -t tmpfs tmpfs "$2/run" && mkdir "$2/run/upper" "$2/run/work" "$2/run/root"
 root=$2/run/root
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/run/upper,workdir=$2/run/work" "$root"
 mount -t proc proc "$root/proc"
-mount -t tmpfs tmpfs "$root/dev"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for node in null zero random urandom tty; do touch "$root/dev/$node" && mount --bind "/dev/$node" "$root/dev/$node"; done
+"#;
+
+/// Runs the script of `$2` there, with its packages.
+const ENTER: &str = r#"
 mkdir "$root/release" && cp "$2"/*.deb "$2"/debian.sh "$root/release"
 exec env -i HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     chroot "$root" sh -eu /release/debian.sh"#;
@@ -40,7 +46,9 @@ pub(super) fn check(repo: &Repo, out: &Path) -> Result<String, Failure> {
     fs::copy(&package, &old).map_err(Failure::at(package.display()))?;
     repack_as_newer(repo, &old, &new)?;
     place.write("debian.sh", DEBIAN.as_bytes())?;
-    run(apart(ENTER_DEBIAN).arg(debian(repo)?).arg(place.path()))?;
+    let root = debian(repo, "debian-12", "man-db")?;
+    run(apart(&format!("{MOUNT}{ENTER}")).arg(root).arg(place.path()))?;
+    let service = service::check(repo, &new)?;
 
     let bare = Scratch::new()?;
     let mut tar = repo.program("tar");
@@ -49,7 +57,7 @@ pub(super) fn check(repo: &Repo, out: &Path) -> Result<String, Failure> {
     captured(&mut tar)?;
     let script = place.write("bare.sh", BARE.as_bytes())?;
     run(apart(r#"ip link set lo up; exec sh -eu "$@""#).arg(script).arg(bare.path()))?;
-    Ok("the package works in a clean Debian 12, the archive on a root without libraries".into())
+    Ok(format!("the package works in a clean Debian 12, {service}, the archive on a root without libraries"))
 }
 
 /// Runs a script. Its failure has what it printed, and not its text.
@@ -82,14 +90,15 @@ fn ending(out: &Path, end: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The root of a Debian 12 with man pages and nothing else, made once.
-fn debian(repo: &Repo) -> Result<PathBuf, Failure> {
-    let (root, part) = (repo.cache("debian-12"), repo.cache("debian-12.part"));
+/// The root of a Debian 12 with these packages and nothing else, made once under this name.
+fn debian(repo: &Repo, name: &str, packages: &str) -> Result<PathBuf, Failure> {
+    let (root, part) = (repo.cache(name), repo.cache(&format!("{name}.part")));
     if !root.exists() {
         println!("fetching a Debian 12");
         super::remove(&part)?;
         let mut debootstrap = repo.program("debootstrap");
-        captured(debootstrap.args(["--variant=minbase", "--include=man-db", "bookworm"]).arg(&part))?;
+        debootstrap.args(["--variant=minbase", &format!("--include={packages}"), "bookworm"]);
+        captured(debootstrap.arg(&part))?;
         fs::rename(&part, &root).map_err(Failure::at(root.display()))?;
     }
     Ok(root)
