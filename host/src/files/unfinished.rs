@@ -41,12 +41,11 @@ impl Destination {
     ///
     /// What is stale is removed: what a fetch of this user left that is not whole, and whose TTL and grace have passed.
     pub fn unfinished(&self, token: Option<&TokenPrefix>) -> Vec<Unfinished> {
-        let (folder, opened, wanted) = match &self.0 {
-            Place::Folder(folder) => (&folder.path, folder.dir.try_clone(), folder.name.as_ref()),
-            Place::Spool(Some(folder)) => (folder, Dir::open_ambient_dir(folder, ambient_authority()), None),
-            Place::Spool(None) => return Vec::new(),
+        let (Some((dir, folder)), spooled) = (self.opened(), self.is_spool()) else { return Vec::new() };
+        let wanted = match &self.0 {
+            Place::Folder(folder) => folder.name.as_ref(),
+            Place::Spool(_) => None,
         };
-        let (Ok(dir), spooled) = (opened, self.is_spool()) else { return Vec::new() };
         let mut found = Vec::new();
         for record in records(&dir, folder) {
             if record.is_locked() && is_stale(&dir, folder, &record) {
@@ -60,18 +59,46 @@ impl Destination {
         }
         found
     }
+
+    /// Removes the records here of earlier fetches that a fault of the disk has damaged, because nobody can go on with
+    /// their drops: a later fetch begins them anew. Returns the paths of what is here of those. It is left alone, because
+    /// nothing says any more what it is.
+    pub fn remove_damaged(&self) -> Vec<PathBuf> {
+        let Some((dir, folder)) = self.opened() else { return Vec::new() };
+        let damaged = |name: &String| matches!(Record::open(&dir, folder, name), Found::Damaged);
+        let removed = names(&dir).filter(damaged).filter(|name| dir.remove_file(name).is_ok());
+        let parts = removed.filter_map(|name| name.strip_suffix(SUFFIX).map(str::to_owned));
+        parts.filter(|part| dir.symlink_metadata(part).is_ok()).map(|part| folder.join(part)).collect()
+    }
+
+    /// The folder in which records are, and its path.
+    fn opened(&self) -> Option<(Dir, &Path)> {
+        match &self.0 {
+            Place::Folder(folder) => Some((folder.dir.try_clone().ok()?, &folder.path)),
+            Place::Spool(Some(folder)) => {
+                Some((Dir::open_ambient_dir(folder, ambient_authority()).ok()?, folder))
+            }
+            Place::Spool(None) => None,
+        }
+    }
 }
 
 /// The records in a folder that no other process is at work on.
 fn records(dir: &Dir, folder: &Path) -> Vec<Record> {
+    let found = names(dir).map(|name| Record::open(dir, folder, &name));
+    found
+        .filter_map(|found| match found {
+            Found::Record(record) => Some(*record),
+            Found::Locked | Found::Damaged | Found::Other => None,
+        })
+        .collect()
+}
+
+/// The names in a folder that records can have.
+fn names(dir: &Dir) -> impl Iterator<Item = String> {
     let entries = dir.entries().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let ours = names.filter(|name| name.strip_suffix(SUFFIX).is_some_and(is_hidden_name));
-    ours.filter_map(|name| match Record::open(dir, folder, &name) {
-        Found::Record(record) => Some(*record),
-        Found::Locked | Found::Other => None,
-    })
-    .collect()
+    names.filter(|name| name.strip_suffix(SUFFIX).is_some_and(is_hidden_name))
 }
 
 /// Whether nothing can come of it any more: the drop cannot be had from its sender, and it is not here.

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use deaddrop::BundleOptions;
 use deaddrop::blocking::{Ended, Room, Sender, SenderEvent};
 use rustix::process::{Resource, Rlimit, Signal};
 use serde_json::{Value, json};
@@ -292,8 +293,117 @@ fn a_members_flood_keeps_no_drop_of_another_host_from_being_fetched() {
     }
 }
 
-/// Senders that this test binary plays with the library: messages in a row, several at a time.
-pub(crate) const ROLES: [Role; 2] = [("in-a-row", in_a_row), ("flood", flood)];
+#[test]
+fn a_signal_ends_it_while_it_measures_its_folder() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let inbox = folder.path().join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    write(&inbox, "a", b"");
+    // The signal comes while it reads the folder, and a look at a file in it takes a minute.
+    let mut command = host.command("strace");
+    command.args(["-f", "-o", "/dev/null", "-P", inbox.to_str().unwrap(), "-e", "trace=getdents64,statx"]);
+    command.args(["-e", "inject=getdents64:signal=SIGINT:when=1", "-e", "inject=statx:delay_enter=60000000"]);
+    command.args([crate::support::deaddrop(), "run", "--json", "--auto-fetch", "all", "--out", "inbox"]);
+    command.current_dir(folder.path()).env("DEADDROP_ROOM", ROOM);
+    let mut fetching = Process::from_command(command, "run under strace".into());
+    let ended = fetching.event_within("error", Duration::from_secs(30)).expect("its end, before the look's");
+    assert_eq!((&ended["code"], fetching.events.len()), (&json!("interrupted"), 1));
+}
+
+/// Senders that this test binary plays with the library.
+pub(crate) const ROLES: [Role; 3] = [("in-a-row", in_a_row), ("flood", flood), ("hostile", hostile)];
+
+/// Offers as fast as it can until it is ended, thirty drops at a time, each for three seconds: messages and files of all
+/// sizes, also of one name and of the longest, and folders of many empty files.
+fn hostile(words: &[&str]) {
+    let folder = Path::new(words[0]);
+    let room = Room::from_passphrase(ROOM).unwrap();
+    let offered = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| {
+                loop {
+                    let n = offered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let sender = match n % 6 {
+                        0 => Sender::message(vec![b'x'; 65_536]),
+                        1 => Sender::file(folder.join("same")).map(|sender| sender.name("same").unwrap()),
+                        2 => Sender::file(folder.join("empty"))
+                            .map(|sender| sender.name(&format!("{n:0>255}")).unwrap()),
+                        3 => Sender::bundle([folder.join("many")], &BundleOptions::default()),
+                        4 => Sender::file(folder.join("large")),
+                        _ => Sender::message(Vec::new()),
+                    };
+                    // It may have no port left, and tries again.
+                    let offered = sender.unwrap().ttl(Duration::from_secs(3)).offer(&room);
+                    let _ = offered.map(|offered| offered.serve(|_| {}));
+                    if n.is_multiple_of(100) {
+                        tell(&json!({ "event": "offered", "count": n }));
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// What a folder takes of the disk.
+fn disk(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| {
+            let metadata = entry.metadata().unwrap();
+            metadata.blocks() * 512 + if metadata.is_dir() { disk(&entry.path()) } else { 0 }
+        })
+        .sum()
+}
+
+#[test]
+#[ignore = "takes a minute: run it with --release, as CONTRIBUTING.md says"]
+fn a_hostile_member_fills_no_more_than_the_folder_and_nothing_of_others_is_lost() {
+    let lan = Lan::of(3);
+    let [floods, sends, host] = &lan.hosts[..] else { unreachable!("three hosts") };
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, size: u64| {
+        fs::File::create(folder.path().join(name)).unwrap().set_len(size).unwrap();
+    };
+    for (name, size) in [("same", 1 << 20), ("empty", 0), ("large", 64 << 20)] {
+        of(name, size);
+    }
+    fs::create_dir(folder.path().join("many")).unwrap();
+    (0..1_000).for_each(|n| of(&format!("many/{n}"), 0));
+    // Room for what the others send is made below.
+    let limits = ["--max-size", "8M", "--max-total", "256M"];
+    let mut fetching = fetcher(host, folder.path(), "all", &limits);
+    let inbox = folder.path().join("inbox");
+    let before = memory(&fetching);
+    let mut flood = neighbour::start(floods, "hostile", &[folder.path().to_str().unwrap()]);
+    let (begun, mut slowest) = (Instant::now(), Duration::ZERO);
+    let mut honest = 0;
+    while begun.elapsed() < Duration::from_secs(60) {
+        let (mut sending, token, _) = send_message(sends, folder.path(), "honest", &["--ttl", "1h"]);
+        let sent = Instant::now();
+        while fetching.event("received")["token"] != token {}
+        slowest = slowest.max(sent.elapsed());
+        assert_eq!(sending.exit_code(), 0);
+        honest += 1;
+        assert!(disk(&inbox) <= 256 << 20, "{} bytes", disk(&inbox));
+    }
+    let mut offered = 0;
+    while let Some(told) = flood.event_within("offered", Duration::ZERO) {
+        offered = told["count"].as_u64().unwrap();
+    }
+    let received = fetching.events.iter().filter(|event| event["event"] == "received").count();
+    let (after, disk) = (memory(&fetching), disk(&inbox));
+    println!(
+        "{offered} drops offered by one, {received} received in {:?}, of them {honest} of another host, each within \
+         {slowest:?}; memory {before} kB, then {after} kB; {disk} bytes of disk",
+        begun.elapsed()
+    );
+    assert!(after < before + (64 << 10), "{before} kB grew to {after} kB");
+    ends(&mut fetching, super::signals::SIGNALS[1]);
+}
 
 /// Offers a large file eight times and four messages at once, and each anew once it is fetched, without end. Tells when
 /// one of the files is claimed.

@@ -216,6 +216,44 @@ fn other_bytes_than_the_senders_are_told_on_both_sides_and_never_mixed() {
 }
 
 #[test]
+fn unattended_a_drop_is_begun_anew_if_what_is_here_is_not_what_its_sender_has() {
+    for length in [10 << 20, 5] {
+        let mut scene = scene();
+        scene.ended_by(Signal::KILL);
+        fs::write(part(scene.here.path()), noise(9, length)).unwrap();
+        let arguments = ["run", "--json", "--auto-fetch", "all", "--out", "."];
+        let mut fetching = spawn(scene.host(), scene.here.path(), ROOM, &arguments, b"");
+        fetching.event("received");
+        assert_eq!(scene.sending.exit_code(), 0, "{:?}", scene.sending.events);
+        assert!(fs::read(scene.here.path().join("whole.bin")).unwrap() == scene.content, "other bytes");
+        wait_for(|| names(scene.here.path()) == ["whole.bin"]);
+        assert!(!fetching.events.iter().any(|event| event["event"] == "warning"), "{:?}", fetching.events);
+    }
+}
+
+#[test]
+fn a_record_that_is_damaged_is_told_of_once_and_keeps_no_drop_from_being_fetched() {
+    let (lan, here) = (Lan::alone(), tempfile::tempdir().unwrap());
+    let host = &lan.hosts[0];
+    let part = write(here.path(), ".a.bin.deaddrop-0123456789abcdef", b"what came");
+    let record = here.path().join(".a.bin.deaddrop-0123456789abcdef.record");
+    for arguments in
+        [&["fetch", "--json", "--wait", "0"][..], &["run", "--json", "--auto-fetch", "all", "--out", "."]]
+    {
+        fs::write(&record, [&b"ddpart\0\x01"[..], &noise(6, 504)].concat()).unwrap();
+        let mut fetching = spawn(host, here.path(), ROOM, arguments, b"");
+        let warning = fetching.event("warning");
+        assert_eq!(warning["code"], "unfinished");
+        let message = warning["message"].as_str().unwrap();
+        assert!(message.contains(part.file_name().unwrap().to_str().unwrap()), "{message}");
+        assert!(part.exists() && !record.exists());
+    }
+    let mut again = spawn(host, here.path(), ROOM, &["fetch", "--json", "--wait", "0"], b"");
+    assert_eq!(again.exit_code(), 7);
+    assert_eq!(event(&again, "warning"), None);
+}
+
+#[test]
 fn what_is_discarded_is_removed_and_its_claim_given_back() {
     let mut scene = scene();
     scene.ended_by(Signal::INT);

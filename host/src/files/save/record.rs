@@ -231,6 +231,14 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a slot that is no entry was one of this version, or is the nothing that a crash leaves in its place. What else
+/// there is may be of a later program, or a person's.
+fn is_damaged(slot: &[u8]) -> bool {
+    let (content, checksum) = slot.split_at(slot.len().saturating_sub(CHECKSUM));
+    let torn = slot.starts_with(MAGIC) && checksum != checksum_of(content);
+    torn || slot.iter().all(|byte| *byte == 0)
+}
+
 fn checksum_of(content: &[u8]) -> [u8; CHECKSUM] {
     let mut digest = PrefixDigest::new(content.len() as u64);
     digest.update(content);
@@ -261,6 +269,8 @@ pub(in crate::files) enum Found {
     Record(Box<Record>),
     /// Another process is at work on it.
     Locked,
+    /// A record of ours that says nothing any more, and that no other process is at work on.
+    Damaged,
     /// No record, or none of ours.
     Other,
 }
@@ -343,10 +353,15 @@ impl Record {
         }
         let slots = [0, SECOND].map(|at| {
             let mut slot = Zeroizing::new([0; SLOT]);
-            file.read_exact_at(&mut slot[..], at).ok().and_then(|()| Entry::decode(&slot[..]))
+            file.read_exact_at(&mut slot[..], at).ok().map(|()| slot)
         });
-        let latest = slots.into_iter().flatten().max_by_key(|(number, _)| *number);
-        let (Some((number, entry)), Ok(dir)) = (latest, dir.try_clone()) else { return Found::Other };
+        let there = || slots.iter().flatten();
+        let latest = there().filter_map(|slot| Entry::decode(&slot[..])).max_by_key(|(number, _)| *number);
+        let Some((number, entry)) = latest else {
+            let damaged = there().count() > 0 && there().all(|slot| is_damaged(&slot[..]));
+            return if locked && damaged { Found::Damaged } else { Found::Other };
+        };
+        let Ok(dir) = dir.try_clone() else { return Found::Other };
         Found::Record(Box::new(Self {
             entry,
             file,

@@ -310,11 +310,42 @@ fn a_torn_record_is_the_one_before_it() {
         drop(found);
         fs::write(&record, &bytes).unwrap();
     }
-    let mut torn = bytes.clone();
-    (torn[100], torn[4_196]) = (!bytes[100], !bytes[4_196]);
-    fs::write(&record, &torn).unwrap();
-    assert!(destination.unfinished(None).is_empty(), "both are");
-    assert_eq!(listing(folder.path()).len(), 2, "and it is nobody's to remove");
+}
+
+#[test]
+fn a_record_without_a_whole_slot_is_removed_and_what_is_not_ours_is_left_alone() {
+    let folder = folder();
+    let destination = Destination::path(folder.path()).unwrap();
+    drop(interrupted(folder.path()));
+    let record = record(folder.path());
+    let part = PathBuf::from(record.to_str().unwrap().strip_suffix(".record").unwrap());
+    let bytes = fs::read(&record).unwrap();
+    let altered = |at: usize| {
+        let mut altered = bytes.clone();
+        (altered[at], altered[4_096 + at]) = (bytes[at] + 1, bytes[4_096 + at] + 1);
+        altered
+    };
+    // The version of its form, and other content.
+    for theirs in [altered(7), b"mine".to_vec(), vec![b'x'; 4_608]] {
+        fs::write(&record, &theirs).unwrap();
+        assert!(destination.unfinished(None).is_empty() && destination.remove_damaged().is_empty());
+        assert_eq!(fs::read(&record).unwrap(), theirs);
+    }
+    for damaged in [altered(100), vec![0; 512], vec![0; 4_608], altered(100)[..512].to_vec()] {
+        fs::write(&record, &damaged).unwrap();
+        let used = fs::File::open(&record).unwrap();
+        used.lock().unwrap();
+        assert!(destination.remove_damaged().is_empty(), "another process is at work on it");
+        drop(used);
+        assert!(destination.unfinished(None).is_empty());
+        assert_eq!(destination.remove_damaged(), [&*part]);
+        assert!(part.exists() && !record.exists());
+        assert!(destination.remove_damaged().is_empty());
+    }
+    // Without a part there is nothing to look at.
+    fs::remove_file(&part).unwrap();
+    fs::write(&record, altered(100)).unwrap();
+    assert!(destination.remove_damaged().is_empty() && !record.exists());
 }
 
 #[test]

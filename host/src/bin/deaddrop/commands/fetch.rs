@@ -25,6 +25,7 @@ use crate::signals::Signals;
 use crate::ui::{Content, Event, Progress, Ui};
 use choose::choose;
 use resume::Places;
+pub(super) use resume::warn_damaged;
 
 /// How long to look and to retry, unless something else is said.
 const WAIT: Duration = Duration::from_secs(5);
@@ -92,6 +93,9 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
     let receiver = patient(Receiver::new(&room).network(network(&job.net)), job.wait);
     let receiver = receiver.stopped_by(signals.stopper());
     drop(room);
+    for place in places.folder.iter().chain(Some(&places.spool).filter(|_| !places.to_file)) {
+        warn_damaged(ui, place).await?;
+    }
     let unfinished = resume::find(&job.wanted, &places)?;
     if job.discard {
         return resume::discard(ui, &job.wanted, &receiver, unfinished).await;

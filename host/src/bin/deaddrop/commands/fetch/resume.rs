@@ -53,6 +53,19 @@ pub(super) fn find(wanted: &Wanted, places: &Places) -> Result<Option<Unfinished
     Ok(found.into_iter().next())
 }
 
+/// Removes what cannot be gone on with, because a record is damaged, and says so.
+pub(in crate::commands) async fn warn_damaged(ui: &Ui, place: &Destination) -> Result<(), Failure> {
+    for path in place.remove_damaged() {
+        let message = format!(
+            "an earlier fetch cannot be gone on with, because its record is damaged: {} has a part of a drop, or all of it; \
+             look at it, and remove it",
+            path.display()
+        );
+        ui.show(&Event::Warning { code: "unfinished", message: &message }).await?;
+    }
+    Ok(())
+}
+
 /// Goes on with what an earlier fetch has left. `None` if that was not asked for by name and cannot be had now.
 pub(super) async fn resume(
     ui: &Ui,

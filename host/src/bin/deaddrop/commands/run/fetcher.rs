@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use super::allowance::{self, Allowance, Refusal};
 use super::queue::{Outcome, Queue, key};
 use super::unsaved;
 use crate::cli::AutoFetch;
+use crate::commands::fetch;
 use crate::exit::Failure;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui, what};
@@ -38,6 +40,8 @@ pub(super) struct Fetcher<'a> {
     pub(super) unsaved: unsaved::Told,
     /// Drops of which a part is kept in the folder.
     pub(super) kept: RefCell<HashSet<Token>>,
+    /// Those of them that were begun anew, because what was kept is not what their senders have.
+    pub(super) begun_anew: RefCell<HashSet<Token>>,
     /// One program at a time, in the order of the drops.
     pub(super) turn: Mutex<()>,
     /// How many drops were fetched.
@@ -47,8 +51,11 @@ pub(super) struct Fetcher<'a> {
 /// Checks the folder for what is fetched.
 pub(super) fn check(folder: &Path) -> Result<(), Failure> {
     allowance::check(folder).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            return SaveError::NoFolder { path: folder.to_owned() }.into();
+        }
         Failure::usage(format!(
-            "cannot save into the folder {}: {error}; make it, and see to it that you can write to it",
+            "cannot save into the folder {}: {error}; see to it that you can write to it",
             folder.display()
         ))
     })
@@ -56,11 +63,21 @@ pub(super) fn check(folder: &Path) -> Result<(), Failure> {
 
 impl<'a> Fetcher<'a> {
     /// Fetches into a folder, which is measured first.
-    pub(super) async fn new(ui: &'a Ui, signals: &'a Signals, receiver: Receiver, job: Fetching) -> Self {
-        let allowance = Mutex::new(Allowance::of(&job.out, job.limits).await);
+    ///
+    /// # Errors
+    /// If a signal comes meanwhile: a large folder takes long.
+    pub(super) async fn new(
+        ui: &'a Ui,
+        signals: &'a Signals,
+        receiver: Receiver,
+        job: Fetching,
+    ) -> Result<Self, Failure> {
+        let measured = async { Ok(Allowance::of(&job.out, job.limits).await) };
+        let stopped = async { Err(signals.wait().await) };
+        let allowance = Mutex::new(future::or(stopped, measured).await?);
         let (queue, changed, kept) = (RefCell::default(), Changed::new(), RefCell::default());
         let receiver = RefCell::new(receiver);
-        Self {
+        Ok(Self {
             ui,
             signals,
             receiver,
@@ -70,9 +87,10 @@ impl<'a> Fetcher<'a> {
             allowance,
             unsaved: unsaved::Told::default(),
             kept,
+            begun_anew: RefCell::default(),
             turn: Mutex::new(()),
             fetched: Cell::new(0),
-        }
+        })
     }
 
     /// The folder for what is fetched, which somebody can have removed meanwhile.
@@ -150,7 +168,13 @@ impl<'a> Fetcher<'a> {
             return self.warn_unsaved(&error).await;
         }
         let size = known.offer.size;
-        let admitted = self.allowance.lock().await.admit(known.offer.kind, size).await;
+        // It may measure the folder again. Nothing is admitted until it has.
+        let admitting = async { Some(self.allowance.lock().await.admit(known.offer.kind, size).await) };
+        let stopped = async {
+            self.signals.wait().await;
+            None
+        };
+        let Some(admitted) = future::or(stopped, admitting).await else { return Ok(()) };
         let (outcome, why) = match admitted {
             Ok(most) => {
                 let taken = self.take(&known, most).await;
@@ -192,6 +216,7 @@ impl<'a> Fetcher<'a> {
     /// removes from time to time what is stale.
     async fn see_to_leftovers(&self) -> Result<(), Failure> {
         let Ok(folder) = self.folder() else { return Ok(()) };
+        fetch::warn_damaged(self.ui, &folder).await?;
         let (ours, others): (Vec<_>, Vec<_>) =
             folder.unfinished(None).into_iter().partition(|unfinished| unfinished.is_ours());
         self.kept.borrow_mut().extend(others.iter().map(|unfinished| unfinished.offer().token));
@@ -212,6 +237,7 @@ impl<'a> Fetcher<'a> {
                 let left: HashSet<_> = left.iter().map(|unfinished| unfinished.offer().token).collect();
                 // What is being received is locked, and not among them.
                 self.kept.borrow_mut().retain(|token| left.contains(token));
+                self.begun_anew.borrow_mut().retain(|token| left.contains(token));
             }
         }
         Ok(())

@@ -83,13 +83,7 @@ impl Fetcher<'_> {
         let token = known.offer.token;
         let found = FoundOffer::from((known, vec![known.from]));
         let claim = match self.unfinished(known) {
-            Some(mut unfinished) => match receiver.resume(&mut unfinished, &[found.place()]).await {
-                Err(Error::Fetch(FetchError::PrefixDiffers)) => {
-                    unfinished.restart()?;
-                    receiver.resume(&mut unfinished, &[found.place()]).await?
-                }
-                claimed => claimed?,
-            },
+            Some(mut unfinished) => self.resume(receiver, &mut unfinished, &found.place()).await?,
             None => receiver.claim(&found).await?,
         };
         let destination = match claim.offer().kind {
@@ -113,6 +107,25 @@ impl Fetcher<'_> {
         future::or(receiving, watch(self.ui, (token, known.offer.size), read)).await
     }
 
+    /// Goes on with what is here of a drop; begins it anew, once, if that is not what its sender has.
+    async fn resume(
+        &self,
+        receiver: &Receiver,
+        unfinished: &mut Unfinished,
+        at: &Place,
+    ) -> Result<Claim, Error> {
+        let at = std::slice::from_ref(at);
+        match receiver.resume(unfinished, at).await {
+            Err(error)
+                if is_unusable(&error) && self.begun_anew.borrow_mut().insert(unfinished.offer().token) =>
+            {
+                unfinished.restart()?;
+                receiver.resume(unfinished, at).await
+            }
+            claimed => claimed,
+        }
+    }
+
     /// What an earlier fetch has left of the drop.
     fn unfinished(&self, known: &Known) -> Option<Unfinished> {
         let token = known.offer.token;
@@ -134,6 +147,7 @@ impl Fetcher<'_> {
         let content = unconfirmed.content().clone();
         let confirmed = unconfirmed.confirm().await;
         self.kept.borrow_mut().remove(&offer.token);
+        self.begun_anew.borrow_mut().remove(&offer.token);
         self.fetched.set(self.fetched.get() + 1);
         self.unsaved.saved();
         let (shown, paths, entries) = match &content {
@@ -194,13 +208,20 @@ impl Fetcher<'_> {
             Error::Fetch(
                 FetchError::MessageTooLong(_) | FetchError::Unsupported(_) | FetchError::WrongKind(_),
             ) => Outcome::Refused,
+            // It was begun anew before.
+            error if is_unusable(error) => Outcome::Refused,
             _ => Outcome::Failed,
         };
         let full = matches!(error, Error::Save(SaveError::TooManyEntries { .. }));
         let outcome = if full { Outcome::PutOff(ROOM_AGAIN) } else { outcome };
         let code = if full { "total-reached" } else { "not-fetched" };
         let slow = "it came so slowly that others had to be let through";
-        let why = if matches!(error, Error::Stopped) { slow.into() } else { Failure::from(error).message };
+        let differs = "what is kept of it is not what its sender has, also after it was begun anew";
+        let why = match error {
+            Error::Stopped => slow.into(),
+            error if is_unusable(&error) => differs.into(),
+            error => Failure::from(error).message,
+        };
         Taken { outcome, why: (code, why), entries: 0 }
     }
 
@@ -209,9 +230,9 @@ impl Fetcher<'_> {
         let receiver =
             self.receiver.borrow().clone().wait(WAIT).patience(PATIENCE).stopped_by(self.signals.stopper());
         let (offer, from) = (unfinished.offer().clone(), unfinished.from());
-        let at = [Place::new([from.into()], Some(from.port()))];
+        let at = Place::new([from.into()], Some(from.port()));
         let received = async {
-            let claim = receiver.resume(&mut unfinished, &at).await?;
+            let claim = self.resume(&receiver, &mut unfinished, &at).await?;
             claim.receive(&self.folder()?).await
         };
         match received.await {
@@ -226,6 +247,11 @@ impl Fetcher<'_> {
             }
         }
     }
+}
+
+/// Whether what is here of a drop cannot be gone on with.
+fn is_unusable(error: &Error) -> bool {
+    matches!(error, Error::Fetch(FetchError::PrefixDiffers) | Error::Save(SaveError::NotResumable { .. }))
 }
 
 /// Boxed: the future is large, and stands in each of the lanes otherwise.
