@@ -9,6 +9,8 @@
 //! | `keys` | keys, from the bytes of a terminal |
 //! | `text` | text in columns |
 
+#[cfg(test)]
+mod crowd;
 mod frame;
 mod keys;
 mod layout;
