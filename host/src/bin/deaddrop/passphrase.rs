@@ -25,8 +25,8 @@ struct Advice {
 }
 
 const TO_JOIN: Advice = Advice {
-    without_a_terminal: "give --room-file or --room-name, set DEADDROP_ROOM, or make the room of every day with deaddrop \
-                         room new --name default",
+    without_a_terminal: "make a room with deaddrop room new --name default, keep one that you were told of with deaddrop \
+                         room add default, or give --room-file, --room-name or DEADDROP_ROOM",
     without_typing: "give --room-file PATH, or set DEADDROP_ROOM",
 };
 
@@ -182,8 +182,12 @@ async fn ask(
     signals: &Signals,
     advice: &Advice,
 ) -> Result<Zeroizing<String>, Failure> {
-    let nobody =
-        || Failure::usage(format!("no passphrase and no terminal to ask on: {}", advice.without_a_terminal));
+    let nobody = || {
+        Failure::usage(format!(
+            "no passphrase was given, and there is no terminal to ask on: {}",
+            advice.without_a_terminal
+        ))
+    };
     if !io::stdin().is_terminal() && !io::stderr().is_terminal() {
         return Err(nobody());
     }

@@ -67,7 +67,7 @@ action! {
         /// how many words, from 4 to 24 (6)
         #[argh(option, arg_name = "count", default = "WORDS", from_str_fn(words))]
         pub(crate) words: usize,
-        /// name of the room to make, instead of printing the passphrase; default is the room of every day
+        /// name of the room to make, instead of printing the passphrase; default is the one that is used where none is given
         #[argh(option, arg_name = "name")]
         pub(crate) name: Option<RoomName>,
         /// file to write the passphrase into, instead of printing it
@@ -92,7 +92,7 @@ action! {
         note = "On a terminal the passphrase is asked for twice, without echo. Otherwise it is\nread from standard input, without its line end."
     )]
     RoomAdd {
-        /// name of the room; default is the room of every day
+        /// name of the room; default is the one that is used where none is given
         #[argh(positional, arg_name = "name")]
         pub(crate) name: RoomName,
     }

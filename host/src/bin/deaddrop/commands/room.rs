@@ -51,6 +51,13 @@ async fn make(ui: &Ui, new: RoomNew) -> Result<(), Failure> {
     let text = path.is_none().then_some(passphrase.as_str());
     ui.show(&Event::Passphrase { text, path: path.as_deref(), words: new.words, bits }).await?;
     ui.notice(&format!("Strength: {}.", stands(bits))).await?;
+    if path.is_some() {
+        ui.notice(
+            "Give the passphrase in that file to the others, by another way than this network. They keep it with deaddrop \
+             room add default.",
+        )
+        .await?;
+    }
     if let Some(code) = code {
         ui.copy_out(io::Cursor::new(Zeroizing::new(code.as_bytes().to_vec()))).await?;
     }

@@ -10,9 +10,10 @@ pub(crate) fn diagnosis(verdict: &Verdict, mdns: bool) -> (&'static str, String)
         Verdict::Nobody { listeners: 0 } => (
             "nobody",
             format!(
-                ": run deaddrop doctor on the other machine too, at the same time, {}and here with --from and its address; \
-                 if neither hears the other, this network keeps its devices apart (client isolation)",
-                if mdns { "" } else { "on both with --mdns, which some networks pass, " }
+                ": run deaddrop doctor on the other machine at the same time; if neither hears the other, {}give --from and \
+                 the address of the other machine here; if that fails too, this network keeps its devices apart (client \
+                 isolation)",
+                if mdns { "" } else { "give --mdns on both, which some networks pass, or " }
             ),
         ),
         Verdict::Nobody { .. } => ("nobody", ": offer something with deaddrop send-msg or send-file".into()),

@@ -27,9 +27,11 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
             lines.notices = serving_notice(addresses, serving);
         }
         Event::Ready { addresses, serving: None, .. } => {
-            let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let on = if addresses.is_empty() { "no network yet" } else { &addresses };
-            lines.notices = format!("Listening on {on}; interrupt to stop.\n").into_bytes();
+            let list = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let on = if list.is_empty() { "no network yet" } else { &list };
+            let apart = "No network is up: until one is, only this machine is heard\n";
+            let apart = if is_apart(addresses) { apart } else { "" };
+            lines.notices = format!("Listening on {on}; interrupt to stop.\n{apart}").into_bytes();
         }
         Event::Offer { token, from, kind, name, size, ttl } => {
             let what = what(*kind, name, *size);
@@ -176,13 +178,22 @@ fn serving_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
         what.push_str(&format!(" in {}", Files(files)));
     }
     let notice = format!("Offering {what}, for {}\n  {}\n", Span(serving.ttl), serving.token);
-    [notice, fetch_lines(addresses, serving)].concat().into_bytes()
+    let apart = if is_apart(addresses) { APART } else { "" };
+    [&*notice, &*fetch_lines(addresses, serving), apart].concat().into_bytes()
+}
+
+/// What a sender says that only its own machine can reach.
+const APART: &str = "No network is up: until one is, only this machine can fetch the drop\n";
+
+/// Whether this machine has addresses of loopback alone.
+fn is_apart(addresses: &[Address]) -> bool {
+    !addresses.is_empty() && addresses.iter().all(Address::is_loopback)
 }
 
 /// That a drop can be fetched from other addresses than before.
 fn moved_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
     if addresses.iter().all(Address::is_loopback) {
-        return b"No network is up: until one is, only this machine can fetch the drop\n".to_vec();
+        return APART.as_bytes().to_vec();
     }
     let notice = "This machine's addresses have changed: the drop can be fetched with\n";
     [notice, &fetch_lines(addresses, serving)].concat().into_bytes()

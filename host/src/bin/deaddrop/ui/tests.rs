@@ -1,5 +1,5 @@
 use super::*;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -283,6 +283,24 @@ fn the_end_of_the_time_says_how_many_have_the_drop() {
     assert_eq!(said(1, Some(3)), "Expired (1 of 3 fetched): T\n");
     assert_eq!(said(1, None), "Ended at its TTL, fetched once: T\n");
     assert_eq!(said(2, None), "Ended at its TTL, fetched 2 times: T\n");
+}
+
+#[test]
+fn where_no_network_is_up_that_is_said() {
+    let said = |addresses: &[Address], serving: bool| {
+        let name = Name::default();
+        let Event::Ready { serving: ours, again, .. } = ready(&name) else { unreachable!() };
+        let event = Event::Ready { addresses, serving: ours.filter(|_| serving), again };
+        shown(false, false, true, &event).1
+    };
+    let loopback = Address::from(IpAddr::from([127, 0, 0, 1]));
+    let end = "No network is up: until one is, only this machine can fetch the drop\n";
+    assert!(said(&[loopback], true).ends_with(end));
+    assert!(!said(&[ip(), loopback], true).contains("No network"));
+    let alone = "Listening on 127.0.0.1; interrupt to stop.\nNo network is up: until one is, only this machine is heard\n";
+    assert_eq!(said(&[loopback], false), alone);
+    assert_eq!(said(&[ip()], false), "Listening on 192.168.1.7; interrupt to stop.\n");
+    assert_eq!(said(&[], false), "Listening on no network yet; interrupt to stop.\n");
 }
 
 #[test]
