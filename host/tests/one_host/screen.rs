@@ -196,7 +196,10 @@ fn files_go_into_the_folder_that_is_named_and_a_failure_is_told_on_the_screen() 
     kill_process(bob.process(), Signal::TERM).unwrap();
     let shown = bob.ends(143);
     assert!(shown.contains("deaddrop: terminated"), "{shown}");
-    assert!(shown.contains("deaddrop: cannot save into the folder inbox"), "the failure stays: {shown}");
+    assert!(
+        shown.contains("deaddrop: there is no folder inbox: make it first"),
+        "the failure stays: {shown}"
+    );
     let written = String::from_utf8(bob.written.clone()).unwrap();
     assert!(
         written.is_ascii() && !written.contains("\x1b[0m") && !written.contains("\x1b[7m"),

@@ -151,7 +151,8 @@ fn a_fetch_that_is_interrupted_goes_on() {
     let (mut sending, token, port) = offered(host, spool.path(), &content, &[]);
     let (relay, mut fetching) = stalled_fetch(host, here.path(), port, &token, 12 << 20);
     let part = || names(here.path()).into_iter().find(|name| !name.ends_with(".record")).expect("a part");
-    wait_for(|| fs::metadata(here.path().join(part())).unwrap().len() > 9 << 20);
+    // Not its length: what comes later may be written first.
+    wait_for(|| fs::read(here.path().join(part())).unwrap().starts_with(&content[..9 << 20]));
     fetching.signal(Signal::INT);
     assert_eq!(fetching.exit_code(), 130, "{:?}", fetching.events);
     assert!(fetching.events.iter().any(|event| event["event"] == "kept"), "{:?}", fetching.events);
