@@ -94,6 +94,7 @@ fn an_undecodable_share_is_reset_and_counts_as_a_guess() {
         let mut hello = [0; 49];
         hello[0] = 1;
         harness.hear(&mut session, &hello);
+        assert!(harness.said(&mut session).is_empty());
         assert_eq!(session.closing(), Some(Close::Reset));
         session.closed(harness.now, &mut harness.serving);
     }

@@ -80,6 +80,52 @@ fn a_wake_continues_a_granted_connection_and_closes_an_evicted_one() {
 }
 
 #[test]
+fn the_two_halves_of_an_answer_are_computed_apart() {
+    let harness = &mut Harness::new(1, &HOST);
+    let (mut session, handshake) = harness.answering(client(1), ROOM);
+    assert!(session.is_answering());
+    assert_eq!((session.wants(), session.closing()), (None, None), "there is nothing to read in between");
+    session.finish_answer(harness.now, &mut harness.serving);
+    assert!(!session.is_answering());
+    session.finish_answer(harness.now, &mut harness.serving);
+    let said = harness.said(&mut session);
+    assert_eq!(said.len(), 1, "message 3, once");
+    let mut channel = handshake.finish(said[0][..].try_into().unwrap()).unwrap();
+    let event = harness.hear(&mut session, &ask(&mut channel, &Request::List { after: None }));
+    assert_eq!(event, Some(SessionEvent::Member));
+}
+
+#[test]
+fn a_connection_that_ends_between_the_halves_gets_no_message_3_and_its_guess_is_spent() {
+    static ONE_PLACE: Profile = Profile { unauthenticated: 1, ..ONE_GUESS };
+    let evicted: fn(&mut Harness, &mut ServerSession) = |harness, session| {
+        // Its place is given away once it owes message 4 for long.
+        harness.wait(15_000);
+        let _ = harness.serving.open(harness.now, client(2), &mut harness.rng);
+        session.handle_wake(harness.now, &mut harness.serving, &mut harness.rng);
+    };
+    let late: fn(&mut Harness, &mut ServerSession) = |harness, session| {
+        harness.wait(20_000);
+        session.handle_timeout(harness.now, &harness.serving);
+    };
+    let gone: fn(&mut Harness, &mut ServerSession) = |_, session| session.handle_close();
+    let stopped: fn(&mut Harness, &mut ServerSession) = |_, session| session.stop();
+    for (what, end) in [("gone", gone), ("late", late), ("stopped", stopped), ("evicted", evicted)] {
+        let harness = &mut Harness::new(1, if what == "evicted" { &ONE_PLACE } else { &ONE_GUESS });
+        let (mut session, _) = harness.answering(client(1), ROOM);
+        end(harness, &mut session);
+        session.finish_answer(harness.now, &mut harness.serving);
+        assert!(harness.said(&mut session).is_empty(), "{what}");
+        assert_eq!(session.closing(), Some(Close::Reset), "{what}");
+        session.closed(harness.now, &mut harness.serving);
+        if what == "gone" || what == "stopped" {
+            let (next, _) = harness.answering(client(1), ROOM);
+            assert!(next.is_parked(), "{what}: it costs a guess, as one that ends after message 3 does");
+        }
+    }
+}
+
+#[test]
 fn an_evicted_connection_is_named_once() {
     static ONE_PLACE: Profile = Profile { unauthenticated: 1, ..HOST };
     let harness = &mut Harness::new(1, &ONE_PLACE);

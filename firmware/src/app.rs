@@ -24,12 +24,14 @@ mod command;
 mod connection;
 mod context;
 mod fetch;
+mod let_others_run;
 mod liveness;
 mod memory;
 mod network;
 mod notify;
 mod outlined;
 mod probe;
+mod reply_delay;
 mod room;
 mod server;
 mod settings;
@@ -42,6 +44,7 @@ pub use memory::{
     ANSWERED, BoardStore, DROPS, Memory, OFFERS, PEERS, SERVERS, SOCKETS, SOURCES, STORE_BYTES, STORE_ENTRIES,
 };
 pub use outlined::Outlined;
+pub use reply_delay::measured_reply_delay;
 pub use room::{OfferError, Outcome, ReceivedDrop, Room, Source, Terms};
 pub use settings::Settings;
 

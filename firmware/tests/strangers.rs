@@ -3,9 +3,11 @@
 
 mod lan;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
@@ -366,4 +368,74 @@ fn a_handshake_is_answered_at_a_fixed_time_whatever_it_holds() {
         let took = answered_after(Duration::from_millis(300), valid);
         assert!((300..320).contains(&took.as_millis()), "{valid} {took:?}");
     }
+}
+
+/// Counts the rounds of the executor, a few hundred of them after each start.
+#[derive(Default)]
+struct Rounds {
+    counted: Cell<u32>,
+    left: Cell<u32>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Rounds {
+    fn start(&self) {
+        self.counted.set(0);
+        self.left.set(500);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// What counts them, as a task that is always ready.
+    fn count(&self, context: &Context<'_>) {
+        if let Some(left) = self.left.get().checked_sub(1) {
+            self.left.set(left);
+            self.counted.set(self.counted.get() + 1);
+            context.waker().wake_by_ref();
+        } else {
+            *self.waker.borrow_mut() = Some(context.waker().clone());
+        }
+    }
+}
+
+#[test]
+fn other_tasks_run_between_the_two_halves_of_an_answer() {
+    let (mut lan, board, _) = serving();
+    let rounds = Rc::new(Rounds::default());
+    let counting = rounds.clone();
+    lan.spawn(poll_fn(move |context| {
+        counting.count(context);
+        Poll::Pending
+    }));
+    let (stack, _) = lan.stack();
+    let counts = Rc::new(RefCell::new(Vec::new()));
+    let (counted, target) = (counts.clone(), board);
+    lan.spawn(async move {
+        let mut socket = socket(stack);
+        assert!(connect(&mut socket, &target).await);
+        let prs = RoomSecret::new([1; 32]).prs();
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut guard = ClientGuard::<4>::new(now());
+        let mut session = ClientSession::new(now(), IpAddr::V4(target.address), None, None);
+        // The greeting; then the answers to message 2 and to a request, each with the rounds that it took.
+        for _ in 0..3 {
+            let mut message = [0; CONTROL_RECORD];
+            if let Some(len) = session.poll_transmit(&mut message).unwrap() {
+                rounds.start();
+                assert_eq!(socket.write(&message[..len]).await, Ok(len));
+            }
+            let len = session.wants().unwrap();
+            let mut at = 0;
+            while at < len {
+                at += socket.read(&mut message[at..len]).await.unwrap();
+            }
+            counted.borrow_mut().push(rounds.counted.get());
+            session.handle_message(now(), &prs, &mut guard, &mut rng, &mut message[..len]).unwrap();
+            let _ = session.list(now(), None);
+        }
+    });
+    let counts = lan.when(|| (counts.borrow().len() == 3).then(|| counts.borrow().clone()));
+    // Both ways are the same but for the pause. Two rounds, because an executor may poll the board first in one.
+    assert_eq!(counts[1], counts[2] + 2, "{counts:?}");
 }

@@ -126,20 +126,47 @@ impl ServerHandshake {
 
     /// Handles message 2 and returns message 3, which lets the client test one guess: take a guess token
     /// first.
-    #[inline(never)]
     pub fn answer(
         self,
         message2: &[u8; CLIENT_HELLO_LEN],
         prs: &Prs,
         rng: &mut impl CryptoRng,
     ) -> Result<(Channel, [u8; SERVER_HELLO_LEN]), HandshakeError> {
+        self.share(message2, prs, rng)?.key()
+    }
+
+    /// The first half of [`answer`](Self::answer), with one of its two scalar multiplications. A processor on which each
+    /// takes long can do something else in between.
+    #[inline(never)]
+    pub fn share(
+        self,
+        message2: &[u8; CLIENT_HELLO_LEN],
+        prs: &Prs,
+        rng: &mut impl CryptoRng,
+    ) -> Result<ServerShare, HandshakeError> {
         let hello = ClientHello::parse(message2, OFFERED).map_err(HandshakeError::Hello)?;
         let ci = channel_id(&self.greeting, hello.suite.code());
         let sid = session_id(&self.nonce, &hello.nonce);
         let exchange = Exchange::start(prs, &ci, &sid, rng);
-        let message3 = ServerHello { share: *exchange.share() }.emit();
-        let isk = exchange.finish_responder(&hello.share).map_err(|_| HandshakeError::Share)?;
-        let keys = SessionKeys::derive(isk, &transcript(&self.greeting, message2, &message3));
+        Ok(ServerShare { exchange, peer_share: hello.share, greeting: self.greeting, message2: *message2 })
+    }
+}
+
+/// A server that has drawn its scalar and computed its share, and has not sent it.
+pub struct ServerShare {
+    exchange: Exchange,
+    peer_share: [u8; 32],
+    greeting: [u8; GREETING_LEN],
+    message2: [u8; CLIENT_HELLO_LEN],
+}
+
+impl ServerShare {
+    /// The second half of [`ServerHandshake::answer`]. There is no message 3 for a share that is not valid.
+    #[inline(never)]
+    pub fn key(self) -> Result<(Channel, [u8; SERVER_HELLO_LEN]), HandshakeError> {
+        let message3 = ServerHello { share: *self.exchange.share() }.emit();
+        let isk = self.exchange.finish_responder(&self.peer_share).map_err(|_| HandshakeError::Share)?;
+        let keys = SessionKeys::derive(isk, &transcript(&self.greeting, &self.message2, &message3));
         Ok((Channel { sealer: Sealer::new(keys.s2c), opener: Opener::new(keys.c2s) }, message3))
     }
 }

@@ -27,7 +27,7 @@ mod layout;
 pub use batch::{Batch, BatchOpener, BatchSealer, Content};
 pub use client::{ClientEvent, ClientSession, FetchPlan};
 pub use client_error::ClientError;
-pub use handshake::{Channel, ClientHandshake, HandshakeError, ServerHandshake};
+pub use handshake::{Channel, ClientHandshake, HandshakeError, ServerHandshake, ServerShare};
 
 use core::fmt;
 

@@ -104,14 +104,20 @@ impl Harness {
         session.handle_message(self.now, &mut self.serving, &mut self.rng, &mut message).unwrap()
     }
 
-    /// A server's session with a peer of this room that has message 3 and has proved nothing.
-    pub fn serve(&mut self, from: IpAddr, room: u8) -> (ServerSession, Channel) {
+    /// A server's session that has heard message 2 of a peer of this room and has not answered it.
+    pub fn answering(&mut self, from: IpAddr, room: u8) -> (ServerSession, ClientHandshake) {
         let mut session = self.serving.open(self.now, from, &mut self.rng);
         let greeting = self.said(&mut session).remove(0);
         let (handshake, hello) =
             ClientHandshake::start(greeting[..].try_into().unwrap(), None, None, &prs(room), &mut self.rng)
                 .unwrap();
         self.hear(&mut session, &hello);
+        (session, handshake)
+    }
+
+    /// A server's session with a peer of this room that has message 3 and has proved nothing.
+    pub fn serve(&mut self, from: IpAddr, room: u8) -> (ServerSession, Channel) {
+        let (mut session, handshake) = self.answering(from, room);
         let share = self.said(&mut session).remove(0);
         (session, handshake.finish(share[..].try_into().unwrap()).unwrap())
     }

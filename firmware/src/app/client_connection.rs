@@ -134,13 +134,17 @@ impl<'a> ClientConnection<'a> {
         let now = clock::now();
         let (session, connection) = (&mut self.session, &mut self.connection);
         // Handshake messages are shorter than any record.
-        if len < deaddrop_core::limits::CONTROL_RECORD {
+        let handshake = len < deaddrop_core::limits::CONTROL_RECORD;
+        if handshake {
             connection.hold_reply(now);
         }
         let mut tables = self.app.tables.borrow_mut();
         let tables = &mut *tables;
         let message = tables.record.get_mut(..len).unwrap_or_default();
         let input = session.handle_message(now, &self.app.prs, tables.guard, &mut tables.rng, message);
+        if handshake {
+            connection.computed_reply();
+        }
         if !matches!(input, Ok(Some(ClientEvent::Data { .. } | ClientEvent::Final { .. }))) {
             message.zeroize();
         }

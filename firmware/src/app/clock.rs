@@ -4,6 +4,8 @@ use deaddrop_core::time::Instant;
 use embassy_time::Timer;
 
 /// The current time.
+// Not inlined: it divides 64 bits, and is called in many places.
+#[inline(never)]
 pub(super) fn now() -> Instant {
     Instant::from_millis(embassy_time::Instant::now().as_millis())
 }

@@ -18,6 +18,7 @@ use super::clock;
 use super::context::TaskContext;
 use super::liveness::{CHECK_IN_EVERY, Task};
 use super::memory::RECORD;
+use super::reply_delay;
 
 /// How long the peer may take to close its end after we closed ours.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -87,9 +88,16 @@ impl<'a> Connection<'a> {
     /// Delays the reply to a handshake message that arrived at `received`, or the close that it causes.
     pub(super) fn hold_reply(&mut self, received: Instant) {
         let delay = self.context.reply_delay;
-        if !delay.is_zero() {
-            self.hold_until = Some(received + delay);
+        if delay > 0 {
+            self.hold_until = Some(Instant::from_millis(received.as_millis() + delay));
         }
+    }
+
+    /// The delayed reply has been computed. If that took longer than the delay, the reply waits for a whole number of
+    /// delays.
+    pub(super) fn computed_reply(&mut self) {
+        let now = clock::now();
+        self.hold_until = self.hold_until.map(|until| reply_delay::due(until, self.context.reply_delay, now));
     }
 
     /// Whether a delayed reply is not due yet.

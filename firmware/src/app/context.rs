@@ -31,8 +31,8 @@ pub(super) struct TaskContext {
     pub(super) online: Cell<Online>,
     /// Set when the gateway is to be asked for an answer, see `silence`.
     pub(super) ask_gateway: Cell<bool>,
-    /// Delay of handshake replies, see [`Settings::reply_delay`](super::Settings::reply_delay).
-    pub(super) reply_delay: Duration,
+    /// Delay of handshake replies in milliseconds, see [`Settings::reply_delay`](super::Settings::reply_delay).
+    pub(super) reply_delay: u64,
 }
 
 impl TaskContext {
@@ -43,7 +43,7 @@ impl TaskContext {
             liveness: Liveness::new(now),
             online: Cell::new(Online { network: None, generation: 0 }),
             ask_gateway: Cell::new(false),
-            reply_delay,
+            reply_delay: u64::from(u32::try_from(reply_delay.as_millis()).unwrap_or(u32::MAX)),
         }
     }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroize;
 use super::clock;
 use super::connection::{Connection, Received, reset};
 use super::context::TaskContext;
+use super::let_others_run::let_others_run;
 use super::liveness::{CHECK_IN_EVERY, Task};
 use super::state::{AppState, PORT};
 use crate::mailbox::Event;
@@ -86,9 +87,13 @@ impl<'a> ServerConnection<'a> {
                 return Close::Reset;
             }
             let now = clock::now();
-            let session = &mut self.session;
+            let (session, connection) = (&mut self.session, &mut self.connection);
             let late = self.app.with(|tables| {
                 session.handle_wake(now, tables.server, &mut tables.rng);
+                if session.is_answering() {
+                    session.finish_answer(now, tables.server);
+                    connection.computed_reply();
+                }
                 let late = session.poll_timeout(tables.server).is_some_and(|at| at <= now);
                 session.handle_timeout(now, tables.server);
                 late
@@ -102,6 +107,9 @@ impl<'a> ServerConnection<'a> {
                 }
             }
             if self.read() || (written && self.has_more()) {
+                if self.session.is_answering() {
+                    let_others_run().await;
+                }
                 continue;
             }
             if !written {

@@ -10,8 +10,8 @@ pub struct Settings {
     /// How long a drop of this board may be claimed: 1 second to 7 days.
     pub ttl: Duration,
     /// Fixed delay between a handshake message and its reply. On parts whose multiply instruction takes data-dependent
-    /// time (Cortex-M3), make it longer than the computation ever takes, so that timing reveals nothing about the
-    /// secret operands. Zero elsewhere.
+    /// time (Cortex-M3), what [`measured_reply_delay`](super::measured_reply_delay) gives, so that timing reveals nothing
+    /// about the secret operands. Zero elsewhere.
     pub reply_delay: Duration,
 }
 

@@ -18,7 +18,7 @@ use crate::crypto::record::RecordKind;
 use crate::drops::{Drops, Refusal};
 use crate::guard::{Admission, Guess, Source, Standing};
 use crate::limits::{CONTROL_RECORD, RECORD_OVERHEAD, REQUESTS_MAX};
-use crate::session::{Channel, ServerHandshake};
+use crate::session::{Channel, ServerHandshake, ServerShare};
 use crate::session::{Close, Misuse};
 use crate::time::Instant;
 use crate::token::{ConnId, Instance, Token};
@@ -46,6 +46,8 @@ enum State {
     Busy,
     AwaitHello(ServerHandshake),
     Parked(ServerHandshake, [u8; CLIENT_HELLO_LEN]),
+    /// Half of the answer to message 2 is computed, see [`ServerSession::finish_answer`].
+    Answering(ServerShare),
     /// Message 3 is sent; the client has proved nothing yet.
     AwaitProof(Channel),
     Open(Dialogue),
@@ -128,6 +130,11 @@ impl ServerSession {
         matches!(self.state, State::Parked(..))
     }
 
+    /// Whether [`finish_answer`](Self::finish_answer) has something to do.
+    pub const fn is_answering(&self) -> bool {
+        matches!(self.state, State::Answering(_))
+    }
+
     /// Length of the next message from the peer; `None` while nothing may be read (backpressure).
     pub fn wants(&self) -> Option<usize> {
         if self.close.is_some() {
@@ -144,7 +151,7 @@ impl ServerSession {
                 matches!(stream.phase, Phase::Data | Phase::AwaitReady).then_some(CONTROL_RECORD)
             }
             State::Open(_) => Some(CONTROL_RECORD),
-            State::Busy | State::Parked(..) | State::Over => None,
+            State::Busy | State::Parked(..) | State::Answering(_) | State::Over => None,
         }
     }
 
@@ -173,7 +180,10 @@ impl ServerSession {
         }
         match (core::mem::replace(&mut self.state, State::Over), server.guard.standing(self.conn)) {
             // The guard knows every unauthenticated connection, unless it was evicted.
-            (State::AwaitHello(_) | State::Parked(..) | State::AwaitProof(_), Standing::Unknown) => {
+            (
+                State::AwaitHello(_) | State::Parked(..) | State::Answering(_) | State::AwaitProof(_),
+                Standing::Unknown,
+            ) => {
                 decision!("server: connection {}: its place went to another", self.conn.0);
                 self.plain.clear();
                 self.close = Some(Close::Reset);
@@ -293,18 +303,43 @@ impl ServerSession {
         greeted: ServerHandshake,
         hello: &[u8; CLIENT_HELLO_LEN],
     ) {
-        match greeted.answer(hello, server.prs(), rng) {
+        match greeted.share(hello, server.prs(), rng) {
+            Ok(share) => self.state = State::Answering(share),
+            Err(_) => self.refuse_hello(now, server),
+        }
+    }
+
+    /// Computes the second half of the answer to message 2; does nothing where none is due.
+    /// [`poll_transmit`](Self::poll_transmit) does the same. A board calls it before, and does something else in between:
+    /// each half takes it tens or hundreds of milliseconds.
+    #[inline(never)]
+    pub fn finish_answer<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        server: &mut Server<D, F, S, C>,
+    ) {
+        if !self.is_answering() || self.close.is_some() {
+            return;
+        }
+        let State::Answering(share) = core::mem::replace(&mut self.state, State::Over) else { return };
+        match share.key() {
             Ok((mut channel, message3)) => {
                 channel.use_cipher(server.cipher());
                 self.plain.extend(message3);
                 self.state = State::AwaitProof(channel);
             }
-            Err(_) => {
-                // It tested no guess, but it cost the computation, so the token stays spent.
-                server.guard.failed(now, self.conn);
-                self.close = Some(Close::Reset);
-            }
+            Err(_) => self.refuse_hello(now, server),
         }
+    }
+
+    /// It tested no guess, but it cost the computation, so the token stays spent.
+    fn refuse_hello<const D: usize, const F: usize, const S: usize, const C: usize>(
+        &mut self,
+        now: Instant,
+        server: &mut Server<D, F, S, C>,
+    ) {
+        server.guard.failed(now, self.conn);
+        self.close = Some(Close::Reset);
     }
 
     fn handle_request<const D: usize, const F: usize, const S: usize, const C: usize>(
@@ -366,6 +401,7 @@ impl ServerSession {
         out: &mut [u8],
         attributes: impl FnOnce(&Token) -> Option<Attributes>,
     ) -> Result<Option<usize>, Misuse> {
+        self.finish_answer(now, server);
         if !self.plain.is_empty() {
             let len = self.plain.len();
             out.get_mut(..len).ok_or(Misuse::Buffer)?.copy_from_slice(&self.plain);

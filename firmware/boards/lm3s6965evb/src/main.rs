@@ -35,8 +35,6 @@ const _: () = assert!(memory_map::SEEDS[1] == flash::SLOTS + memory_map::SEED_LE
 
 /// The app's sockets, and the one of DHCP.
 const SOCKETS: usize = app::SOCKETS + 1;
-/// Longer than the 70 ms that a handshake reply takes to compute: the Cortex-M3 multiplies in data-dependent time.
-const REPLY_DELAY: Duration = Duration::from_millis(120);
 
 type Kit = Board<Console, StatusLed, HardwareWatchdog, Retained>;
 
@@ -46,14 +44,15 @@ static WIRE: Wire = Wire::new();
 fn main() -> ! {
     clock::start();
     crash::before_reset(emulator::fail);
-    if let Ok(board) = board() {
+    // The Cortex-M3 multiplies in data-dependent time.
+    if let Ok(board) = board(app::measured_reply_delay()) {
         executor::start().spawn(board);
     }
     executor::sleep()
 }
 
 /// All steps up to the app.
-async fn start() -> (Kit, &'static mut App) {
+async fn start(reply_delay: Duration) -> (Kit, &'static mut App) {
     let by_watchdog = watchdog::was_the_cause();
     let watchdog = HardwareWatchdog(Watchdog::start());
     let (console, led) = (Console::start(), StatusLed(Led::new()));
@@ -63,15 +62,15 @@ async fn start() -> (Kit, &'static mut App) {
     if let Ok(network) = network(runner) {
         executor::spawner().await.spawn(network);
     }
-    (board, make_app(stack, ready))
+    (board, make_app(stack, ready, reply_delay))
 }
 
 /// Starts the board, then runs app and console.
 #[embassy_executor::task]
-async fn board() {
+async fn board(reply_delay: Duration) {
     // Polled by a function of its own, whose stack frame is gone when the app runs.
     let (board, app) = {
-        let start = pin!(start());
+        let start = pin!(start(reply_delay));
         Outlined::new(start).await
     };
     board.run(app).await;
@@ -99,11 +98,11 @@ fn plug_in(board: &mut Kit, ready: &mut Ready) -> (Stack<'static>, Network<&'sta
 
 /// The app.
 #[inline(never)]
-fn make_app(stack: Stack<'static>, ready: Ready) -> &'static mut App {
+fn make_app(stack: Stack<'static>, ready: Ready, reply_delay: Duration) -> &'static mut App {
     static APP: StaticCell<App> = StaticCell::new();
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-    let settings = Settings { auto: ready.mode.auto, reply_delay: REPLY_DELAY, ..Settings::default() };
+    let settings = Settings { auto: ready.mode.auto, reply_delay, ..Settings::default() };
     APP.init_with(|| App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings))
 }
 

@@ -33,8 +33,6 @@ const _: () = assert!(memory_map::SEEDS[0] == SLOTS && memory_map::SEEDS[1] == S
 
 /// The longest name and value, with their lengths.
 const BUFFER: usize = 128;
-/// As on the board itself.
-const REPLY_DELAY: Duration = Duration::from_millis(120);
 
 static WIRE: Wire = Wire::new();
 
@@ -42,7 +40,8 @@ static WIRE: Wire = Wire::new();
 fn main() -> ! {
     clock::start();
     crash::before_reset(emulator::fail);
-    if let Ok(board) = board() {
+    // The Cortex-M3 multiplies in data-dependent time.
+    if let Ok(board) = board(app::measured_reply_delay()) {
         executor::start().spawn(board);
     }
     executor::sleep()
@@ -54,10 +53,10 @@ async fn network(mut runner: Network<&'static mut Ethernet>) {
 }
 
 #[embassy_executor::task]
-async fn board() {
+async fn board(reply_delay: Duration) {
     // Polled by a function of its own, whose stack frame is gone when the app runs.
     let (board, app, kept) = {
-        let start = pin!(start());
+        let start = pin!(start(reply_delay));
         Outlined::new(start).await
     };
     board.run_with(app, async |room| product::work(room, kept).await).await;
@@ -67,7 +66,7 @@ type Kit = Board<Console, (), HardwareWatchdog, Retained>;
 type Kept = KeepFile<FlashValues<ValuesFlash, VALUES, { VALUES + VALUES_LEN }, BUFFER>>;
 
 /// All steps up to the app.
-async fn start() -> (Kit, &'static mut App, &'static Kept) {
+async fn start(reply_delay: Duration) -> (Kit, &'static mut App, &'static Kept) {
     let by_watchdog = watchdog::was_the_cause();
     let watchdog = HardwareWatchdog(Watchdog::start());
     // Without a lamp.
@@ -79,7 +78,7 @@ async fn start() -> (Kit, &'static mut App, &'static Kept) {
     if let Ok(network) = network(runner) {
         executor::spawner().await.spawn(network);
     }
-    let app = make_app(stack, ready);
+    let app = make_app(stack, ready, reply_delay);
     app.persist_with(kept);
     (board, app, kept)
 }
@@ -106,11 +105,11 @@ fn plug_in(board: &mut Kit, ready: &mut Ready) -> (Stack<'static>, Network<&'sta
 
 /// The app.
 #[inline(never)]
-fn make_app(stack: Stack<'static>, ready: Ready) -> &'static mut App {
+fn make_app(stack: Stack<'static>, ready: Ready, reply_delay: Duration) -> &'static mut App {
     static APP: StaticCell<App> = StaticCell::new();
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-    let settings = Settings { auto: ready.mode.auto, reply_delay: REPLY_DELAY, ..Settings::default() };
+    let settings = Settings { auto: ready.mode.auto, reply_delay, ..Settings::default() };
     APP.init_with(|| App::new(stack, MEMORY.take(), ready.prs, ready.rng, settings))
 }
 

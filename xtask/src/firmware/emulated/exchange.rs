@@ -102,21 +102,23 @@ fn file(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {
     let start = Instant::now();
     board.fetch(&token)?;
     sender.await_event("fetched", PATIENCE)?;
-    let time = start.elapsed();
+    let there = start.elapsed().as_millis();
     sender.ends_with(0, PATIENCE)?;
 
     let token = board.offer("flowers.bin")?;
+    let start = Instant::now();
     let mut fetcher = bed.peer(1, &["fetch", "--token", &token, "--wait", "30"])?;
     let received = fetcher.await_event("received", PATIENCE)?;
+    let back = start.elapsed().as_millis();
     fetcher.ends_with(0, PATIENCE)?;
     let path = received["path"].as_str().unwrap_or_default();
     let path = bed.inbox(1)?.join(path);
-    let back = fs::read(&path).map_err(Failure::at(path.display()))?;
-    if Sha256::digest(&back) != Sha256::digest(&bytes) {
-        return Err(Failure(format!("{} bytes came back, and they are others", back.len())));
+    let returned = fs::read(&path).map_err(Failure::at(path.display()))?;
+    if Sha256::digest(&returned) != Sha256::digest(&bytes) {
+        return Err(Failure(format!("{} bytes came back, and they are others", returned.len())));
     }
     bed.finish(board)?;
-    Ok(format!("to the board in {:.1} s", time.as_secs_f64()))
+    Ok(format!("to the board in {there} ms, back in {back} ms with the start of the command"))
 }
 
 fn pasted(bed: &mut BoardTestbed<'_>) -> Result<String, Failure> {

@@ -25,7 +25,7 @@ impl ServerSession {
         }
         Some(match &self.state {
             State::AwaitHello(_) | State::Busy | State::Over => self.opened + MESSAGE2_TIMEOUT,
-            State::Parked(..) | State::AwaitProof(_) => self.opened + HANDSHAKE_TIMEOUT,
+            State::Parked(..) | State::Answering(_) | State::AwaitProof(_) => self.opened + HANDSHAKE_TIMEOUT,
             State::Open(Dialogue { task: Task::Stream(_), .. } | Dialogue { committing: true, .. }) => {
                 self.heard + LEASE
             }
@@ -83,7 +83,7 @@ impl ServerSession {
                 State::AwaitHello(_) | State::Parked(..) | State::Busy => {
                     server.guard.closed(now, self.conn);
                 }
-                State::AwaitProof(_) => server.guard.failed(now, self.conn),
+                State::Answering(_) | State::AwaitProof(_) => server.guard.failed(now, self.conn),
                 State::Open(_) | State::Over => {}
             }
         }
