@@ -58,6 +58,22 @@ fn listeners_hear_what_is_offered_and_that_it_is_gone() {
 
 #[test]
 #[ignore = "cargo xtask windows"]
+fn a_message_is_found_by_multicast_dns() {
+    let scene = Scene::on_a_network();
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in WAYS {
+        let arguments = ["send-msg", "--mdns", "--udp-port", "48601", "hello"];
+        let (mut sending, token, _) = scene.send(from, folder.path(), &arguments, b"");
+        // On another port for beacons, so that there is no other way.
+        let arguments = ["fetch", "--json", "--mdns", "--udp-port", "48602"];
+        let mut fetching = scene.spawn(to, folder.path(), &arguments, b"");
+        assert_eq!(fetching.event("received")["token"], token, "{from:?}");
+        assert_eq!((fetching.exit_code(), sending.exit_code()), (0, 0), "{from:?}");
+    }
+}
+
+#[test]
+#[ignore = "cargo xtask windows"]
 fn files_of_telling_sizes_arrive_equal() {
     let scene = Scene::new();
     for (from, to) in WAYS {

@@ -1,9 +1,9 @@
 //! One socket for each family on every interface, which shares the port with the other programs of this machine that speak
 //! multicast DNS (RFC 6762, section 15.1).
 //!
-//! It is bound to the group, and so receives what is sent to everybody alone: a message to one of several programs that share
-//! a port reaches only one of them, and that is left to the others. What it sends comes from the port of multicast DNS, as
-//! what counts as an answer must.
+//! It is bound to the group, where the system can do that, and so receives what is sent to everybody alone: a message to
+//! one of several programs that share a port reaches only one of them, and that is left to the others. What it sends comes
+//! from the port of multicast DNS, as what counts as an answer must.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -18,6 +18,7 @@ use super::{GROUP_V4, GROUP_V6, HEARD_MAX, PORT};
 use crate::address::Address;
 use crate::lan::beacons::{HOPS, SkippedInterface, socket_v4, socket_v6};
 use crate::lan::interfaces::Interface;
+use crate::platform;
 
 /// The sockets of one process.
 #[derive(Default)]
@@ -76,14 +77,14 @@ impl MdnsLink {
     fn open(&self) -> io::Result<UdpSocket> {
         let socket = match self.own.address {
             IpAddr::V4(own) => {
-                let socket = socket_v4(&self.own, GROUP_V4, PORT)?;
+                let socket = socket_v4(&self.own, platform::group_receiver_v4(GROUP_V4, own), PORT)?;
                 SockRef::from(&socket).set_multicast_if_v4(&own)?;
                 socket.join_multicast_v4(&GROUP_V4, &own)?;
                 socket.set_multicast_ttl_v4(HOPS)?;
                 socket
             }
-            IpAddr::V6(_) => {
-                let socket = socket_v6(&self.own, GROUP_V6, PORT)?;
+            IpAddr::V6(own) => {
+                let socket = socket_v6(&self.own, platform::group_receiver(GROUP_V6, own), PORT)?;
                 socket.join_multicast_v6(&GROUP_V6, self.index())?;
                 socket
             }

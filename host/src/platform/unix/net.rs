@@ -64,6 +64,11 @@ pub(crate) fn group_receiver(group: Ipv6Addr, _interface: Ipv6Addr) -> Ipv6Addr 
     group
 }
 
+/// The same of an IPv4 group.
+pub(crate) fn group_receiver_v4(group: Ipv4Addr, _interface: Ipv4Addr) -> Ipv4Addr {
+    group
+}
+
 /// Whether an error says that a connection has begun, and that the socket tells how it ended.
 pub(crate) fn is_in_progress(error: &io::Error) -> bool {
     is_any(error, &[Errno::INPROGRESS])

@@ -55,6 +55,11 @@ pub(crate) fn group_receiver(_group: Ipv6Addr, interface: Ipv6Addr) -> Ipv6Addr 
     interface
 }
 
+/// The same of an IPv4 group.
+pub(crate) fn group_receiver_v4(_group: Ipv4Addr, interface: Ipv4Addr) -> Ipv4Addr {
+    interface
+}
+
 /// Whether an error says that a connection has begun, and that the socket tells how it ended.
 pub(crate) fn is_in_progress(error: &io::Error) -> bool {
     is_any(error, &[WOULD_BLOCK])
