@@ -262,7 +262,8 @@ fn windows(repo: &Repo, size: Size) -> Result<String, Failure> {
         captured(windows::cargo(repo, "clippy").args(packages).args(["--", "-D", "warnings"]))?;
     }
     let ourselves = std::env::current_exe().map_err(Failure::at("our own path"))?;
-    let output = captured(repo.program(ourselves).arg("windows"))?;
+    let long = (size == Size::Full).then_some("--long");
+    let output = captured(repo.program(ourselves).arg("windows").args(long))?;
     match counts(&output) {
         (0, _) => Err(Failure(format!("{output}no test ran"))),
         (passed, _) => Ok(format!("{passed} tests under wine")),

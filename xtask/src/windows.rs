@@ -2,6 +2,7 @@
 
 mod prefix;
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,12 @@ pub(crate) struct Windows {
     /// run only the tests whose names hold this
     #[argh(option, arg_name = "name")]
     only: Option<String>,
+    /// hand over a gibibyte each way too
+    #[argh(switch)]
+    long: bool,
 }
 
-/// Builds and tests.
+/// Builds and tests, and prints how long each test took.
 pub(crate) fn run(repo: &Repo, windows: &Windows) -> Result<(), Failure> {
     let wine = Wine::find(repo).ok_or_else(|| Failure::new("wine64 is not there"))?;
     let program = build(repo)?;
@@ -35,7 +39,30 @@ pub(crate) fn run(repo: &Repo, windows: &Windows) -> Result<(), Failure> {
     cargo.arg("--ignored").args(&windows.only);
     cargo.env("DEADDROP_TEST_WINE_PREFIX", prefix).env("DEADDROP_TEST_WINDOWS_PROGRAM", program);
     cargo.env("DEADDROP_TEST_WINE", wine.loader).env("DEADDROP_TEST_WINESERVER", wine.server);
-    shown_run(&mut cargo)
+    if windows.long {
+        cargo.env("DEADDROP_TEST_LONG", "1");
+    } else {
+        cargo.env_remove("DEADDROP_TEST_LONG");
+    }
+    let times = folder.path().join("times");
+    fs::create_dir(&times).map_err(Failure::at(times.display()))?;
+    let tested = shown_run(cargo.env("DEADDROP_TEST_TIMES", &times));
+    for (name, seconds) in noted(&times)? {
+        println!("{seconds:>6} s  {name}");
+    }
+    tested
+}
+
+/// The names of the tests that have noted how long they took, and their seconds, by name.
+fn noted(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let at = || Failure::at(folder.display().to_string());
+    let entries = fs::read_dir(folder).map_err(at())?;
+    let noted = entries.map(|entry| {
+        let entry = entry.map_err(at())?;
+        let seconds = fs::read_to_string(entry.path()).map_err(at())?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), seconds))
+    });
+    noted.collect()
 }
 
 /// A cargo command that compiles for Windows.

@@ -1,7 +1,9 @@
 //! Messages, files and folders arrive as they were, both ways.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::scene::{Scene, WAYS};
 use crate::support::{names, noise, write};
@@ -92,6 +94,37 @@ fn files_of_telling_sizes_arrive_equal() {
             assert_eq!(names(here.path()), [&*name]);
             assert!(fs::read(here.path().join(&name)).unwrap() == content, "{from:?}: {size} bytes differ");
         }
+    }
+}
+
+/// 1 GiB each way: offsets past what a short exchange has. With `DEADDROP_TEST_LONG` only.
+#[test]
+#[ignore = "cargo xtask windows"]
+fn a_gibibyte_arrives_equal() {
+    const PARTS: u64 = 64;
+    const PART: usize = 16 << 20;
+    if std::env::var_os("DEADDROP_TEST_LONG").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = File::create(folder.path().join("large.bin")).unwrap();
+    for seed in 0..PARTS {
+        file.write_all(&noise(seed, PART)).unwrap();
+    }
+    for (from, to) in WAYS {
+        let here = tempfile::tempdir().unwrap();
+        let (mut sending, token, _) = scene.send(from, folder.path(), &["send-file", "large.bin"], b"");
+        let mut fetching = scene.fetch(to, here.path(), &token, &[]);
+        assert_eq!(fetching.await_exit(Duration::from_secs(600)).unwrap(), 0);
+        assert_eq!(sending.exit_code(), 0);
+        let mut saved = File::open(here.path().join("large.bin")).unwrap();
+        let mut part = vec![0; PART];
+        for seed in 0..PARTS {
+            saved.read_exact(&mut part).unwrap();
+            assert!(part == noise(seed, PART), "{from:?}: part {seed} differs");
+        }
+        assert_eq!(saved.read(&mut part).unwrap(), 0, "nothing follows");
     }
 }
 

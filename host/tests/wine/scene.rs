@@ -1,6 +1,7 @@
 //! A host with both programs, or one for each.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -23,17 +24,39 @@ pub(crate) struct Scene {
     // Dropped first: what runs on a host ends before it.
     pub(crate) windows: Windows,
     lan: Lan,
+    /// Dropped last: the time of a test includes the end of wine.
+    _stopwatch: Stopwatch,
+}
+
+/// Notes how long a test took that has this, where `cargo xtask windows` looks for it.
+struct Stopwatch(Instant);
+
+impl Drop for Stopwatch {
+    fn drop(&mut self) {
+        let folder = std::env::var_os("DEADDROP_TEST_TIMES");
+        // The thread of a test has its name.
+        if let (Some(folder), Some(name)) = (folder, std::thread::current().name()) {
+            let file = Path::new(&folder).join(name.replace("::", "."));
+            // Without it the test is no less passed.
+            let _ = std::fs::write(file, format!("{:.1}", self.0.elapsed().as_secs_f64()));
+        }
+    }
 }
 
 impl Scene {
     /// One host, which has its loopback alone.
     pub(crate) fn new() -> Self {
-        Self { windows: Windows::new(), lan: Lan::alone() }
+        Self::on(Lan::alone)
     }
 
     /// A host for each on a network.
     pub(crate) fn on_a_network() -> Self {
-        Self { windows: Windows::new(), lan: Lan::of(2) }
+        Self::on(|| Lan::of(2))
+    }
+
+    fn on(lan: impl FnOnce() -> Lan) -> Self {
+        let stopwatch = Stopwatch(Instant::now());
+        Self { windows: Windows::new(), lan: lan(), _stopwatch: stopwatch }
     }
 
     /// The network.
