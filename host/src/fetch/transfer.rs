@@ -1,5 +1,7 @@
 //! Takes one drop from a sender: core's `Fetch` decides, this connects, stores and waits.
 
+mod connecting;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +21,9 @@ use super::bulk::receive_bulk;
 use super::connection::ClientConnection;
 use super::credentials::Credentials;
 use super::error::{ConnectionError, FetchError, ReceiveError};
-use super::leads::{Connected, Leads};
+use super::leads::Leads;
 use super::persist::persist;
 use super::progress::{Counters, FetchProgress};
-use crate::address::Address;
 use crate::files::save::{Claimed, Kept, Leftover, SaveError, Unplaced};
 use crate::files::target::{Finished, Target};
 use crate::stop::Stopper;
@@ -312,86 +313,12 @@ impl Transfer {
         }
     }
 
-    /// Follows a lead, if there is one: gives up the connection, and connects by the new routes first.
-    fn follow_lead(&mut self, now: Instant) {
-        let Some(mut routes) = self.leads.take() else { return };
-        if self.connection.is_some() {
-            self.network_error = Some("an address has changed".into());
-            self.fetch.handle_error(now, ClientError::Reset, &mut system());
-            if self.fetch.is_whole() {
-                // Nothing more is read from it.
-                self.disconnect();
-            }
-        }
-        self.fetch.retry_now();
-        self.routes.retain(|known| !routes.contains(known));
-        routes.append(&mut self.routes);
-        routes.truncate(ROUTES);
-        self.routes = routes;
-        self.leads.set_routes(&self.routes);
-    }
-
-    /// Takes the connection out of use.
-    fn disconnect(&mut self) -> Option<ClientConnection> {
-        self.leads.set_connection(None);
-        self.connection.take()
-    }
-
     /// Tells once that the connection was lost, and another is being tried.
     fn tell_loss(&mut self) {
         if !std::mem::replace(&mut self.loss_told, true) {
             let how = self.network_error.clone().unwrap_or_else(|| "it was closed".into());
             // Nobody has to read it.
             let _ = self.losses.0.try_send(how);
-        }
-    }
-
-    async fn wait(&self, until: Instant) {
-        let stopped = async {
-            // Once it was used, it has been acted on.
-            if self.stopper.is_stopped() {
-                future::pending::<()>().await;
-            }
-            self.stopper.stopped().await;
-        };
-        future::or(sleep_until(until), future::or(stopped, self.leads.given())).await;
-    }
-
-    async fn connect(&mut self, incoming: Option<&Target>) {
-        let offset = self.fetch.resume_offset();
-        let before = || self.prefix.filter(|(stored, _)| *stored == offset).map(|(_, digest)| digest);
-        let digest = incoming.map_or_else(before, |incoming| incoming.prefix_digest(offset));
-        // Once the drop is here, the stopper only ends waits: the confirmation is still tried.
-        let stop = (!self.fetch.is_whole()).then_some(&self.stopper);
-        let opening = ClientConnection::open(&self.routes, &self.credentials, self.expected, stop);
-        let late = async {
-            match self.fetch.poll_timeout() {
-                Some(at) => self.wait(at).await,
-                None => self.leads.given().await,
-            }
-            None
-        };
-        let opened = future::or(async { Some(opening.await) }, late).await;
-        let now = clock::now();
-        match opened {
-            Some(Ok(connection)) => {
-                (self.sender, self.reached) = (connection.route.to, true);
-                // The next connection is tried there first.
-                self.routes.sort_by_key(|route| *route != connection.route);
-                let woken = if stop.is_none() { connection.woken_by(&self.stopper) } else { connection };
-                let local = woken.stream().local_addr().ok().map(Address::from);
-                let notify = woken.notify().clone();
-                self.leads.set_connection(Some(Connected { local, route: woken.route, notify }));
-                self.connection = Some(woken);
-                (self.bulk_tried, self.loss_told) = (false, false);
-                self.fetch.handle_open(now, digest);
-            }
-            // What is due is done on the next round.
-            Some(Err(ConnectionError::Stopped)) | None => {}
-            Some(Err(error)) => {
-                self.note(&error);
-                self.fetch.handle_unreachable(now, &mut system());
-            }
         }
     }
 
