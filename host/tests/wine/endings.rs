@@ -112,7 +112,7 @@ fn of_two_receivers_exactly_one_gets_it() {
         write(folder.path(), "one.bin", &noise(5, 3 << 20));
         let (mut sending, token, _) = scene.send(from, folder.path(), &["send-file", "one.bin"], b"");
         let mut racing = [System::Windows, System::Linux]
-            .map(|system| scene.fetch(system, here.path(), &token, &["--wait", "30"]));
+            .map(|system| scene.fetch(system, here.path(), &token, &["--wait", "10"]));
         let codes = racing.each_mut().map(Process::exit_code);
         let lost = codes.into_iter().filter(|code| [4, 5, 7].contains(code)).count();
         assert!(codes.contains(&0) && lost == 1, "{codes:?}");
