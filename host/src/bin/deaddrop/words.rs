@@ -30,6 +30,15 @@ pub(crate) fn bits(words: usize) -> f64 {
     f64::from(u32::try_from(words).unwrap_or(u32::MAX)) * f64::from(LISTED).log2()
 }
 
+/// Whether a passphrase is made of at least so many words of the list, all different, as [`passphrase`] writes them.
+pub(crate) fn are_listed(passphrase: &str, at_least: usize) -> bool {
+    let words = || passphrase.split(' ');
+    words().count() >= at_least
+        && words().enumerate().all(|(at, word)| {
+            EFF_LONG_WORDLIST.contains(&word) && !words().take(at).any(|earlier| earlier == word)
+        })
+}
+
 fn word() -> Result<&'static str, Failure> {
     loop {
         let mut drawn = Zeroizing::new([0; 2]);
@@ -71,6 +80,17 @@ mod tests {
         assert_eq!(digest, "addd35536511597a02fa0a9ff1e5284677b8883b83e986e43f15a3db996b903e");
         assert!(EFF_LONG_WORDLIST.iter().all(|word| word.len() < LONGEST && !word.contains(' ')));
         assert_eq!(EFF_LONG_WORDLIST.iter().collect::<BTreeSet<_>>().len(), usize::from(LISTED));
+    }
+
+    #[test]
+    fn a_passphrase_of_the_list_is_known_from_others() {
+        assert!(are_listed("abacus abdomen zoom", 3));
+        for other in
+            ["abacus abdomen", "abacus abdomen abacus", "abacus abdomen Zoom", "abacus  abdomen zoom", ""]
+        {
+            assert!(!are_listed(other, 3), "{other:?}");
+        }
+        assert!((0..20).all(|_| are_listed(&passphrase(4).unwrap(), 4)));
     }
 
     #[test]

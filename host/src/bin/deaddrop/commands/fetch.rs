@@ -65,7 +65,10 @@ pub(super) struct Wanted {
 
 /// Takes the drop.
 pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<(), Failure> {
-    warn_weak(ui, &job.passphrase).await?;
+    let passphrase = std::mem::take(&mut job.passphrase);
+    let deriving = Room::derive(passphrase.clone());
+    warn_weak(ui, &passphrase).await?;
+    drop(passphrase);
     if job.discard && job.wanted.token.is_none() {
         return Err(Failure::usage(
             "--discard does not know which drop to remove: add --token T, which names it",
@@ -80,7 +83,6 @@ pub(super) async fn fetch(ui: &Ui, signals: &Signals, mut job: Job) -> Result<()
         Some(out) if out.as_os_str() == "-" => Places { folder: None, spool: spool(), to_file: false },
         out => Places { to_file: out.is_some(), ..places(out)? },
     };
-    let deriving = Room::derive(std::mem::take(&mut job.passphrase));
     let mut browser = match job.senders.is_empty() {
         false => None,
         true if job.discard => None,

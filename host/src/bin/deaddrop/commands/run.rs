@@ -68,7 +68,9 @@ pub(super) struct Fetching {
 /// Browses until a signal ends it.
 pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
     let Job { net, passphrase, room_file, fetching, out } = job;
+    let deriving = Room::derive(passphrase.clone());
     warn_weak(ui, &passphrase).await?;
+    drop(passphrase);
     if let Some(out) = &out {
         fetcher::check(out)?;
     }
@@ -76,7 +78,6 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
         fetcher::check(&fetching.out)?;
         fetching.exec.as_ref().map_or(Ok(()), Exec::check)?;
     }
-    let deriving = Room::derive(passphrase);
     let mut browser = open_browser(ui, &net).await?;
     let receiver = Receiver::new(&derive(deriving, signals).await?).network(network(&net));
     receiver.browse(&mut browser);

@@ -37,8 +37,11 @@ pub(super) struct Job {
 /// Holds the drop.
 pub(super) async fn send(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
     let Job { mut drop, path, tcp_port, net, passphrase } = job;
+    // The two take about as long as each other, and run on a thread each.
+    let deriving = Room::derive(passphrase.clone());
     warn_weak(ui, &passphrase).await?;
-    let room = derive(Room::derive(passphrase), signals).await?;
+    std::mem::drop(passphrase);
+    let room = derive(deriving, signals).await?;
     if let Some(port) = tcp_port {
         drop = drop.tcp_port(port);
     }
