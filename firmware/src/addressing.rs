@@ -4,7 +4,6 @@
 mod frames;
 pub(crate) mod link_local;
 
-use core::fmt::Write;
 use core::net::Ipv4Addr;
 
 use deaddrop_provisioning::Address;
@@ -37,8 +36,11 @@ fn fixed(address: Ipv4Cidr, gateway: Option<Ipv4Addr>) -> ConfigV4 {
 fn host_name(mac: [u8; 6]) -> heapless::String<32> {
     let mut name = heapless::String::new();
     let [.., a, b, c] = mac;
-    // Fits.
-    let _ = write!(name, "deaddrop-{a:02x}{b:02x}{c:02x}");
+    // It all fits. Without `core::fmt`, whose machinery would be added for this type.
+    let _ = name.push_str("deaddrop-");
+    for digit in [a >> 4, a & 15, b >> 4, b & 15, c >> 4, c & 15] {
+        let _ = name.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+    }
     name
 }
 

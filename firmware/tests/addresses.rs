@@ -4,12 +4,15 @@
 mod lan;
 
 use std::net::Ipv4Addr;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use deaddrop_core::offer::Kind;
 use deaddrop_firmware::app::Settings;
 use deaddrop_firmware::board::Neighbours;
 use deaddrop_firmware::mailbox::Event;
+use embassy_net_driver::{Driver, RxToken};
+use lan::switch::Port;
 use lan::{Board, Lan, clock, dhcp};
 
 /// Waits until a board has another address than its first `past` events told of.
@@ -98,6 +101,64 @@ fn after_the_cable_is_back_an_address_is_chosen_again() {
     let events = board.events.borrow().len();
     let second = address(&mut lan, &board, events);
     assert!(first.is_link_local() && second.is_link_local());
+}
+
+/// The ARP frames at a port: sender's address, and the address that it is about.
+fn asked(port: &mut Port) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let mut asked = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    while let Some((frame, _)) = port.receive(&mut context) {
+        let address = |bytes: &[u8]| Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]);
+        frame.consume(|frame| {
+            if frame[12..14] == [8, 6] {
+                asked.push((address(&frame[28..]), address(&frame[38..])));
+            }
+        });
+    }
+    asked
+}
+
+#[test]
+fn an_address_that_is_given_is_asked_for_at_once() {
+    let mut lan = Lan::new();
+    let mut port = lan.port();
+    let (_, address) = lan.stack();
+    lan.pass(Duration::from_millis(10));
+    assert_eq!(asked(&mut port), [(Ipv4Addr::UNSPECIFIED, address)]);
+    lan.pass(Duration::from_secs(600));
+    assert_eq!(asked(&mut port).len(), 2, "three times in all");
+}
+
+#[test]
+fn who_takes_a_chosen_address_is_given_way_to_without_another_wait_for_dhcp() {
+    let mut lan = Lan::new();
+    let mut port = lan.port();
+    let board = lan.board_without_address(Neighbours::Lan);
+    let first = address(&mut lan, &board, 0);
+    asked(&mut port);
+    // An announcement by somebody else.
+    let mut frame = vec![0xFF; 6];
+    frame.extend([2, 9, 9, 9, 9, 9, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 9, 9, 9, 9, 9]);
+    frame.extend([&first.octets()[..], &[0; 6], &first.octets()].concat());
+    let (events, before) = (board.events.borrow().len(), clock::now());
+    port.send(&frame);
+    let second = address(&mut lan, &board, events);
+    assert_ne!(first, second);
+    assert!(clock::now() - before < Duration::from_secs(8), "{:?}", clock::now() - before);
+    // Somebody of the same LAN can ask for it before it is used.
+    assert!(asked(&mut port).contains(&(Ipv4Addr::UNSPECIFIED, second)));
+}
+
+#[test]
+fn silence_among_link_local_addresses_is_no_sign_of_a_deaf_driver() {
+    let mut lan = Lan::new();
+    let [a, _] = [(); 2].map(|()| lan.board_without_address(Neighbours::OneHost));
+    lan.pass(Duration::from_secs(60));
+    lan.switch.deafen(a.number);
+    lan.pass(Duration::from_secs(20 * 60));
+    let fed = a.signs.fed.get();
+    lan.pass(Duration::from_secs(60));
+    assert!(a.signs.fed.get() > fed + 50, "the watchdog is fed");
 }
 
 #[test]

@@ -51,8 +51,9 @@ pub(super) async fn network_task(app: &AppState) {
 
 /// Judges the silence on the wire. While it is suspicious, `Wire` does not check in.
 fn listen(app: &AppState, silence: &mut Silence, now: Instant) {
-    let verdict =
-        app.wire.map_or(Verdict::Fine, |wire| silence.judge(now, wire.received(), app.stack.is_link_up()));
+    // Where addresses are link-local, there may be nobody who has anything to say, and no gateway to ask.
+    let expected = |wire: &Wire| app.stack.is_link_up() && wire.chosen().is_unspecified();
+    let verdict = app.wire.map_or(Verdict::Fine, |wire| silence.judge(now, wire.received(), expected(wire)));
     // A restart would lose what is kept in RAM.
     if verdict != Verdict::Deaf || app.store.borrow().iter().next().is_some() {
         app.context.liveness.check_in(Task::Wire, now);

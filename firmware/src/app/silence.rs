@@ -4,7 +4,7 @@
 //! for five minutes although the link is up, the board asks its gateway for an answer, every half minute. After ten
 //! minutes of silence the task `Wire` stops to check in, and the watchdog restarts the board, unless that would lose
 //! something that is kept in RAM. A board that has heard nothing since its start is not judged, so that a LAN which is
-//! really silent costs one restart at most.
+//! really silent costs one restart at most. Nor is one with a link-local address.
 
 use core::time::Duration;
 
@@ -43,7 +43,7 @@ impl Silence {
         Self { received: 0, heard: false, since: now, asked: now }
     }
 
-    /// Judges the silence, given the count of received frames and the state of the link.
+    /// Judges the silence, given the count of received frames, and whether there is a link on which to expect any.
     pub(super) fn judge(&mut self, now: Instant, received: u32, link: bool) -> Verdict {
         if received != self.received {
             self.heard = true;

@@ -12,9 +12,6 @@ use embassy_time::{Instant, Timer};
 
 use crate::addressing::link_local::LinkLocal;
 
-/// In place of the stack's address: it is about to change.
-const CHANGING: Ipv4Addr = Ipv4Addr::BROADCAST;
-
 /// Between the driver, the stack and the app. Each part has one writer, so that load and store are enough; the
 /// Cortex-M0+ has no more.
 #[derive(Debug, Default)]
@@ -44,7 +41,7 @@ impl Wire {
     }
 
     /// The link-local address that the stack should use; unspecified if it should do as provisioned.
-    pub(super) fn chosen(&self) -> Ipv4Addr {
+    pub(crate) fn chosen(&self) -> Ipv4Addr {
         self.chosen.load(Ordering::Relaxed).into()
     }
 
@@ -60,11 +57,7 @@ impl Wire {
     }
 
     fn note(&self, link_local: &LinkLocal) {
-        let chosen = link_local.chosen();
-        if chosen != self.chosen() {
-            self.chosen.store(chosen.to_bits(), Ordering::Relaxed);
-            self.current.store(CHANGING.to_bits(), Ordering::Relaxed);
-        }
+        self.chosen.store(link_local.chosen().to_bits(), Ordering::Relaxed);
         self.taken.store(link_local.taken().to_bits(), Ordering::Relaxed);
     }
 }
@@ -84,8 +77,9 @@ impl<D: Driver> Addressed<D> {
     /// Does what is due about the address.
     fn address(&mut self, cx: &mut Context<'_>, link: LinkState) {
         let now = Instant::now();
-        let current = self.wire.current.load(Ordering::Relaxed).into();
-        if current != CHANGING {
+        // While the stack has another address than it should, there is nothing to conclude from it.
+        if self.wire.chosen() == self.link_local.chosen() {
+            let current = self.wire.current.load(Ordering::Relaxed).into();
             self.link_local.observe(now, link == LinkState::Up, current);
         }
         // Without space for a frame, the driver wakes this task when there is some.

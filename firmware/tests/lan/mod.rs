@@ -32,7 +32,7 @@ use deaddrop_provisioning::{Address, Ipv4Network};
 use embassy_net::{Stack, StackResources};
 use embassy_net_driver::Driver;
 use rand_core::SeedableRng;
-use switch::Switch;
+use switch::{Port, Switch};
 
 /// Time passes for this long before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -256,6 +256,12 @@ impl Lan {
         }
     }
 
+    /// A port for a board of the next number.
+    pub(crate) fn port(&mut self) -> Port {
+        self.boards += 1;
+        self.switch.port()
+    }
+
     /// A stack with an address and nothing on it.
     pub(crate) fn stack(&mut self) -> (Stack<'static>, Ipv4Addr) {
         let (stack, address, _) = self.watched_stack();
@@ -274,8 +280,7 @@ impl Lan {
         neighbours: Neighbours,
     ) -> (Stack<'static>, Ipv4Addr, &'static Wire) {
         let wire: &'static Wire = Box::leak(Box::new(Wire::new()));
-        let port = self.switch.port();
-        self.boards += 1;
+        let port = self.port();
         let stack = match chip::CHIP {
             None => self.run(port, wire, address, neighbours),
             Some(kind) => {

@@ -107,6 +107,7 @@ fn an_address_that_somebody_has_or_wants_is_not_used() {
         let (_, Frame::Probe, first) = board.sent[0] else { panic!("a probe") };
         // Its own probe, which a switch may send back, disputes nothing.
         board.hear(Arp { mac: MAC, sender: NONE, target: first, request: true });
+        assert_eq!(board.it.conflicts, 0);
         let sender = if wanted { NONE } else { first };
         board.hear(Arp { mac: OTHER, sender, target: first, request: wanted });
         board.until(at(30));
