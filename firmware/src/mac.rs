@@ -4,7 +4,16 @@ use sha2::{Digest, Sha512};
 
 /// A locally administered unicast address, derived from the chip's unique id: stable, and different for each chip.
 pub fn hardware_address(chip: &[u8]) -> [u8; 6] {
-    let digest = Sha512::new_with_prefix(b"deaddrop/1 mac").chain_update(chip).finalize();
+    derived(b"deaddrop/1 mac", chip)
+}
+
+/// Another one of the same chip, for the host at the other end of a cable that has no address there of its own.
+pub fn other_end(chip: &[u8]) -> [u8; 6] {
+    derived(b"deaddrop/1 mac of the host", chip)
+}
+
+fn derived(label: &[u8], chip: &[u8]) -> [u8; 6] {
+    let digest = Sha512::new_with_prefix(label).chain_update(chip).finalize();
     let mut address = [0; 6];
     for (to, from) in address.iter_mut().zip(digest) {
         *to = from;
@@ -29,8 +38,9 @@ mod tests {
     #[test]
     fn it_is_local_and_of_one_host() {
         for chip in 0..=255_u8 {
-            let [first, ..] = hardware_address(&[chip]);
-            assert_eq!(first & 0x03, 0x02);
+            let both = [hardware_address(&[chip]), other_end(&[chip])];
+            assert!(both.iter().all(|[first, ..]| first & 0x03 == 0x02));
+            assert_ne!(both[0], both[1]);
         }
     }
 }

@@ -58,6 +58,18 @@ pub(crate) const BOARDS: &[Board] = &[
         package: "deaddrop-pico2-w",
         flash_method: FlashMethod::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
     },
+    Board {
+        name: "pico",
+        target: Target::Thumbv6m,
+        package: "deaddrop-pico",
+        flash_method: FlashMethod::Uf2 { family: uf2::RP2040, id: "RPI-RP2" },
+    },
+    Board {
+        name: "pico2",
+        target: Target::Thumbv8mMainHf,
+        package: "deaddrop-pico2",
+        flash_method: FlashMethod::Uf2 { family: uf2::RP2350_ARM_S, id: "RP2350" },
+    },
     // OpenOCD 0.12 does not support the chip.
     Board {
         name: "nucleo-h563zi",
