@@ -6,6 +6,7 @@ pub(crate) mod chip;
 pub(crate) mod clock;
 pub(crate) mod dhcp;
 pub(crate) mod switch;
+pub(crate) mod usb;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -33,6 +34,9 @@ use embassy_net::{Stack, StackResources};
 use embassy_net_driver::Driver;
 use rand_core::SeedableRng;
 use switch::{Port, Switch};
+
+/// `over_usb` is the tests of `two_boards` once more.
+const OVER_USB: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"over_usb");
 
 /// Time passes for this long before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -282,6 +286,10 @@ impl Lan {
         let wire: &'static Wire = Box::leak(Box::new(Wire::new()));
         let port = self.port();
         let stack = match chip::CHIP {
+            None if OVER_USB => {
+                let (_, device, _) = usb::attach(self, port);
+                self.run(device, wire, address, neighbours)
+            }
             None => self.run(port, wire, address, neighbours),
             Some(kind) => {
                 let device = chip::attach(self, kind, port);
