@@ -93,9 +93,12 @@ fn ending(out: &Path, end: &str) -> Result<PathBuf, Failure> {
 /// The root of a Debian 12 with these packages and nothing else, made once under this name.
 fn debian(repo: &Repo, name: &str, packages: &str) -> Result<PathBuf, Failure> {
     let (root, part) = (repo.cache(name), repo.cache(&format!("{name}.part")));
-    if !root.exists() {
+    let list = repo.cache(&format!("{name}.packages"));
+    if !root.exists() || fs::read_to_string(&list).ok().as_deref() != Some(packages) {
         println!("fetching a Debian 12");
         super::remove(&part)?;
+        super::remove(&root)?;
+        fs::write(&list, packages).map_err(Failure::at(list.display()))?;
         let mut debootstrap = repo.program("debootstrap");
         debootstrap.args(["--variant=minbase", &format!("--include={packages}"), "bookworm"]);
         captured(debootstrap.arg(&part))?;

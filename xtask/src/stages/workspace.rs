@@ -24,7 +24,7 @@ pub(super) fn run(repo: &Repo, size: Size) -> Result<String, Failure> {
     let longest = longest.map_err(|_| Failure::new("the thread of one_host panicked"))?;
     let examples = captured(cargo(repo, size).arg("--doc"));
     let output = both(both(longest, others), examples)?;
-    match left_out(&built, &output).as_slice() {
+    match left_out(&built, &output)?.as_slice() {
         [] => counted(&output),
         names => Err(Failure(format!("these test programs were built and not run: {}", names.join(", ")))),
     }
@@ -34,6 +34,8 @@ pub(super) fn run(repo: &Repo, size: Size) -> Result<String, Failure> {
 fn cargo(repo: &Repo, size: Size) -> Command {
     let mut cargo = repo.cargo(["test", "--locked", "--no-fail-fast"]);
     cargo.args(["--workspace", "--exclude", "xtask", "--exclude", MANUAL]);
+    // Its lines say which programs there are, and which have run.
+    cargo.env("CARGO_TERM_QUIET", "false");
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         cargo.env("RUST_TEST_THREADS", (2 * cores).to_string());
@@ -51,16 +53,17 @@ fn both(one: Result<String, Failure>, other: Result<String, Failure>) -> Result<
     }
 }
 
-/// The test programs that cargo says it has built, and does not say it has run.
-fn left_out<'a>(built: &'a str, output: &str) -> Vec<&'a str> {
-    let programs = |verb| move |line: &'a str| line.trim_start().strip_prefix(verb);
-    built
-        .lines()
-        .filter_map(programs("Executable "))
-        .filter(|program| {
-            !output.lines().any(|line| line.trim_start().strip_prefix("Running ") == Some(program))
-        })
-        .collect()
+/// The test programs that cargo says it has built, and does not say it has run. That it has built none is a failure.
+fn left_out<'a>(built: &'a str, output: &str) -> Result<Vec<&'a str>, Failure> {
+    let after = |line: &'a str, verb| line.trim_start().strip_prefix(verb);
+    let programs: Vec<_> = built.lines().filter_map(|line| after(line, "Executable ")).collect();
+    if programs.is_empty() {
+        return Err(Failure(format!("{built}cargo names no test program that it has built")));
+    }
+    let has_run = |program: &str| {
+        output.lines().any(|line| line.trim_start().strip_prefix("Running ") == Some(program))
+    };
+    Ok(programs.into_iter().filter(|program| !has_run(program)).collect())
 }
 
 #[cfg(test)]
@@ -71,8 +74,10 @@ mod tests {
     fn a_test_program_that_no_pattern_takes_is_named() {
         let built = "    Finished `test` profile\n  Executable tests/a.rs (target/a-1)\n  Executable tests/o.rs (target/o-2)\n";
         let output = "     Running tests/a.rs (target/a-1)\ntest result: ok. 1 passed\n";
-        assert_eq!(left_out(built, output), ["tests/o.rs (target/o-2)"]);
-        assert!(left_out(built, &format!("{output}     Running tests/o.rs (target/o-2)\n")).is_empty());
+        assert_eq!(left_out(built, output).unwrap(), ["tests/o.rs (target/o-2)"]);
+        let both = format!("{output}     Running tests/o.rs (target/o-2)\n");
+        assert!(left_out(built, &both).unwrap().is_empty());
+        assert!(left_out("    Finished `test` profile\n", output).is_err());
     }
 
     #[test]

@@ -39,5 +39,10 @@ pub(super) fn check(repo: &Repo, package: &Path) -> Result<String, Failure> {
     }
     let root = debian(repo, "debian-12-systemd", PACKAGES)?;
     run(apart(&format!("{MOUNT}{BOOT}")).arg(root).arg(place.path()))?;
+    // The exit code has come through systemd.
+    let printed = fs::read_to_string(place.path().join("printed")).map_err(Failure::at("printed"))?;
+    if !printed.trim_end().ends_with("== done") {
+        return Err(Failure(format!("the trial of the service ended early, without a failure:\n{printed}")));
+    }
     Ok("its service fetches under systemd".into())
 }

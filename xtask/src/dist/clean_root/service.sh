@@ -43,7 +43,9 @@ as_ann systemd-analyze --user security --no-pager --threshold=20 deaddrop > /tmp
 
 step "it can write nowhere"
 pid=$(shows MainPID)
-grep -q 'NoNewPrivs:.*1' "/proc/$pid/status" && grep -q 'Seccomp:.*2' "/proc/$pid/status"
+# On a line each: the shell goes on after a failure on the left of `&&`.
+grep -q 'NoNewPrivs:.*1' "/proc/$pid/status"
+grep -q 'Seccomp:.*2' "/proc/$pid/status"
 for folder in usr etc home/ann home/ann/.config/deaddrop; do
     if touch "/proc/$pid/root/$folder/written" 2> /dev/null; then fail "it can write into $folder"; fi
 done
