@@ -119,7 +119,7 @@ fn an_address_that_another_machine_has_is_not_used_and_one_that_is_being_checked
     sender.ip_command("address add fe80::5/64 dev eth0");
     support::wait_for(|| addresses_with(sender, "dadfailed").contains("fe80::5"));
     let mut refused = spawn(sender, folder.path(), ROOM, &["run", "--json", "--interface", "eth0"], b"");
-    assert_eq!(refused.exit_code(), 2);
+    assert_eq!(refused.exit_code(), 7);
     let message = text(refused.last(), "message");
     let said = "eth0 cannot be used: another machine on its link has its only address, fe80::5";
     assert!(message.contains(said), "{message}");
@@ -258,7 +258,7 @@ fn a_fetch_takes_the_interface_that_was_chosen() {
         fetch_from(receiver, folder.path(), "127.0.0.1:48556", &token, &["--interface", "eth0"]);
     assert_eq!(elsewhere.exit_code(), 2);
     let mut nowhere = fetch_from(receiver, folder.path(), "10.77.0.1", &token, &["--interface", "eth7"]);
-    assert_eq!(nowhere.exit_code(), 2);
+    assert_eq!(nowhere.exit_code(), 7);
     let mut at_home = fetch_from(sender, folder.path(), "127.0.0.1:48556", &token, &["--interface", "lo"]);
     assert_eq!(at_home.event("received")["text"], "by switch");
     assert_eq!(sending.exit_code(), 0);

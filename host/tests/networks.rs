@@ -284,7 +284,7 @@ fn a_bridge_is_used_and_its_ports_are_not_and_that_can_be_asked_for() {
     for (name, why) in [("off", "it is down"), ("cut0", "it has no carrier"), ("pair0", "it has no address")]
     {
         let mut refused = spawn(sender, folder.path(), ROOM, &["run", "--json", "--interface", name], b"");
-        assert_eq!(refused.exit_code(), 2);
+        assert_eq!(refused.exit_code(), 7);
         let message = refused.last()["message"].to_string();
         assert!(message.contains(&format!("{name} cannot be used: {why}")), "{message}");
     }

@@ -161,6 +161,36 @@ fn a_room_file_that_makes_no_room_changes_nothing() {
 }
 
 #[test]
+fn an_interface_that_is_down_when_the_room_file_is_read_again_changes_nothing() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    host.ip_command("link add name pair0 type veth peer name pair1");
+    host.ip_command("link set pair1 up");
+    host.ip_command("link set pair0 up");
+    host.ip_command("address add 10.78.0.1/24 broadcast + dev pair0");
+    let mut service = service(host, folder.path(), &[], &["--interface", "lo", "--interface", "pair0"]);
+    host.ip_command("link set pair0 down");
+    room(folder.path(), OTHER_ROOM, 0o600);
+    service.signal(Signal::HUP);
+    let warning = service.event("warning");
+    assert_eq!(warning["code"], "room-file", "{warning}");
+    let message = warning["message"].as_str().unwrap();
+    assert!(message.contains("pair0") && message.ends_with("; still in the room of before"), "{message}");
+    let (_sending, token, _) = send_message(host, folder.path(), "still there", &[]);
+    assert_eq!(service.event("offer")["token"], token);
+
+    // The same once more, with the interface.
+    host.ip_command("link set pair0 up");
+    crate::support::wait_for(|| {
+        let shown = host.command("ip").args(["link", "show", "pair0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains("state UP")
+    });
+    service.signal(Signal::HUP);
+    assert_eq!(service.event("gone")["token"], token);
+    ends(&mut service, SIGNALS[1]);
+}
+
+#[test]
 fn the_end_of_its_terminal_ends_it_also_with_a_room_file() {
     let lan = Lan::alone();
     let folder = tempfile::tempdir().unwrap();

@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     Busy,
     /// 6: the other side does not know this room.
     NotAMember,
-    /// 7: nobody answered.
+    /// 7: nobody answered, or the interface that was named is down or absent.
     Unreachable,
     /// 130: interrupted (SIGINT).
     Interrupted,

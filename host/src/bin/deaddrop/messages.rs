@@ -125,9 +125,13 @@ impl From<PortError> for Failure {
 impl From<InterfaceError> for Failure {
     fn from(error: InterfaceError) -> Self {
         match &error {
-            InterfaceError::Unknown { .. } => Self::usage(error.to_string()),
+            InterfaceError::Unknown { name, .. } if !can_be_an_interface(name) => {
+                Self::usage(error.to_string())
+            }
+            // What is not there now can be later, when Wi-Fi is up: another start can do what this one cannot.
+            InterfaceError::Unknown { .. } => Self::unreachable(error.to_string()),
             InterfaceError::Unusable { .. } => advise(
-                Self::usage,
+                Self::unreachable,
                 &error,
                 ": mend that, name another with --interface, or leave it out to use all that can be",
             ),
@@ -143,6 +147,11 @@ impl From<InterfaceError> for Failure {
             other => Self::failed(other.to_string()),
         }
     }
+}
+
+/// Whether any system can call an interface this. A path, for instance, is a mistake in the command line.
+fn can_be_an_interface(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && !name.contains(char::is_control)
 }
 
 impl From<SaveError> for Failure {

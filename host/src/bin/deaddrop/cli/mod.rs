@@ -45,7 +45,7 @@ pub(crate) const NAME: &str = "deaddrop";
     error_code(4, "not there: unknown token, or already taken"),
     error_code(5, "busy: another receiver holds it, or the sender is flooded"),
     error_code(6, "not a member: the other side has another passphrase"),
-    error_code(7, "nobody there"),
+    error_code(7, "nobody there, or an --interface is down or absent"),
     error_code(130, "interrupted"),
     error_code(143, "terminated")
 )]
@@ -359,7 +359,7 @@ command! {
         name = "doctor",
         help_triggers("-h", "--help"),
         example = "{command_name}\n{command_name} --room-file room.txt --from 192.168.1.7",
-        note = "Run it on both machines at the same time, so that they find each other. It changes\nnothing. Without a room, senders are tried no further than their greeting. It ends\nwith 0 if nothing is in the way, with 1 otherwise, and with 2 if the command line is\nwrong, such as an --interface that is not there. As root it also reads the rules of\nthe firewall and names the programs of other users."
+        note = "Run it on both machines at the same time, so that they find each other. It changes\nnothing. Without a room, senders are tried no further than their greeting. It ends\nwith 0 if nothing is in the way, with 1 otherwise, with 2 if the command line is\nwrong, and with 7 if an --interface is down or absent. As root it also reads the rules of\nthe firewall and names the programs of other users."
     )]
     Doctor {
         /// the other machine, tried although it is not heard: its address or name, with or without a port; several are separated by commas

@@ -178,13 +178,22 @@ impl Listener<'_> {
             let room =
                 future::or(self.browse(&mut browser), async { telling.await.map(|never| match never {}) })
                     .await?;
+            // Before the other is given up: the interface that is named can be down at the moment.
+            let other = match open_browser(self.ui, &self.net).await {
+                Ok(other) => other,
+                Err(failure) if failure.code == "output" => return Err(failure),
+                Err(failure) => {
+                    self.warn_unchanged(&failure).await?;
+                    continue;
+                }
+            };
             let receiver = Receiver::new(&room).network(network(&self.net));
             for known in browser.offers() {
                 let gone = Event::Gone { token: known.offer.token, reason: EndReason::Lost };
                 self.ui.show(&gone).await?;
             }
             self.offered.set(0);
-            browser = open_browser(self.ui, &self.net).await?;
+            browser = other;
             receiver.browse(&mut browser);
             if let Some(fetcher) = self.fetcher {
                 fetcher.join(receiver);
@@ -228,12 +237,15 @@ impl Listener<'_> {
                     warn_weak(self.ui, &passphrase).await?;
                     return Ok(room);
                 }
-                Err(failure) => {
-                    let message = format!("{}; still in the room of before", failure.message);
-                    self.ui.show(&Event::Warning { code: "room-file", message: &message }).await?;
-                }
+                Err(failure) => self.warn_unchanged(&failure).await?,
             }
         }
+    }
+
+    /// Says why the room is still the one of before.
+    async fn warn_unchanged(&self, failure: &Failure) -> Result<(), Failure> {
+        let message = format!("{}; still in the room of before", failure.message);
+        self.ui.show(&Event::Warning { code: "room-file", message: &message }).await
     }
 
     async fn heard(&self, event: OfferEvent) -> Result<(), Failure> {
