@@ -82,7 +82,7 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
     let receiver = Receiver::new(&derive(deriving, signals).await?).network(network(&net));
     receiver.browse(&mut browser);
     let (fetcher, interactive) = match fetching {
-        Some(fetching) => (Some(Fetcher::new(ui, signals, receiver, fetching).await?), None),
+        Some(fetching) => (Some(Fetcher::new(ui, signals, receiver, fetching)), None),
         None => {
             let at = |screen| Interactive::new(ui, signals, screen, receiver, out);
             (None, ui.open_screen().map(at))

@@ -64,22 +64,29 @@ pub(super) struct Allowance {
     under_way: u64,
     /// What the files and folders may take beside that of what is being fetched.
     reserved: u64,
-    measured: Instant,
+    /// When the folder was measured. `None` until it was.
+    measured: Option<Instant>,
 }
 
 impl Allowance {
+    /// Of a folder that is not measured yet: that can take minutes, and a service is to be ready before.
+    pub(super) fn of(folder: &Path, limits: Limits) -> Self {
+        Self { limits, folder: folder.to_owned(), used: 0, under_way: 0, reserved: 0, measured: None }
+    }
+
     /// Measures the folder.
-    pub(super) async fn of(folder: &Path, limits: Limits) -> Self {
-        let used = measure(folder).await;
-        Self { limits, folder: folder.to_owned(), used, under_way: 0, reserved: 0, measured: Instant::now() }
+    pub(super) async fn measure(&mut self) {
+        // What was removed from the folder, and what failed to come, is counted until now.
+        self.used = measure(&self.folder).await + self.under_way;
+        self.measured = Some(Instant::now());
     }
 
     /// Allows a drop of this size, until it is [released](Self::release). Returns how many files and folders a folder may
     /// have: how many it has is not listed, and a million that are empty come in 25 MB.
     pub(super) async fn admit(&mut self, kind: Kind, size: u64) -> Result<u32, Refusal> {
-        if size <= self.limits.size && !self.fits(size) && self.measured.elapsed() >= MEASURED_FOR {
-            // What was removed from the folder, and what failed to come, is counted until now.
-            (self.used, self.measured) = (measure(&self.folder).await + self.under_way, Instant::now());
+        let wrong = |at: Instant| !self.fits(size) && at.elapsed() >= MEASURED_FOR;
+        if size <= self.limits.size && self.measured.is_none_or(wrong) {
+            self.measure().await;
         }
         let folder = self.folder.clone();
         // A file system that does not say is not judged.
@@ -183,7 +190,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn allowance(folder: &Path, size: u64, total: u64) -> Allowance {
-        block_on(Allowance::of(folder, Limits { size, total, free: 0 }))
+        Allowance::of(folder, Limits { size, total, free: 0 })
     }
 
     #[test]
@@ -209,7 +216,7 @@ mod tests {
         // Room is made, and found after a while.
         fs::remove_file(folder.path().join("in/old")).unwrap();
         assert!(matches!(block_on(allowance.admit(Kind::File, MIB)), Err(Refusal::Total(_))));
-        allowance.measured -= MEASURED_FOR;
+        allowance.measured = allowance.measured.map(|at| at - MEASURED_FOR);
         assert!(block_on(allowance.admit(Kind::File, MIB)).is_ok());
     }
 
@@ -247,8 +254,7 @@ mod tests {
     fn a_folder_has_no_more_entries_than_the_disk_has_room_for() {
         let folder = tempfile::tempdir().unwrap();
         let left = |bytes, files| Some(Left { bytes, files });
-        let mut empty =
-            block_on(Allowance::of(folder.path(), Limits { size: MIB, total: u64::MAX, free: MIB }));
+        let mut empty = Allowance::of(folder.path(), Limits { size: MIB, total: u64::MAX, free: MIB });
         assert_eq!(empty.entries(left(MIB + 40 * FILE_MIN, (0, 0))), 11);
         assert_eq!(empty.entries(left(u64::MAX, (60, 1_000))), 11);
         empty.under_way = 20 * FILE_MIN;
@@ -259,7 +265,7 @@ mod tests {
     fn the_disk_keeps_what_is_to_stay_free() {
         let limits = Limits { size: MIB, total: u64::MAX, free: 2 * MIB };
         let folder = tempfile::tempdir().unwrap();
-        let mut allowance = block_on(Allowance::of(folder.path(), limits));
+        let mut allowance = Allowance::of(folder.path(), limits);
         let left = |bytes, files| Some(Left { bytes, files });
         assert_eq!(allowance.decide(MIB, left(3 * MIB + FILE_MIN, (0, 0))), Ok(()));
         let short = 3 * MIB + FILE_MIN - 1;

@@ -62,22 +62,12 @@ pub(super) fn check(folder: &Path) -> Result<(), Failure> {
 }
 
 impl<'a> Fetcher<'a> {
-    /// Fetches into a folder, which is measured first.
-    ///
-    /// # Errors
-    /// If a signal comes meanwhile: a large folder takes long.
-    pub(super) async fn new(
-        ui: &'a Ui,
-        signals: &'a Signals,
-        receiver: Receiver,
-        job: Fetching,
-    ) -> Result<Self, Failure> {
-        let measured = async { Ok(Allowance::of(&job.out, job.limits).await) };
-        let stopped = async { Err(signals.wait().await) };
-        let allowance = Mutex::new(future::or(stopped, measured).await?);
+    /// Fetches into a folder.
+    pub(super) fn new(ui: &'a Ui, signals: &'a Signals, receiver: Receiver, job: Fetching) -> Self {
+        let allowance = Mutex::new(Allowance::of(&job.out, job.limits));
         let (queue, changed, kept) = (RefCell::default(), Changed::new(), RefCell::default());
         let receiver = RefCell::new(receiver);
-        Ok(Self {
+        Self {
             ui,
             signals,
             receiver,
@@ -90,7 +80,7 @@ impl<'a> Fetcher<'a> {
             begun_anew: RefCell::default(),
             turn: Mutex::new(()),
             fetched: Cell::new(0),
-        })
+        }
     }
 
     /// The folder for what is fetched, which somebody can have removed meanwhile.
@@ -132,7 +122,17 @@ impl<'a> Fetcher<'a> {
             future::try_zip(self.lane(), self.lane()),
             future::try_zip(self.lane(), self.lane()),
         );
-        future::try_zip(lanes, self.see_to_leftovers()).await?;
+        let beside = future::try_zip(self.measure(), self.see_to_leftovers());
+        future::try_zip(lanes, beside).await?;
+        Ok(())
+    }
+
+    /// Measures the folder at once, so that the first drop need not wait for it.
+    async fn measure(&self) -> Result<(), Failure> {
+        let stopped = async {
+            self.signals.wait().await;
+        };
+        future::or(stopped, async { self.allowance.lock().await.measure().await }).await;
         Ok(())
     }
 
