@@ -1,6 +1,7 @@
 //! `run` as a service: what it tells the service manager, and how it reads its room again.
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -21,15 +22,28 @@ fn room(folder: &Path, passphrase: &str, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
+/// A room file that is a pipe.
+fn pipe(folder: &Path) {
+    let path = folder.join("room.txt");
+    let _ = fs::remove_file(&path);
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+}
+
 /// A listener without a terminal, as a service manager starts it, with a room file and this environment.
 fn service(host: &Host, folder: &Path, environment: &[(&str, &str)], more: &[&str]) -> Process {
     room(folder, ROOM, 0o600);
+    let mut service = starting(host, folder, environment, more);
+    service.event("ready");
+    service
+}
+
+/// The same, not ready yet, with the room file as it is.
+fn starting(host: &Host, folder: &Path, environment: &[(&str, &str)], more: &[&str]) -> Process {
     let mut command = host.command("setsid");
     command.arg(crate::support::deaddrop()).args(["run", "--json", "--room-file", "room.txt"]).args(more);
     command.current_dir(folder).env_remove("DEADDROP_ROOM").envs(environment.iter().copied());
-    let mut service = Process::from_command(command, "run as a service".into());
-    service.event("ready");
-    service
+    Process::from_command(command, "run as a service".into())
 }
 
 /// Reads what the service manager is told until there is a line like this.
@@ -150,12 +164,46 @@ fn a_room_file_that_makes_no_room_changes_nothing() {
     assert!(warning["message"].as_str().unwrap().contains("still in the room of before"), "{warning}");
 
     // Nothing comes out of a pipe to which nobody writes: the offers of before are shown all the same.
-    fs::remove_file(folder.path().join("room.txt")).unwrap();
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("room.txt"), rustix::fs::FileType::Fifo, mode, 0)
-        .unwrap();
+    pipe(folder.path());
     service.signal(Signal::HUP);
     let (_sending, token, _) = send_message(host, folder.path(), "still there", &[]);
+    assert_eq!(service.event("offer")["token"], token);
+
+    // Each request begins anew. What is written then to the same pipe is read, whichever of them it comes to.
+    service.signal(Signal::HUP);
+    fs::write(folder.path().join("room.txt"), OTHER_ROOM).unwrap();
+    assert_eq!(service.event("gone")["token"], token);
+    service.event("ready");
+    pipe(folder.path());
+    service.signal(Signal::HUP);
+    let arguments = ["send-msg", "--json", "in the other room"];
+    let mut sending = spawn(host, folder.path(), OTHER_ROOM, &arguments, b"");
+    sending.event("ready");
+    service.event("offer");
+    fs::remove_file(folder.path().join("room.txt")).unwrap();
+    room(folder.path(), ROOM, 0o600);
+    service.signal(Signal::HUP);
+    assert_eq!(service.event("offer")["token"], token);
+    ends(&mut service, SIGNALS[1]);
+}
+
+#[test]
+fn a_hang_up_that_comes_before_it_listens_is_heeded_then() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    pipe(folder.path());
+    let mut service = starting(host, folder.path(), &[], &[]);
+    let mut pipe = fs::OpenOptions::new().write(true).open(folder.path().join("room.txt")).unwrap();
+    // It is reading.
+    service.signal(Signal::HUP);
+    fs::remove_file(folder.path().join("room.txt")).unwrap();
+    room(folder.path(), OTHER_ROOM, 0o600);
+    pipe.write_all(ROOM.as_bytes()).unwrap();
+    drop(pipe);
+    service.event("ready");
+    service.event("ready");
+    let mut sending = spawn(host, folder.path(), OTHER_ROOM, &["send-msg", "--json", "hello"], b"");
+    let token = sending.event("ready")["token"].clone();
     assert_eq!(service.event("offer")["token"], token);
     ends(&mut service, SIGNALS[1]);
 }

@@ -66,9 +66,23 @@ impl Signals {
         self.received().unwrap_or_else(Failure::interrupted)
     }
 
-    /// From now on SIGHUP asks to read the room file again.
+    /// From now on SIGHUP asks to read the room file again. It is kept until somebody [does](Self::reload).
     pub(crate) fn reload_on_hangup(&self) {
         self.0.reloads.store(true, Ordering::Release);
+    }
+
+    /// From now on SIGHUP ends the command, and so does one that was kept.
+    pub(crate) fn end_on_hangup(&self) {
+        self.0.reloads.store(false, Ordering::Release);
+        if self.0.reload.swap(false, Ordering::AcqRel) {
+            self.end(TERMINATE);
+        }
+    }
+
+    fn end(&self, code: u8) {
+        // The first signal decides how the process ends: a later one finds it set.
+        let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
+        self.0.stopper.stop();
     }
 
     /// Waits until the room file is to be read again. Dropping the future loses nothing.
@@ -126,9 +140,24 @@ impl Signals {
                 Request::Interrupt => INTERRUPT,
                 Request::HangUp | Request::Terminate => TERMINATE,
             };
-            // The first signal decides how the process ends: a later one finds it set.
-            let _ = self.0.first.compare_exchange(NONE, code, Ordering::AcqRel, Ordering::Acquire);
-            self.0.stopper.stop();
+            self.end(code);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hang_up_that_was_kept_ends_what_has_no_room_file() {
+        let signals = Signals::default();
+        signals.end_on_hangup();
+        assert!(signals.received().is_none());
+        signals.reload_on_hangup();
+        signals.0.reload.store(true, Ordering::Release);
+        assert!(signals.received().is_none());
+        signals.end_on_hangup();
+        assert_eq!(signals.received(), Some(Failure::terminated()));
     }
 }

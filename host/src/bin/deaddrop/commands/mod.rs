@@ -102,6 +102,10 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
     Ok(match command {
         Command::Run(mut args) => {
             let room = args.take_room();
+            // Before there is a room: a request to read its file again that comes meanwhile is not to end a service.
+            if !platform::has_terminal() {
+                signals.reload_on_hangup();
+            }
             let passphrase::Found { passphrase, file } =
                 passphrase::find(room, Surroundings::ours(), signals).await?;
             let (fetching, out) = match (args.auto_fetch, args.out.take()) {

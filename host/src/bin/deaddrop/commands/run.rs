@@ -6,6 +6,7 @@ mod exec;
 mod fetcher;
 mod interactive;
 mod queue;
+mod reload;
 mod service;
 mod taking;
 mod unsaved;
@@ -23,7 +24,6 @@ use smol::future;
 use super::setup::{derive, network, open_browser, warn_of_discovery, warn_weak};
 use crate::cli::{AutoFetch, Limits, NetArgs};
 use crate::exit::Failure;
-use crate::passphrase;
 use crate::platform;
 use crate::signals::Signals;
 use crate::ui::{Event, Ui};
@@ -68,6 +68,11 @@ pub(super) struct Fetching {
 /// Browses until a signal ends it.
 pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Failure> {
     let Job { net, passphrase, room_file, fetching, out } = job;
+    // The end of a terminal ends what runs on it. A service has none.
+    let room_file = room_file.filter(|_| !platform::has_terminal());
+    if room_file.is_none() {
+        signals.end_on_hangup();
+    }
     let deriving = Room::derive(passphrase.clone());
     warn_weak(ui, &passphrase).await?;
     drop(passphrase);
@@ -88,11 +93,6 @@ pub(super) async fn run(ui: &Ui, signals: &Signals, job: Job) -> Result<(), Fail
             (None, ui.open_screen().map(at))
         }
     };
-    // The end of a terminal ends what runs on it. A service has none.
-    let room_file = room_file.filter(|_| !platform::has_terminal());
-    if room_file.is_some() {
-        signals.reload_on_hangup();
-    }
     let (manager, offered) = (Manager::ours(), Cell::new(0));
     let listener = Listener {
         ui,
@@ -183,7 +183,7 @@ impl Listener<'_> {
                 Ok(other) => other,
                 Err(failure) if failure.code == "output" => return Err(failure),
                 Err(failure) => {
-                    self.warn_unchanged(&failure).await?;
+                    reload::warn_unchanged(self.ui, &failure).await?;
                     continue;
                 }
             };
@@ -221,31 +221,12 @@ impl Listener<'_> {
         }
     }
 
-    /// Reads the room file when it is asked for, until there is a room in it.
+    /// Reads the room file again when it is asked for, if there is one.
     async fn read_again(&self) -> Result<Room, Failure> {
-        let Some(path) = &self.room_file else { return future::pending().await };
-        loop {
-            self.signals.reload().await;
-            let room = async {
-                let passphrase = passphrase::from_file(path).await?;
-                // Not every passphrase that can be read makes a room.
-                let room = derive(Room::derive(passphrase.clone()), self.signals).await?;
-                Ok::<_, Failure>((passphrase, room))
-            };
-            match room.await {
-                Ok((passphrase, room)) => {
-                    warn_weak(self.ui, &passphrase).await?;
-                    return Ok(room);
-                }
-                Err(failure) => self.warn_unchanged(&failure).await?,
-            }
+        match &self.room_file {
+            Some(path) => reload::room(self.ui, self.signals, path).await,
+            None => future::pending().await,
         }
-    }
-
-    /// Says why the room is still the one of before.
-    async fn warn_unchanged(&self, failure: &Failure) -> Result<(), Failure> {
-        let message = format!("{}; still in the room of before", failure.message);
-        self.ui.show(&Event::Warning { code: "room-file", message: &message }).await
     }
 
     async fn heard(&self, event: OfferEvent) -> Result<(), Failure> {
