@@ -15,11 +15,11 @@ use vt100::Parser;
 use crate::support::terminal::{of_size, terminal, wait_for};
 use crate::support::{Host, Lan, ROOM, deaddrop, listener, names, noise, send_file, send_message, write};
 
-/// A shell with job control, whose only job is deaddrop; then `fg` for each line that it reads.
+/// A shell with job control, whose only job is deaddrop; then `fg` and `bg` as it reads them.
 const SHELL: &str = r#"
     sh -c 'echo "pid $$"; exec "$@"' job "$@"
     echo "ended $?"
-    while read -r line; do fg; echo "ended $?"; done
+    while read -r line; do $line; echo "ended $?"; done
 "#;
 const KEYS: &str = "Enter: fetch, a: all, ?: help, q: leave";
 
@@ -38,11 +38,23 @@ struct Person {
 impl Person {
     /// Runs a command in a folder, with such variables.
     fn new(host: &Host, folder: &Path, columns: u16, variables: &[(&str, &str)], words: &[&str]) -> Self {
+        Self::with_shell("sh", host, folder, columns, variables, words)
+    }
+
+    /// The same with another shell.
+    fn with_shell(
+        shell: &str,
+        host: &Host,
+        folder: &Path,
+        columns: u16,
+        variables: &[(&str, &str)],
+        words: &[&str],
+    ) -> Self {
         let (ours, theirs) = of_size(columns, 24).unwrap();
         let before = modes(&theirs);
         let copy = || Stdio::from(theirs.try_clone().unwrap());
         let mut command = host.command("setsid");
-        command.args(["--ctty", "sh", "-mc", SHELL, "shell", deaddrop()]).args(words).current_dir(folder);
+        command.args(["--ctty", shell, "-mc", SHELL, "shell", deaddrop()]).args(words).current_dir(folder);
         command.env_remove("LC_ALL").env_remove("LC_CTYPE").env_remove("NO_COLOR");
         command.env("DEADDROP_ROOM", ROOM).env("TERM", "xterm").env("LANG", "C.UTF-8");
         command.env("XDG_STATE_HOME", folder.join("state")).envs(variables.iter().copied());
@@ -239,6 +251,28 @@ fn the_terminal_is_as_it_was_after_every_way_out_and_while_the_program_is_stoppe
         kill_process(bob.process(), signal).unwrap();
         bob.ends(143);
     }
+}
+
+#[test]
+fn a_job_that_runs_in_the_background_is_brought_back_without_a_signal() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    // bash sends no SIGCONT to a job that it takes for one that runs. Nothing is offered that would be counted down.
+    let mut bob = Person::with_shell("bash", host, folder.path(), 80, &[], &["run"]);
+    bob.shows("No offers yet");
+    let job = bob.process();
+    bob.types(b"\x1a");
+    bob.shows(&format!("ended {}", 128 + Signal::STOP.as_raw()));
+    bob.types(b"bg\n");
+    bob.shows("ended 0");
+    crate::support::wait_for(|| state(job) == 'S');
+    assert_eq!(modes(&bob.theirs), bob.before, "the terminal is the shell's");
+    bob.types(b"fg\n");
+    bob.shows("No offers yet");
+    bob.types(b"?");
+    bob.shows("Up, Down or k, j: select");
+    bob.types(b"\x03");
+    bob.ends(130);
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl<'a> Interactive<'a> {
             while next <= now {
                 next += COUNT_EVERY;
             }
+            self.screen.take_in_foreground();
             self.ui.paint(&self.screen).await?;
             Timer::after(PAINT_EVERY).await;
         }

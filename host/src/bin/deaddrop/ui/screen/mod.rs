@@ -247,9 +247,18 @@ impl Screen {
         }
     }
 
-    /// Whether something changes by the time alone.
+    /// Whether something changes by the time alone. In the background the terminal may become ours.
     pub(crate) fn counts_down(&self) -> bool {
-        !self.model().entries.is_empty()
+        !self.0.ours.load(Ordering::Acquire) || !self.model().entries.is_empty()
+    }
+
+    /// Takes the terminal again if this process is in the foreground and does not have it: bash says nothing to a job that
+    /// runs in the background already when it brings it there. To be called where signals are handled, so that the terminal
+    /// is not taken while the process is about to be stopped.
+    pub(crate) fn take_in_foreground(&self) {
+        if !self.0.ours.load(Ordering::Acquire) && in_foreground() {
+            self.take_again();
+        }
     }
 
     /// What is to be written to paint the screen, below what is to stay on the terminal. Of two calls the bytes have to be
@@ -331,7 +340,8 @@ impl HasTerminal for Screen {
     }
 
     fn take_again(&self) {
-        // In the background the terminal is another program's until it is brought to the foreground, which comes here too.
+        // In the background the terminal is another program's until this one is brought to the foreground. Some shells say so
+        // with a signal, which comes here too; for the others see `take_in_foreground`.
         if self.0.keyboard.take().is_ok() {
             if !self.0.ours.swap(true, Ordering::AcqRel)
                 && let Ok(mut frame) = self.0.frame.try_lock()
