@@ -15,7 +15,7 @@ use log::debug;
 
 use super::bundle::reopen;
 use super::name;
-use super::save::part::{Part, hidden_name, is_hidden_name, remove_our_folder, remove_ours};
+use super::save::part::{Part, hidden_name, is_hidden_name, remove_our_folder, remove_our_part};
 use super::save::record::{Entry, Found, Record, SUFFIX, Stage};
 use super::save::{Destination, Incoming, Place, SaveError};
 use super::target::Target;
@@ -131,7 +131,7 @@ fn remove_part(record: &Record) -> bool {
     if is_folder(&record.entry) {
         return remove_our_folder(record.dir(), record.part(), record.entry.part.1);
     }
-    remove_ours(record.dir(), record.part());
+    remove_our_part(record.dir(), record.part(), record.entry.part);
     true
 }
 

@@ -232,6 +232,61 @@ fn unattended_a_drop_is_begun_anew_if_what_is_here_is_not_what_its_sender_has() 
 }
 
 #[test]
+fn unattended_a_drop_that_is_here_whole_and_cannot_get_its_name_is_told_of_and_kept() {
+    let (lan, folder) = (Lan::alone(), tempfile::tempdir().unwrap());
+    let (host, here) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let content = noise(8, 3_000);
+    let path = write(folder.path(), "a.bin", &content);
+    let (mut sending, token, _) = send_file(host, folder.path(), &path, &[]);
+    let mut command = host.command("strace");
+    command.args(["-f", "-o", "/dev/null", "-e", "trace=renameat2,renameat,rename,linkat,link"]);
+    command.args(["-e", "inject=renameat2,renameat,rename,linkat,link:error=EIO"]);
+    command.args([deaddrop(), "fetch", "--from", &host.ip, "--token", &token]);
+    let fetched = command.current_dir(here.path()).env("DEADDROP_ROOM", ROOM).status().unwrap();
+    assert_eq!((fetched.code(), sending.exit_code()), (Some(1), 0), "it is whole, and its sender forgets it");
+    let part = part(here.path());
+    let left = names(here.path());
+    // With a second name a part is not taken for what the earlier run has left.
+    let elsewhere = folder.path().join("elsewhere");
+    fs::hard_link(&part, &elsewhere).unwrap();
+    let arguments = ["run", "--json", "--auto-fetch", "all", "--out", "."];
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+    let warning = fetching.event("warning");
+    assert_eq!(warning["code"], "unfinished");
+    let message = warning["message"].as_str().unwrap();
+    assert!(message.contains(part.file_name().unwrap().to_str().unwrap()), "{message}");
+    assert!(message.contains(&token) && !message.contains("--restart"), "{message}");
+    assert_eq!(names(here.path()), left, "nothing was begun anew");
+    assert!(fs::read(&part).unwrap() == content);
+    // Others are fetched.
+    let (mut sending, ..) = send_message(host, folder.path(), "x", &[]);
+    fetching.event("received");
+    assert_eq!(sending.exit_code(), 0);
+    drop(fetching);
+    fs::remove_file(elsewhere).unwrap();
+    let mut fetching = spawn(host, here.path(), ROOM, &arguments, b"");
+    assert_eq!(fetching.event("received")["token"], token);
+    assert!(fs::read(here.path().join("a.bin")).unwrap() == content);
+}
+
+#[test]
+fn unattended_a_part_with_a_second_name_is_begun_anew_and_leaves_nothing() {
+    let mut scene = scene();
+    scene.ended_by(Signal::KILL);
+    let part = part(scene.here.path());
+    let elsewhere = scene.folder.path().join("elsewhere");
+    fs::hard_link(&part, &elsewhere).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    let arguments = ["run", "--json", "--auto-fetch", "all", "--out", "."];
+    let mut fetching = spawn(scene.host(), scene.here.path(), ROOM, &arguments, b"");
+    fetching.event("received");
+    assert_eq!(scene.sending.exit_code(), 0, "{:?}", scene.sending.events);
+    wait_for(|| names(scene.here.path()) == ["whole.bin"]);
+    assert!(fs::read(scene.here.path().join("whole.bin")).unwrap() == scene.content, "other bytes");
+    assert!(fs::read(&elsewhere).unwrap() == before, "what the other name leads to is not touched");
+}
+
+#[test]
 fn a_record_that_is_damaged_is_told_of_once_and_keeps_no_drop_from_being_fetched() {
     let (lan, here) = (Lan::alone(), tempfile::tempdir().unwrap());
     let host = &lan.hosts[0];

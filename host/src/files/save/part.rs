@@ -216,6 +216,21 @@ pub(in crate::files) fn remove_ours(dir: &Dir, name: &str) {
     }
 }
 
+/// Removes the part file of this name, if it is a file of this user, and has no other name or is the one with this device
+/// and inode. What another name leads to stays.
+pub(in crate::files) fn remove_our_part(dir: &Dir, name: &str, identity: (u64, u64)) {
+    let is_recorded = |file: &File| {
+        platform::status(file)
+            .is_ok_and(|status| status.kind == FileKind::Regular && status.identity == identity)
+            && platform::belongs_to_us(file)
+    };
+    if platform::open_file(dir, name)
+        .is_ok_and(|file| (is_ours(&file) || is_recorded(&file)) && is_named(dir, name, &file))
+    {
+        let _ = dir.remove_file(name);
+    }
+}
+
 /// Removes the hidden folder of this name with all that is in it, if it is the one with this inode, and this user's. No link
 /// in it is followed. False if it is still there.
 pub(in crate::files) fn remove_our_folder(dir: &Dir, name: &str, inode: u64) -> bool {

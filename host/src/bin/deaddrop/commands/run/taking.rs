@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use deaddrop::{
@@ -19,7 +19,7 @@ use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
 use crate::commands::progress::watch;
 use crate::exit::Failure;
 use crate::messages;
-use crate::ui::{Content, Event, Progress};
+use crate::ui::{Content, Event, Progress, what};
 
 /// For how long a sender is asked that does not answer. A drop that fails is tried again later anyway.
 const WAIT: Duration = Duration::from_secs(3);
@@ -107,7 +107,8 @@ impl Fetcher<'_> {
         future::or(receiving, watch(self.ui, (token, known.offer.size), read)).await
     }
 
-    /// Goes on with what is here of a drop; begins it anew, once, if that is not what its sender has.
+    /// Goes on with what is here of a drop; begins it anew, once, if that is not what its sender has. A drop that is here
+    /// whole is never begun anew: its sender may have noted that, and then nobody has it any more.
     async fn resume(
         &self,
         receiver: &Receiver,
@@ -117,7 +118,9 @@ impl Fetcher<'_> {
         let at = std::slice::from_ref(at);
         match receiver.resume(unfinished, at).await {
             Err(error)
-                if is_unusable(&error) && self.begun_anew.borrow_mut().insert(unfinished.offer().token) =>
+                if is_unusable(&error)
+                    && !unfinished.is_whole()
+                    && self.begun_anew.borrow_mut().insert(unfinished.offer().token) =>
             {
                 unfinished.restart()?;
                 receiver.resume(unfinished, at).await
@@ -208,7 +211,7 @@ impl Fetcher<'_> {
             Error::Fetch(
                 FetchError::MessageTooLong(_) | FetchError::Unsupported(_) | FetchError::WrongKind(_),
             ) => Outcome::Refused,
-            // It was begun anew before.
+            // It was begun anew before, or is here whole.
             error if is_unusable(error) => Outcome::Refused,
             _ => Outcome::Failed,
         };
@@ -219,7 +222,9 @@ impl Fetcher<'_> {
         let differs = "what is kept of it is not what its sender has, also after it was begun anew";
         let why = match error {
             Error::Stopped => slow.into(),
-            error if is_unusable(&error) => differs.into(),
+            Error::Fetch(FetchError::PrefixDiffers) => differs.into(),
+            // Without the advice to begin it anew: it may be here whole.
+            Error::Save(error @ SaveError::NotResumable { .. }) => error.to_string(),
             error => Failure::from(error).message,
         };
         Taken { outcome, why: (code, why), entries: 0 }
@@ -231,6 +236,7 @@ impl Fetcher<'_> {
             self.receiver.borrow().clone().wait(WAIT).patience(PATIENCE).stopped_by(self.signals.stopper());
         let (offer, from) = (unfinished.offer().clone(), unfinished.from());
         let at = Place::new([from.into()], Some(from.port()));
+        let whole = unfinished.is_whole().then(|| unfinished.path());
         let received = async {
             let claim = self.resume(&receiver, &mut unfinished, &at).await?;
             claim.receive(&self.folder()?).await
@@ -239,14 +245,35 @@ impl Fetcher<'_> {
             Ok(unconfirmed) => self.complete(&offer, from, unconfirmed).await.map(drop),
             // It is tried again by the next run, and is removed once it is stale.
             Err(error) => {
+                // Nothing says here that it be begun anew, because nobody else may have it.
+                let altered = match &error {
+                    Error::Save(error @ SaveError::NotResumable { .. }) => Some(error.to_string()),
+                    _ => None,
+                };
                 let failure = self.signals.failure(error);
                 if self.signals.received().is_some() {
                     return Ok(());
                 }
-                self.ui.show(&Event::Warning { code: "unfinished", message: &failure.message }).await
+                let why = altered.unwrap_or(failure.message);
+                let message = match whole {
+                    Some(path) => unplaced(&offer, &path, &why),
+                    None => why,
+                };
+                self.ui.show(&Event::Warning { code: "unfinished", message: &message }).await
             }
         }
     }
+}
+
+/// What is said of a drop that is here whole and cannot get its name.
+fn unplaced(offer: &Offer, path: &Path, why: &str) -> String {
+    let (token, path) = (offer.token, path.display());
+    format!(
+        "{token}, {}, was received whole by an earlier run and cannot get its name: {why}. It stays in {path}, and the next \
+         run tries again: see to it that {path} is yours and has no second name (a hard link), or copy it and then \
+         remove it with deaddrop fetch --discard --token {token}",
+        what(offer.kind, &offer.name, offer.size)
+    )
 }
 
 /// Whether what is here of a drop cannot be gone on with.
