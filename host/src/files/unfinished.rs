@@ -60,8 +60,9 @@ impl Destination {
         found
     }
 
-    /// Removes the records here of earlier fetches that a fault of the disk has damaged, because nobody can go on with
-    /// their drops: a later fetch begins them anew. Returns the paths of what is here of those. It is left alone, because
+    /// Removes the records here of earlier fetches that a fault of the disk has damaged or cut, because nobody can go on
+    /// with their drops: a later fetch begins them anew. What stands under the name of a record and is none is damaged,
+    /// unless it is of a later program. Returns the paths of what is here of those. It is left alone, because
     /// nothing says any more what it is.
     pub fn remove_damaged(&self) -> Vec<PathBuf> {
         let Some((dir, folder)) = self.opened() else { return Vec::new() };

@@ -292,10 +292,15 @@ fn a_record_that_is_damaged_is_told_of_once_and_keeps_no_drop_from_being_fetched
     let host = &lan.hosts[0];
     let part = write(here.path(), ".a.bin.deaddrop-0123456789abcdef", b"what came");
     let record = here.path().join(".a.bin.deaddrop-0123456789abcdef.record");
-    for arguments in
-        [&["fetch", "--json", "--wait", "0"][..], &["run", "--json", "--auto-fetch", "all", "--out", "."]]
-    {
-        fs::write(&record, [&b"ddpart\0\x01"[..], &noise(6, 504)].concat()).unwrap();
+    let damaged = [&b"ddpart\0\x01"[..], &noise(6, 504)].concat();
+    for (arguments, damaged) in [
+        (&["fetch", "--json", "--wait", "0"][..], &*damaged),
+        (&["run", "--json", "--auto-fetch", "all", "--out", "."], &damaged),
+        // Cut, and with other first bytes.
+        (&["fetch", "--json", "--wait", "0"], &damaged[..100]),
+        (&["run", "--json", "--auto-fetch", "all", "--out", "."], &noise(6, 512)),
+    ] {
+        fs::write(&record, damaged).unwrap();
         let mut fetching = spawn(host, here.path(), ROOM, arguments, b"");
         let warning = fetching.event("warning");
         assert_eq!(warning["code"], "unfinished");

@@ -231,12 +231,23 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a slot that is no entry was one of this version, or is the nothing that a crash leaves in its place. What else
-/// there is may be of a later program, or a person's.
-fn is_damaged(slot: &[u8]) -> bool {
+/// Whether a slot that is no entry may be of a later program: another version of the form, or a whole slot that says what
+/// this program does not know. Whatever else stands under the name of a record is a damaged one.
+fn is_later(slot: &[u8]) -> bool {
+    let (form, version) = MAGIC.split_at(MAGIC.len() - 1);
+    let Some(rest) = slot.strip_prefix(form) else { return false };
+    if !rest.starts_with(version) {
+        return !rest.is_empty();
+    }
     let (content, checksum) = slot.split_at(slot.len().saturating_sub(CHECKSUM));
-    let torn = slot.starts_with(MAGIC) && checksum != checksum_of(content);
-    torn || slot.iter().all(|byte| *byte == 0)
+    slot.len() == SLOT && checksum == checksum_of(content)
+}
+
+/// Reads a slot, or as much of it as is there.
+fn read_slot(file: &File, at: u64) -> Option<Zeroizing<Vec<u8>>> {
+    let there = file.metadata().ok()?.len().saturating_sub(at);
+    let mut slot = Zeroizing::new(vec![0; usize::try_from(there).unwrap_or(SLOT).min(SLOT)]);
+    file.read_exact_at(&mut slot, at).ok().map(|()| slot)
 }
 
 fn checksum_of(content: &[u8]) -> [u8; CHECKSUM] {
@@ -344,21 +355,20 @@ impl Record {
         if !is_named(dir, name, &file) {
             return Found::Other;
         }
-        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        let has_part = || dir.symlink_metadata(name.strip_suffix(SUFFIX).unwrap_or(name)).is_ok();
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) && !has_part() {
             if locked {
                 // Its process ended right after it made the file.
                 let _ = dir.remove_file(name);
             }
             return Found::Other;
         }
-        let slots = [0, SECOND].map(|at| {
-            let mut slot = Zeroizing::new([0; SLOT]);
-            file.read_exact_at(&mut slot[..], at).ok().map(|()| slot)
-        });
+        let slots = [0, SECOND].map(|at| read_slot(&file, at));
         let there = || slots.iter().flatten();
         let latest = there().filter_map(|slot| Entry::decode(&slot[..])).max_by_key(|(number, _)| *number);
         let Some((number, entry)) = latest else {
-            let damaged = there().count() > 0 && there().all(|slot| is_damaged(&slot[..]));
+            // What cannot be read now may be read later.
+            let damaged = slots.iter().all(|slot| slot.as_ref().is_some_and(|slot| !is_later(slot)));
             return if locked && damaged { Found::Damaged } else { Found::Other };
         };
         let Ok(dir) = dir.try_clone() else { return Found::Other };

@@ -325,13 +325,19 @@ fn a_record_without_a_whole_slot_is_removed_and_what_is_not_ours_is_left_alone()
         (altered[at], altered[4_096 + at]) = (bytes[at] + 1, bytes[4_096 + at] + 1);
         altered
     };
-    // The version of its form, and other content.
-    for theirs in [altered(7), b"mine".to_vec(), vec![b'x'; 4_608]] {
+    // Another version of its form, whole or cut.
+    for theirs in [altered(7), altered(7)[..8].to_vec()] {
         fs::write(&record, &theirs).unwrap();
         assert!(destination.unfinished(None).is_empty() && destination.remove_damaged().is_empty());
         assert_eq!(fs::read(&record).unwrap(), theirs);
     }
-    for damaged in [altered(100), vec![0; 512], vec![0; 4_608], altered(100)[..512].to_vec()] {
+    // Under another name it is a person's.
+    let other = folder.path().join(".a.deaddrop-notes.record");
+    fs::write(&other, b"mine").unwrap();
+    let cut = |len: usize| bytes[..len].to_vec();
+    let other_content = [vec![0; 512], vec![0; 4_608], b"mine".to_vec(), vec![b'x'; 4_608]];
+    let ours = [altered(100), altered(0), altered(100)[..512].to_vec(), cut(511), cut(8), cut(7), cut(0)];
+    for damaged in ours.into_iter().chain(other_content) {
         fs::write(&record, &damaged).unwrap();
         let used = fs::File::open(&record).unwrap();
         used.lock().unwrap();
@@ -342,6 +348,7 @@ fn a_record_without_a_whole_slot_is_removed_and_what_is_not_ours_is_left_alone()
         assert!(part.exists() && !record.exists());
         assert!(destination.remove_damaged().is_empty());
     }
+    assert_eq!(fs::read(other).unwrap(), b"mine");
     // Without a part there is nothing to look at.
     fs::remove_file(&part).unwrap();
     fs::write(&record, altered(100)).unwrap();
