@@ -116,6 +116,53 @@ fn programs_run_one_at_a_time() {
 }
 
 #[test]
+fn drops_are_fetched_while_a_program_runs() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let go = folder.path().join("go");
+    let lines = r#"until [ -e "$1" ]; do sleep 0.1; done"#;
+    let mut fetching = runs(host, folder.path(), lines, &["--", go.to_str().unwrap()]);
+    let sending: Vec<_> = (0..6).map(|_| send_message(host, folder.path(), "x", &[])).collect();
+    // More than there are fetches at once.
+    let received = tokens(&mut fetching, "received", 6);
+    for (mut sending, ..) in sending {
+        assert_eq!(sending.exit_code(), 0, "{:?}", sending.events);
+    }
+    assert!(fetching.events.iter().all(|event| event["event"] != "executed"), "{:?}", fetching.events);
+    fs::write(go, "").unwrap();
+    assert_eq!(tokens(&mut fetching, "executed", 6), received);
+}
+
+#[test]
+fn a_drop_that_waits_for_its_program_when_a_signal_comes_is_told_of() {
+    let lan = Lan::alone();
+    let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());
+    let begun = folder.path().join("begun");
+    let lines = r#": > "$1"; exec sleep 600"#;
+    let mut fetching = runs(host, folder.path(), lines, &["--", begun.to_str().unwrap()]);
+    let _sending: Vec<_> = (0..4).map(|_| send_message(host, folder.path(), "x", &[])).collect();
+    let received = tokens(&mut fetching, "received", 4);
+    wait_for(|| begun.exists());
+    ends(&mut fetching, SIGNALS[1]);
+    let executed = fetching.events.iter().find(|event| event["event"] == "executed").unwrap();
+    let not_run = fetching.events.iter().filter(|event| event["code"] == "exec-failed");
+    let not_run: Vec<_> = not_run.filter_map(|event| event["message"].as_str()).collect();
+    assert_eq!(not_run.len(), 3, "{:?}", fetching.events);
+    for token in received {
+        let told = not_run.iter().any(|message| message.contains(&token));
+        assert!(told != (executed["token"] == *token), "{token}: {:?}", fetching.events);
+    }
+}
+
+/// The tokens of the next so many events of this name, sorted.
+fn tokens(process: &mut Process, event: &str, count: usize) -> Vec<String> {
+    let token = |_| process.event(event)["token"].as_str().unwrap().to_owned();
+    let mut tokens: Vec<_> = (0..count).map(token).collect();
+    tokens.sort();
+    tokens
+}
+
+#[test]
 fn a_program_that_cannot_be_run_leaves_the_drop_where_it_is() {
     let lan = Lan::alone();
     let (host, folder) = (&lan.hosts[0], tempfile::tempdir().unwrap());

@@ -5,6 +5,7 @@ mod allowance;
 mod exec;
 mod fetcher;
 mod interactive;
+mod programs;
 mod queue;
 mod reload;
 mod service;

@@ -13,6 +13,7 @@ use smol::{Timer, future};
 
 use super::Fetching;
 use super::allowance::{self, Allowance, Refusal};
+use super::programs::Programs;
 use super::queue::{Outcome, Queue, key};
 use super::unsaved;
 use crate::cli::AutoFetch;
@@ -42,8 +43,8 @@ pub(super) struct Fetcher<'a> {
     pub(super) kept: RefCell<HashSet<Token>>,
     /// Those of them that were begun anew, because what was kept is not what their senders have.
     pub(super) begun_anew: RefCell<HashSet<Token>>,
-    /// One program at a time, in the order of the drops.
-    pub(super) turn: Mutex<()>,
+    /// What is to be run for the drops that are here.
+    pub(super) programs: Programs,
     /// How many drops were fetched.
     pub(super) fetched: Cell<u64>,
 }
@@ -78,7 +79,7 @@ impl<'a> Fetcher<'a> {
             unsaved: unsaved::Told::default(),
             kept,
             begun_anew: RefCell::default(),
-            turn: Mutex::new(()),
+            programs: Programs::default(),
             fetched: Cell::new(0),
         }
     }
@@ -118,12 +119,22 @@ impl<'a> Fetcher<'a> {
 
     /// Fetches until a signal comes, and until what was under way then has ended.
     pub(super) async fn run(&self) -> Result<(), Failure> {
-        let lanes = future::try_zip(
-            future::try_zip(self.lane(), self.lane()),
-            future::try_zip(self.lane(), self.lane()),
-        );
-        let beside = future::try_zip(self.measure(), self.see_to_leftovers());
-        future::try_zip(lanes, beside).await?;
+        // Boxed: the futures are large, and each of those around them has their size again otherwise.
+        let lane = || Box::pin(self.lane());
+        let lanes = future::try_zip(future::try_zip(lane(), lane()), future::try_zip(lane(), lane()));
+        let beside = future::try_zip(self.measure(), Box::pin(self.see_to_leftovers()));
+        let fetching = async {
+            let ended = future::try_zip(lanes, beside).await;
+            self.programs.close();
+            ended
+        };
+        let running = async {
+            match &self.job.exec {
+                Some(exec) => self.programs.run(exec, self.ui, self.signals).await,
+                None => Ok(()),
+            }
+        };
+        future::try_zip(fetching, running).await?;
         Ok(())
     }
 

@@ -2,17 +2,17 @@
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use deaddrop::{
-    Claim, Content as Stored, Destination, Endpoint, Error, FetchError, FetchProgress, FoundOffer, Kind,
-    Known, Offer, Place, Receiver, SaveError, Stopper, Unconfirmed, Unfinished,
+    Claim, Content as Stored, Destination, Error, FetchError, FetchProgress, FoundOffer, Kind, Known, Offer,
+    Place, Receiver, SaveError, Stopper, Unconfirmed, Unfinished,
 };
 use smol::{Timer, future};
 
-use super::exec::Ended;
 use super::fetcher::{Fetcher, ROOM_AGAIN};
+use super::programs::Arrived;
 use super::queue::{Outcome, key};
 use super::unsaved;
 use crate::commands::fetch::{warn_exposed, warn_unconfirmed};
@@ -169,29 +169,11 @@ impl Fetcher<'_> {
             }
         }
         warn_exposed(self.ui, paths).await?;
-        self.execute(offer, from, paths).await?;
+        if self.job.exec.is_some() {
+            let (offer, paths) = (offer.clone(), paths.to_vec());
+            self.programs.add(Arrived { offer, from, paths }).await;
+        }
         Ok(entries)
-    }
-
-    /// Runs the program for a drop that is here, if there is one.
-    async fn execute(&self, offer: &Offer, from: SocketAddr, paths: &[PathBuf]) -> Result<(), Failure> {
-        let Some(exec) = &self.job.exec else { return Ok(()) };
-        let _turn = self.turn.lock().await;
-        let (token, program) = (offer.token, exec.program.display());
-        if self.signals.received().is_some() {
-            let message =
-                format!("{program} was not run for {token}, which is fetched, because this command ends");
-            return self.ui.show(&Event::Warning { code: "exec-failed", message: &message }).await;
-        }
-        match exec.run(self.signals, (offer, Endpoint(from)), paths).await {
-            Ok(Ended { code, signal, timed_out }) => {
-                self.ui.show(&Event::Executed { token, code, signal, timed_out }).await
-            }
-            Err(error) => {
-                let message = format!("{program} could not be run for {token}, which is fetched: {error}");
-                self.ui.show(&Event::Warning { code: "exec-failed", message: &message }).await
-            }
-        }
     }
 
     /// What follows from an error.
