@@ -143,7 +143,7 @@ impl Passphrase {
         if !(WIFI_PASSPHRASE_MIN..=WIFI_PASSPHRASE_MAX).contains(&text.len()) {
             return Err(WifiSettingsError::KeyLength(text.len()));
         }
-        if !text.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        if !text.iter().all(is_printable) {
             return Err(WifiSettingsError::KeyCharacter);
         }
         let mut passphrase = Self { bytes: [0; WIFI_PASSPHRASE_MAX], len: 0 };
@@ -160,6 +160,10 @@ impl Passphrase {
     }
 }
 
+fn is_printable(byte: &u8) -> bool {
+    (b' '..=b'~').contains(byte)
+}
+
 impl fmt::Debug for Passphrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passphrase(..)")
@@ -170,6 +174,10 @@ impl WifiKey {
     /// A passphrase, or the 64 hexadecimal digits of a PSK, as a file has them: a line end behind them does not count.
     pub fn from_text(text: &[u8]) -> Result<Self, WifiSettingsError> {
         let text = text.strip_suffix(b"\n").map_or(text, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        // Before the length: that is one of characters, and here are bytes.
+        if !text.iter().all(is_printable) {
+            return Err(WifiSettingsError::KeyCharacter);
+        }
         if text.len() != PSK_DIGITS {
             return Passphrase::new(text).map(Self::Passphrase);
         }
@@ -335,6 +343,21 @@ impl fmt::Display for WifiRecordError {
 
 impl core::error::Error for WifiRecordError {}
 
+/// The length of a key that is refused.
+struct KeyIs(usize);
+
+impl fmt::Display for KeyIs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // A longer one may not have been read to its end.
+            length if length > PSK_DIGITS => write!(f, "is longer than {PSK_DIGITS} characters"),
+            PSK_DIGITS => write!(f, "has {PSK_DIGITS} characters, and not all of them are such digits"),
+            1 => f.write_str("has 1 character"),
+            length => write!(f, "has {length} characters"),
+        }
+    }
+}
+
 impl fmt::Display for WifiSettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -344,7 +367,8 @@ impl fmt::Display for WifiSettingsError {
             Self::KeyLength(length) => write!(
                 f,
                 "a Wi-Fi key has from {WIFI_PASSPHRASE_MIN} to {WIFI_PASSPHRASE_MAX} characters, or {PSK_DIGITS} \
-                 hexadecimal digits; this one has {length} characters"
+                 hexadecimal digits; this one {}",
+                KeyIs(*length)
             ),
             Self::KeyCharacter => f.write_str(
                 "a Wi-Fi key has letters, digits, blanks and signs of ASCII only, and this one has something else",

@@ -95,6 +95,12 @@ fn a_page_with_wifi_has_the_documented_record_behind_it_from_a_private_file_or_s
     );
     assert!(!said(&short).contains("secret!"), "{}", said(&short));
 
+    // The key in the place of its path is not repeated.
+    let mistaken = run(folder.path(), &[&network[..], &["open sesame"]].concat());
+    assert_eq!(mistaken.status.code(), Some(2));
+    assert!(said(&mistaken).contains("give the path of a file with the key"), "{}", said(&mistaken));
+    assert!(!said(&mistaken).contains("sesame"), "{}", said(&mistaken));
+
     let both = [&["--room-file", "/dev/stdin"], &network[..], &["-"]].concat();
     let both = run(folder.path(), &both);
     assert!(said(&both).contains("the passphrase and the Wi-Fi key would both come"), "{}", said(&both));

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -59,6 +59,34 @@ fn a_file_goes_to_a_terminal_only_when_forced() {
     assert_eq!(sending.event("lapsed")["why"], "released");
     assert_eq!(run(&["--force"]).status.code(), Some(0));
     assert!(wait_for(&mut ours, "red").starts_with("\x1b[31mred"), "and nothing before");
+}
+
+#[test]
+fn a_wifi_key_is_asked_for_at_a_terminal_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ours, theirs) = terminal();
+    let copy = || Stdio::from(theirs.try_clone().unwrap());
+    let mut command = Command::new("setsid");
+    command.args([
+        "--ctty",
+        deaddrop(),
+        "board-page",
+        "--ssid",
+        "home",
+        "--wifi-key-file",
+        "-",
+        "--out",
+        "page.bin",
+    ]);
+    command.current_dir(folder.path()).env("DEADDROP_ROOM", "correct horse battery staple");
+    let mut making = command.stdin(copy()).stderr(copy()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for(&mut ours, "Wi-Fi key: ");
+    ours.write_all(b"open sesame\n").unwrap();
+    let said = wait_for(&mut ours, "page.bin");
+    assert!(!said.contains("sesame"), "{said}");
+    assert_eq!(making.wait().unwrap().code(), Some(0));
+    let page = std::fs::read(folder.path().join("page.bin")).unwrap();
+    assert!(page.windows(11).any(|window| window == b"open sesame"));
 }
 
 #[test]

@@ -141,8 +141,15 @@ fn lengths_are_those_of_ieee_802_11() {
     for bad in ["", "k23456 ", &"0aG9".repeat(16), &"k".repeat(65)] {
         assert_eq!(key(bad).unwrap_err(), WifiSettingsError::KeyLength(bad.len()), "{bad}");
     }
-    for bad in ["with\ttabs", "ungl\u{fc}cklich"] {
+    for bad in ["with\ttabs", "ungl\u{fc}cklich", "k\u{fc}rz", &"\u{fc}".repeat(32), &"\u{fc}".repeat(60)] {
         assert_eq!(key(bad).unwrap_err(), WifiSettingsError::KeyCharacter, "{bad}");
+    }
+    for (bad, said) in [
+        ("k".repeat(65), "; this one is longer than 64 characters"),
+        ("0aG9".repeat(16), "; this one has 64 characters, and not all of them are such digits"),
+        ("short".into(), "; this one has 5 characters"),
+    ] {
+        assert!(key(&bad).unwrap_err().to_string().ends_with(said), "{bad}");
     }
     for bad in ["", "D", "de", "DEU", "D1", "\u{d6}"] {
         assert_eq!(bad.parse::<Country>(), Err(WifiSettingsError::Country), "{bad}");

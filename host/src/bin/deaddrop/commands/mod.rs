@@ -192,7 +192,7 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             } else {
                 let address = Address::from_settings(args.address, args.gateway)
                     .map_err(|error| Failure::usage(error.to_string()))?;
-                let key = wifi_key(&args).await?;
+                let key = wifi_key(&args, signals).await?;
                 let wifi = WifiSettings::from_settings(args.ssid, key, args.wifi_open, args.wifi_country)
                     .map_err(|error| Failure::usage(error.to_string()))?;
                 let passphrase = find(args.take_room()).await?;
@@ -211,10 +211,13 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
 }
 
 /// The key of the Wi-Fi network that a board is to join, if it has one.
-async fn wifi_key(args: &BoardPage) -> Result<Option<WifiKey>, Failure> {
+async fn wifi_key(args: &BoardPage, signals: &Signals) -> Result<Option<WifiKey>, Failure> {
     let Some(path) = args.wifi_key_file.clone() else { return Ok(None) };
     if path.as_os_str() == "-" || platform::is_stdin(&path) {
         check_stdin(args.room_file.as_deref(), "the Wi-Fi key")?;
+        if io::stdin().is_terminal() {
+            return wifi_key::ask(signals).await.map(Some);
+        }
     }
     smol::unblock(move || wifi_key::read(&path)).await.map(Some)
 }
