@@ -78,6 +78,15 @@ impl FolderSink {
                             place(&self.root, &top.made, dir, to, path)?
                         }
                     };
+                    // What was altered goes by the name that it has now: another may have been there already.
+                    for alteration in &mut self.alterations {
+                        if let Alteration::Renamed { path, name: told } = alteration
+                            && !path.contains('/')
+                            && *told == top.made
+                        {
+                            told.clone_from(&name);
+                        }
+                    }
                     names.push(name.clone());
                     top.placed = Some(name);
                 }

@@ -169,10 +169,11 @@ fn separate_entries_arrive_one_by_one_or_in_a_folder_of_a_given_name() {
     let (mut source, name) = BundleSource::walk(&paths, PLAIN).unwrap();
     assert_eq!(name.as_str(), ".rc and 2 more");
     fs::write(to.path().join("one.txt"), "mine").unwrap();
+    fs::write(to.path().join("_rc"), "mine").unwrap();
     let result = saved(to.path(), &name, &stream(&source, 100));
-    let expected = ["_rc", "one (1).txt", "sub"].map(|name| to.path().join(name));
+    let expected = ["_rc (1)", "one (1).txt", "sub"].map(|name| to.path().join(name));
     assert_eq!(result.paths, expected);
-    assert_eq!(result.alterations, [Alteration::Renamed { path: ".rc".into(), name: "_rc".into() }]);
+    assert_eq!(result.alterations, [Alteration::Renamed { path: ".rc".into(), name: "_rc (1)".into() }]);
     assert_eq!(fs::read(to.path().join("one.txt")).unwrap(), b"mine");
     assert_eq!(fs::read(to.path().join("sub/two")).unwrap(), b"2");
     // The caller names a new folder for all of them.
