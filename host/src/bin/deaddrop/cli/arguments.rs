@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality, SubCommandInfo};
 use deaddrop_core::limits::VERSION;
 use deaddrop_provisioning::Address;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::overview::overview;
 use super::suggestion::{meant, question};
@@ -34,14 +34,10 @@ pub(crate) enum Parsed {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let mut given = Vec::new();
     for (before, argument) in arguments.into_iter().enumerate() {
-        given.push(Zeroizing::new(argument.into_string().map_err(|argument| {
-            // Named by its place: it may be a message.
-            argument.into_encoded_bytes().zeroize();
-            Failure::usage(format!(
-                "argument {} is not UTF-8: send such a message through standard input, and rename such a file",
-                before + 1
-            ))
-        })?));
+        let argument = argument.into_string().map_err(|argument| {
+            not_utf8(before + 1, given.last().map(|last: &Zeroizing<String>| last.as_str()), argument)
+        })?;
+        given.push(Zeroizing::new(argument));
     }
     if given.is_empty() {
         return Ok(Parsed::Nothing(overview()));
@@ -59,6 +55,24 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
     let Some(command) = cli.command else { return Ok(Parsed::Nothing(overview())) };
     check(&command)?;
     Ok(Parsed::Command(command))
+}
+
+/// The failure of an argument that is not UTF-8, behind `last`. It is named by its place or its option, because it may be a
+/// message.
+fn not_utf8(place: usize, last: Option<&str>, argument: OsString) -> Failure {
+    let bytes = Zeroizing::new(argument.into_encoded_bytes());
+    let joined = bytes.split(|byte| *byte == b'=').next().and_then(|name| str::from_utf8(name).ok());
+    let info = Cli::get_args_info();
+    let option = [joined, last].into_iter().flatten().find(|name| {
+        let taken_by = |(_, command): &(_, CommandInfoWithArgs)| takes_value(command, name);
+        leaves(&info, "").iter().any(taken_by)
+    });
+    Failure::usage(match option {
+        Some(option) => format!("the value of {option} is not UTF-8: give one that is"),
+        None => format!(
+            "argument {place} is not UTF-8: send such a message through standard input, and rename such a file"
+        ),
+    })
 }
 
 /// Whether the arguments ask for JSON. Asked when they are otherwise wrong, so that a script gets even

@@ -242,6 +242,12 @@ fn bytes_that_are_not_utf8_are_refused() {
     use std::os::unix::ffi::OsStringExt;
     let line = [OsString::from("send-file"), OsString::from_vec(vec![0xff, b'x'])];
     assert!(parse(line).is_err_and(|failure| failure.message.starts_with("argument 2 is not UTF-8")));
+    let apart = ["board-page".into(), "--ssid".into(), OsString::from_vec(vec![0xff])];
+    let joined = ["board-page".into(), OsString::from_vec(b"--ssid=\xff".to_vec())];
+    for line in [&apart[..], &joined] {
+        let refusal = parse(line.iter().cloned()).unwrap_err().message;
+        assert_eq!(refusal, "the value of --ssid is not UTF-8: give one that is");
+    }
 }
 
 #[test]
