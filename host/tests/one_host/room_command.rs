@@ -250,6 +250,16 @@ fn a_list_has_names_and_no_passphrases() {
 }
 
 #[test]
+fn the_others_are_told_to_use_the_same_name() {
+    let lan = Lan::alone();
+    let ann = User::new(&lan.hosts[0]);
+    for (words, told) in [(["--name", "work"], "room add work."), (["--out", "r1"], "room add NAME.")] {
+        let output = ann.run(&[&["room", "new"], &words[..]].concat(), "");
+        assert!(said(&output).trim_end().ends_with(told), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_qr_code_is_for_a_terminal() {
     let lan = Lan::alone();
     let ann = User::new(&lan.hosts[0]);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::values::{RoomName, room_file, words};
+use super::values::{RoomName, kept_room, made_room, room_file, words};
 
 /// Words of a passphrase that is made, unless another number is given: as many as the EFF advises.
 const WORDS: usize = 6;
@@ -68,7 +68,7 @@ action! {
         #[argh(option, arg_name = "count", default = "WORDS", from_str_fn(words))]
         pub(crate) words: usize,
         /// name of the room to make, instead of printing the passphrase; default is the one that is used where none is given
-        #[argh(option, arg_name = "name")]
+        #[argh(option, arg_name = "name", from_str_fn(made_room))]
         pub(crate) name: Option<RoomName>,
         /// file to write the passphrase into, instead of printing it
         #[argh(option, arg_name = "path", from_str_fn(room_file))]
@@ -93,7 +93,7 @@ action! {
     )]
     RoomAdd {
         /// name of the room; default is the one that is used where none is given
-        #[argh(positional, arg_name = "name")]
+        #[argh(positional, arg_name = "name", from_str_fn(kept_room))]
         pub(crate) name: RoomName,
     }
 }

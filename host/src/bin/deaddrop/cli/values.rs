@@ -65,21 +65,38 @@ impl RoomName {
     }
 }
 
-impl FromStr for RoomName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
+impl RoomName {
+    /// The name that is written so; `slash` says why a path is none.
+    fn parse(name: &str, slash: &'static str) -> Result<Self, String> {
         let unseen = |c: char| text::is_control(c) || text::is_invisible(c);
         let refusal = match name {
             "" => "a room's name is not empty",
             name if name.len() > ROOM_NAME_MAX => "a room's name has at most 255 bytes",
-            name if name.contains('/') => "a room's name has no slash: give --room-file for a path",
+            name if name.contains('/') => slash,
             name if name.starts_with(['.', '-']) => "a room's name does not begin with a dot or a dash",
             name if name.contains(unseen) => "a room's name has no characters that nobody sees",
             name => return Ok(Self(name.into())),
         };
         Err(refusal.into())
     }
+}
+
+impl FromStr for RoomName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::parse(name, "a room's name has no slash: give --room-file for a path")
+    }
+}
+
+/// The name of a room that is made, which may be written into any file instead.
+pub(super) fn made_room(name: &str) -> Result<RoomName, String> {
+    RoomName::parse(name, "a room's name has no slash: give --out for a path")
+}
+
+/// The name of a room that is kept, which has no other place.
+pub(super) fn kept_room(name: &str) -> Result<RoomName, String> {
+    RoomName::parse(name, "a room's name has no slash")
 }
 
 impl fmt::Display for RoomName {

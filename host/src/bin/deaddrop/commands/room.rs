@@ -15,7 +15,7 @@ use crate::rooms::Rooms;
 use crate::signals::Signals;
 use crate::strength::stands;
 use crate::ui::{Event, Ui};
-use crate::{private_file, qr, room_file, words};
+use crate::{private_file, qr, room_file, shell, words};
 
 /// Makes a room, keeps one, or lists those that are kept.
 pub(super) async fn room(ui: &Ui, signals: &Signals, action: RoomAction) -> Result<(), Failure> {
@@ -32,6 +32,8 @@ async fn make(ui: &Ui, new: RoomNew) -> Result<(), Failure> {
             "standard output is not a terminal: leave out --qr, or write the code there all the same with --force",
         ));
     }
+    // What the others call it is theirs to say, unless it has a name here.
+    let name = new.name.as_ref().map_or("NAME", RoomName::as_str);
     let path = match &new.name {
         Some(name) => Some(place(name)?),
         None => new.out,
@@ -52,11 +54,12 @@ async fn make(ui: &Ui, new: RoomNew) -> Result<(), Failure> {
     ui.show(&Event::Passphrase { text, path: path.as_deref(), words: new.words, bits }).await?;
     ui.notice(&format!("Strength: {}.", stands(bits))).await?;
     if path.is_some() {
-        ui.notice(
+        let name = shell::quoted(name);
+        let notice = format!(
             "Give the passphrase in that file to the others, by another way than this network. They keep it with deaddrop \
-             room add default.",
-        )
-        .await?;
+             room add {name}."
+        );
+        ui.notice(&notice).await?;
     }
     if let Some(code) = code {
         ui.copy_out(io::Cursor::new(Zeroizing::new(code.as_bytes().to_vec()))).await?;
