@@ -232,6 +232,8 @@ fn what_is_wrong_with_this_machine_is_named() {
 
     let lan = Lan::of(1);
     let host = &lan.hosts[0];
+    examine(host, folder.path(), &["--interface", "lo"])
+        .is("no-interface", &["name another with --interface"]);
     let holding = Neighbour::start(host, "hold", &[]);
     let taken = examine(host, folder.path(), &[]);
     taken.is("port-taken", &["UDP port 48555 is taken by", "(process ", "--udp-port"]);

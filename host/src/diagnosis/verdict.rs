@@ -9,6 +9,7 @@ use super::finding::{Echo, Finding, Program, Programs, Use};
 use super::firewall::{Closed, Traffic};
 use crate::address::Endpoint;
 use crate::fetch::contact::Contact;
+use crate::lan::unused::Unused;
 
 /// What is most likely in the way. Its text states the fact; what to do about it is the program's to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ use crate::fetch::contact::Contact;
 pub enum Verdict {
     /// No interface but loopback is used.
     NoInterface,
+    /// The same, and interfaces are left out because others were named.
+    NoneNamed,
     /// Another program holds the UDP port of beacons.
     PortTaken {
         /// The port.
@@ -98,7 +101,11 @@ impl Verdict {
 fn no_interface(findings: &[Finding]) -> Option<Verdict> {
     let reaches =
         |finding: &Finding| matches!(finding, Finding::Interface { used: Use::Used | Use::PointToPoint, .. });
-    (!findings.iter().any(reaches)).then_some(Verdict::NoInterface)
+    let left_out = |finding: &Finding| {
+        matches!(finding, Finding::Interface { used: Use::Unused(Unused::NotChosen), .. })
+    };
+    let verdict = if findings.iter().any(left_out) { Verdict::NoneNamed } else { Verdict::NoInterface };
+    (!findings.iter().any(reaches)).then_some(verdict)
 }
 
 fn port(finding: &Finding) -> Option<Verdict> {
@@ -225,6 +232,9 @@ impl fmt::Display for Verdict {
         let what = |address: &IpAddr| if address.is_ipv4() { "broadcast" } else { "multicast" };
         match self {
             Self::NoInterface => f.write_str("no network interface but loopback is up and has an address"),
+            Self::NoneNamed => {
+                f.write_str("no interface that was named, but loopback, is up and has an address")
+            }
             Self::PortTaken { port, by } => {
                 write!(f, "UDP port {port} is taken by {}, which does not share it", Programs(by))
             }
@@ -276,7 +286,6 @@ impl fmt::Display for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lan::unused::Unused;
 
     fn interface(used: Use) -> Finding {
         Finding::Interface { name: "eth0".into(), addresses: Vec::new(), used }
@@ -359,6 +368,10 @@ mod tests {
                     at(4, false, Contact::Refused),
                 ]),
                 "nothing is in the way: a sender answers",
+            ),
+            (
+                vec![interface(Use::Loopback), interface(Use::Unused(Unused::NotChosen)), port(true)],
+                "no interface that was named, but loopback, is up and has an address",
             ),
             (without_interface, "no network interface but loopback is up and has an address"),
             (

@@ -45,6 +45,9 @@ fn fault(verdict: &Verdict) -> (&'static str, String) {
         Verdict::NoInterface => {
             ("no-interface", ": plug in a cable or join a Wi-Fi, and wait until it has an address".into())
         }
+        Verdict::NoneNamed => {
+            ("no-interface", ": name another with --interface, or leave the flag out".into())
+        }
         Verdict::PortTaken { .. } => {
             ("port-taken", ": end that program, or agree with the others on another --udp-port".into())
         }
@@ -136,6 +139,7 @@ mod tests {
         let (interface, address, port) = ("eth0".to_owned(), "10.0.0.1".parse().unwrap(), 48_555);
         let mut verdicts = vec![
             Verdict::NoInterface,
+            Verdict::NoneNamed,
             Verdict::PortTaken { port, by: Vec::new() },
             Verdict::NoTcpPort("x".into()),
             Verdict::BeaconsBarred { interface: interface.clone(), address, port },

@@ -29,7 +29,8 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Ready { addresses, serving: None, .. } => {
             let list = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let on = if list.is_empty() { "no network yet" } else { &list };
-            let apart = "No network is up: until one is, only this machine is heard\n";
+            let apart = "No network is in use but loopback, so only this machine is heard: join a network; if --interface is \
+                         given, name its interface too\n";
             let apart = if is_apart(addresses) { apart } else { "" };
             lines.notices = format!("Listening on {on}; interrupt to stop.\n{apart}").into_bytes();
         }
@@ -108,10 +109,12 @@ pub(super) fn lines(event: &Event<'_>, out_is_terminal: bool) -> Lines {
         Event::Page { path, seed, .. } => {
             let next = if *seed {
                 "Write it to one board, into the region SEED_A of its flash, and remove it: two boards with one seed use the \
-                 same keys. The board's memory.x says where that is.\n"
+                 same keys. firmware/docs/provisioning.md of the sources says where \
+                 that is on each board.\n"
             } else {
                 "It makes a board a member of the room: write it into the region RECORD of the board's flash, and remove it \
-                 when the boards have it. The board's memory.x says where that is.\n"
+                 when the boards have it. firmware/docs/provisioning.md of the sources says where \
+                 that is on each board.\n"
             };
             lines.notices = [kept(path), next.as_bytes().to_vec()].concat();
         }
@@ -183,7 +186,8 @@ fn serving_notice(addresses: &[Address], serving: &Serving<'_>) -> Vec<u8> {
 }
 
 /// What a sender says that only its own machine can reach.
-const APART: &str = "No network is up: until one is, only this machine can fetch the drop\n";
+const APART: &str = "No network is in use but loopback, so only this machine can fetch the drop: join a network; if \
+                     --interface is given, name its interface too\n";
 
 /// Whether this machine has addresses of loopback alone.
 fn is_apart(addresses: &[Address]) -> bool {

@@ -294,10 +294,12 @@ fn where_no_network_is_up_that_is_said() {
         shown(false, false, true, &event).1
     };
     let loopback = Address::from(IpAddr::from([127, 0, 0, 1]));
-    let end = "No network is up: until one is, only this machine can fetch the drop\n";
+    let end = "No network is in use but loopback, so only this machine can fetch the drop: join a network; if --interface is \
+               given, name its interface too\n";
     assert!(said(&[loopback], true).ends_with(end));
     assert!(!said(&[ip(), loopback], true).contains("No network"));
-    let alone = "Listening on 127.0.0.1; interrupt to stop.\nNo network is up: until one is, only this machine is heard\n";
+    let alone = "Listening on 127.0.0.1; interrupt to stop.\nNo network is in use but loopback, so only this machine is heard: join a \
+                 network; if --interface is given, name its interface too\n";
     assert_eq!(said(&[loopback], false), alone);
     assert_eq!(said(&[ip()], false), "Listening on 192.168.1.7; interrupt to stop.\n");
     assert_eq!(said(&[], false), "Listening on no network yet; interrupt to stop.\n");
