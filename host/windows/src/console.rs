@@ -9,7 +9,8 @@ use std::time::Duration;
 use windows_sys::Win32::System::Console::{
     CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT,
     ENABLE_PROCESSED_INPUT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, FlushConsoleInputBuffer, GetConsoleMode,
-    GetConsoleScreenBufferInfo, ReadConsoleW, SetConsoleCtrlHandler, SetConsoleMode, SetConsoleOutputCP,
+    GetConsoleOutputCP, GetConsoleScreenBufferInfo, ReadConsoleW, SetConsoleCtrlHandler, SetConsoleMode,
+    SetConsoleOutputCP,
 };
 
 use crate::succeeded;
@@ -32,6 +33,11 @@ pub enum Request {
 type Handler = Box<dyn Fn(Request) + Send + Sync>;
 
 static HANDLER: OnceLock<Handler> = OnceLock::new();
+
+/// The modes of the output before it was told to understand sequences.
+static MODES_BEFORE: OnceLock<u32> = OnceLock::new();
+/// The code page of the output before it was told to take UTF-8.
+static CODE_PAGE_BEFORE: OnceLock<u32> = OnceLock::new();
 
 /// Has this called, on another thread, whenever the console asks something of the process. Only the first handler of a
 /// process is called.
@@ -89,7 +95,10 @@ pub fn hidden(modes: u32) -> u32 {
 
 /// Has the output understand what moves its cursor. Whether it does.
 pub fn understand_sequences(console: impl AsHandle) -> bool {
-    modes(&console).is_ok_and(|modes| set_modes(&console, modes | ENABLE_VIRTUAL_TERMINAL_PROCESSING).is_ok())
+    modes(&console).is_ok_and(|modes| {
+        MODES_BEFORE.get_or_init(|| modes);
+        set_modes(&console, modes | ENABLE_VIRTUAL_TERMINAL_PROCESSING).is_ok()
+    })
 }
 
 /// Forgets what was typed and not read.
@@ -137,7 +146,22 @@ pub fn read(console: impl AsHandle, buffer: &mut [u16]) -> io::Result<usize> {
 
 /// Has bytes that are written to the console taken for UTF-8, whatever its code page was.
 pub fn write_utf_8() {
+    // SAFETY: it takes nothing and gives a number, 0 where there is no console.
+    CODE_PAGE_BEFORE.get_or_init(|| unsafe { GetConsoleOutputCP() });
     // Fails where there is no console.
     // SAFETY: it takes a number and no memory.
     let _ = unsafe { SetConsoleOutputCP(UTF_8) };
+}
+
+/// Undoes what [`understand_sequences`] did to this output, and [`write_utf_8`]: both outlive the process.
+pub fn give_back_output(console: impl AsHandle) {
+    if let Some(modes) = MODES_BEFORE.get() {
+        // Fails only on a console that is gone.
+        let _ = set_modes(console, *modes);
+    }
+    if let Some(page @ 1..) = CODE_PAGE_BEFORE.get() {
+        // Fails only on a console that is gone.
+        // SAFETY: it takes a number and no memory.
+        let _ = unsafe { SetConsoleOutputCP(*page) };
+    }
 }

@@ -36,6 +36,12 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    let exit = run();
+    platform::leave_terminal();
+    exit.into()
+}
+
+fn run() -> Exit {
     platform::disable_core_dumps();
     platform::lock_memory();
     let arguments = || std::env::args_os().skip(1);
@@ -56,7 +62,6 @@ fn main() -> ExitCode {
         }
         Err(failure) => failed(cli::wants_json(arguments()), failure),
     }
-    .into()
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -138,7 +138,8 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
                 }
                 _ => {
                     if io::stdin().is_terminal() {
-                        ui.notice("Type the message, and end it with Ctrl-D on a line of its own.").await?;
+                        let how = format!("Type the message, and end it with {}.", platform::END_OF_TYPED);
+                        ui.notice(&how).await?;
                     }
                     let stdin = stdin()?;
                     smol::unblock(|| Sender::message_from(stdin)).await?
@@ -162,9 +163,11 @@ async fn prepare(command: Command, ui: &Ui, signals: &Signals) -> Result<Job, Fa
             let drop = match &args.paths[..] {
                 _ if args.reads_stdin() => {
                     if io::stdin().is_terminal() {
-                        let how =
-                            "Type the content of the file, and end it with Ctrl-D on a line of its own.";
-                        ui.notice(how).await?;
+                        let how = format!(
+                            "Type the content of the file, and end it with {}.",
+                            platform::END_OF_TYPED
+                        );
+                        ui.notice(&how).await?;
                     }
                     let (stdin, name) = (stdin()?, args.name.clone());
                     smol::unblock(move || Sender::file_from(stdin, name.as_deref().unwrap_or(STDIN_NAME)))

@@ -6,6 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+/// How a person ends what is typed.
+pub(crate) const END_OF_TYPED: &str = "Ctrl-D on a line of its own";
+
 /// Standard input.
 pub(crate) fn stdin() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)

@@ -138,6 +138,9 @@ pub(crate) fn moves_cursor() -> bool {
     std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
+/// Leaves the terminal to the next program as it was: here nothing of it outlives what set it.
+pub(crate) fn leave_terminal() {}
+
 /// Whether the terminal shows UTF-8, as the locale says.
 pub(crate) fn shows_utf8() -> bool {
     let of_locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os);

@@ -31,16 +31,23 @@ pub(crate) fn access_of_file(path: &Path) -> io::Result<Option<Access>> {
     access(&File::options().access_mode(READ_CONTROL).open(path)?).map(Some)
 }
 
-/// The command by which a user keeps a file to itself, in every shell: PowerShell has another form of variables than the
-/// command prompt.
+/// The commands by which a user keeps a file to itself, in every shell: PowerShell has another form of variables than the
+/// command prompt, and the one of Windows has no `&&`. The first takes away what others were granted by name.
 pub(crate) fn keep_private(path: &Path) -> String {
     let user = std::env::var("USERNAME").unwrap_or_else(|_| "%USERNAME%".to_owned());
-    format!("icacls \"{}\" /inheritance:r /grant:r \"{user}:F\"", path.display())
+    let path = path.display();
+    format!("icacls \"{path}\" /reset, and then icacls \"{path}\" /inheritance:r /grant:r \"{user}:F\"")
 }
 
 /// What passes on to a command the passphrase in a file that it refuses.
 pub(crate) fn pass_on(path: &Path, variable: &str) -> String {
-    format!("set /p {variable}=<\"{}\", and then the command without --room-file", path.display())
+    let path = path.display().to_string();
+    // Without it the PowerShell of Windows takes a file without a byte order mark for one in the code page.
+    let content = format!("Get-Content -Encoding UTF8 -LiteralPath '{}'", path.replace('\'', "''"));
+    format!(
+        "in the command prompt set /p {variable}=<\"{path}\", in PowerShell $env:{variable} = {content}, and then the \
+         command without --room-file"
+    )
 }
 
 /// Makes a folder, and those above it that are missing, that this user alone can enter.

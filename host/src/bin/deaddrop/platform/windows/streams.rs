@@ -5,7 +5,11 @@ use std::io;
 use std::os::windows::io::AsHandle;
 use std::path::Path;
 
+use deaddrop_windows::console;
 use winapi_util::file::information;
+
+/// How a person ends what is typed.
+pub(crate) const END_OF_TYPED: &str = "Ctrl-Z and Enter on a line of its own";
 
 /// Standard input.
 pub(crate) fn stdin() -> io::Result<File> {
@@ -21,6 +25,6 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 
 /// Standard output. What is written there is UTF-8, which a console is told.
 pub(crate) fn stdout() -> io::Result<File> {
-    deaddrop_windows::console::write_utf_8();
+    console::write_utf_8();
     io::stdout().as_handle().try_clone_to_owned().map(File::from)
 }

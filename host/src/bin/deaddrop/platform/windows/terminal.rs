@@ -134,6 +134,11 @@ pub(crate) fn moves_cursor() -> bool {
     console::understand_sequences(io::stderr())
 }
 
+/// Leaves the console to the next program as it was: its modes and its code page outlive the process.
+pub(crate) fn leave_terminal() {
+    console::give_back_output(io::stderr());
+}
+
 /// Whether the console shows UTF-8. What is written to it is UTF-16 by then, whatever its code page is.
 pub(crate) fn shows_utf8() -> bool {
     true
