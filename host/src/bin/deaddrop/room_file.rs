@@ -20,7 +20,12 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
             path.display()
         ))
     };
-    let mut file = File::open(path).map_err(refuse)?;
+    let mut file = File::open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound && path.as_os_str() == "-" {
+            return Failure::usage(format!("there is no room file named -: {}", platform::INSTEAD_OF_DASH));
+        }
+        refuse(error)
+    })?;
     // Looked at through the handle, so that it is the file that is then read.
     let metadata = file.metadata().map_err(refuse)?;
     if metadata.is_dir() {

@@ -9,6 +9,10 @@ use std::path::Path;
 /// How a person ends what is typed.
 pub(crate) const END_OF_TYPED: &str = "Ctrl-D on a line of its own";
 
+/// What to do instead where `-` is given as a room file.
+pub(crate) const INSTEAD_OF_DASH: &str =
+    "give --room-file /dev/stdin to read the passphrase from standard input";
+
 /// Standard input.
 pub(crate) fn stdin() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)

@@ -11,6 +11,9 @@ use winapi_util::file::information;
 /// How a person ends what is typed.
 pub(crate) const END_OF_TYPED: &str = "Ctrl-Z and Enter on a line of its own";
 
+/// What to do instead where `-` is given as a room file.
+pub(crate) const INSTEAD_OF_DASH: &str = "name a file, or set DEADDROP_ROOM";
+
 /// Standard input.
 pub(crate) fn stdin() -> io::Result<File> {
     io::stdin().as_handle().try_clone_to_owned().map(File::from)
