@@ -92,7 +92,7 @@ impl Exchange {
     }
 
     /// Finishes as the server, with the client's share.
-    pub fn finish_responder(self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
+    pub fn finish_responder(&self, peer_share: &[u8; 32]) -> Result<Isk, InvalidPeer> {
         let k = scalar_mult_vfy(&self.scalar, peer_share)?;
         Ok(isk_ir(&self.sid, &k, (peer_share, AD_CLIENT), (&self.share, AD_SERVER)))
     }

@@ -226,10 +226,13 @@ impl ClientSession {
     /// Checks for silence of the server, and returns what it means (protocol.md, section 4.3).
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ClientError> {
         if self.poll_timeout().is_some_and(|at| at <= now) {
-            return Err(match core::mem::replace(&mut self.state, State::Over) {
+            let error = match &self.state {
                 State::AwaitShare(_) => ClientError::Busy,
                 _ => ClientError::Silent,
-            });
+            };
+            // What it holds is wiped in its place.
+            self.state = State::Over;
+            return Err(error);
         }
         Ok(())
     }

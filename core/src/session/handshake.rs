@@ -163,7 +163,10 @@ pub struct ServerShare {
 impl ServerShare {
     /// The second half of [`ServerHandshake::answer`]. There is no message 3 for a share that is not valid.
     #[inline(never)]
-    pub fn key(self) -> Result<(Channel, [u8; SERVER_HELLO_LEN]), HandshakeError> {
+    ///
+    /// By reference, so that who keeps it can drop it, and so wipe it, in its place. Call it once: with one share, every call
+    /// gives the same keys.
+    pub fn key(&self) -> Result<(Channel, [u8; SERVER_HELLO_LEN]), HandshakeError> {
         let message3 = ServerHello { share: *self.exchange.share() }.emit();
         let isk = self.exchange.finish_responder(&self.peer_share).map_err(|_| HandshakeError::Share)?;
         let keys = SessionKeys::derive(isk, &transcript(&self.greeting, &self.message2, &message3));

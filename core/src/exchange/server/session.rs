@@ -178,7 +178,7 @@ impl ServerSession {
             // Too late: a close after message 3 would mean "not a member".
             return;
         }
-        match (core::mem::replace(&mut self.state, State::Over), server.guard.standing(self.conn)) {
+        match (&self.state, server.guard.standing(self.conn)) {
             // The guard knows every unauthenticated connection, unless it was evicted.
             (
                 State::AwaitHello(_) | State::Parked(..) | State::Answering(_) | State::AwaitProof(_),
@@ -187,11 +187,14 @@ impl ServerSession {
                 decision!("server: connection {}: its place went to another", self.conn.0);
                 self.plain.clear();
                 self.close = Some(Close::Reset);
+                self.end();
             }
-            (State::Parked(greeted, hello), Standing::Granted) => {
-                self.answer_hello(now, server, rng, greeted, &hello);
+            (State::Parked(..), Standing::Granted) => {
+                if let State::Parked(greeted, hello) = core::mem::replace(&mut self.state, State::Over) {
+                    self.answer_hello(now, server, rng, greeted, &hello);
+                }
             }
-            (state, _) => self.state = state,
+            _ => {}
         }
     }
 
@@ -261,6 +264,9 @@ impl ServerSession {
                 }
                 Err(_) => {
                     decision!("server: connection {}: not a member", self.conn.0);
+                    // Put back, to be wiped in its place.
+                    self.state = State::AwaitProof(channel);
+                    self.end();
                     // Not a member: the only case in which a clean close means that.
                     server.guard.failed(now, self.conn);
                     self.close = Some(if server.stopping() { Close::Reset } else { Close::Clean });
@@ -321,8 +327,11 @@ impl ServerSession {
         if !self.is_answering() || self.close.is_some() {
             return;
         }
-        let State::Answering(share) = core::mem::replace(&mut self.state, State::Over) else { return };
-        match share.key() {
+        let State::Answering(share) = &self.state else { return };
+        let keyed = share.key();
+        // The scalar, before anything comes into its place.
+        self.end();
+        match keyed {
             Ok((mut channel, message3)) => {
                 channel.use_cipher(server.cipher());
                 self.plain.extend(message3);

@@ -62,6 +62,11 @@ impl ServerSession {
         }
     }
 
+    /// Ends the session. What it holds is dropped in its place, and so wiped there: moved out, it would leave its bytes behind.
+    pub(super) fn end(&mut self) {
+        self.state = State::Over;
+    }
+
     /// The server stops: resets a connection with an unanswered request, closes others cleanly.
     pub fn stop(&mut self) {
         if self.close.is_none() {
@@ -79,13 +84,14 @@ impl ServerSession {
         server: &mut Server<D, F, S, C>,
     ) {
         if !core::mem::replace(&mut self.ended, true) {
-            match core::mem::replace(&mut self.state, State::Over) {
+            match &self.state {
                 State::AwaitHello(_) | State::Parked(..) | State::Busy => {
                     server.guard.closed(now, self.conn);
                 }
                 State::Answering(_) | State::AwaitProof(_) => server.guard.failed(now, self.conn),
                 State::Open(_) | State::Over => {}
             }
+            self.end();
         }
     }
 }
