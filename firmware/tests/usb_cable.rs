@@ -90,7 +90,7 @@ fn a_host_finds_a_composite_device_with_a_serial_port_and_a_network() {
     let (.., host) = enumerated(Manner::AsRp);
     let seen = &host.seen;
     assert_eq!((seen.ids, seen.class), ((0x1209, 0x0001), (0xEF, 2, 1)));
-    assert_eq!(seen.names, ["deaddrop", "deaddrop on a model", "E660010203040507"]);
+    assert_eq!(seen.names, ["deaddrop", "deaddrop on Raspberry Pi Pico 2", "E660010203040507"]);
     assert_eq!(seen.associations, [(0, 2, (2, 2, 0)), (2, 2, (2, 0x0D, 0))]);
     assert_eq!(seen.mac, "02AA00000007", "of the host, not of the board");
     // Format of 16 bits; NTBs of 2,048 bytes both ways, offsets in multiples of 4.

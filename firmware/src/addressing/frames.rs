@@ -66,7 +66,7 @@ pub(crate) fn write_discover(mac: [u8; 6], frame: &mut [u8]) {
     put(frame, 278, &[99, 130, 83, 99, 53, 1, 1, 0xFF]);
 }
 
-/// Whether a frame is a DHCP server's answer to the device with this hardware address.
+/// Whether a frame is a DHCP server's answer to the Discover of the device with this hardware address.
 pub(crate) fn is_answer_to(mac: [u8; 6], frame: &[u8]) -> bool {
     let answer = || {
         Some(
@@ -74,7 +74,9 @@ pub(crate) fn is_answer_to(mac: [u8; 6], frame: &[u8]) -> bool {
                 && *frame.get(23)? == 17
                 && field(frame, 36)? == [0, 68]
                 && *frame.get(42)? == 2
-                && field(frame, 70)? == mac,
+                && field(frame, 47)? == *mac.last_chunk::<3>()?
+                && field(frame, 70)? == mac
+                && field(frame, 278)? == [99, 130, 83, 99],
         )
     };
     answer().unwrap_or(false)
@@ -144,8 +146,13 @@ mod tests {
         put(&mut frame, 42, &[2]);
         assert!(is_answer_to(MAC, &frame));
         assert!(!is_answer_to([2, 1, 2, 3, 4, 6], &frame));
-        for len in 0..76 {
+        for len in 0..282 {
             assert!(!is_answer_to(MAC, &frame[..len]), "{len}");
+        }
+        for at in [12, 14, 23, 37, 42, 47, 49, 70, 75, 278, 281] {
+            let mut other = frame;
+            other[at] ^= 0x10;
+            assert!(!is_answer_to(MAC, &other), "{at}");
         }
     }
 }

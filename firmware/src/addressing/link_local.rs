@@ -24,6 +24,8 @@ const MAX_CONFLICTS: u8 = 10;
 const AFTER_CONFLICTS: Duration = Duration::from_secs(60);
 /// How often a DHCP server is looked for while a link-local address is used.
 const DISCOVER_EVERY: Duration = Duration::from_secs(30);
+/// How long a server has to answer that. What comes at another time was not asked for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// How long a server that has answered may take to give an address.
 const LEASE_WITHIN: Duration = Duration::from_secs(12);
 
@@ -182,7 +184,10 @@ impl LinkLocal {
             if arp.mac != self.mac && !self.address.is_unspecified() {
                 self.hear(now, arp);
             }
-        } else if self.state == State::Claimed && is_answer_to(self.mac, frame) {
+        } else if self.state == State::Claimed
+            && now + DISCOVER_EVERY <= self.next + ANSWER_WITHIN
+            && is_answer_to(self.mac, frame)
+        {
             self.begin(State::Waiting, Ipv4Addr::UNSPECIFIED, now + LEASE_WITHIN);
         }
     }

@@ -19,8 +19,11 @@ use super::clock;
 const MULTIPLE: u32 = 2;
 /// The least delay: the clock has milliseconds.
 const LEAST: Duration = Duration::from_millis(20);
-/// The longest delay: a server waits 2 s for a client's message 2.
-const MOST: Duration = Duration::from_secs(1);
+/// The longest delay. A client that is a board holds its proof as long as the server its answer, and the two together have to
+/// end while the server waits for a proof: see [`Profile::proof_patience`](deaddrop_core::limits::Profile).
+const MOST: Duration = Duration::from_millis(450);
+
+const _: () = assert!(2 * MOST.as_millis() < deaddrop_core::limits::BOARD.proof_patience.as_millis());
 
 /// A message 2 whose share is the group's base point: suite, nonce, and the share (RFC 9496, appendix A.1).
 const HELLO: [u8; CLIENT_HELLO_LEN] = *b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
@@ -82,7 +85,7 @@ mod tests {
         assert_eq!(delay_of(5, 5), LEAST);
         assert_eq!(delay_of(5, 15), LEAST);
         assert_eq!(delay_of(5, 16), Duration::from_millis(22));
-        assert_eq!(delay_of(0, 501), MOST);
+        assert_eq!(delay_of(0, 226), MOST);
         assert_eq!(delay_of(0, 60_000), MOST);
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn device(lan: &mut Lan, manner: Manner, board: [u8; 6]) -> (Cable, C
     let cable = Cable::new(manner);
     let chip = [0xE6, 0x60, 1, 2, 3, 4, 5, board[5]];
     let host = [2, 0xAA, 0, 0, 0, board[5]];
-    let identity = Identity { ids: TEST_IDS, product: "deaddrop on a model", chip, board, host };
+    let identity = Identity { ids: TEST_IDS, product: "deaddrop on Raspberry Pi Pico 2", chip, board, host };
     let state = Box::leak(Box::new(State::new()));
     let (console, device, mut runner) = deaddrop_usb::new(cable.driver(), identity, state);
     lan.spawn(async move {

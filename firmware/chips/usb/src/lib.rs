@@ -56,7 +56,8 @@ pub struct Identity {
 pub struct State {
     configuration: [u8; 256],
     capabilities: [u8; 16],
-    control: [u8; 64],
+    /// A name in UTF-16, and two bytes before it: embassy-usb panics where one does not fit.
+    control: [u8; 128],
     serial: heapless::String<16>,
     acm: cdc_acm::State<'static>,
     ncm: Option<Control>,
@@ -70,7 +71,7 @@ impl State {
         Self {
             configuration: [0; 256],
             capabilities: [0; 16],
-            control: [0; 64],
+            control: [0; 128],
             serial: heapless::String::new(),
             acm: cdc_acm::State::new(),
             ncm: None,
