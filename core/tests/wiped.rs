@@ -1,5 +1,6 @@
 //! What a session leaves in its memory when it has ended.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
 
 mod net;
 
