@@ -139,7 +139,7 @@ fn the_link_is_up_while_the_host_has_chosen_to_carry_frames() {
             assert!(link(&mut device), "{manner:?}");
             let told = host.clone();
             let notification = done(&mut lan, async move { told.notification().await });
-            assert_eq!(notification, [0xA1, 0, 1, 0, host.network.interfaces.1, 0, 0, 0], "each time");
+            assert_eq!(notification, [0xA1, 0, 1, 0, host.network.interfaces.0, 0, 0, 0], "each time");
             set_network(&mut lan, &host, 0).unwrap();
             assert!(!link(&mut device), "{manner:?}");
         }

@@ -67,6 +67,8 @@ pub struct Joining {
     phase: Phase,
     /// Failures in a row, and how many of them of the kind that was last.
     failures: u32,
+    /// How many of them were a key that was refused.
+    refused: u32,
     last: Option<Failure>,
     of_kind: u32,
 }
@@ -88,7 +90,7 @@ impl Default for Joining {
 impl Joining {
     /// Not in the network yet, and an attempt is due.
     pub const fn new() -> Self {
-        Self { phase: Phase::Out(Duration::ZERO), failures: 0, last: None, of_kind: 0 }
+        Self { phase: Phase::Out(Duration::ZERO), failures: 0, refused: 0, last: None, of_kind: 0 }
     }
 
     /// What to do, at this time since the start.
@@ -118,7 +120,7 @@ impl Joining {
             }
             (Input::Lost, Phase::In(since)) => {
                 if now.saturating_sub(since) >= GOOD_AFTER {
-                    self.failures = 0;
+                    (self.failures, self.refused) = (0, 0);
                     self.phase = Phase::Out(now);
                 } else {
                     self.failed(Failure::NoAnswer, now);
@@ -130,12 +132,15 @@ impl Joining {
     }
 
     fn failed(&mut self, failure: Failure, now: Duration) {
-        let (first, most) = match failure {
-            Failure::KeyRefused => (WAIT_REFUSED_FIRST, WAIT_REFUSED_MAX),
-            _ => (WAIT_FIRST, WAIT_MAX),
+        // A refused key is not the next of failures of another kind: a night without an access point, and then one lost
+        // message of the key, would wait for minutes.
+        let (first, most, before) = match failure {
+            Failure::KeyRefused => (WAIT_REFUSED_FIRST, WAIT_REFUSED_MAX, self.refused),
+            _ => (WAIT_FIRST, WAIT_MAX, self.failures),
         };
-        let doubled = first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let doubled = first.saturating_mul(1_u32.checked_shl(before).unwrap_or(u32::MAX));
         self.failures = self.failures.saturating_add(1);
+        self.refused = self.refused.saturating_add(u32::from(failure == Failure::KeyRefused));
         self.phase = Phase::Out(now.saturating_add(doubled.min(most)));
     }
 }

@@ -41,12 +41,12 @@ const fn bytes(size: usize) -> [u8; 2] {
     (size as u16).to_le_bytes()
 }
 
-/// The endpoints of the network, and its data interface.
+/// The endpoints of the network, and its communications interface, which notifications are about (CDC 1.2, section 6.3).
 pub(crate) struct Endpoints<D: Driver<'static>> {
     pub(crate) notify: D::EndpointIn,
     pub(crate) received: D::EndpointOut,
     pub(crate) sent: D::EndpointIn,
-    pub(crate) data: InterfaceNumber,
+    pub(crate) number: InterfaceNumber,
 }
 
 /// Adds the function to a device.
@@ -93,7 +93,7 @@ pub(crate) fn add<D: Driver<'static>>(
         suspended: false,
     };
     builder.handler(control.insert(state));
-    Endpoints { notify, received, sent, data }
+    Endpoints { notify, received, sent, number }
 }
 
 /// What the host has said about the network.

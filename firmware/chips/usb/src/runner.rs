@@ -35,7 +35,7 @@ impl<D: Driver<'static>> Runner<D> {
 
     /// Runs for as long as the board is on.
     pub async fn run(&mut self) -> ! {
-        let Endpoints { notify, received, sent, data } = &mut self.network;
+        let Endpoints { notify, received, sent, number } = &mut self.network;
         let (state, to_stack, from_stack) = self.frames.borrow_split();
         // There are as many as follow.
         let (Some(a), Some(b), Some(c)) = (self.link.follow(), self.link.follow(), self.link.follow()) else {
@@ -45,7 +45,7 @@ impl<D: Driver<'static>> Runner<D> {
         };
         join4(
             self.device.run(),
-            follow(a, &state, notify, data.0),
+            follow(a, &state, notify, number.0),
             receive(b, received, &mut self.received, to_stack),
             send(c, from_stack, sent, &mut self.sent),
         )
@@ -59,10 +59,10 @@ async fn follow(
     mut link: Follower<'_>,
     state: &channel::StateRunner<'_>,
     notify: &mut impl EndpointIn,
-    data: u8,
+    interface: u8,
 ) -> ! {
     // NETWORK_CONNECTION: connected.
-    let connected = [0xA1, 0x00, 1, 0, data, 0, 0, 0];
+    let connected = [0xA1, 0x00, 1, 0, interface, 0, 0, 0];
     loop {
         let session = link.up().await;
         state.set_link_state(LinkState::Up);

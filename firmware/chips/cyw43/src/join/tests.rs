@@ -53,6 +53,14 @@ fn a_refused_key_is_told_apart_and_tried_seldom() {
 }
 
 #[test]
+fn a_key_that_is_refused_after_other_failures_is_tried_again_soon() {
+    let (mut joining, mut now) = (Joining::new(), s(2));
+    waits(&mut joining, &mut now, Failure::NotFound, 50);
+    let (refused, _) = waits(&mut joining, &mut now, Failure::KeyRefused, 2);
+    assert_eq!(refused, [4, 8]);
+}
+
+#[test]
 fn a_network_that_was_good_is_joined_again_at_once() {
     let (mut joining, mut now) = (Joining::new(), s(2));
     waits(&mut joining, &mut now, Failure::NotFound, 5);
