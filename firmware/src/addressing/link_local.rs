@@ -137,10 +137,6 @@ impl LinkLocal {
 
     /// What to send now.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Frame> {
-        if self.asked_for {
-            self.asked_for = false;
-            return Some(Frame::Announcement);
-        }
         while now >= self.next {
             match self.state {
                 State::Off | State::Checked => self.next = Instant::MAX,
@@ -165,7 +161,8 @@ impl LinkLocal {
                 }
             }
         }
-        None
+        // After what is due, so that a flood of probes does not keep it waiting.
+        core::mem::take(&mut self.asked_for).then_some(Frame::Announcement)
     }
 
     /// Writes a frame of its length.

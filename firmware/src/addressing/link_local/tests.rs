@@ -246,3 +246,18 @@ fn no_frame_makes_it_panic() {
         board.it.receive(board.now, &frame[..len]);
     }
 }
+
+#[test]
+fn a_flood_of_probes_keeps_nothing_else_waiting() {
+    let mut board = Board::new(MAC, NONE);
+    board.until(at(20));
+    let chosen = board.it.chosen();
+    assert!(!chosen.is_unspecified());
+    while board.it.next() > board.now {
+        board.now = board.it.next();
+    }
+    board.hear(Arp { mac: OTHER, sender: NONE, target: chosen, request: true });
+    assert_eq!(board.it.poll(board.now), Some(Frame::Discover));
+    assert_eq!(board.it.poll(board.now), Some(Frame::Announcement));
+    assert_eq!(board.it.poll(board.now), None);
+}
