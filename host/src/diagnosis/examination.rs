@@ -60,7 +60,8 @@ const CONTACTS_WITHIN: Duration = Duration::from_secs(90);
 ///     }
 ///     Ok::<(), deaddrop::Error>(())
 /// })?;
-/// assert_eq!(examination.verdict(), Verdict::NoInterface);
+/// // Which of the two depends on whether this machine is in a network.
+/// assert!(matches!(examination.verdict(), Verdict::NoneNamed | Verdict::NoInterface));
 /// # Ok(())
 /// # }
 /// ```
