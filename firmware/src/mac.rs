@@ -7,7 +7,7 @@ pub fn hardware_address(chip: &[u8]) -> [u8; 6] {
     derived(b"deaddrop/1 mac", chip)
 }
 
-/// Another one of the same chip, for the host at the other end of a cable that has no address there of its own.
+/// A second address from the same chip, for the host's end of a USB cable: the host has none of its own there.
 pub fn other_end(chip: &[u8]) -> [u8; 6] {
     derived(b"deaddrop/1 mac of the host", chip)
 }

@@ -11,7 +11,7 @@ pub(crate) const DISCOVER_LEN: usize = 342;
 
 const BROADCAST: [u8; 6] = [0xFF; 6];
 
-/// Who says what in an ARP frame.
+/// The fields of an ARP frame for IPv4 that differ from frame to frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arp {
     /// The sender's hardware address.

@@ -14,6 +14,7 @@ pub use testbed::lan::{Host, Lan};
 pub use testbed::neighbour::{self, Neighbour, asked_to_end, play, say, wait_for_end};
 pub use testbed::noise::noise;
 pub use testbed::process::Process;
+pub use testbed::screen::Screen;
 pub use testbed::terminal;
 
 use std::path::{Path, PathBuf};

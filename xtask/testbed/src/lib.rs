@@ -9,7 +9,7 @@
 //!   commands and messages on it.
 //! - [`actor`]: a relay that stalls, servers that do not serve. [`adversary`]: forged beacons and handshakes.
 //!   [`flood`]: many of either.
-//! - [`terminal`]: a terminal that a program is run at.
+//! - [`terminal`]: a terminal that a program is run at. [`screen`]: what it shows, emulated.
 //! - [`tunnel`]: a point-to-point link, on a network that may be bad.
 //! - [`scratch`], [`secret_file`], [`noise`]: temporary folders, files that only their owner can read, content.
 //!
@@ -34,6 +34,7 @@ pub mod neighbour;
 pub mod noise;
 pub mod process;
 pub mod scratch;
+pub mod screen;
 pub mod secret_file;
 pub mod serial_line;
 pub mod terminal;

@@ -8,7 +8,8 @@ use deaddrop_provisioning::{PAGE_MAX, WifiSettings, page};
 use embedded_storage::nor_flash::ReadNorFlash;
 use zeroize::Zeroizing;
 
-/// Why a board with a radio must not talk. `Display` says what happened and what to do, for the console.
+/// The reason for which a board with a radio does not talk on the network. `Display` is the console's line: what happened, and
+/// what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There are no Wi-Fi settings.

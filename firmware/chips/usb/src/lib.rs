@@ -37,7 +37,7 @@ pub type Device = channel::Device<'static, MTU>;
 /// Bytes in a packet of a bulk endpoint at full speed.
 const PACKET: u16 = 64;
 
-/// Who the device is.
+/// What the device's descriptors say of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// Its vendor id and product id.

@@ -1,4 +1,4 @@
-//! A USB cable with a host at its end, for a device that is built on `embassy-usb-driver`.
+//! A model of a USB host and its cable. The device under test runs on it through the traits of `embassy-usb-driver`.
 //!
 //! [`Cable::driver`] is the device's controller, [`Host`] the other end. A host that is not well behaved can be made of the
 //! same parts: [`Cable::control_in`], [`Cable::control_out`], [`Cable::send_packet`] and [`Cable::received`].
