@@ -62,7 +62,12 @@ fn file(folder: &Path, name: &str) -> Result<Vec<u8>, Failure> {
 
 /// The licence of the files, which must lie beside them.
 fn licence(folder: &Path) -> Result<PathBuf, Failure> {
-    let entries = fs::read_dir(folder).map_err(Failure::at(folder.display()))?;
+    let entries = fs::read_dir(folder).map_err(|error| {
+        Failure(format!(
+            "--radio {}: {error}: give the folder that holds the radio's firmware; firmware/docs/boards.md says where that is from",
+            folder.display()
+        ))
+    })?;
     let mut files = entries.flatten().map(|entry| entry.path());
     let found = files.find(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -112,6 +117,15 @@ mod tests {
         let failure = read(&folder, REGION).err().map(|failure| failure.0);
         fs::remove_dir_all(&folder).unwrap();
         failure.unwrap()
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_with_what_to_give() {
+        let why = read(Path::new("/no/such/folder"), REGION).err().unwrap().0;
+        assert!(
+            why.starts_with("--radio /no/such/folder: ") && why.contains("boards.md says where"),
+            "{why}"
+        );
     }
 
     #[test]
